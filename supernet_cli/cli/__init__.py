@@ -1,0 +1,1 @@
+"""Speech: the commands, one a file, and how their results are said."""

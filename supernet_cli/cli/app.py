@@ -1,0 +1,108 @@
+"""The application: its commands, and the one place where errors become words and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from supernet_cli import __version__
+from supernet_cli.cli import evaluate, runs, train
+from supernet_cli.errors import INTERRUPTED, SupernetError, UsageError
+
+app = typer.Typer(
+    name="supernet",
+    epilog="Options of train and evaluate have environment names: SUPERNET_TRAIN_SEEDS=0,1 is `train --seeds 0,1`.",
+    help="Train a supernet once, judge every path through it, and know whether that judgement can be trusted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(context_settings={"auto_envvar_prefix": "SUPERNET_TRAIN"})(train.train)
+app.command(context_settings={"auto_envvar_prefix": "SUPERNET_EVALUATE"})(evaluate.evaluate)
+app.add_typer(runs.app, name="runs")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"supernet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the application and leave the process with the documented exit code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the application.
+
+    Args:
+        arguments: What was typed after `supernet`.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        result = app(args=arguments, prog_name="supernet", standalone_mode=False)
+    except SupernetError as error:
+        return _fail(error, arguments)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader went away; nothing more can be said
+        return 0
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # how typer reports wrong usage
+            return _fail(_as_usage_error(error), arguments)
+        return _fail_by_bug(error, arguments)
+    return result if isinstance(result, int) else 0
+
+
+def _as_usage_error(error: Exception) -> UsageError:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "supernet"
+    message = error.format_message()  # type: ignore[attr-defined]
+    return UsageError(message, f"`{command} --help` lists what there is.")
+
+
+def _fail(error: SupernetError, arguments: list[str]) -> int:
+    from supernet_cli.cli.output import say_error
+
+    if _debugging():
+        raise error
+    say_error(error, "--json" in arguments)
+    return error.exit_code
+
+
+def _fail_by_bug(error: Exception, arguments: list[str]) -> int:
+    """Say that this is our mistake, and keep the traceback where it can be sent from."""
+    import tempfile
+    import traceback
+
+    if _debugging():
+        raise error
+    with tempfile.NamedTemporaryFile("w", prefix="supernet-", suffix=".log", delete=False) as file:
+        file.write("".join(traceback.format_exception(error)))
+    report = SupernetError(
+        f"This is a bug in supernet: {type(error).__name__}: {error}.",
+        f"The traceback is in {file.name}; please report it.",
+    )
+    report.kind = "bug"
+    return _fail(report, arguments)
+
+
+def _debugging() -> bool:
+    return os.environ.get("SUPERNET_DEBUG", "") not in ("", "0")

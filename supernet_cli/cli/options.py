@@ -1,0 +1,65 @@
+"""Options that several commands share, with their help, their environment names and their completion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def complete_preset(incomplete: str) -> list[str]:
+    """Return the names of presets that begin so."""
+    from supernet_cli.config.presets import list_presets
+
+    return [preset.name for preset in list_presets() if preset.name.startswith(incomplete)]
+
+
+def complete_run(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the ids of runs that begin so."""
+    from supernet_cli.runs.store import list_runs
+
+    folder = Path(context.params.get("runs_dir") or "runs")
+    return [name for name in ["latest", *(run.id for run in list_runs(folder))] if name.startswith(incomplete)]
+
+
+def complete_path(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the paths of the run's space that begin so; nothing where the space is too large to list."""
+    from supernet_cli.errors import SupernetError
+    from supernet_cli.runs.store import find_run
+    from supernet_cli.space import SearchSpace
+
+    try:
+        run = find_run(Path(context.params.get("runs_dir") or "runs"), context.params.get("run") or "latest")
+        space = SearchSpace.from_config(run.preset().space)
+    except SupernetError:
+        return []
+    return [path for path in map(str, space.enumerate() if space.size <= 1000 else ()) if path.startswith(incomplete)]
+
+
+RunsDir = Annotated[
+    Path,
+    typer.Option("--runs-dir", envvar="SUPERNET_RUNS_DIR", help="Where runs live.", show_envvar=True, file_okay=False),
+]
+RunName = Annotated[
+    str,
+    typer.Option(
+        "--run",
+        help="An id, the beginning of one, a folder, or `latest`.",
+        autocompletion=complete_run,
+        show_envvar=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.", show_envvar=False)]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Results and errors only: no progress, no hints.", show_envvar=False)
+]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="Write the JSON document to this file as well.", dir_okay=False, show_envvar=False
+    ),
+]
+Split = Literal["test", "validation"]
+
+RUNS_DIR = Path("runs")

@@ -1,0 +1,196 @@
+"""`supernet runs`: list, show, stop and remove runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from supernet_cli.cli.options import RUNS_DIR, Json, OutputFile, Quiet, RunsDir, complete_run
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from supernet_cli.runs.job import JobFolder
+    from supernet_cli.runs.store import Run
+
+app = typer.Typer(help="List, show, stop and remove runs.", no_args_is_help=True)
+
+Reference = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="An id, the beginning of one, a folder, or `latest`.", autocompletion=complete_run
+    ),
+]
+
+_PATIENCE_SECONDS = 60.0
+
+
+@app.command("ls")
+def ls(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, output: OutputFile = None) -> None:
+    """List runs, newest first."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from supernet_cli.cli.output import Output, printable
+    from supernet_cli.cli.watch import ago, clock
+    from supernet_cli.runs.store import list_runs
+
+    voice = Output(json, quiet, output)
+    found = list_runs(runs_dir)
+    rows = [_row(run) for run in found]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for heading in ("run", "preset", "status", "started", "time", "jobs"):
+        table.add_column(heading, no_wrap=True, justify="right" if heading in ("time", "jobs") else "left")
+    for run, row in zip(found, rows, strict=True):
+        done = f"{row['jobs_finished']}/{row['jobs']}"
+        cells = (row["run"], row["preset"], row["status"], ago(run.manifest.created), clock(row["seconds"]), done)
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    voice.result({"runs": rows}, table if rows else f"There are no runs in {runs_dir}.")
+    if not rows:
+        voice.note("Start one with: supernet train --preset default")
+
+
+@app.command("show")
+def show(
+    run: Reference = "latest",
+    runs_dir: RunsDir = RUNS_DIR,
+    json: Json = False,
+    quiet: Quiet = False,
+    output: OutputFile = None,
+) -> None:
+    """Show a run: its jobs, how far they are, and the paths judged so far."""
+    from supernet_cli.cli.output import Output
+    from supernet_cli.cli.render import facts, scores_table
+    from supernet_cli.cli.watch import ago, clock
+    from supernet_cli.runs.store import find_run
+
+    voice = Output(json, quiet, output)
+    found = find_run(runs_dir, run)
+    jobs = [_job_row(job) for job in found.supernet_jobs()]
+    document = _row(found) | {
+        "jobs": jobs,
+        "folder": str(found.folder.resolve()),
+        "fingerprints": found.manifest.fingerprints,
+        "versions": found.manifest.versions,
+    }
+    versions = ", ".join(f"{name} {version}" for name, version in found.manifest.versions.items())
+    pairs = [
+        ("run", found.id),
+        ("preset", found.manifest.preset),
+        ("status", document["status"]),
+        ("started", f"{document['started']} ({ago(found.manifest.created)})"),
+        ("time", clock(document["seconds"])),
+        ("folder", document["folder"]),
+        ("versions", versions),
+    ]
+    pairs += [(job["job"], _progress(job)) for job in jobs]
+    rows = [{"seed": job["seed"], **path} for job in jobs for path in job["paths"]]
+    parts: list[RenderableType] = [facts(pairs)]
+    if rows:
+        parts += ["", scores_table(rows, "validation")]
+    voice.result(document, *parts)
+
+
+@app.command("stop")
+def stop(
+    run: Reference, runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, output: OutputFile = None
+) -> None:
+    """Ask a run's training to save and stop at its next step, and wait until it has."""
+    from supernet_cli.cli.output import Output
+    from supernet_cli.errors import RunError
+    from supernet_cli.runs.store import find_run
+
+    voice = Output(json, quiet, output)
+    found = find_run(runs_dir, run)
+    running = [job for job in found.supernet_jobs() if job.status().state in ("running", "paused")]
+    if not running:
+        raise RunError(
+            f"Run {found.id} is not being trained; it is {found.state()}.", "`supernet runs ls` shows which are."
+        )
+    for job in running:
+        job.request_stop()
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while any(job.status().state in ("running", "paused") for job in running):
+        if time.monotonic() > deadline:
+            raise RunError(f"Run {found.id} has not answered in {_PATIENCE_SECONDS:.0f} s.", "Look at its log.txt.")
+        time.sleep(0.1)
+    voice.result({"run": found.id, "status": found.state()}, f"{found.id}  {found.state()}")
+    voice.note(f"Go on with: supernet train --resume {found.id}")
+
+
+@app.command("rm")
+def rm(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN…", help="Ids, beginnings of ids, or folders.", autocompletion=complete_run),
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    runs_dir: RunsDir = RUNS_DIR,
+    json: Json = False,
+    quiet: Quiet = False,
+    output: OutputFile = None,
+) -> None:
+    """Remove runs from the disk. Nothing but a folder with our run.json, inside the runs directory, is ever removed."""
+    from supernet_cli.cli.output import Output
+    from supernet_cli.errors import UsageError
+    from supernet_cli.runs.store import check_removable, find_run, remove_run
+
+    voice = Output(json, quiet, output)
+    found = list({run.folder.resolve(): run for run in (find_run(runs_dir, reference) for reference in runs)}.values())
+    for run in found:
+        check_removable(runs_dir, run)
+    if not yes:
+        if not sys.stdin.isatty() or json:
+            raise UsageError("Removing runs needs a yes.", "Add --yes.")
+        typer.confirm(f"Remove {', '.join(run.id for run in found)}?", abort=True, err=True)
+    for run in found:
+        remove_run(runs_dir, run)
+    removed = [run.id for run in found]
+    voice.result({"removed": removed}, *(f"{name}  removed" for name in removed))
+
+
+def _row(run: Run) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
+    statuses = [job.status() for job in run.supernet_jobs()]
+    return {
+        "run": run.id,
+        "preset": run.manifest.preset,
+        "status": run.state(),
+        "started": datetime.fromtimestamp(run.manifest.created, UTC).isoformat(timespec="seconds"),
+        "seconds": sum(status.seconds for status in statuses),
+        "jobs": len(statuses),
+        "jobs_finished": sum(status.state == "finished" for status in statuses),
+    }
+
+
+def _job_row(job: JobFolder) -> dict[str, Any]:
+    status, (snapshot, damaged) = job.status(), job.snapshot()
+    return {
+        "job": job.key,
+        "seed": job.seed,
+        "status": status.state,
+        "reason": status.reason,
+        "step": max(status.step, snapshot.step),
+        "steps": max(status.steps, snapshot.steps),
+        "epoch": snapshot.epoch,
+        "epochs": snapshot.epochs,
+        "loss": snapshot.loss.values[-1] if snapshot.loss.values else None,
+        "images_per_second": snapshot.images_per_second,
+        "damaged_lines": damaged,
+        "paths": [view.score.model_dump() for view in snapshot.paths.values()],
+    }
+
+
+def _progress(job: dict[str, Any]) -> str:
+    words = [job["status"], f"epoch {job['epoch']}/{job['epochs']}", f"step {job['step']:,}/{job['steps']:,}"]
+    if job["loss"] is not None:
+        words.append(f"loss {job['loss']:.4f}")
+    if job["reason"]:
+        words.append(job["reason"])
+    if job["damaged_lines"]:
+        words.append(f"{job['damaged_lines']} damaged lines in its metrics")
+    return "  ".join(words)

@@ -1,0 +1,235 @@
+"""`supernet train`: train a supernet from a preset, or go on with a run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from supernet_cli.cli.options import RUNS_DIR, Json, OutputFile, Quiet, RunsDir, complete_preset, complete_run
+
+if TYPE_CHECKING:
+    from supernet_cli.cli.output import Output
+    from supernet_cli.engine.train import Prepared
+    from supernet_cli.errors import SupernetError
+    from supernet_cli.runs.job import JobFolder, JobWriter
+    from supernet_cli.runs.records import State
+    from supernet_cli.runs.store import Run
+
+
+def train(
+    context: typer.Context,
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="A shipped preset, one in ./presets, or a file.", autocompletion=complete_preset, show_envvar=False
+        ),
+    ] = "default",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            envvar="SUPERNET_TRAIN_SET",
+            help="Change a key of the preset, such as train.epochs=4; repeatable.",
+            show_envvar=False,
+        ),
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="N,N,…", help="Train one supernet a seed, such as 0,1,2.", show_envvar=False),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Go on with an interrupted run.", autocompletion=complete_run, show_envvar=False
+        ),
+    ] = None,
+    runs_dir: RunsDir = RUNS_DIR,
+    json: Json = False,
+    quiet: Quiet = False,
+    output: OutputFile = None,
+) -> None:
+    """Train a supernet and judge its paths on validation after every epoch.
+
+    The first Ctrl-C writes a checkpoint and stops; `--resume` goes on from it, bit for bit.
+    """
+    from supernet_cli.cli.output import Output
+    from supernet_cli.errors import UsageError
+
+    voice = Output(json, quiet, output)
+    if resume is not None and _typed(context) & {"preset", "settings", "seeds"}:
+        raise UsageError(
+            "--resume goes on with the run's own preset: it takes no --preset, --set or --seeds.",
+            "Leave them out, or start a new run without --resume.",
+        )
+    if resume is not None:
+        run, prepared = _reopen(runs_dir, resume)
+    else:
+        run, prepared = _begin(runs_dir, preset, settings or [], seeds)
+    _train(run, prepared, voice)
+    _report(run, voice)
+
+
+def _typed(context: typer.Context) -> set[str]:
+    """Return the options that stand on the command line; the environment gives way to them."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+
+
+def _begin(runs_dir: Path, name: str, settings: list[str], seeds: str | None) -> tuple[Run, Prepared]:
+    """Check everything, then make the run."""
+    from supernet_cli.config.load import load_preset
+
+    loaded = load_preset(name, [*settings, *([f"train.seeds=[{_seeds(seeds)}]"] if seeds is not None else [])])
+    from supernet_cli.engine.train import prepare
+    from supernet_cli.runs.store import create_run
+
+    prepared = prepare(loaded.preset)
+    return create_run(runs_dir, loaded.name, loaded.preset), prepared
+
+
+def _seeds(text: str) -> str:
+    """Check `0,1,2` and return it without spaces."""
+    from supernet_cli.errors import UsageError
+
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and word.isascii() and int(word) < 2**32 for word in words):
+        raise UsageError(
+            f"--seeds {text}: expected whole numbers from 0, with commas between.", "For example --seeds 0,1,2."
+        )
+    return ",".join(str(int(word)) for word in words)
+
+
+def _reopen(runs_dir: Path, reference: str) -> tuple[Run, Prepared]:
+    """Find a run that can go on, and check what it needs."""
+    from supernet_cli.errors import DivergedError, RunError, UsageError
+    from supernet_cli.runs.store import find_run
+
+    run = find_run(runs_dir, reference)
+    preset = run.preset()
+    states = [job.status().state for job in run.supernet_jobs()]
+    if states and all(state == "finished" for state in states):
+        raise UsageError(
+            f"Run {run.id} is finished; there is nothing to go on with.", f"`supernet evaluate --run {run.id}`"
+        )
+    if states and all(state in ("finished", "diverged") for state in states):
+        raise DivergedError(
+            f"Run {run.id} diverged; going on would repeat that bit for bit.",
+            "Start a new run with a lower rate, such as --set train.optimizer.lr=0.001.",
+        )
+    if any(state in ("running", "paused") for state in states):
+        raise RunError(f"Run {run.id} is being trained by another process.", f"`supernet runs stop {run.id}` stops it.")
+    from supernet_cli.engine.train import prepare
+
+    threads = max((job.status().threads for job in run.supernet_jobs()), default=0)
+    return run, prepare(preset, threads or None)
+
+
+def _train(run: Run, prepared: Prepared, voice: Output) -> None:
+    """Train every job of a run that is not done, one after another."""
+    from supernet_cli.cli.signals import Interruption
+    from supernet_cli.cli.watch import watching
+    from supernet_cli.engine.train import train_supernet
+    from supernet_cli.runs.job import JobWriter
+    from supernet_cli.runs.records import Fanout
+    from supernet_cli.runs.store import DeviceLog
+    from supernet_cli.telemetry import Sampling
+
+    jobs = [run.supernet_job(seed) for seed in prepared.preset.train.seeds]
+    voice.note(f"{run.id}  {prepared.space.size:,} paths, {prepared.threads} threads on {prepared.device.name}")
+    with (
+        DeviceLog(run) as devices,
+        watching(voice, sys.stderr, run.id, [(job.key, job.snapshot()[0]) for job in jobs]) as watch,
+        Sampling(Fanout(devices, watch)),
+        Interruption() as interruption,
+    ):
+        for job in jobs:
+            if job.status().state in ("finished", "diverged"):
+                continue
+            with JobWriter(job) as writer:
+                stop = _stop(interruption, writer)
+                outcome = train_supernet(prepared, job, job.seed, Fanout(writer, watch.of(job.key)), stop)
+            if outcome.state in ("interrupted", "stopped"):
+                break
+
+
+def _stop(interruption: Any, writer: JobWriter) -> Callable[[], State | None]:
+    """Return what the loop asks after every step: two attribute reads."""
+
+    def stop() -> State | None:
+        if interruption.requested:
+            return "interrupted"
+        return "stopped" if writer.stop_requested else None
+
+    return stop
+
+
+def _report(run: Run, voice: Output) -> None:
+    """Say how it went, from what is stored, and leave with the exit code of that."""
+    from supernet_cli.cli.output import error_document, say_error
+    from supernet_cli.cli.render import scores_table
+    from supernet_cli.errors import INTERRUPTED
+
+    document = _document(run)
+    rows = [
+        {"seed": job["seed"], "accuracy": path["validation_accuracy"], "loss": path["validation_loss"], **path}
+        for job in document["jobs"]
+        for path in job["paths"]
+    ]
+    error = _divergence(run) if document["status"] == "diverged" else None
+    title = f"{run.id}  {document['status']}  {document['images_per_second'] or 0:,.0f} images/s"
+    table = scores_table(rows, "validation") if rows else "No path was judged yet."
+    voice.result(document | (error_document(error) if error else {}), title, "", table)
+    if error is not None:
+        if not voice.json:
+            say_error(error, as_json=False)
+        raise typer.Exit(error.exit_code)
+    if document["status"] != "finished":
+        voice.note(f"\nGo on with: supernet train --resume {run.id}")
+        raise typer.Exit(INTERRUPTED)
+    voice.note(f"\nJudge every path on the test images: supernet evaluate --run {run.id}")
+
+
+def _document(run: Run) -> dict[str, Any]:
+    """Return a run as the JSON document of `train`."""
+    snapshots = [(job, job.status().state, job.snapshot()[0]) for job in run.supernet_jobs()]
+    images = sum(snapshot.forward_images for _, _, snapshot in snapshots)
+    seconds = sum(snapshot.train_seconds for _, _, snapshot in snapshots)
+    return {
+        "run": run.id,
+        "status": run.state(),
+        "seconds": seconds + sum(snapshot.evaluation_seconds for _, _, snapshot in snapshots),
+        "forward_images": images,
+        "images_per_second": images / seconds if seconds else None,
+        "jobs": [
+            {
+                "seed": job.seed,
+                "status": state,
+                "paths": [
+                    {
+                        "path": view.score.path,
+                        "validation_accuracy": view.score.accuracy,
+                        "validation_loss": view.score.loss,
+                        "trained_images": view.score.trained_images,
+                    }
+                    for view in snapshot.paths.values()
+                ],
+            }
+            for job, state, snapshot in snapshots
+        ],
+    }
+
+
+def _divergence(run: Run) -> SupernetError:
+    from supernet_cli.errors import DivergedError
+
+    diverged: list[JobFolder] = [job for job in run.supernet_jobs() if job.status().state == "diverged"]
+    told = "; ".join(f"{job.key}: {job.status().reason}" for job in diverged)
+    return DivergedError(
+        f"Training diverged: {told}. The last good checkpoint is kept in {diverged[0].path}.",
+        "Start a new run with a lower rate, such as --set train.optimizer.lr=0.001.",
+    )

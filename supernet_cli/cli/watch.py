@@ -1,0 +1,141 @@
+"""What a run looks like while it trains: the state that views draw, and plain lines for where nothing can be drawn."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import TextIO
+
+from supernet_cli.cli.output import Output, console
+from supernet_cli.runs.records import DevicesSampled, JobEnded, PathsEvaluated, Record, Recorder
+from supernet_cli.runs.snapshot import JobSnapshot, fold
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as a view draws it.
+
+    Args:
+        run: Its id.
+        jobs: What is known of each job, by key, in the order they are trained.
+        current: Key of the job that trains now, or did last.
+        devices: The newest sample.
+    """
+
+    run: str
+    jobs: tuple[tuple[str, JobSnapshot], ...]
+    current: str
+    devices: DevicesSampled | None = None
+
+    @property
+    def job(self) -> JobSnapshot:
+        """The job that trains now."""
+        return dict(self.jobs)[self.current]
+
+
+class Watch:
+    """Folds the records of a run's jobs into the newest view; safe from any thread.
+
+    Args:
+        run: The run's id.
+        jobs: Key and state so far of each job.
+        listener: Told the new view and the record that made it, in the thread that recorded.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        jobs: Sequence[tuple[str, JobSnapshot]],
+        listener: Callable[[RunView, Record], None] | None = None,
+    ) -> None:
+        self._guard = threading.Lock()
+        self._listener = listener
+        self.view = RunView(run, tuple(jobs), jobs[0][0])
+
+    def of(self, key: str) -> Recorder:
+        """Return the recorder of one job."""
+        return _JobRecorder(self, key)
+
+    def record(self, record: Record) -> None:
+        """Take a sample of the devices, which belong to no job."""
+        if isinstance(record, DevicesSampled):
+            with self._guard:
+                self.view = replace(self.view, devices=record)
+
+    def take(self, key: str, record: Record) -> None:
+        """Take a record of a job."""
+        with self._guard:
+            jobs = tuple((name, fold(job, record) if name == key else job) for name, job in self.view.jobs)
+            self.view = replace(self.view, jobs=jobs, current=key)
+        if self._listener is not None:
+            self._listener(self.view, record)
+
+
+@dataclass(frozen=True)
+class _JobRecorder:
+    watch: Watch
+    key: str
+
+    def record(self, record: Record) -> None:
+        self.watch.take(self.key, record)
+
+
+class PlainLines:
+    """One line an epoch and one at the end of each job, without escape codes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._console = console(stream)
+
+    def __call__(self, view: RunView, record: Record) -> None:
+        """Say what a record changed, where it is worth a line."""
+        job = view.job
+        if isinstance(record, PathsEvaluated):
+            self._console.print(self._epoch(view, job, record), markup=False)
+        elif isinstance(record, JobEnded) and record.state != "finished":
+            self._console.print(f"{view.current}  {record.state} at step {record.step}: {record.reason}", markup=False)
+
+    def _epoch(self, view: RunView, job: JobSnapshot, record: PathsEvaluated) -> str:
+        best = max(record.scores, key=lambda score: score.accuracy)
+        worst = min(record.scores, key=lambda score: score.accuracy)
+        loss = f"{job.loss.values[-1]:.4f}" if job.loss.values else "n/a"
+        parts = [
+            f"{view.current}  epoch {record.epoch}/{job.epochs}",
+            f"loss {loss}",
+            f"{len(record.scores)} paths {100 * worst.accuracy:.2f} to {100 * best.accuracy:.2f} %",
+            f"best {best.path}",
+            f"{job.images_per_second or 0:,.0f} images/s",
+            f"{clock(job.seconds_left)} left",
+        ]
+        return "  ".join(parts)
+
+
+def watching(
+    output: Output, stream: TextIO, run: str, jobs: Sequence[tuple[str, JobSnapshot]]
+) -> AbstractContextManager[Watch]:
+    """Return a context with the watch that suits where progress is shown: drawn, in lines, or not at all."""
+    if output.is_live:
+        from supernet_cli.cli.live import LiveWatch
+
+        return LiveWatch(stream, Watch(run, jobs))
+    return nullcontext(Watch(run, jobs, PlainLines(stream) if output.shows_progress else None))
+
+
+def clock(seconds: float | None) -> str:
+    """Return a duration as `0:48` or `1:02:03`, or `-:--` where it is not known."""
+    if seconds is None:
+        return "-:--"
+    minutes, left = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+
+
+def ago(moment: float, now: float | None = None) -> str:
+    """Return how long ago a moment was, in one unit: `3 min ago`."""
+    seconds = max(0.0, (now or time.time()) - moment)
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"

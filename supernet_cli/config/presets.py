@@ -1,0 +1,59 @@
+"""Find presets: a path, a file in ./presets, or one of those shipped with the package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from supernet_cli.errors import PresetError, did_you_mean
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class PresetFile:
+    """A preset that can be named.
+
+    Args:
+        name: What a user types; the file's name without `.toml`.
+        path: Where it is.
+        shipped: Whether it came with the package.
+    """
+
+    name: str
+    path: Path
+    shipped: bool
+
+
+def shipped_folder() -> Path:
+    """Return the folder of the shipped presets: inside the wheel, or beside the package in an editable install."""
+    inside = _PACKAGE / "presets"
+    return inside if inside.is_dir() else _PACKAGE.parent / "presets"
+
+
+def list_presets() -> list[PresetFile]:
+    """Return the presets that can be named; one in ./presets hides a shipped one of the same name."""
+    found: dict[str, PresetFile] = {}
+    own = Path("presets")
+    for folder in (shipped_folder(), own):
+        shipped = folder is not own or folder.resolve() == shipped_folder().resolve()
+        for path in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
+            found[path.stem] = PresetFile(path.stem, path, shipped)
+    return sorted(found.values(), key=lambda preset: preset.name)
+
+
+def find_preset(name: str) -> PresetFile:
+    """Return the preset of a name or a path.
+
+    Raises:
+        PresetError: Nothing is there.
+    """
+    if name.endswith(".toml") or "/" in name or "\\" in name:
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise PresetError(f"There is no preset file {name}.", "Give a file, or a name such as `default`.")
+        return PresetFile(path.stem, path, shipped=False)
+    known = {preset.name: preset for preset in list_presets()}
+    if name not in known:
+        raise PresetError(f"There is no preset named '{name}'.", did_you_mean(name, known))
+    return known[name]

@@ -1,0 +1,305 @@
+"""The preset as frozen models: every key a user may write, its type, its bounds, its meaning.
+
+The field descriptions are the documentation of the preset and its JSON Schema. Names of operations, samplers and data
+sets are checked here against the catalog; names that belong to torch (optimiser, schedule, loss) when they are built.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from supernet_cli.config.catalog import Entry, entries
+from supernet_cli.errors import did_you_mean, nearest
+
+DEVICE_WORDS = ("auto", "cpu", "cuda", "mps")
+_SHORTHAND = re.compile(r"([a-z]+?)(?:(\d+)x(\d+))?")
+_LABEL = re.compile(r"[a-z0-9]+")
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Part(BaseModel):
+    """A part of a preset: frozen, strict about types, closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+
+
+class Named(BaseModel):
+    """A thing chosen by name, with parameters of its own: `"uniform"` or `{ name = "SGD", lr = 0.1 }`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    name: str = Field(min_length=1, description="Its name.")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters given beside the name."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+def _as_table(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _known_sampler(named: Named) -> Named:
+    entry = _lookup("sampler", named.name)
+    _check_parameters("sampler", entry, named.parameters)
+    return named
+
+
+NamedOrWord = Annotated[Named, BeforeValidator(_as_table)]
+
+
+class Data(Part):
+    """The images, and how they reach the network."""
+
+    dataset: str = Field("mnist", description="Name of the data set.")
+    root: str = Field("", description="Folder of the data set's files; empty for the files shipped with the package.")
+    validation: int = Field(
+        5000, ge=1, description="Training images held out to judge paths; training never sees them."
+    )
+    split_seed: Seed = Field(0, description="Seed of the training/validation split, the same for every job of a run.")
+    standardize: bool = Field(True, description="Subtract the training images' mean and divide by their deviation.")
+    shift: int = Field(1, ge=0, le=16, description="Move each training image by up to this many pixels, zero-filled.")
+
+    @field_validator("dataset")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        return _lookup("dataset", value).name
+
+
+class Candidate(BaseModel):
+    """A candidate operation: `"conv3x3"` or `{ op = "conv", kernel = 3, repeat = 2, label = "conv3x3x2" }`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    op: str = Field(description="Family of the operation: the name of a file in engine/ops.")
+    repeat: int = Field(1, ge=1, le=16, description="How many times the operation is stacked, with ReLU between.")
+    label: str = Field("", description="Its name in paths: lower-case letters and digits, unique within the block.")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The operation's own parameters, such as its kernel."""
+        return dict(self.__pydantic_extra__ or {})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, value: object) -> object:
+        """Turn `"conv3x3"` into a table and give a table without a label the one that its word would have."""
+        if isinstance(value, str):
+            return _from_word(value)
+        if isinstance(value, dict) and isinstance(value.get("op"), str) and "label" not in value:
+            return {**value, "label": _default_label(value)}
+        return value
+
+    @model_validator(mode="after")
+    def _checked(self) -> Candidate:
+        entry = _lookup("operation", self.op)
+        _check_parameters("operation", entry, self.parameters)
+        kernel = self.parameters.get("kernel", 1)
+        if not isinstance(kernel, int) or isinstance(kernel, bool) or kernel < 1 or kernel > 31 or kernel % 2 == 0:
+            raise ValueError(
+                f"kernel {kernel!r}: must be an odd whole number from 1 to 31, so that images keep their size"
+            )
+        if not _LABEL.fullmatch(self.label):
+            raise ValueError(f"label {self.label!r}: only lower-case letters and digits, so that paths can be parsed")
+        return self
+
+
+class Block(Part):
+    """A choice block: its candidates, of which a path takes one, then max pooling and ReLU."""
+
+    channels: int = Field(32, ge=1, le=65536, description="Channels that leave the block.")
+    pool: int = Field(
+        2, ge=1, le=64, description="Max pooling after the chosen operation: its window and stride; 1 for none."
+    )
+    candidates: Annotated[tuple[Candidate, ...], Field(strict=False)] = Field(
+        min_length=1, description="The operations to choose from."
+    )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Block:
+        labels = [candidate.label for candidate in self.candidates]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise ValueError(f"candidates with the same label '{twice[0]}': give each its own `label`")
+        return self
+
+
+class Space(Part):
+    """The search space: choice blocks one after another, then a head of two linear layers."""
+
+    hidden: int = Field(64, ge=1, le=65536, description="Width of the head's hidden layer.")
+    blocks: Annotated[tuple[Block, ...], Field(strict=False)] = Field(
+        min_length=1, description="The choice blocks, in order."
+    )
+
+
+class Recipe(Part):
+    """How a network is trained; the supernet's and the stand-alone networks' alike."""
+
+    epochs: int = Field(8, ge=1, description="Length; an epoch is as many forward images as there are training images.")
+    batch_size: int = Field(256, ge=1, description="Images a step.")
+    evaluate_every: int = Field(
+        1, ge=1, description="Epochs between two judgements on validation; the last is always judged."
+    )
+    log_every: int = Field(20, ge=1, description="Steps between two records of the loss.")
+    checkpoint_every: int = Field(100, ge=1, description="Steps between two checkpoints.")
+    optimizer: NamedOrWord = Field(
+        Named.model_validate({"name": "AdamW", "lr": 0.004, "weight_decay": 0.01}),
+        description="A class of torch.optim by name, with its parameters.",
+    )
+    renew_optimizer: bool = Field(
+        False, description="Build the optimiser anew at every epoch, forgetting its momentum."
+    )
+    schedule: NamedOrWord | None = Field(
+        None,
+        description="A class of torch.optim.lr_scheduler by name. It advances every step, or every epoch with "
+        '`every = "epoch"`; lengths that are left out (total_steps, T_max, total_iters) are the whole training.',
+    )
+    loss: NamedOrWord = Field(
+        Named(name="CrossEntropyLoss"),
+        description="The objective: a loss of torch.nn by name. Cross-entropy is reported beside it.",
+    )
+
+    @model_validator(mode="after")
+    def _schedule_outlives_optimizer(self) -> Recipe:
+        if self.renew_optimizer and self.schedule is not None:
+            raise ValueError("renew_optimizer would restart the schedule at every epoch: give one or the other")
+        return self
+
+
+class Train(Recipe):
+    """The supernet's training."""
+
+    seeds: Annotated[tuple[Seed, ...], Field(strict=False)] = Field(
+        (0,), min_length=1, description="One supernet a seed."
+    )
+    sampler: Annotated[NamedOrWord, Field(validate_default=False)] = Field(
+        Named(name="uniform"), description="The strategy that says which path a step trains."
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _no_seed_twice(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        return _distinct_seeds(value)
+
+    @field_validator("sampler")
+    @classmethod
+    def _known(cls, value: Named) -> Named:
+        return _known_sampler(value)
+
+
+class Retrain(Part):
+    """The stand-alone trainings: what is not given here is as in [train]."""
+
+    epochs: int | None = Field(None, ge=1, description="Length of one training.")
+    batch_size: int | None = Field(None, ge=1, description="Images a step.")
+    evaluate_every: int | None = Field(None, ge=1, description="Epochs between two judgements on validation.")
+    log_every: int | None = Field(None, ge=1, description="Steps between two records of the loss.")
+    checkpoint_every: int | None = Field(None, ge=1, description="Steps between two checkpoints.")
+    optimizer: NamedOrWord | None = Field(None, description="As train.optimizer.")
+    renew_optimizer: bool | None = Field(None, description="As train.renew_optimizer.")
+    schedule: NamedOrWord | None = Field(None, description="As train.schedule.")
+    loss: NamedOrWord | None = Field(None, description="As train.loss.")
+    seeds: Annotated[tuple[Seed, ...], Field(strict=False)] = Field(
+        (0, 1, 2), min_length=1, description="Trainings a path."
+    )
+    threads: int = Field(
+        1, ge=1, le=1024, description="Threads of one training; results depend on it, not on how many run."
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _no_seed_twice(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        return _distinct_seeds(value)
+
+
+class Runtime(Part):
+    """Where it runs."""
+
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    threads: int = Field(0, ge=0, le=1024, description="Threads of the supernet's training; 0 for all cores.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Arithmetic of the forward pass; auto is bfloat16 on GPUs that have it, else float32."
+    )
+
+    @field_validator("device")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in DEVICE_WORDS and not re.fullmatch(r"cuda:\d{1,3}", value):
+            raise ValueError(
+                f"no such device. {did_you_mean(value, DEVICE_WORDS)} Known: auto, cpu, cuda, cuda:N, mps."
+            )
+        return value
+
+
+class Preset(Part):
+    """A whole experiment: data, search space, training of the supernet and of its subnets, and where it runs."""
+
+    data: Data = Field(default_factory=Data, description=Data.__doc__)
+    space: Space = Field(description=Space.__doc__)
+    train: Train = Field(default_factory=Train, description=Train.__doc__)
+    retrain: Retrain = Field(default_factory=Retrain, description=Retrain.__doc__)
+    runtime: Runtime = Field(default_factory=Runtime, description=Runtime.__doc__)
+
+    def standalone_recipe(self) -> Recipe:
+        """Return how a subnet is trained alone: [retrain] where given, else inherited from [train]."""
+        inherited = {name: getattr(self.train, name) for name in Recipe.model_fields}
+        given = {name: value for name in Recipe.model_fields if (value := getattr(self.retrain, name)) is not None}
+        return Recipe.model_validate({**inherited, **given})
+
+    @model_validator(mode="after")
+    def _standalone_recipe_is_sound(self) -> Preset:
+        self.standalone_recipe()
+        return self
+
+
+def _distinct_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("the same seed twice would train the same network twice")
+    return seeds
+
+
+def _lookup(kind: str, name: str) -> Entry:
+    known = entries(kind)
+    if name not in known:
+        raise ValueError(f"no {kind} named '{name}'. {did_you_mean(name, known)}".rstrip())
+    return known[name]
+
+
+def _check_parameters(kind: str, entry: Entry, given: Mapping[str, Any]) -> None:
+    problem = entry.problem_with(given)
+    if problem is None:
+        return
+    parameter, what = problem
+    takes = f"It takes: {', '.join(entry.parameters)}." if entry.parameters else "It takes none."
+    close = nearest(parameter, entry.parameters) if what == "unknown" else None
+    advice = f"Did you mean '{close}'?" if close else takes
+    raise ValueError(f"{kind} '{entry.name}': parameter '{parameter}' is {what}. {advice}")
+
+
+def _from_word(word: str) -> dict[str, Any]:
+    """Read `conv3x3` as operation `conv` with kernel 3, `identity` as operation `identity`."""
+    match = _SHORTHAND.fullmatch(word)
+    if match is None or match[2] != match[3] or match[1] not in entries("operation"):
+        raise ValueError(f"no operation '{word}'. {did_you_mean(word, _words())}".rstrip())
+    table: dict[str, Any] = {"op": match[1], "label": word}
+    return table | {"kernel": int(match[2])} if match[2] else table
+
+
+def _words() -> list[str]:
+    """Return the shorthands worth suggesting."""
+    words = []
+    for name, entry in entries("operation").items():
+        words += [f"{name}{k}x{k}" for k in (1, 3, 5, 7)] if "kernel" in entry.required else [name]
+    return words
+
+
+def _default_label(table: Mapping[str, Any]) -> str:
+    kernel, repeat = table.get("kernel"), table.get("repeat", 1)
+    return f"{table['op']}{f'{kernel}x{kernel}' if kernel else ''}{f'x{repeat}' if repeat != 1 else ''}"

@@ -1,0 +1,102 @@
+"""Unpack compressed data files into the user's cache: atomic, checked, safe when several processes start at once."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gzip
+import hashlib
+import lzma
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import platformdirs
+
+from supernet_cli.errors import DataError, DiskError
+
+_OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {".xz": lzma.open, ".gz": gzip.open}  # type: ignore[dict-item]
+_CHUNK = 1 << 20
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be made again: `SUPERNET_CACHE_DIR`, or the platform's own place."""
+    return Path(os.environ.get("SUPERNET_CACHE_DIR") or platformdirs.user_cache_dir("supernet", appauthor=False))
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def unpack(source: Path, target: Path, sha256: str | None = None, largest: int = 1 << 32) -> None:
+    """Unpack an `.xz` or `.gz` file, unless what it holds is there already.
+
+    The content goes to a temporary file in the target's folder, is checked, and takes the target's name in one step: a
+    process that starts at the same time sees either nothing or the whole file, and the last one to finish wins with the
+    same bytes.
+
+    Args:
+        source: The compressed file.
+        target: Where the content belongs.
+        sha256: What the content must hash to; None accepts a target that exists.
+        largest: Bytes at which unpacking gives up.
+
+    Raises:
+        DataError: The file is damaged or too large.
+        DiskError: The cache cannot be written.
+    """
+    if target.is_file() and (sha256 is None or file_digest(target) == sha256):
+        return
+    with _writing(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                found = _copy(source, file, largest)
+            if sha256 is not None and found != sha256:
+                raise DataError(f"{source} does not hold what it should: its SHA-256 is {found}.", "Install it again.")
+            os.replace(name, target)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+
+
+def _copy(source: Path, file: IO[bytes], largest: int) -> str:
+    """Copy the unpacked content and return its SHA-256."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with _OPENERS[source.suffix](source) as packed:
+            while chunk := packed.read(_CHUNK):
+                size += len(chunk)
+                if size > largest:
+                    raise DataError(f"{source} unpacks to more than {largest:,} bytes.")
+                digest.update(chunk)
+                file.write(chunk)
+    except (lzma.LZMAError, gzip.BadGzipFile, EOFError) as error:
+        raise DataError(f"{source} is damaged: {error}.", "Get the file again.") from error
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        free = ""
+        if error.errno == errno.ENOSPC:
+            with contextlib.suppress(OSError):
+                free = f" ({shutil.disk_usage(folder).free / 1e6:,.0f} MB free)"
+        raise DiskError(
+            f"The data cache {folder} cannot be written: {error.strerror}{free}.",
+            "Set SUPERNET_CACHE_DIR to a folder with 100 MB of space.",
+        ) from error
+
+
+def scratch(key: str) -> Path:
+    """Return the cache's folder for something named by its content."""
+    return cache_folder() / "data" / key

@@ -1,0 +1,106 @@
+"""Data sets of the MNIST family: four IDX files, read by torchvision from a folder that holds them unpacked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from supernet_cli.engine.data import Dataset, Split
+from supernet_cli.engine.data.cache import file_digest, scratch, unpack
+from supernet_cli.errors import DataError
+
+FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+def unpack_embedded(folder: Path, digests: Mapping[str, str], name: str) -> Path:
+    """Unpack `.xz` files shipped with the package into the cache.
+
+    Args:
+        folder: Where the `.xz` files are.
+        digests: SHA-256 of each file's content, by file name.
+        name: The class of torchvision.datasets, which names the sub-folder it reads.
+
+    Returns:
+        The root to give to torchvision.
+    """
+    root = scratch(f"{name.lower()}-{_combined(digests.values())}")
+    for file, sha256 in digests.items():
+        unpack(folder / f"{file}.xz", root / name / "raw" / file, sha256)
+    return root
+
+
+def find_files(root: Path, name: str) -> Path:
+    """Return a root for torchvision that holds a user's files unpacked; nothing is written into the user's folder.
+
+    Args:
+        root: The user's folder: `<root>/<name>/raw/<file>` as torchvision lays it out, or the files themselves in it.
+        name: The class of torchvision.datasets.
+
+    Raises:
+        DataError: A file is neither there plain nor as `.gz`.
+    """
+    folder = next((f for f in (root / name / "raw", root) if _source(f, FILES[0]) is not None), root / name / "raw")
+    sources = {file: _source(folder, file) for file in FILES}
+    missing = [file for file, source in sources.items() if source is None]
+    if missing:
+        raise DataError(
+            f"data.root = {root}: {', '.join(missing)} not found in {folder}.",
+            "Put the files there, plain or as .gz, or leave data.root empty where the package ships the data set.",
+        )
+    if folder == root / name / "raw" and all(source == folder / file for file, source in sources.items()):
+        return root
+    return _mirror({file: source for file, source in sources.items() if source is not None}, name)
+
+
+def read(name: str, root: Path) -> Dataset:
+    """Read the four files through torchvision.
+
+    Args:
+        name: The class of torchvision.datasets.
+        root: A root that holds them unpacked.
+
+    Raises:
+        DataError: They are not what their names say.
+    """
+    from torchvision import datasets  # takes a second to import; only where data is read
+
+    try:
+        training, test = (getattr(datasets, name)(str(root), train=train, download=False) for train in (True, False))
+    except (RuntimeError, ValueError, AssertionError, EOFError, OSError, KeyError) as error:
+        raise DataError(f"The {name} files in {root} cannot be read: {error}.", "Get the files again.") from error
+    return Dataset(_split(training, root), _split(test, root), tuple(map(str, training.classes)))
+
+
+def _split(part: Any, root: Path) -> Split:
+    images: Tensor = part.data
+    labels: Tensor = part.targets
+    if images.dim() != 3 or len(images) != len(labels) or not len(images):
+        raise DataError(f"The files in {root} do not belong together: {len(images)} images, {len(labels)} labels.")
+    if int(labels.min()) < 0 or int(labels.max()) >= len(part.classes):
+        raise DataError(f"The files in {root} hold labels beyond the {len(part.classes)} classes.")
+    return Split(images.unsqueeze(-1).contiguous(), labels.long())
+
+
+def _source(folder: Path, file: str) -> Path | None:
+    return next((path for path in (folder / file, folder / f"{file}.gz") if path.is_file()), None)
+
+
+def _mirror(sources: Mapping[str, Path], name: str) -> Path:
+    """Bring files into the cache, keyed by the hash of what they hold now, in torchvision's layout."""
+    root = scratch(f"{name.lower()}-{_combined(file_digest(path) for path in sources.values())}")
+    for file, source in sources.items():
+        target = root / name / "raw" / file
+        if source.suffix == ".gz":
+            unpack(source, target)
+        elif not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(source.resolve())
+    return root
+
+
+def _combined(digests: Any) -> str:
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]

@@ -1,0 +1,103 @@
+"""A split that lives on the device as one tensor: a batch is one indexed gather, standardised and shifted in bulk.
+
+Names of tensors end with their shape: N images of a split, B of a batch, H height, W width, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from supernet_cli.engine.data import Split
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and deviation of the pixels, a number a channel, of pixels as fractions.
+
+    Args:
+        mean: (C,) float32.
+        std: (C,) float32.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def of(cls, split: Split) -> Statistics:
+        """Measure a split, in exact integer sums and so independent of the machine's order of addition."""
+        pixels_NC = split.images.reshape(-1, split.images.shape[-1])
+        counts_CV = torch.stack([torch.bincount(channel.int(), minlength=256) for channel in pixels_NC.T]).double()
+        values_V = torch.arange(256, dtype=torch.float64) / 255
+        mean = counts_CV @ values_V / len(pixels_NC)
+        variance = counts_CV @ values_V.square() / len(pixels_NC) - mean.square()
+        return cls(mean.float(), variance.clamp_min(1e-12).sqrt().float())
+
+    @classmethod
+    def neutral(cls, channels: int) -> Statistics:
+        """Return what leaves pixels as fractions."""
+        return cls(torch.zeros(channels), torch.ones(channels))
+
+
+class ResidentImages:
+    """The images of a split on a device.
+
+    Args:
+        split: Images and labels.
+        statistics: What to standardise with.
+        device: Where they live and are used.
+        shift: Pixels of zero padding on each side, out of which training cuts shifted images.
+    """
+
+    def __init__(self, split: Split, statistics: Statistics, device: torch.device, shift: int = 0) -> None:
+        num, height, width, channels = split.images.shape
+        padded_NHWC = torch.zeros(num, height + 2 * shift, width + 2 * shift, channels, dtype=torch.uint8)
+        padded_NHWC[:, shift : shift + height, shift : shift + width] = split.images
+        # Every placement of the window as a view, (N, 2s+1, 2s+1, H, W, C): a shifted batch is then one gather.
+        windows = padded_NHWC.to(device).unfold(1, height, 1).unfold(2, width, 1)
+        self._windows = windows.permute(0, 1, 2, 4, 5, 3)
+        self._labels = split.labels.to(device)
+        # (x / 255 - mean) / std as one multiplication and one addition
+        self._scale = (1 / (255 * statistics.std)).to(device)
+        self._offset = (-statistics.mean / statistics.std).to(device)
+        self._shift = shift
+        self.shape = (channels, height, width)
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def epoch(self, generator: torch.Generator, batch_size: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of one epoch: every image once, in random order, each shifted at random.
+
+        Args:
+            generator: Decides order and shifts; the whole epoch's are drawn at once, so an epoch can be entered
+                anywhere.
+            batch_size: B; the last batch holds what is left.
+            first: Batches to pass over, for an epoch that was interrupted.
+
+        Yields:
+            Images (B, C, H, W) float32 in channels-last order, and labels (B,) int64.
+        """
+        device = self._labels.device
+        order_N = torch.randperm(len(self), generator=generator).to(device)
+        shifts_2N = torch.randint(0, 2 * self._shift + 1, (2, len(self)), generator=generator).to(device)
+        for start in range(first * batch_size, len(self), batch_size):
+            chosen_B = order_N[start : start + batch_size]
+            down_B, right_B = shifts_2N[:, start : start + batch_size]
+            yield self._normalise(self._windows[chosen_B, down_B, right_B]), self._labels[chosen_B]
+
+    def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield all images in their own order, unshifted, for judging.
+
+        Yields:
+            Images (B, C, H, W) float32 in channels-last order, and labels (B,) int64.
+        """
+        centred_NHWC = self._windows[:, self._shift, self._shift]
+        for start in range(0, len(self), batch_size):
+            yield self._normalise(centred_NHWC[start : start + batch_size]), self._labels[start : start + batch_size]
+
+    def _normalise(self, pixels_BHWC: Tensor) -> Tensor:
+        return pixels_BHWC.float().mul_(self._scale).add_(self._offset).permute(0, 3, 1, 2)

@@ -1,0 +1,145 @@
+"""Where a job runs and in which arithmetic: decided once, then passed down."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+
+from supernet_cli.errors import OutOfMemoryError, PresetError
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEEP = 1 << 30
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device and the arithmetic of its forward passes.
+
+    Args:
+        place: The device, as torch names it.
+        dtype: float32, or bfloat16 under autocast.
+    """
+
+    place: torch.device
+    dtype: torch.dtype
+
+    def __str__(self) -> str:
+        return str(self.place)
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        if self.place.type == "cuda":
+            return torch.cuda.get_device_name(self.place)
+        return str(self.place)
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        """Return the context of a forward pass: bfloat16 where that was chosen, else none."""
+        if self.dtype is torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.place.type, self.dtype)
+
+    def synchronize(self) -> None:
+        """Wait until the device has done what it was given, so that a clock tells the truth."""
+        if self.place.type == "cuda":
+            torch.cuda.synchronize(self.place)
+        elif self.place.type == "mps":
+            torch.mps.synchronize()
+
+
+def available_devices() -> list[str]:
+    """Return the names of the devices that are there."""
+    names = ["cpu"]
+    if torch.cuda.is_available():
+        names += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return names
+
+
+def choose_device(name: str, precision: str) -> Device:
+    """Return the device that a preset names.
+
+    Args:
+        name: auto (a GPU where there is one), cpu, cuda, cuda:N or mps.
+        precision: auto, float32 or bfloat16.
+
+    Raises:
+        PresetError: It is not there; lists those that are.
+    """
+    there = available_devices()
+    wanted = {"auto": there[-1] if "mps" in there else there[min(1, len(there) - 1)], "cuda": "cuda:0"}.get(name, name)
+    if wanted not in there:
+        raise PresetError(f'runtime.device = "{name}": not on this machine.', f"There is: {', '.join(there)}.")
+    device = torch.device(wanted)
+    if precision != "auto":
+        return Device(device, getattr(torch, precision))
+    fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return Device(device, torch.bfloat16 if fast else torch.float32)
+
+
+def prepare(device: Device, threads: int) -> int:
+    """Set up the process for a job: allocator, threads, deterministic kernels.
+
+    Args:
+        device: Where it will run.
+        threads: Threads of the CPU; 0 for all cores that this process may use.
+
+    Returns:
+        The number of threads.
+    """
+    _keep_freed_memory()
+    threads = threads or _usable_cores()
+    torch.set_num_threads(threads)
+    if device.place.type == "cuda":
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+    return threads
+
+
+@contextlib.contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turn exhausted memory into words.
+
+    Raises:
+        OutOfMemoryError: The host or the device has none left.
+    """
+    hint = "Use a smaller train.batch_size, narrower blocks, or another device."
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemoryError(f"The device is out of memory: {str(error).partition('. ')[0]}.", hint) from error
+    except MemoryError as error:
+        raise OutOfMemoryError("This machine is out of memory.", hint) from error
+    except RuntimeError as error:
+        if "DefaultCPUAllocator" in str(error):
+            raise OutOfMemoryError("This machine is out of memory.", hint) from error
+        raise
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Make glibc keep freed activations mapped.
+
+    By default it returns large blocks to the kernel at every step and pays page faults to get them back. Both
+    thresholds have to be raised: the trim threshold alone, with blocks still mapped one by one, is slower than the
+    default.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    libc.mallopt(_M_MMAP_THRESHOLD, _KEEP)
+    libc.mallopt(_M_TRIM_THRESHOLD, _KEEP)

@@ -1,0 +1,140 @@
+"""The hot path: one step, one epoch, and nothing else.
+
+Nothing here waits for the device, touches a disk or allocates what it could keep. Losses gather on the device in a
+`LossWindow` and leave it every `log_every` steps, through a callback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from supernet_cli.engine.device import Device
+from supernet_cli.engine.optim import Schedule, is_plain_cross_entropy
+from supernet_cli.engine.supernet import Supernet
+from supernet_cli.sampling import Sampler, StepPlan
+
+
+class LossWindow:
+    """Losses of the last few steps, kept on the device until somebody asks.
+
+    Args:
+        length: Steps it can hold.
+        device: Where the losses are computed.
+    """
+
+    def __init__(self, length: int, device: torch.device) -> None:
+        self._losses = torch.zeros(length, 2, device=device)  # objective, cross-entropy
+        self.count = 0
+
+    def add(self, losses: Tensor) -> None:
+        """Keep one step's objective and cross-entropy, (2,)."""
+        self._losses[self.count].copy_(losses)
+        self.count += 1
+
+    def take(self) -> tuple[float, float]:
+        """Return the means of what was kept, objective and cross-entropy, and begin anew. Waits for the device."""
+        objective, cross_entropy = self._losses[: self.count].double().mean(0).tolist()
+        self.count = 0
+        return objective, cross_entropy
+
+    def is_finite(self) -> bool:
+        """Whether everything kept is a number. Waits for the device."""
+        return bool(self._losses[: self.count].isfinite().all())
+
+    def state(self) -> Tensor:
+        """Return what is kept, (count, 2), as a copy on the CPU."""
+        return self._losses[: self.count].cpu().clone()
+
+    def restore(self, state: Tensor) -> None:
+        """Keep what a state held."""
+        self.count = len(state)
+        self._losses[: self.count].copy_(state)
+
+
+@dataclass
+class Learner:
+    """What a step changes or needs, in one place.
+
+    Args:
+        supernet: Whose weights are trained.
+        objective: The loss that is minimised.
+        optimizer: Takes the steps.
+        schedule: Sets its rate, or None.
+        device: Decides arithmetic.
+        window: Receives the losses.
+    """
+
+    supernet: Supernet
+    objective: nn.Module
+    optimizer: Optimizer
+    schedule: Schedule | None
+    device: Device
+    window: LossWindow
+
+    def __post_init__(self) -> None:
+        self._objective_is_cross_entropy = is_plain_cross_entropy(self.objective)
+
+    def reported(self, objective: Tensor, logits_BK: Tensor, labels_B: Tensor) -> Tensor:
+        """Return objective and cross-entropy of a pass, (2,)."""
+        if self._objective_is_cross_entropy:
+            return objective.expand(2)
+        return torch.stack([objective, functional.cross_entropy(logits_BK.float(), labels_B)])
+
+
+def train_step(learner: Learner, images_BCHW: Tensor, labels_B: Tensor, plan: StepPlan) -> None:
+    """Take one optimiser step: the plan's paths on one mini-batch, their gradients summed.
+
+    Args:
+        learner: The weights and what changes them.
+        images_BCHW: (B, C, H, W) float32.
+        labels_B: (B,) int64.
+        plan: The paths to train; candidates on none of them keep a gradient of None, and so their weights.
+    """
+    learner.optimizer.zero_grad(set_to_none=True)
+    losses = []
+    for architecture in plan.passes:
+        with learner.device.autocast():
+            logits_BK = learner.supernet(images_BCHW, architecture)
+        objective = learner.objective(logits_BK.float(), labels_B)
+        objective.backward()
+        losses.append(learner.reported(objective.detach(), logits_BK.detach(), labels_B))
+    learner.optimizer.step()
+    if learner.schedule is not None:
+        learner.schedule.after_step()
+    learner.window.add(torch.stack(losses).mean(0))
+
+
+def train_epoch(
+    learner: Learner,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    sampler: Sampler,
+    epoch: int,
+    step: int,
+    after_step: Callable[[int, StepPlan, int], bool],
+) -> int:
+    """Train through the batches of an epoch.
+
+    Args:
+        learner: The weights and what changes them.
+        batches: Images and labels of each step.
+        sampler: Says what each step trains.
+        epoch: Number of the epoch, from 0.
+        step: Steps done before it, or before the place where it is entered.
+        after_step: Told the steps done, the plan and the batch's size; returns False to leave.
+
+    Returns:
+        Steps done in all.
+    """
+    for images_BCHW, labels_B in batches:
+        plan = sampler.plan(step, epoch)
+        train_step(learner, images_BCHW, labels_B, plan)
+        step += 1
+        if not after_step(step, plan, len(labels_B)):
+            break
+    return step

@@ -1,0 +1,106 @@
+"""Everything that can go wrong in a way a person can act on.
+
+    SupernetError
+    ├── UsageError            2    the command line asks for something that cannot be
+    ├── PresetError           2    a preset, or a `--set`, is wrong: names file, key and the nearest valid word
+    ├── DataError             2    a data set is missing or damaged
+    ├── DivergedError         3    the loss stopped being a number
+    ├── OutOfMemoryError      4    memory of the host or of the device
+    ├── DiskError             4    a write failed: disk full, folder read-only or gone
+    └── RunError              5    a run or job is not found, busy or damaged
+
+Each class carries the exit code of the process and the `kind` that `--json` prints. Anything else that is raised is a
+bug of ours: exit code 1. An interruption after a checkpoint is no error; it exits with 130.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SupernetError(Exception):
+    """What is wrong and what to do next, in words for a person.
+
+    Args:
+        message: What is wrong, and where.
+        hint: The next thing to type or to look at; empty where there is none.
+    """
+
+    kind = "error"
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(SupernetError):
+    """The command line asks for something that cannot be."""
+
+    kind = "usage"
+    exit_code = 2
+
+
+class PresetError(SupernetError):
+    """A preset, or a `--set`, is wrong."""
+
+    kind = "preset"
+    exit_code = 2
+
+
+class DataError(SupernetError):
+    """A data set is missing, incomplete or damaged."""
+
+    kind = "data"
+    exit_code = 2
+
+
+class DivergedError(SupernetError):
+    """The loss, or a weight, is no longer a finite number."""
+
+    kind = "diverged"
+    exit_code = 3
+
+
+class OutOfMemoryError(SupernetError):
+    """The host or the device has no memory left."""
+
+    kind = "memory"
+    exit_code = 4
+
+
+class DiskError(SupernetError):
+    """A file could not be written."""
+
+    kind = "disk"
+    exit_code = 4
+
+
+class RunError(SupernetError):
+    """A run or a job is not found, busy or damaged."""
+
+    kind = "run"
+    exit_code = 5
+
+
+INTERRUPTED = 130
+"""Exit code after a signal or a request to stop, once the checkpoint is written."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word closest to a mistyped one, or None where nothing is close."""
+    words = list(known)
+    by_folded = {candidate.casefold(): candidate for candidate in words}
+    close = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.5)
+    return by_folded[close[0]] if close else None
+
+
+def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str:
+    """Return «Did you mean 'x'?», or the words that are known where none is close."""
+    words = list(known)
+    close = nearest(word, words)
+    if close is not None:
+        return f"Did you mean '{close}'?"
+    return otherwise or (f"Known: {', '.join(sorted(words)[:20])}." if words else "")

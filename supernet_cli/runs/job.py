@@ -1,0 +1,240 @@
+"""A job's folder: one training with its status, metrics, log, checkpoints and weights; one writer, many readers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import psutil
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from supernet_cli.errors import DiskError
+from supernet_cli.runs.files import disk_errors, replace_file
+from supernet_cli.runs.lock import FileLock
+from supernet_cli.runs.records import JobEnded, JobStarted, PathsEvaluated, Record, State, StepsTrained, decode, encode
+from supernet_cli.runs.snapshot import JobSnapshot, fold
+
+LOST_AFTER_SECONDS = 60.0
+"""Age of another host's heartbeat at which its job counts as lost."""
+
+_BEAT_SECONDS = 1.0
+_ALIVE: tuple[State, ...] = ("running", "paused")
+_LONGEST_LINE = 1 << 20
+
+logger = logging.getLogger(__name__)
+
+
+class JobStatus(BaseModel):
+    """What a job's owner says of itself, in status.json."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    state: State = "created"
+    reason: str = ""
+    pid: int = 0
+    process_started: float = 0.0
+    host: str = ""
+    heartbeat: float = 0.0
+    step: int = 0
+    steps: int = 0
+    threads: int = 0
+    seconds: float = 0.0  # training and judging, over all segments
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """Where a job's files are.
+
+    Args:
+        path: The folder.
+        key: Its place in the run, such as `supernet/seed-0`.
+    """
+
+    path: Path
+    key: str
+
+    @property
+    def seed(self) -> int:
+        """The job's seed, from the folder's name."""
+        return int(self.path.name.removeprefix("seed-"))
+
+    @property
+    def checkpoint(self) -> Path:
+        """The newest checkpoint; the one before it lies beside it."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def weights(self) -> Path:
+        """The trained weights, there once the job is finished."""
+        return self.path / "weights.safetensors"
+
+    def status(self) -> JobStatus:
+        """Return the job's status as it truly is: nothing is `running` without a living owner."""
+        try:
+            stored = JobStatus.model_validate_json((self.path / "status.json").read_bytes())
+        except (OSError, ValidationError):
+            return JobStatus()
+        if stored.state in _ALIVE and not _owner_lives(stored):
+            state: State = "interrupted" if stored.host == socket.gethostname() else "lost"
+            return stored.model_copy(update={"state": state, "reason": "its process is gone"})
+        return stored
+
+    def records(self) -> Iterator[Record | None]:
+        """Yield the records of all segments in order; None for a line that is damaged."""
+        segments = sorted(self.path.glob("metrics-*.jsonl"), key=lambda path: (len(path.name), path.name))
+        for segment in segments:
+            with contextlib.suppress(OSError), segment.open("rb") as file:
+                while line := file.readline(_LONGEST_LINE):
+                    if line.endswith(b"\n"):
+                        yield decode(line)
+                    elif len(line) == _LONGEST_LINE:
+                        yield None
+
+    def snapshot(self) -> tuple[JobSnapshot, int]:
+        """Return the state that the job's records add up to, and how many lines were damaged."""
+        snapshot, damaged = JobSnapshot(), 0
+        for record in self.records():
+            if record is None:
+                damaged += 1
+            else:
+                snapshot = fold(snapshot, record)
+        return snapshot, damaged
+
+    def request_stop(self) -> None:
+        """Ask the owner to stop at its next step; it answers by removing the request."""
+        replace_file(self.path / "control", json.dumps({"request": "stop", "time": time.time()}).encode())
+
+
+class JobWriter:
+    """A job's owner, as a context: holds the lock, beats once a second, and writes what the job reports.
+
+    It is a Recorder. Leaving the context without having recorded `JobEnded` marks the job as failed.
+
+    Raises:
+        RunError: Another process owns the job.
+        DiskError: The folder cannot be written.
+    """
+
+    def __init__(self, folder: JobFolder) -> None:
+        self.folder = folder
+        self._lock = FileLock(folder.path / "lock", f"The job {folder.key}")
+        self._status = JobStatus()
+        self._snapshot = JobSnapshot()
+        self._guard = threading.Lock()
+        self._finished = threading.Event()
+        self._beat = threading.Thread(target=self._keep_beating, name=f"heartbeat {folder.key}", daemon=True)
+        self._metrics: IO[bytes] | None = None
+        self._log: logging.Handler | None = None
+        self.stop_requested = False
+
+    def __enter__(self) -> JobWriter:
+        with disk_errors(self.folder.path):
+            self.folder.path.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire()
+        try:
+            self._open()
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._status.state in _ALIVE:
+                reason = str(error) or (kind.__name__ if kind is not None else "its process left it")
+                logger.error("%s", reason, exc_info=error)
+                state: State = "interrupted" if kind is KeyboardInterrupt else "failed"
+                with contextlib.suppress(DiskError):  # the disk may be the reason
+                    self.record(JobEnded(step=self._status.step, state=state, reason=reason))
+        finally:
+            self._close()
+
+    def record(self, record: Record) -> None:
+        """Append a record to the job's metrics and bring its status up to date."""
+        if self._metrics is None:
+            raise ValueError("the job is not open")
+        with disk_errors(self.folder.path / "metrics"):
+            self._metrics.write(encode(record).encode() + b"\n")
+        self._snapshot = fold(self._snapshot, record)
+        match record:
+            case JobStarted():
+                self._update(state="running", step=record.step, steps=record.steps, threads=record.threads)
+            case StepsTrained() | PathsEvaluated():
+                seconds = self._snapshot.train_seconds + self._snapshot.evaluation_seconds
+                self._status = self._status.model_copy(update={"step": record.step, "seconds": seconds})
+            case JobEnded():
+                self._update(state=record.state, step=record.step, reason=record.reason)
+
+    def _open(self) -> None:
+        (self.folder.path / "control").unlink(missing_ok=True)
+        taken = len(list(self.folder.path.glob("metrics-*.jsonl")))
+        self._snapshot, _ = self.folder.snapshot()
+        with disk_errors(self.folder.path):
+            self._metrics = (self.folder.path / f"metrics-{taken}.jsonl").open("xb", buffering=0)
+            self._log = logging.FileHandler(self.folder.path / "log.txt", encoding="utf-8")
+        self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logging.getLogger("supernet_cli").addHandler(self._log)
+        me = psutil.Process()
+        self._update(state="running", pid=me.pid, process_started=me.create_time(), host=socket.gethostname())
+        self._beat.start()
+
+    def _close(self) -> None:
+        self._finished.set()
+        if self._beat.is_alive():
+            self._beat.join()
+        if self._metrics is not None:
+            self._metrics.close()
+            self._metrics = None
+        if self._log is not None:
+            logging.getLogger("supernet_cli").removeHandler(self._log)
+            self._log.close()
+        self._lock.release()
+
+    def _update(self, **changes: object) -> None:
+        with self._guard:
+            self._status = self._status.model_copy(update={**changes, "heartbeat": time.time()})
+            replace_file(self.folder.path / "status.json", self._status.model_dump_json(indent=2).encode())
+
+    def _keep_beating(self) -> None:
+        control = self.folder.path / "control"
+        while not self._finished.wait(_BEAT_SECONDS):
+            if control.exists():
+                self.stop_requested = True
+                with contextlib.suppress(OSError):
+                    control.unlink()
+            try:
+                self._update()
+            except DiskError as error:  # the training itself will meet it at its next write
+                logger.warning("heartbeat: %s", error.message)
+
+
+def create_job(folder: JobFolder) -> None:
+    """Make a job's folder in state `created`, so that readers know of it before its turn comes."""
+    with disk_errors(folder.path):
+        folder.path.mkdir(parents=True, exist_ok=True)
+    replace_file(folder.path / "status.json", JobStatus().model_dump_json(indent=2).encode())
+
+
+def _owner_lives(status: JobStatus) -> bool:
+    if status.host != socket.gethostname():
+        return time.time() - status.heartbeat < LOST_AFTER_SECONDS
+    if status.pid == os.getpid():
+        return True
+    try:
+        process = psutil.Process(status.pid)
+        same = bool(abs(process.create_time() - status.process_started) < 2.0)
+        return same and bool(process.status() != psutil.STATUS_ZOMBIE)
+    except (psutil.Error, ValueError, OverflowError):
+        return False

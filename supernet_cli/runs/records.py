@@ -1,0 +1,153 @@
+"""What a job reports while it works: frozen records, one JSON line each.
+
+A record is the only thing that flows from the engine outwards. `encode` and `decode` are the two ends of a metrics
+file; a number that is not finite is written as null with its field's name under `not_finite`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+State = Literal["created", "running", "paused", "finished", "stopped", "interrupted", "diverged", "failed", "lost"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")  # a newer version may write more
+
+    time: float = Field(default_factory=time.time)
+
+
+class JobStarted(_Record):
+    """A job's owner begins, or goes on, with a segment of its metrics."""
+
+    kind: Literal["started"] = "started"
+    step: int  # first step of the segment, from 0
+    steps: int
+    epochs: int
+    paths: int  # size of the search space
+    train_images: int
+    validation_images: int
+    device: str
+    threads: int
+
+
+class StepsTrained(_Record):
+    """Some optimiser steps were done; averages over the steps since the record before."""
+
+    kind: Literal["steps"] = "steps"
+    step: int  # steps done in all
+    epoch: int  # from 1
+    objective: float | None  # mean of the loss that is minimised
+    loss: float | None  # mean cross-entropy, nats an image
+    learning_rate: float
+    forward_images: int  # in all
+    seconds: float  # spent training, in all; evaluation and checkpoints apart
+
+
+class PathScore(BaseModel):
+    """One path's score on a split."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    path: str
+    accuracy: float  # top-1, a fraction
+    loss: float | None  # mean cross-entropy, nats an image
+    trained_images: int = 0  # images that its steps have seen so far
+
+
+class PathsEvaluated(_Record):
+    """Paths were judged on validation."""
+
+    kind: Literal["evaluation"] = "evaluation"
+    step: int
+    epoch: int
+    split: Literal["validation"] = "validation"
+    scores: tuple[PathScore, ...]
+    seconds: float  # that this evaluation took
+
+
+class JobEnded(_Record):
+    """A job's owner lets go of it."""
+
+    kind: Literal["ended"] = "ended"
+    step: int
+    state: State
+    reason: str = ""
+
+
+class Gpu(BaseModel):
+    """One GPU; a figure that it does not report is None."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    utilisation: float | None = None  # per cent
+    memory_used_bytes: int | None = None
+    memory_total_bytes: int | None = None
+    temperature_celsius: float | None = None
+    power_watts: float | None = None
+
+
+class DevicesSampled(_Record):
+    """How busy the host and its GPUs were over the last interval."""
+
+    kind: Literal["devices"] = "devices"
+    cores: tuple[float, ...]  # per cent, each core
+    memory_used_bytes: int
+    memory_total_bytes: int
+    process_memory_bytes: int
+    gpus: tuple[Gpu, ...] = ()
+
+
+Record = JobStarted | StepsTrained | PathsEvaluated | JobEnded | DevicesSampled
+
+_ADAPTER: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="kind")])
+
+
+class Recorder(Protocol):
+    """Whoever wants to know what a job does: the run's files, the live view."""
+
+    def record(self, record: Record) -> None:
+        """Take a record; called from the thread that trains, so it has to be quick."""
+
+
+class Fanout:
+    """Several recorders as one."""
+
+    def __init__(self, *recorders: Recorder) -> None:
+        self._recorders = recorders
+
+    def record(self, record: Record) -> None:
+        """Pass a record on to each."""
+        for recorder in self._recorders:
+            recorder.record(record)
+
+
+def encode(record: Record) -> str:
+    """Return a record as one line of JSON, without the line's end."""
+    return json.dumps(finite(record.model_dump()), separators=(",", ":"), allow_nan=False)
+
+
+def decode(line: str | bytes) -> Record | None:
+    """Return the record of a line, or None where it is damaged or of a kind that is not known."""
+    try:
+        return _ADAPTER.validate_json(line)
+    except ValidationError:
+        return None
+
+
+def finite(table: dict[str, Any]) -> dict[str, Any]:
+    """Return a table with numbers that are not finite as null, and their names under `not_finite`."""
+    bad = [name for name, value in table.items() if isinstance(value, float) and not math.isfinite(value)]
+    inner = {
+        name: [finite(item) if isinstance(item, dict) else item for item in value]
+        for name, value in table.items()
+        if isinstance(value, list | tuple)
+    }
+    cleaned = table | inner | dict.fromkeys(bad)
+    return cleaned | {"not_finite": bad} if bad else cleaned

@@ -1,0 +1,312 @@
+"""Runs on disk: create, find, list and remove them. A run is a folder with our run.json in it, and nothing else is."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from supernet_cli import __version__
+from supernet_cli.config.load import dump_toml, read_toml, validate
+from supernet_cli.config.schema import Preset
+from supernet_cli.errors import PresetError, RunError, did_you_mean
+from supernet_cli.runs.files import disk_errors, replace_file
+from supernet_cli.runs.job import JobFolder, create_job
+from supernet_cli.runs.records import Record, State, encode
+from supernet_cli.space import SearchSpace
+
+FORMAT = 1
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_PRODUCT = "supernet"
+_LIBRARIES = ("torch", "torchvision", "numpy")
+
+
+class Manifest(BaseModel):
+    """run.json: what a run is, written once."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    product: str
+    format: int
+    id: str
+    preset: str
+    created: float
+    fingerprints: dict[str, str]
+    versions: dict[str, str]
+    host: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run and its manifest."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def id(self) -> str:
+        """The run's id: its folder's name, so that a copied or renamed folder is a run of its own."""
+        return self.folder.resolve().name
+
+    def preset(self) -> Preset:
+        """Return the resolved preset the run was started with.
+
+        Raises:
+            RunError: preset.toml is missing or damaged.
+        """
+        path = self.folder / "preset.toml"
+        try:
+            return validate(read_toml(path), path)
+        except PresetError as error:
+            raise RunError(
+                f"Run {self.id} is damaged: {error.message}", "Its preset.toml must be as it was."
+            ) from error
+
+    def supernet_job(self, seed: int) -> JobFolder:
+        """Return the job that trains the supernet of a seed."""
+        return JobFolder(self.folder / "supernet" / f"seed-{seed}", f"supernet/seed-{seed}")
+
+    def supernet_jobs(self) -> list[JobFolder]:
+        """Return the supernet jobs there are, by seed."""
+        found = [path for path in (self.folder / "supernet").glob("seed-*") if path.name[5:].isdecimal()]
+        return [self.supernet_job(seed) for seed in sorted(int(path.name[5:]) for path in found)]
+
+    def state(self) -> State:
+        """Return the run's state: that of the job that most needs a look."""
+        states: set[State] = {job.status().state for job in self.supernet_jobs()}
+        order: tuple[State, ...] = (
+            "running",
+            "paused",
+            "failed",
+            "diverged",
+            "lost",
+            "interrupted",
+            "stopped",
+            "created",
+        )
+        return next((state for state in order if state in states), "finished" if states else "created")
+
+    def result(self, name: str) -> dict[str, Any] | None:
+        """Return a document from results/, or None where there is none.
+
+        Raises:
+            RunError: The file is damaged.
+        """
+        path = self.folder / "results" / f"{name}.json"
+        try:
+            document = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} is damaged: {error}.", "Delete it and evaluate again.") from error
+        if not isinstance(document, dict):
+            raise RunError(f"{path} is damaged: not an object.", "Delete it and evaluate again.")
+        return document
+
+    def save_result(self, name: str, document: dict[str, Any]) -> None:
+        """Write a document into results/, replacing one of the same name."""
+        path = self.folder / "results" / f"{name}.json"
+        with disk_errors(path):
+            path.parent.mkdir(exist_ok=True)
+        replace_file(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+
+
+class DeviceLog:
+    """A recorder that appends device samples to the run's own file; one a process that trains."""
+
+    def __init__(self, run: Run) -> None:
+        taken = len(list(run.folder.glob("devices-*.jsonl")))
+        self._path = run.folder / f"devices-{taken}.jsonl"
+        with disk_errors(self._path):
+            self._file: IO[bytes] = self._path.open("ab", buffering=0)
+
+    def record(self, record: Record) -> None:
+        """Append a sample."""
+        with disk_errors(self._path):
+            self._file.write(encode(record).encode() + b"\n")
+
+    def __enter__(self) -> DeviceLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def create_run(runs_dir: Path, name: str, preset: Preset, now: dt.datetime | None = None) -> Run:
+    """Create a run's folder with its manifest, its resolved preset and a folder for each supernet job.
+
+    Args:
+        runs_dir: Where runs live; made where it is missing.
+        name: The preset's name, part of the run's id.
+        preset: The resolved preset.
+        now: Its time of birth; now where it is left out.
+
+    Raises:
+        DiskError: The folder cannot be written.
+    """
+    now = now or dt.datetime.now().astimezone()
+    with disk_errors(runs_dir / "run"):
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        folder = _new_folder(runs_dir, f"{now:%Y%m%d-%H%M%S}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)[:64]}")
+    manifest = Manifest(
+        product=_PRODUCT,
+        format=FORMAT,
+        id=folder.name,
+        preset=name,
+        created=now.timestamp(),
+        fingerprints=fingerprints(preset),
+        versions=_versions(),
+        host=platform.node(),
+    )
+    run = Run(folder, manifest)
+    replace_file(folder / "preset.toml", dump_toml(preset).encode())
+    for seed in preset.train.seeds:
+        create_job(run.supernet_job(seed))
+    replace_file(folder / "run.json", (manifest.model_dump_json(indent=2) + "\n").encode())
+    return run
+
+
+def list_runs(runs_dir: Path) -> list[Run]:
+    """Return the runs in a folder, newest first; folders that are no runs are passed over."""
+    if not runs_dir.is_dir():
+        return []
+    found = [run for path in runs_dir.iterdir() if (run := _read(path)) is not None]
+    return sorted(found, key=lambda run: (run.manifest.created, run.id), reverse=True)
+
+
+def find_run(runs_dir: Path, reference: str) -> Run:
+    """Return the run that a person means.
+
+    Args:
+        runs_dir: Where runs live.
+        reference: An id, a unique prefix of one, a folder, or `latest`.
+
+    Raises:
+        RunError: None, or several, are meant; names the nearest.
+    """
+    exact = _read(runs_dir / reference) if _ID.fullmatch(reference) else None
+    if exact is not None:
+        return exact
+    if "/" in reference or os.sep in reference or reference in (".", ".."):
+        return _from_folder(Path(reference).expanduser())
+    runs = list_runs(runs_dir)
+    if reference == "latest" and runs:
+        return runs[0]
+    matching = [run for run in runs if reference and run.id.startswith(reference)]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise RunError(f"'{reference}' begins {len(matching)} runs.", f"Write more of one: {_some(matching)}.")
+    if not runs:
+        raise RunError(f"There are no runs in {runs_dir}.", "Start one with `supernet train --preset default`.")
+    raise RunError(f"There is no run '{reference}' in {runs_dir}.", did_you_mean(reference, [run.id for run in runs]))
+
+
+def check_removable(runs_dir: Path, run: Run) -> None:
+    """Make sure that a run may be deleted: one of ours, directly inside the runs directory, and at rest.
+
+    Raises:
+        RunError: It is somewhere else, a link, no run, or still being trained.
+    """
+    folder = run.folder
+    if folder.is_symlink() or folder.resolve().parent != runs_dir.resolve() or _read(folder) is None:
+        raise RunError(
+            f"{folder} is not a run inside {runs_dir}; nothing was removed.", "Give the runs directory with --runs-dir."
+        )
+    if run.state() in ("running", "paused"):
+        raise RunError(f"Run {run.id} is being trained.", f"Stop it first: `supernet runs stop {run.id}`.")
+
+
+def remove_run(runs_dir: Path, run: Run) -> None:
+    """Delete a run's folder, if it may be.
+
+    Raises:
+        RunError: It may not.
+        DiskError: It could not be deleted.
+    """
+    check_removable(runs_dir, run)
+    with disk_errors(run.folder / "run.json"):
+        shutil.rmtree(run.folder)
+
+
+def fingerprints(preset: Preset) -> dict[str, str]:
+    """Return hashes of what must agree before results of two runs may be compared or shared."""
+    recipe = preset.standalone_recipe().model_dump(
+        mode="json", exclude={"evaluate_every", "log_every", "checkpoint_every"}
+    )
+    data = preset.data.model_dump(mode="json", exclude={"root"})
+    split = {key: data[key] for key in ("dataset", "validation", "split_seed")}
+    return {
+        "space": SearchSpace.from_config(preset.space).fingerprint(),
+        "split": _hash(split),
+        "retrain": _hash({"recipe": recipe, "data": data, "threads": preset.retrain.threads}),
+    }
+
+
+def _hash(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _read(folder: Path) -> Run | None:
+    """Return the run in a folder, or None where there is no run of ours."""
+    path = folder / "run.json"
+    try:
+        if path.is_symlink() or path.stat().st_size > 1_000_000:
+            return None
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError, ValueError):
+        return None
+    return Run(folder, manifest) if manifest.product == _PRODUCT and _ID.fullmatch(manifest.id) else None
+
+
+def _from_folder(folder: Path) -> Run:
+    run = _read(folder)
+    if run is None:
+        raise RunError(f"{folder} is not a run: no run.json of ours is in it.", "`supernet runs ls` lists runs.")
+    return run
+
+
+def _new_folder(runs_dir: Path, name: str) -> Path:
+    for folder in _candidates(runs_dir, name):
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError("candidates never end")
+
+
+def _candidates(runs_dir: Path, name: str) -> Iterator[Path]:
+    yield runs_dir / name
+    number = 2
+    while True:
+        yield runs_dir / f"{name}-{number}"
+        number += 1
+
+
+def _versions() -> dict[str, str]:
+    versions = {"supernet": __version__, "python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _some(runs: list[Run]) -> str:
+    return ", ".join(run.id for run in runs[:5]) + (", …" if len(runs) > 5 else "")

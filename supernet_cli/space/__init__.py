@@ -1,0 +1,6 @@
+"""Architectures as data: the search space and the paths through it. Free of torch."""
+
+from supernet_cli.space.architecture import Architecture
+from supernet_cli.space.space import ChoiceBlock, SearchSpace
+
+__all__ = ["Architecture", "ChoiceBlock", "SearchSpace"]

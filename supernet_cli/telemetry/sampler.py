@@ -1,0 +1,115 @@
+"""Sample how busy the host and its GPUs are, once a second, from a thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import psutil
+
+from supernet_cli.errors import DiskError
+from supernet_cli.runs.records import DevicesSampled, Gpu, Recorder
+
+logger = logging.getLogger(__name__)
+
+
+class DeviceSampler:
+    """Reads the devices; each figure covers the time since the call before."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._nvml = _nvml()
+        psutil.cpu_percent(percpu=True)  # the first call only sets the start
+
+    def sample(self) -> DevicesSampled:
+        """Return what the devices do now."""
+        memory = psutil.virtual_memory()
+        return DevicesSampled(
+            cores=tuple(psutil.cpu_percent(percpu=True)),
+            memory_used_bytes=memory.total - memory.available,
+            memory_total_bytes=memory.total,
+            process_memory_bytes=self._process.memory_info().rss,
+            gpus=self._gpus(),
+        )
+
+    def _gpus(self) -> tuple[Gpu, ...]:
+        if self._nvml is None:
+            return ()
+        nvml, found = self._nvml, []
+        for index in range(_figure(nvml.nvmlDeviceGetCount) or 0):
+            handle = _figure(nvml.nvmlDeviceGetHandleByIndex, index)
+            if handle is not None:
+                found.append(_read_gpu(nvml, handle))
+        return tuple(found)
+
+
+class Sampling:
+    """A context in which devices are sampled into a recorder at a steady interval.
+
+    Args:
+        recorder: Takes the samples, in the sampling thread.
+        sampler: Reads the devices.
+        interval: Seconds between two samples.
+    """
+
+    def __init__(self, recorder: Recorder, sampler: DeviceSampler | None = None, interval: float = 1.0) -> None:
+        self._recorder = recorder
+        self._sampler = sampler or DeviceSampler()
+        self._interval = interval
+        self._finished = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
+
+    def __enter__(self) -> Sampling:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._finished.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._finished.wait(self._interval):
+            try:
+                self._recorder.record(self._sampler.sample())
+            except DiskError as error:  # telemetry alone is no reason to end a training
+                logger.warning("telemetry ends: %s", error.message)
+                return
+
+
+def _nvml() -> Any:
+    """Return NVML, initialised, or None where there is no driver."""
+    import pynvml  # the module of the package nvidia-ml-py
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    return pynvml
+
+
+def _read_gpu(nvml: Any, handle: Any) -> Gpu:
+    name = _figure(nvml.nvmlDeviceGetName, handle) or "GPU"
+    use = _figure(nvml.nvmlDeviceGetUtilizationRates, handle)
+    memory = _figure(nvml.nvmlDeviceGetMemoryInfo, handle)
+    milliwatts = _figure(nvml.nvmlDeviceGetPowerUsage, handle)
+    return Gpu(
+        name=name.decode() if isinstance(name, bytes) else name,
+        utilisation=None if use is None else use.gpu,
+        memory_used_bytes=None if memory is None else memory.used,
+        memory_total_bytes=None if memory is None else memory.total,
+        temperature_celsius=_figure(nvml.nvmlDeviceGetTemperature, handle, getattr(nvml, "NVML_TEMPERATURE_GPU", 0)),
+        power_watts=None if milliwatts is None else milliwatts / 1000,
+    )
+
+
+def _figure(read: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what NVML says, or None: each figure may be unsupported on its own."""
+    with contextlib.suppress(Exception):
+        return read(*arguments)
+    return None

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from helpers import TWO, space_of
+
+from supernet_cli.config.schema import Preset
+from supernet_cli.errors import UsageError
+from supernet_cli.space import SearchSpace
+
+UNEVEN = space_of(TWO, ["conv1x1", "conv3x3", "conv5x5"], ["identity"], TWO)
+
+
+def test_a_space_enumerates_every_path_once_in_the_order_of_indices() -> None:
+    paths = list(UNEVEN.enumerate())
+    assert len(paths) == UNEVEN.size == 2 * 3 * 1 * 2
+    assert [path.choices for path in paths] == list(itertools.product(range(2), range(3), range(1), range(2)))
+    assert [UNEVEN.index(path) for path in paths] == list(range(12))
+    assert [UNEVEN.at(index) for index in range(12)] == paths
+
+
+def test_a_path_prints_first_block_first_and_parses_back() -> None:
+    assert [str(path) for path in space_of(TWO, TWO).enumerate()] == [
+        "conv3x3_conv3x3",
+        "conv3x3_conv5x5",
+        "conv5x5_conv3x3",
+        "conv5x5_conv5x5",
+    ]
+    assert all(UNEVEN.parse(str(path)) == path for path in UNEVEN.enumerate())
+
+
+@pytest.mark.parametrize(
+    ("typed", "advice"),
+    [
+        ("conv3x3_conv5x6", "'conv3x3_conv5x5'"),
+        ("conv3x3", "each of the 2 blocks, such as 'conv3x3_conv3x3'"),
+        ("", "conv3x3_conv3x3"),
+        ("conv3x3_conv3x3_conv3x3", "conv3x3_conv3x3"),
+    ],
+)
+def test_a_wrong_path_names_the_nearest(typed: str, advice: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        space_of(TWO, TWO).parse(typed)
+    assert advice in caught.value.hint
+
+
+def test_a_wrong_path_of_a_huge_space_is_told_at_once() -> None:
+    huge = space_of(*[["conv1x1", "conv3x3", "conv5x5"]] * 40)
+    with pytest.raises(UsageError) as caught:
+        huge.parse("conv3x3")
+    assert "40 blocks" in caught.value.hint
+
+
+def test_sampling_is_uniform_over_paths() -> None:
+    rng = random.Random(0)
+    counts = Counter(UNEVEN.sample(rng) for _ in range(12_000))
+    expected = 1000
+    chi_squared = sum((counts[path] - expected) ** 2 / expected for path in UNEVEN.enumerate())
+    assert chi_squared < 31.3  # 99.9 % quantile of chi-squared with 11 degrees of freedom
+
+
+def test_distinct_samples_are_distinct_and_at_most_the_space() -> None:
+    assert len(set(UNEVEN.sample_distinct(5, random.Random(0)))) == 5
+    assert UNEVEN.sample_distinct(99, random.Random(0)) == list(UNEVEN.enumerate())
+
+
+@pytest.mark.parametrize("choices", [(0,), (0, 3, 0, 0), (0, -1, 0, 0), (0, 0, 0, 0, 0)])
+def test_choices_that_are_not_there_are_refused(choices: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="block"):
+        UNEVEN.architecture(choices)
+
+
+@pytest.mark.parametrize("index", [-1, 12])
+def test_an_index_outside_the_space_is_refused(index: int) -> None:
+    with pytest.raises(IndexError):
+        UNEVEN.at(index)
+
+
+def test_the_fingerprint_changes_with_anything_that_changes_networks(tiny: Callable[..., Preset]) -> None:
+    def fingerprint(**space: object) -> str:
+        return SearchSpace.from_config(tiny(space=space).space).fingerprint()
+
+    block = {"channels": 4, "pool": 2, "candidates": ["conv3x3", "conv5x5"]}
+    other = {"op": "conv", "kernel": 7, "label": "conv5x5"}
+    variants = [
+        fingerprint(),
+        fingerprint(hidden=17),
+        fingerprint(blocks=[block]),
+        fingerprint(blocks=[block, {**block, "pool": 1}]),
+        fingerprint(blocks=[block, {**block, "channels": 5}]),
+        fingerprint(blocks=[block, {**block, "candidates": ["conv5x5", "conv3x3"]}]),
+        fingerprint(blocks=[block, {**block, "candidates": ["conv3x3", other]}]),
+    ]
+    assert len(set(variants)) == len(variants)
+    assert fingerprint() == fingerprint(blocks=[block, dict(block)])
