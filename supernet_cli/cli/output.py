@@ -67,7 +67,7 @@ class Output:
     def note(self, text: str) -> None:
         """Say something beside the result, unless quiet."""
         if not self.quiet and not self.json:
-            console(sys.stderr).print(Text(text, style="dim"))
+            console(sys.stderr).print(Text(text, style="dim"), soft_wrap=True)
 
     @property
     def shows_progress(self) -> bool:
@@ -90,7 +90,7 @@ def say_error(error: SupernetError, as_json: bool) -> None:
         message.append("\n" + printable(error.hint), style="cyan")
     target = console(sys.stderr)
     if wants_plain(sys.stderr):
-        target.print(Text("error: ") + message)
+        target.print(Text("error: ") + message, soft_wrap=True)
     else:
         target.print(Panel(message, title=Text(f"error: {error.kind}"), title_align="left", border_style="red"))
 

@@ -1,0 +1,256 @@
+"""Whole trainings on a small data set: what is learned, what is stored, and that nothing is lost by an interruption."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from supernet_cli.config.catalog import entries
+from supernet_cli.config.schema import Preset
+from supernet_cli.engine import seed
+from supernet_cli.engine.checkpoint import load_weights
+from supernet_cli.engine.data import load_dataset
+from supernet_cli.engine.evaluate import evaluate_network
+from supernet_cli.engine.train import Outcome, prepare, train_supernet
+from supernet_cli.errors import PresetError, RunError
+from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.records import JobStarted, PathsEvaluated, Record, State, StepsTrained
+
+
+class Kept:
+    """Keeps records; asks to stop once a step was reported or a number of polls has passed."""
+
+    def __init__(self, polls: float = math.inf) -> None:
+        self.records: list[Record] = []
+        self.polls = polls
+
+    def record(self, record: Record) -> None:
+        self.records.append(record)
+
+    def stop(self) -> State | None:
+        self.polls -= 1
+        return "interrupted" if self.polls <= 0 else None
+
+
+def job_in(folder: Path) -> JobFolder:
+    folder.mkdir(exist_ok=True)
+    return JobFolder(folder, "supernet/seed-0")
+
+
+def train(preset: Preset, folder: Path, kept: Kept | None = None, job_seed: int = 0) -> tuple[Outcome, Kept]:
+    kept = kept or Kept()
+    return train_supernet(prepare(preset), job_in(folder), job_seed, kept, kept.stop), kept
+
+
+def series(*runs: Kept) -> list[dict[str, Any]]:
+    """Return what was reported, without times, and with what a later segment did again in its place."""
+    found: list[dict[str, Any]] = []
+    for kept in runs:
+        for record in kept.records:
+            if isinstance(record, JobStarted):
+                found = [row for row in found if row["step"] <= record.step]
+            if isinstance(record, StepsTrained | PathsEvaluated):
+                found.append(record.model_dump(exclude={"time", "seconds"}))
+    return found
+
+
+def test_a_supernet_learns_and_every_path_is_judged_every_epoch(tiny: Callable[..., Preset], tmp_path: Path) -> None:
+    outcome, kept = train(tiny(train={"epochs": 6}), tmp_path / "job")
+    assert outcome.state == "finished"
+    judged = [record for record in kept.records if isinstance(record, PathsEvaluated)]
+    assert [record.epoch for record in judged] == [1, 2, 3, 4, 5, 6]
+    assert all(len(record.scores) == 4 for record in judged)
+    assert min(score.accuracy for score in judged[-1].scores) > 0.9
+    losses = [record.loss for record in kept.records if isinstance(record, StepsTrained) and record.loss is not None]
+    assert losses[-1] < losses[0] / 4
+
+
+def test_forward_images_and_paths_are_counted(tiny: Callable[..., Preset], tmp_path: Path) -> None:
+    _, kept = train(tiny(), tmp_path / "job")
+    last = [record for record in kept.records if isinstance(record, StepsTrained)][-1]
+    scores = [record for record in kept.records if isinstance(record, PathsEvaluated)][-1].scores
+    assert last.forward_images == 3 * 500 == sum(score.trained_images for score in scores)
+    assert last.step == 30
+    assert [r.step for r in kept.records if isinstance(r, StepsTrained)] == [4, 8, 10, 14, 18, 20, 24, 28, 30]
+
+
+def test_a_seed_decides_every_weight(tiny: Callable[..., Preset], tmp_path: Path) -> None:
+    weights = []
+    for number, job_seed in enumerate((0, 0, 1)):
+        torch.manual_seed(number)  # torch's own generator has no say
+        train(tiny(), tmp_path / str(number), job_seed=job_seed)
+        weights.append((tmp_path / str(number) / "weights.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+    assert weights[0] != weights[2]
+
+
+RECIPES = {
+    "one cycle, AdamW": {},
+    "no schedule, SGD": {"optimizer": {"name": "SGD", "lr": 0.05, "momentum": 0.9}, "schedule": None},
+    "renewed": {"optimizer": {"name": "SGD", "lr": 0.05, "momentum": 0.9}, "schedule": None, "renew_optimizer": True},
+    "a schedule of epochs": {"schedule": {"name": "StepLR", "step_size": 1, "gamma": 0.5, "every": "epoch"}},
+    "another objective": {"loss": {"name": "CrossEntropyLoss", "label_smoothing": 0.1}},
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+@pytest.mark.parametrize("sampler", sorted(entries("sampler")))
+def test_an_interrupted_training_goes_on_bit_for_bit(
+    tiny: Callable[..., Preset], tmp_path: Path, recipe: dict[str, Any], sampler: str
+) -> None:
+    preset = tiny(train={**recipe, "sampler": sampler})
+    _, whole = train(preset, tmp_path / "whole")
+    segments = []
+    for polls in (7, 5, 11, math.inf):  # between steps, at the end of an epoch, and wherever that leads
+        outcome, kept = train(preset, tmp_path / "parts", Kept(polls))
+        segments.append(kept)
+    assert outcome.state == "finished"
+    assert sum(isinstance(record, JobStarted) for kept in segments for record in kept.records) == 4
+    assert series(*segments) == series(whole)
+    parts, uncut = (tmp_path / name / "weights.safetensors" for name in ("parts", "whole"))
+    assert parts.read_bytes() == uncut.read_bytes()
+
+
+@pytest.mark.parametrize("steps_before_the_crash", [1, 3, 10, 14, 29])
+def test_a_training_that_crashes_anywhere_goes_on_from_its_checkpoint(
+    tiny: Callable[..., Preset], tmp_path: Path, steps_before_the_crash: int
+) -> None:
+    class Crash(Kept):
+        def stop(self) -> State | None:
+            if super().stop():
+                raise RuntimeError("power cut")
+            return None
+
+    _, whole = train(tiny(), tmp_path / "whole")
+    crashed = Crash(steps_before_the_crash)
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(tiny(), tmp_path / "parts", crashed)
+    _, rest = train(tiny(), tmp_path / "parts")
+    assert series(crashed, rest) == series(whole)
+    parts, uncut = (tmp_path / name / "weights.safetensors" for name in ("parts", "whole"))
+    assert parts.read_bytes() == uncut.read_bytes()
+
+
+def test_a_renewed_optimizer_forgets_its_momentum(tiny: Callable[..., Preset], tmp_path: Path) -> None:
+    """Against a loop written out: an optimiser made in each epoch, one path an epoch."""
+    recipe = {"name": "SGD", "lr": 0.05, "momentum": 0.9}
+    preset = tiny(
+        train={"optimizer": recipe, "schedule": None, "renew_optimizer": True, "sampler": "epoch", "epochs": 2}
+    )
+    prepared = prepare(preset)
+    train(preset, tmp_path / "job")
+
+    net, images, rng = prepared.supernet(0), prepared.resident("train", 1), seed.python_rng(0, "paths")
+    for epoch in range(2):
+        path = prepared.space.sample(rng)
+        optimizer = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9)
+        for batch, labels in images.epoch(seed.torch_rng(0, "images", epoch), 50):
+            optimizer.zero_grad(set_to_none=True)
+            nn.functional.cross_entropy(net(batch, path), labels).backward()
+            optimizer.step()
+
+    trained = prepared.supernet(1)
+    load_weights(tmp_path / "job" / "weights.safetensors", trained)
+    assert all(torch.equal(a, b) for a, b in zip(trained.parameters(), net.parameters(), strict=True))
+
+
+def test_reloaded_weights_reproduce_the_recorded_scores_exactly(tiny: Callable[..., Preset], tmp_path: Path) -> None:
+    preset = tiny()
+    _, kept = train(preset, tmp_path / "job")
+    prepared = prepare(preset)
+    net = prepared.supernet(5)
+    load_weights(tmp_path / "job" / "weights.safetensors", net)
+    recorded = {s.path: s for r in kept.records if isinstance(r, PathsEvaluated) and r.epoch == 3 for s in r.scores}
+    validation = prepared.resident("validation")
+    for path in prepared.space.enumerate():
+        score = evaluate_network(net.extract(path), validation, prepared.device)
+        assert (score.accuracy, score.loss) == (recorded[str(path)].accuracy, recorded[str(path)].loss)
+
+
+def test_training_never_sees_validation_or_test(
+    tiny: Callable[..., Preset], tmp_path: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With validation and test images made useless after the split, training gives the same weights."""
+    train(tiny(), tmp_path / "a")
+    from supernet_cli.engine import train as module
+
+    def spoiled(*arguments: Any) -> Any:
+        splits = split(*arguments)
+        splits.validation.images.zero_()
+        splits.test.images.zero_()
+        return splits
+
+    split = module.split_validation
+    monkeypatch.setattr(module, "split_validation", spoiled)
+    train(tiny(), tmp_path / "b")
+    assert (tmp_path / "a" / "weights.safetensors").read_bytes() == (
+        tmp_path / "b" / "weights.safetensors"
+    ).read_bytes()
+    assert not torch.equal(load_dataset("mnist", digits).test.images, torch.zeros(200, 12, 12, 1, dtype=torch.uint8))
+
+
+def test_a_diverging_loss_ends_the_job_and_keeps_the_last_good_checkpoint(
+    tiny: Callable[..., Preset], tmp_path: Path
+) -> None:
+    preset = tiny(train={"optimizer": {"name": "SGD", "lr": 1e6}, "schedule": None, "checkpoint_every": 1})
+    outcome, kept = train(preset, tmp_path / "job")
+    assert outcome.state == "diverged"
+    assert "step" in outcome.reason
+    assert not (tmp_path / "job" / "weights.safetensors").exists()
+    for file in (tmp_path / "job").glob("checkpoint*.pt"):
+        state = torch.load(file, weights_only=True)
+        assert all(bool(value.isfinite().all()) for value in state["supernet"].values())
+
+
+def test_a_checkpoint_of_another_preset_is_refused(tiny: Callable[..., Preset], tmp_path: Path) -> None:
+    train(tiny(), tmp_path / "job", Kept(4))
+    with pytest.raises(RunError, match="preset of the job supernet/seed-0 was changed"):
+        train(tiny(train={"epochs": 4}), tmp_path / "job")
+
+
+def test_a_large_space_is_watched_by_a_few_paths_the_same_every_epoch(
+    tiny: Callable[..., Preset], tmp_path: Path
+) -> None:
+    three = {"channels": 4, "pool": 1, "candidates": ["conv1x1", "conv3x3", "conv5x5"]}
+    _, kept = train(tiny(space={"blocks": [three] * 6}, train={"epochs": 2}), tmp_path / "job")
+    watched = [[s.path for s in r.scores] for r in kept.records if isinstance(r, PathsEvaluated)]
+    assert watched[0] == watched[1]
+    assert 4 <= len(watched[0]) <= 16
+
+
+def test_a_space_of_middling_size_is_judged_whole_at_the_end(tiny: Callable[..., Preset], tmp_path: Path) -> None:
+    block = {"channels": 4, "pool": 1, "candidates": ["conv1x1", "conv3x3"]}
+    _, kept = train(tiny(space={"blocks": [block] * 5}, train={"epochs": 2}), tmp_path / "job")
+    judged = [len(r.scores) for r in kept.records if isinstance(r, PathsEvaluated)]
+    assert judged == [4, 32]
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"train": {"optimizer": "Adm"}}, "train.optimizer"),
+        ({"train": {"loss": "MSELoss"}}, "train.loss"),
+        ({"train": {"schedule": "LambdaLR"}}, "train.schedule"),
+        ({"retrain": {"optimizer": "Adm"}}, "retrain.optimizer"),
+        ({"runtime": {"device": "cuda:97"}}, "not on this machine"),
+        ({"data": {"validation": 600}}, "data.validation"),
+        ({"space": {"blocks": [{"pool": 13, "candidates": ["conv3x3"]}]}}, r"space.blocks\[0\].pool"),
+    ],
+)
+def test_what_only_torch_can_find_wrong_is_found_before_training(
+    tiny: Callable[..., Preset], sections: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(PresetError, match=words):
+        prepare(tiny(**sections))
+
+
+def test_bfloat16_trains_too(tiny: Callable[..., Preset], tmp_path: Path) -> None:
+    outcome, kept = train(tiny(train={"epochs": 6}, runtime={"precision": "bfloat16"}), tmp_path / "job")
+    assert outcome.state == "finished"
+    assert min(s.accuracy for s in kept.records[-2].scores) > 0.5  # type: ignore[union-attr]

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import datetime as dt
+import json
+import multiprocessing
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from supernet_cli.config.schema import Preset
+from supernet_cli.errors import DiskError, RunError
+from supernet_cli.runs.job import JobFolder, JobStatus, JobWriter
+from supernet_cli.runs.records import JobEnded, StepsTrained
+from supernet_cli.runs.store import Run, create_run, find_run, list_runs, remove_run
+
+NOON = dt.datetime(2026, 1, 2, 12, 0, 0).astimezone()
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def run(runs: Path, tiny: Callable[..., Preset]) -> Run:
+    return create_run(runs, "tiny", tiny(train={"seeds": [0, 1]}), NOON)
+
+
+@pytest.fixture
+def job(run: Run) -> JobFolder:
+    return run.supernet_job(0)
+
+
+def steps(step: int) -> StepsTrained:
+    return StepsTrained(
+        step=step, epoch=1, objective=1.0, loss=1.0, learning_rate=0.1, forward_images=step, seconds=step / 4
+    )
+
+
+def test_a_run_has_its_id_its_preset_and_a_folder_for_each_job(run: Run, tiny: Callable[..., Preset]) -> None:
+    assert run.id == "20260102-120000-tiny"
+    assert run.preset() == tiny(train={"seeds": [0, 1]})
+    assert [job.key for job in run.supernet_jobs()] == ["supernet/seed-0", "supernet/seed-1"]
+    assert run.state() == "created"
+    assert set(run.manifest.fingerprints) == {"space", "split", "retrain"}
+    assert run.manifest.versions["torch"]
+
+
+def test_runs_of_the_same_second_get_names_of_their_own(runs: Path, run: Run, tiny: Callable[..., Preset]) -> None:
+    others = [create_run(runs, "tiny", tiny(), NOON).id for _ in range(2)]
+    assert others == ["20260102-120000-tiny-2", "20260102-120000-tiny-3"]
+
+
+def test_a_presets_name_cannot_leave_the_runs_folder(runs: Path, tiny: Callable[..., Preset]) -> None:
+    run = create_run(runs, "../../[red]\x1b[31mevil", tiny(), NOON)
+    assert run.folder.parent == runs
+    assert run.id == "20260102-120000-..-..-red-31mevil"
+
+
+@pytest.mark.parametrize("reference", ["20260102-120000-tiny", "2026", "latest"])
+def test_a_run_is_found_by_id_prefix_or_latest(runs: Path, run: Run, reference: str) -> None:
+    assert find_run(runs, reference) == run
+
+
+def test_a_run_is_found_by_its_folder(runs: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_run(runs, str(run.folder)).id == run.id
+    monkeypatch.chdir(run.folder)
+    assert find_run(runs, ".").id == run.id
+
+
+@pytest.mark.parametrize("reference", ["", "nothing", "../runs", "/", "a\x00b", "..", "[bold]", "latest2", "x" * 5000])
+def test_what_is_no_run_is_not_found(runs: Path, run: Run, reference: str) -> None:
+    with pytest.raises(RunError):
+        find_run(runs, reference)
+
+
+def test_a_prefix_of_several_runs_is_told(runs: Path, run: Run, tiny: Callable[..., Preset]) -> None:
+    create_run(runs, "other", tiny(), NOON)
+    with pytest.raises(RunError, match="begins 2 runs"):
+        find_run(runs, "2026")
+
+
+def test_a_mistyped_run_names_the_nearest(runs: Path, run: Run) -> None:
+    with pytest.raises(RunError) as caught:
+        find_run(runs, "20260102-120000-tniy")
+    assert run.id in caught.value.hint
+
+
+def test_newest_runs_come_first_and_other_folders_are_passed_over(
+    runs: Path, run: Run, tiny: Callable[..., Preset]
+) -> None:
+    later = create_run(runs, "a", tiny(), NOON + dt.timedelta(days=1))
+    (runs / "mine").mkdir()
+    (runs / "broken").mkdir()
+    (runs / "broken" / "run.json").write_text("{")
+    (runs / "foreign").mkdir()
+    (runs / "foreign" / "run.json").write_text('{"id": "foreign"}')
+    assert [found.id for found in list_runs(runs)] == [later.id, run.id]
+
+
+def test_a_copied_run_is_a_run_of_its_own(runs: Path, run: Run) -> None:
+    shutil.copytree(run.folder, runs / "copy")
+    assert {found.id for found in list_runs(runs)} == {run.id, "copy"}
+
+
+def test_removing_takes_the_run_and_nothing_else(runs: Path, run: Run, tiny: Callable[..., Preset]) -> None:
+    other = create_run(runs, "other", tiny(), NOON)
+    remove_run(runs, run)
+    assert list(runs.iterdir()) == [other.folder]
+
+
+def test_a_run_elsewhere_is_not_removed(runs: Path, run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="not a run inside"):
+        remove_run(tmp_path / "elsewhere", run)
+    with pytest.raises(RunError, match="not a run inside"):
+        remove_run(tmp_path, run)
+    assert run.folder.is_dir()
+
+
+def test_a_link_to_a_run_is_not_followed(runs: Path, run: Run, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    shutil.move(run.folder, outside)
+    (runs / "link").symlink_to(outside)
+    with pytest.raises(RunError):
+        remove_run(runs, find_run(runs, "link"))
+    assert (outside / "run.json").is_file()
+
+
+def test_the_runs_folder_itself_is_not_removed_even_with_a_manifest_in_it(runs: Path, run: Run) -> None:
+    shutil.copy(run.folder / "run.json", runs)
+    with pytest.raises(RunError, match="not a run inside"):
+        remove_run(runs, find_run(runs, str(runs)))
+    assert run.folder.is_dir()
+
+
+def test_a_link_inside_a_run_is_removed_and_not_what_it_points_to(runs: Path, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("keep")
+    (run.folder / "link").symlink_to(tmp_path / "precious")
+    remove_run(runs, run)
+    assert (tmp_path / "precious" / "file").read_text() == "keep"
+
+
+def test_a_run_that_trains_is_not_removed(runs: Path, run: Run, job: JobFolder) -> None:
+    with JobWriter(job) as writer:
+        with pytest.raises(RunError, match="is being trained"):
+            remove_run(runs, run)
+        writer.record(JobEnded(step=0, state="finished"))
+    remove_run(runs, run)
+
+
+def test_a_runs_folder_that_cannot_be_made_is_a_disk_error(tmp_path: Path, tiny: Callable[..., Preset]) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DiskError):
+        create_run(tmp_path / "file" / "runs", "tiny", tiny(), NOON)
+
+
+def test_a_job_writes_what_it_reports_and_ends_in_the_state_it_says(job: JobFolder) -> None:
+    with JobWriter(job) as writer:
+        assert job.status().state == "running"
+        writer.record(steps(7))
+        writer.record(JobEnded(step=7, state="stopped", reason="asked"))
+    status = job.status()
+    assert (status.state, status.reason, status.step, status.seconds) == ("stopped", "asked", 7, 1.75)
+    assert [record.kind for record in job.records() if record] == ["steps", "ended"]
+    assert job.snapshot()[0].state == "stopped"
+
+
+@pytest.mark.parametrize(("error", "state"), [(RuntimeError, "failed"), (KeyboardInterrupt, "interrupted")])
+def test_a_job_that_is_left_in_the_middle_says_so(job: JobFolder, error: type[BaseException], state: str) -> None:
+    with pytest.raises(error), JobWriter(job):
+        raise error("[boom]")
+    assert job.status().state == state
+    assert "[boom]" in (job.path / "log.txt").read_text()
+
+
+def test_every_writer_begins_a_segment_of_its_own(job: JobFolder) -> None:
+    for step in (1, 2):
+        with JobWriter(job) as writer:
+            writer.record(steps(step))
+            writer.record(JobEnded(step=step, state="stopped"))
+    assert sorted(path.name for path in job.path.glob("metrics-*")) == ["metrics-0.jsonl", "metrics-1.jsonl"]
+    assert [record.step for record in job.records() if isinstance(record, StepsTrained)] == [1, 2]
+
+
+def test_segments_are_read_in_the_order_of_their_numbers(job: JobFolder) -> None:
+    from supernet_cli.runs.records import encode
+
+    for number in range(12):
+        (job.path / f"metrics-{number}.jsonl").write_text(encode(steps(number)) + "\n")
+    assert [record.step for record in job.records() if record] == list(range(12))  # type: ignore[union-attr]
+
+
+def test_damaged_lines_are_counted_and_a_line_being_written_is_not(job: JobFolder) -> None:
+    with JobWriter(job) as writer:
+        writer.record(steps(1))
+        writer.record(JobEnded(step=1, state="stopped"))
+    with (job.path / "metrics-0.jsonl").open("ab") as file:
+        file.write(b"\xff\x00 rubbish\n" + b"{}\n" + b'{"kind":"steps","st')
+    snapshot, damaged = job.snapshot()
+    assert (snapshot.step, damaged) == (1, 2)
+
+
+def test_a_second_owner_is_refused(job: JobFolder) -> None:
+    with JobWriter(job) as writer:
+        with pytest.raises(RunError, match="another process"), JobWriter(job):
+            pass
+        assert job.status().state == "running"
+        writer.record(JobEnded(step=0, state="finished"))
+
+
+def _own_and_die(path: str) -> None:
+    JobWriter(JobFolder(Path(path), "supernet/seed-0")).__enter__()
+    os.kill(os.getpid(), 9)
+
+
+def test_a_killed_owner_leaves_an_interrupted_job_that_can_be_taken_over(job: JobFolder) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_own_and_die, args=(str(job.path),))
+    process.start()
+    process.join()
+    assert json.loads((job.path / "status.json").read_text())["state"] == "running"
+    assert job.status().state == "interrupted"
+    with JobWriter(job) as writer:
+        writer.record(JobEnded(step=0, state="finished"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "running"),
+        ({"pid": 2**22 + 7}, "interrupted"),
+        ({"pid": -1}, "interrupted"),
+        ({"pid": os.getppid(), "process_started": 1.0}, "interrupted"),
+        ({"host": "elsewhere", "heartbeat": time.time()}, "running"),
+        ({"host": "elsewhere", "heartbeat": 1.0}, "lost"),
+    ],
+)
+def test_nothing_is_running_without_a_living_owner(job: JobFolder, changes: dict[str, object], state: str) -> None:
+    own = JobStatus(state="running", pid=os.getpid(), host=socket.gethostname(), heartbeat=time.time())
+    (job.path / "status.json").write_text(own.model_copy(update=changes).model_dump_json())
+    assert job.status().state == state
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "dancing"}'])
+def test_a_damaged_status_is_a_job_that_was_only_created(job: JobFolder, content: str) -> None:
+    (job.path / "status.json").write_text(content)
+    assert job.status().state == "created"
+
+
+def test_a_request_to_stop_reaches_the_owner_and_is_acknowledged(job: JobFolder) -> None:
+    with JobWriter(job) as writer:
+        job.request_stop()
+        deadline = time.monotonic() + 10
+        while not writer.stop_requested and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert writer.stop_requested
+        assert not (job.path / "control").exists()
+        writer.record(JobEnded(step=0, state="stopped"))
+
+
+def test_an_old_request_does_not_stop_a_new_owner(job: JobFolder) -> None:
+    job.request_stop()
+    with JobWriter(job) as writer:
+        assert not (job.path / "control").exists()
+        assert not writer.stop_requested
+        writer.record(JobEnded(step=0, state="finished"))
+
+
+@pytest.mark.parametrize("content", ["", "[train", "[train]\nepochs = 0\n"])
+def test_a_damaged_preset_of_a_run_is_told(run: Run, content: str) -> None:
+    (run.folder / "preset.toml").write_text(content)
+    with pytest.raises(RunError, match="damaged"):
+        run.preset()
+
+
+def test_results_are_stored_and_damaged_ones_told(run: Run) -> None:
+    assert run.result("evaluation") is None
+    run.save_result("evaluation", {"a": 1})
+    assert run.result("evaluation") == {"a": 1}
+    for content in ("{", "[]"):
+        (run.folder / "results" / "evaluation.json").write_text(content)
+        with pytest.raises(RunError, match="damaged"):
+            run.result("evaluation")
