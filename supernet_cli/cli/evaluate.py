@@ -56,7 +56,8 @@ def evaluate(
     preset = found.preset()
     chosen = _choose(SearchSpace.from_config(preset.space), paths or [])
     jobs = _finished(found)
-    rows = _judge(found, jobs, chosen, split)
+    with voice.working(f"judging {len(chosen):,} paths of {len(jobs)} supernets"):
+        rows = _judge(found, jobs, chosen, split)
     _keep(found, split, rows)
     document = {"run": found.id, "split": split, "paths": rows}
     voice.result(document, f"{found.id}  one-shot accuracy on {split}", "", scores_table(rows, split))

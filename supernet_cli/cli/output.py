@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,18 +21,18 @@ from supernet_cli.errors import SupernetError, UsageError
 _PLAIN_WIDTH = 200  # lines that go into a file or a pipe are not folded
 
 
-def wants_plain(stream: TextIO) -> bool:
-    """Whether a stream gets plain lines: no terminal, or one that asks for no colour."""
-    return not stream.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+def wants_plain() -> bool:
+    """Whether to write plain lines: either stream is no terminal, or the terminal asks for no colour."""
+    on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
+    return not on_terminal or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 
 def console(stream: TextIO) -> Console:
-    """Return a console for a stream; off a terminal without escape codes and folding, whatever the environment says."""
-    if stream.isatty():
+    """Return a console for a stream; a plain one writes no escape codes, whatever the environment says."""
+    if not wants_plain():
         return Console(file=stream, highlight=False)
-    return Console(
-        file=stream, highlight=False, force_terminal=False, no_color=True, color_system=None, width=_PLAIN_WIDTH
-    )
+    width = None if stream.isatty() else _PLAIN_WIDTH
+    return Console(file=stream, highlight=False, force_terminal=False, color_system=None, width=width)
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,26 @@ class Output:
         if not self.quiet and not self.json:
             console(sys.stderr).print(Text(text, style="dim"), soft_wrap=True)
 
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """Show on a terminal that something is being done that takes a while to begin."""
+        if not self.is_live:
+            yield
+            return
+        with console(sys.stderr).status(Text(what, style="dim")):
+            yield
+
+    @contextmanager
+    def warnings(self) -> Iterator[None]:
+        """Pass warnings of the package on to stderr while inside, beside the log of the job."""
+        handler = _Warnings(logging.WARNING)
+        logger = logging.getLogger("supernet_cli")
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+
     @property
     def shows_progress(self) -> bool:
         """Whether progress is wanted at all; under --json it still goes to stderr."""
@@ -76,8 +99,16 @@ class Output:
 
     @property
     def is_live(self) -> bool:
-        """Whether progress may be drawn in place: a terminal on both ends that takes colour."""
-        return self.shows_progress and not wants_plain(sys.stderr) and not wants_plain(sys.stdout)
+        """Whether progress may be drawn in place."""
+        return self.shows_progress and not wants_plain()
+
+
+class _Warnings(logging.Handler):
+    """Prints what is logged on the stderr of the moment: a live display there lets lines through above itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info is None:  # errors that end a command are said once, by `say_error`
+            print(f"{record.levelname.lower()}: {printable(record.getMessage())}", file=sys.stderr)
 
 
 def say_error(error: SupernetError, as_json: bool) -> None:
@@ -89,7 +120,7 @@ def say_error(error: SupernetError, as_json: bool) -> None:
     if error.hint:
         message.append("\n" + printable(error.hint), style="cyan")
     target = console(sys.stderr)
-    if wants_plain(sys.stderr):
+    if wants_plain():
         target.print(Text("error: ") + message, soft_wrap=True)
     else:
         target.print(Panel(message, title=Text(f"error: {error.kind}"), title_align="left", border_style="red"))

@@ -66,11 +66,13 @@ def train(
             "--resume goes on with the run's own preset: it takes no --preset, --set or --seeds.",
             "Leave them out, or start a new run without --resume.",
         )
-    if resume is not None:
-        run, prepared = _reopen(runs_dir, resume)
-    else:
-        run, prepared = _begin(runs_dir, preset, settings or [], seeds)
-    _train(run, prepared, voice)
+    with voice.working("loading torch and the data"):
+        if resume is not None:
+            run, prepared = _reopen(runs_dir, resume)
+        else:
+            run, prepared = _begin(runs_dir, preset, settings or [], seeds)
+    with voice.warnings():
+        _train(run, prepared, voice)
     _report(run, voice)
 
 
@@ -140,7 +142,8 @@ def _train(run: Run, prepared: Prepared, voice: Output) -> None:
     from supernet_cli.telemetry import Sampling
 
     jobs = [run.supernet_job(seed) for seed in prepared.preset.train.seeds]
-    voice.note(f"{run.id}  {prepared.space.size:,} paths, {prepared.threads} threads on {prepared.device.name}")
+    if not voice.is_live:
+        voice.note(f"{run.id}  {prepared.space.size:,} paths, {prepared.threads} threads on {prepared.device.name}")
     with (
         DeviceLog(run) as devices,
         watching(voice, sys.stderr, run.id, [(job.key, job.snapshot()[0]) for job in jobs]) as watch,

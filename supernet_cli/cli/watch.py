@@ -93,9 +93,12 @@ class PlainLines:
         """Say what a record changed, where it is worth a line."""
         job = view.job
         if isinstance(record, PathsEvaluated):
-            self._console.print(self._epoch(view, job, record), markup=False)
+            self._say(self._epoch(view, job, record))
         elif isinstance(record, JobEnded) and record.state != "finished":
-            self._console.print(f"{view.current}  {record.state} at step {record.step}: {record.reason}", markup=False)
+            self._say(f"{view.current}  {record.state} at step {record.step}: {record.reason}")
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, soft_wrap=True)
 
     def _epoch(self, view: RunView, job: JobSnapshot, record: PathsEvaluated) -> str:
         best = max(record.scores, key=lambda score: score.accuracy)

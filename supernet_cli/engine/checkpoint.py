@@ -60,7 +60,7 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
         state = _read(candidate)
         if state is not None:
             return state
-        logger.warning("%s is damaged; trying the checkpoint before it", candidate)
+        logger.warning("%s is damaged; the checkpoint before it is used", candidate)
     if there:
         raise RunError(f"No checkpoint in {path.parent} can be read: each is damaged.", "Start a new run.")
     return None

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from supernet_cli.cli.live import bar, draw, sparkline
+from supernet_cli.cli.watch import PlainLines, RunView, Watch, clock
+from supernet_cli.runs.records import DevicesSampled, Gpu, JobEnded, JobStarted, PathScore, PathsEvaluated, StepsTrained
+from supernet_cli.runs.snapshot import JobSnapshot
+
+SIZES = [60, 80, 120, 200]
+
+
+def watched(paths: int = 4, epochs: int = 3, cores: int = 2, gpus: int = 0) -> RunView:
+    """Return the view of a run that has done some epochs."""
+    watch = Watch("20260102-120000-[red]x", [("supernet/seed-0", JobSnapshot()), ("supernet/seed-1", JobSnapshot())])
+    job = watch.of("supernet/seed-0")
+    job.record(
+        JobStarted(
+            time=0.0,
+            step=0,
+            steps=1000,
+            epochs=10,
+            paths=paths,
+            train_images=100,
+            validation_images=10,
+            device="cpu",
+            threads=1,
+        )
+    )
+    for epoch in range(1, epochs + 1):
+        for step in range(100 * epoch - 80, 100 * epoch + 1, 20):
+            job.record(
+                StepsTrained(
+                    time=step / 10,
+                    step=step,
+                    epoch=epoch,
+                    objective=1.0,
+                    loss=2.0 / step,
+                    learning_rate=0.1,
+                    forward_images=10 * step,
+                    seconds=step / 11,
+                )
+            )
+        scores = tuple(
+            PathScore(path=f"conv3x3_conv{n}x{n}", accuracy=0.98 + 0.001 * n / paths + 0.001 * epoch, loss=0.1)
+            for n in range(paths)
+        )
+        job.record(PathsEvaluated(time=epoch * 10.0, step=100 * epoch, epoch=epoch, seconds=1.0, scores=scores))
+    watch.record(
+        DevicesSampled(
+            cores=(50.0,) * cores,
+            memory_used_bytes=2**31,
+            memory_total_bytes=2**34,
+            process_memory_bytes=2**30,
+            gpus=tuple(Gpu(name="H100", utilisation=97.0) for _ in range(gpus)),
+        )
+    )
+    return watch.view
+
+
+def drawn(view: RunView, width: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False, color_system=None, legacy_windows=False)
+    console.print(draw(view, width))
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize("width", SIZES)
+@pytest.mark.parametrize("options", [{}, {"epochs": 0}, {"paths": 1}, {"paths": 500}, {"cores": 64, "gpus": 2}])
+def test_the_live_view_fits_its_terminal(width: int, options: dict[str, int]) -> None:
+    lines = drawn(watched(**options), width)
+    assert all(Text(line).cell_len == width for line in lines)
+    assert len(lines) <= 23
+
+
+@pytest.mark.parametrize("width", SIZES[1:])
+def test_the_live_view_shows_what_a_person_looks_for(width: int) -> None:
+    text = "\n".join(drawn(watched(), width))
+    for words in (
+        "20260102-120000-[red]x",
+        "30 %  epoch 3/10  step 300/1,000",
+        "0.0067",
+        "images/s",
+        "1:10 left",
+        "conv3x3_conv3x3",
+        "98.38 %",
+        "cpu",
+        "ram 2.0/16.0 GiB",
+        "● 0 98.38 %",
+        "○ 1",
+    ):
+        assert words in text
+
+
+def test_a_space_that_does_not_fit_shows_its_best_and_worst_paths() -> None:
+    lines = drawn(watched(paths=500), 120)
+    text = "\n".join(lines)
+    assert "conv3x3_conv499x499" in text
+    assert "conv3x3_conv0x0" in text
+    assert "10 of 500 paths" in text
+
+
+def test_a_gpu_that_says_little_is_shown_as_far_as_it_goes() -> None:
+    text = "\n".join(drawn(watched(gpus=1), 120))
+    assert "gpu 0 H100  97 %  N/A  N/A  N/A" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ([], ""),
+        ([1.0], "▁"),
+        ([1.0, 1.0], "▁▁"),
+        ([0.0, 1.0], "▁█"),
+        ([0, 1, 2, 3, 4, 5, 6, 7], "▁▂▃▄▅▆▇█"),
+        ([0.0] * 8 + [1.0] * 8, "▁▁▁▁████"),
+    ],
+)
+def test_a_sparkline_goes_from_lowest_to_highest(values: list[float], line: str) -> None:
+    assert sparkline(values, 8) == line
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0, "    "), (1.0, "████"), (0.5, "██  "), (0.53, "██▏ "), (7.0, "████")]
+)
+def test_a_bar_is_exact_to_an_eighth(share: float, text: str) -> None:
+    assert bar(share, 4) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "-:--"), (0.4, "0:00"), (59.6, "1:00"), (3723, "1:02:03"), (-5, "0:00")]
+)
+def test_durations_read_as_a_clock(seconds: float | None, text: str) -> None:
+    assert clock(seconds) == text
+
+
+def test_plain_lines_are_one_an_epoch_and_one_for_an_early_end() -> None:
+    out = io.StringIO()
+    lines = PlainLines(out)
+    view = watched()
+    score = PathScore(path="a_[b]", accuracy=0.5, loss=1.0)
+    lines(view, PathsEvaluated(step=300, epoch=3, seconds=1.0, scores=(score,)))
+    lines(view, StepsTrained(step=1, epoch=1, objective=1, loss=1, learning_rate=1, forward_images=1, seconds=1))
+    lines(view, JobEnded(step=300, state="stopped", reason="asked to stop"))
+    lines(view, JobEnded(step=300, state="finished"))
+    first, second = out.getvalue().splitlines()
+    assert first.startswith("supernet/seed-0  epoch 3/10  loss 0.0067  1 paths 50.00 to 50.00 %  best a_[b]")
+    assert second == "supernet/seed-0  stopped at step 300: asked to stop"
