@@ -1,4 +1,4 @@
-"""Training speed and memory of `supernet train` on a terminal, everything switched on, against loops written out plainly.
+"""Training speed and memory of `supernet train` on a terminal, all switched on, against loops written out plainly.
 
 Interleaved rounds in one run; ratios are quoted with their spread. The clock of each covers training alone: start-up,
 judging and checkpoints are counted apart, and judging is bounded on its own.
