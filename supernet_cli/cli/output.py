@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
-
-from rich.console import Console, RenderableType
-from rich.panel import Panel
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, TextIO
 
 from supernet_cli.errors import SupernetError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType  # rich is imported where something is drawn: errors come sooner
 
 _PLAIN_WIDTH = 200  # lines that go into a file or a pipe are not folded
 
@@ -29,6 +28,8 @@ def wants_plain() -> bool:
 
 def console(stream: TextIO) -> Console:
     """Return a console for a stream; a plain one writes no escape codes, whatever the environment says."""
+    from rich.console import Console
+
     if not wants_plain():
         return Console(file=stream, highlight=False)
     width = None if stream.isatty() else _PLAIN_WIDTH
@@ -70,7 +71,7 @@ class Output:
     def note(self, text: str) -> None:
         """Say something beside the result, unless quiet."""
         if not self.quiet and not self.json:
-            console(sys.stderr).print(Text(text, style="dim"), soft_wrap=True)
+            console(sys.stderr).print(text, style="dim", markup=False, soft_wrap=True)
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
@@ -78,7 +79,7 @@ class Output:
         if not self.is_live:
             yield
             return
-        with console(sys.stderr).status(Text(what, style="dim")):
+        with console(sys.stderr).status(what):
             yield
 
     @contextmanager
@@ -116,14 +117,15 @@ def say_error(error: SupernetError, as_json: bool) -> None:
     if as_json:
         print(json.dumps(error_document(error), indent=2))
         return
-    message = Text(printable(error.message))
-    if error.hint:
-        message.append("\n" + printable(error.hint), style="cyan")
-    target = console(sys.stderr)
+    message, hint = printable(error.message), printable(error.hint)
     if wants_plain():
-        target.print(Text("error: ") + message, soft_wrap=True)
-    else:
-        target.print(Panel(message, title=Text(f"error: {error.kind}"), title_align="left", border_style="red"))
+        print(f"error: {message}", *([hint] if hint else []), sep="\n", file=sys.stderr)
+        return
+    from rich.panel import Panel
+    from rich.text import Text
+
+    body = Text.assemble(message, ("\n" if hint else "", ""), (hint, "cyan"))
+    console(sys.stderr).print(Panel(body, title=f"error: {error.kind}", title_align="left", border_style="red"))
 
 
 def error_document(error: SupernetError) -> dict[str, Any]:

@@ -46,7 +46,8 @@ def product(folder: Path, *arguments: str) -> dict[str, Any]:
     reader.start()
     _, status, usage = os.wait4(process.pid, 0)
     reader.join()
-    assert status == 0, drawn.decode(errors="replace")
+    process.returncode = os.waitstatus_to_exitcode(status)  # wait4 was asked instead of the process itself
+    assert process.returncode == 0, drawn.decode(errors="replace")
     assert drawn.count(b"images/s") > 5, "the live view was not drawn"
     return {**json.loads(result.read_text()), "peak_bytes": usage.ru_maxrss * 1024}
 
