@@ -15,13 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from supernet_cli.cli.watch import RunView, Watch, clock
-from supernet_cli.runs.records import DevicesSampled
+from supernet_cli.runs.records import DevicesSampled, Gpu
 from supernet_cli.runs.snapshot import JobSnapshot, PathView
 
 _REDRAWS = 4  # a second
 _MOST_PATHS = 10
+_COLUMNS_BESIDE_BARS = 24  # per cent, images, and three gaps
 _SPARKS = "▁▂▃▄▅▆▇█"
-_EIGHTHS = " ▏▎▍▌▋▊▉"
 _MARKS = {"created": "○", "running": "●", "finished": "✔", "paused": "‖"}  # any other state: ✘
 
 
@@ -65,7 +65,7 @@ def draw(view: RunView, width: int) -> RenderableType:
     inner, job = width - 4, view.job
     parts: list[RenderableType] = [_progress(job, inner), _figures(job, inner), Text(), _paths(job, inner), Text()]
     if view.devices is not None:
-        parts.append(_devices(view.devices, inner))
+        parts.append(_devices(view.devices))
     if len(view.jobs) > 1:
         parts.append(_jobs(view))
     title = Text.assemble(" ", (view.run, "bold"), f" · {view.current} ")
@@ -75,21 +75,27 @@ def draw(view: RunView, width: int) -> RenderableType:
     )
 
 
-def sparkline(values: Sequence[float], width: int) -> str:
-    """Return values as a line of at most `width` blocks, the last value last; a flat series is drawn low."""
+def sparkline(values: Sequence[float], width: int, low: float | None = None, high: float | None = None) -> str:
+    """Return values as a line of at most `width` blocks, the last value last; a flat series is drawn low.
+
+    Args:
+        values: Oldest first.
+        width: Columns there are; neighbours are averaged where values do not fit.
+        low: The value of the lowest block; the least value where it is left out.
+        high: The value of the highest block; the greatest value where it is left out.
+    """
     if not values or width < 1:
         return ""
     grouped = _resample(values, width)
-    low, high = min(grouped), max(grouped)
-    span = high - low
+    low = min(grouped) if low is None else low
+    span = (max(grouped) if high is None else high) - low
     return "".join(_SPARKS[int((value - low) / span * 7.999) if span > 0 else 0] for value in grouped)
 
 
 def bar(share: float, width: int) -> str:
-    """Return a bar of a share of `width`, to an eighth of a column, padded to `width`."""
-    eighths = round(max(0.0, min(1.0, share)) * width * 8)
-    full, rest = divmod(eighths, 8)
-    return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(width)
+    """Return a bar of a share of `width`, to half a column, padded to `width`."""
+    full, half = divmod(round(max(0.0, min(1.0, share)) * width * 2), 2)
+    return ("━" * full + "╸" * half).ljust(width)
 
 
 def _progress(job: JobSnapshot, width: int) -> Text:
@@ -122,12 +128,12 @@ def _paths(job: JobSnapshot, width: int) -> RenderableType:
     floor = _floor(min(view.score.accuracy for view in shown))
     longest = min(max(len(view.score.path) for view in shown), max(16, width // 3))
     spark = 12 if width >= 90 else 8
-    room = max(6, min(60, width - longest - spark - 27))
+    room = max(6, width - longest - spark - _COLUMNS_BESIDE_BARS)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("path", max_width=longest, no_wrap=True, overflow="ellipsis")
     table.add_column(f"validation, bars from {100 * floor:g} %"[: room + 9], no_wrap=True)
-    table.add_column("history", no_wrap=True)
-    table.add_column("images", justify="right", no_wrap=True)
+    table.add_column("history", no_wrap=True, min_width=spark)
+    table.add_column("images", justify="right", no_wrap=True, min_width=9)
     for view in shown:
         table.add_row(*_path_row(view, floor, room, spark, best=view is ranked[0]))
     unseen = job.num_paths - len(shown)
@@ -148,36 +154,46 @@ def _path_row(view: PathView, floor: float, room: int, spark: int, best: bool) -
     )
 
 
-def _devices(sample: DevicesSampled, width: int) -> Text:
-    cores = sample.cores
-    line = Text("cpu ", style="dim")
-    if len(cores) <= 4:
-        for core in cores:
-            line.append(f"{bar(core / 100, 5)} {core:3.0f} %  ", style="")
+def _devices(sample: DevicesSampled) -> RenderableType:
+    host = Text.assemble(("cpu ", "dim"), no_wrap=True, overflow="ellipsis")
+    if len(sample.cores) <= 4:
+        for core in sample.cores:
+            host.append(bar(core / 100, 6), style="cyan")
+            host.append(f" {core:3.0f} %  ")
     else:
-        line.append(f"{sparkline(cores, min(len(cores), 32))} {sum(cores) / len(cores):3.0f} %  ")
-    line.append("ram ", style="dim")
-    line.append(f"{_gib(sample.memory_used_bytes)}/{_gib(sample.memory_total_bytes)} GiB  ")
-    line.append("process ", style="dim")
-    line.append(f"{_gib(sample.process_memory_bytes)} GiB")
-    for number, gpu in enumerate(sample.gpus):
-        line.append(f"\ngpu {number} ", style="dim")
-        use = "N/A" if gpu.utilisation is None else f"{gpu.utilisation:.0f} %"
-        memory = "N/A" if gpu.memory_used_bytes is None else f"{_gib(gpu.memory_used_bytes)} GiB"
-        heat = "N/A" if gpu.temperature_celsius is None else f"{gpu.temperature_celsius:.0f} °C"
-        power = "N/A" if gpu.power_watts is None else f"{gpu.power_watts:.0f} W"
-        line.append(f"{gpu.name}  {use}  {memory}  {heat}  {power}")
-    line.truncate(max(width, line.cell_len)) if "\n" in line.plain else line.truncate(width, overflow="ellipsis")
-    return line
+        host.append(sparkline(sample.cores, 32, low=0.0, high=100.0), style="cyan")
+        host.append(f" {sum(sample.cores) / len(sample.cores):3.0f} % of {len(sample.cores)}  ")
+    host.append("ram ", style="dim")
+    host.append(f"{_gib(sample.memory_used_bytes)}/{_gib(sample.memory_total_bytes)} GiB  ")
+    host.append("process ", style="dim")
+    host.append(f"{_gib(sample.process_memory_bytes)} GiB")
+    return Group(host, *(_gpu(number, gpu) for number, gpu in enumerate(sample.gpus)))
+
+
+def _gpu(number: int, gpu: Gpu) -> Text:
+    used = None if gpu.memory_used_bytes is None else gpu.memory_used_bytes / 2**30
+    figures = (
+        _figure(gpu.utilisation, ".0f", "%"),
+        _figure(used, ".1f", "GiB"),
+        _figure(gpu.temperature_celsius, ".0f", "°C"),
+        _figure(gpu.power_watts, ".0f", "W"),
+    )
+    words = f"{gpu.name}  {'  '.join(figures)}"
+    return Text.assemble((f"gpu {number} ", "dim"), words, no_wrap=True, overflow="ellipsis")
+
+
+def _figure(value: float | None, form: str, unit: str) -> str:
+    return "N/A" if value is None else f"{value:{form}} {unit}"
 
 
 def _jobs(view: RunView) -> Text:
-    line = Text("seeds", style="dim")
+    line = Text.assemble(("seeds", "dim"), no_wrap=True, overflow="ellipsis")
     for key, job in view.jobs:
         ranked = job.ranked()
         best = f" {100 * ranked[0].score.accuracy:.2f} %" if ranked else ""
-        style = "bold" if key == view.current else ""
-        line.append(f"  {_MARKS.get(job.state, '✘')} {key.rpartition('-')[2]}{best}", style=style)
+        line.append(
+            f"  {_MARKS.get(job.state, '✘')} {key.rpartition('-')[2]}{best}", "bold" if key == view.current else ""
+        )
     return line
 
 

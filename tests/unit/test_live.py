@@ -124,9 +124,9 @@ def test_a_sparkline_goes_from_lowest_to_highest(values: list[float], line: str)
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0.0, "    "), (1.0, "████"), (0.5, "██  "), (0.53, "██▏ "), (7.0, "████")]
+    ("share", "text"), [(0.0, "    "), (1.0, "━━━━"), (0.5, "━━  "), (0.65, "━━╸ "), (7.0, "━━━━")]
 )
-def test_a_bar_is_exact_to_an_eighth(share: float, text: str) -> None:
+def test_a_bar_is_exact_to_half_a_column(share: float, text: str) -> None:
     assert bar(share, 4) == text
 
 
