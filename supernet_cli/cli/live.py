@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
-from types import TracebackType
+import sys
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -14,9 +14,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from supernet_cli.cli.watch import RunView, Watch, clock
+from supernet_cli.cli.watch import Watch, clock
 from supernet_cli.runs.records import DevicesSampled, Gpu
-from supernet_cli.runs.snapshot import JobSnapshot, PathView
+from supernet_cli.runs.snapshot import JobSnapshot, PathView, RunSnapshot
 
 _REDRAWS = 4  # a second
 _MOST_PATHS = 10
@@ -25,24 +25,38 @@ _SPARKS = "▁▂▃▄▅▆▇█"
 _MARKS = {"created": "○", "running": "●", "finished": "✔", "paused": "‖"}  # any other state: ✘
 
 
-class LiveWatch:
-    """A context that draws a watch on a terminal, in place, until it is left."""
+@contextlib.contextmanager
+def drawing(watch: Watch, stream: TextIO) -> Iterator[Watch]:
+    """Draw a watch on a terminal, in place, until the context is left."""
+    console = Console(file=stream, highlight=False)
+    live = Live(_Drawing(watch), console=console, refresh_per_second=_REDRAWS, transient=True)
+    with _no_echo_of_control_keys():
+        live.start()
+        try:
+            yield watch
+        finally:
+            with contextlib.suppress(OSError):  # the terminal may be gone: that is what a hang-up means
+                live.stop()
 
-    def __init__(self, stream: TextIO, watch: Watch) -> None:
-        self._watch = watch
-        self._live = Live(
-            _Drawing(watch), console=Console(file=stream, highlight=False), refresh_per_second=_REDRAWS, transient=True
-        )
 
-    def __enter__(self) -> Watch:
-        self._live.start()
-        return self._watch
+@contextlib.contextmanager
+def _no_echo_of_control_keys() -> Iterator[None]:
+    """Keep the terminal from writing `^C` into the panel, which would shift what is erased in the end."""
+    if sys.platform == "win32" or not sys.stdin.isatty():
+        yield
+        return
+    import termios
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with contextlib.suppress(OSError):  # the terminal may be gone: that is what a hang-up means
-            self._live.stop()
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    quiet = [*before]
+    quiet[3] &= ~termios.ECHOCTL
+    termios.tcsetattr(descriptor, termios.TCSANOW, quiet)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, termios.error):
+            termios.tcsetattr(descriptor, termios.TCSANOW, before)
 
 
 class _Drawing:
@@ -55,7 +69,7 @@ class _Drawing:
         yield draw(self._watch.view, options.max_width)
 
 
-def draw(view: RunView, width: int) -> RenderableType:
+def draw(view: RunSnapshot, width: int) -> RenderableType:
     """Return a run's view as one panel.
 
     Args:
@@ -186,7 +200,7 @@ def _figure(value: float | None, form: str, unit: str) -> str:
     return "N/A" if value is None else f"{value:{form}} {unit}"
 
 
-def _jobs(view: RunView) -> Text:
+def _jobs(view: RunSnapshot) -> Text:
     line = Text.assemble(("seeds", "dim"), no_wrap=True, overflow="ellipsis")
     for key, job in view.jobs:
         ranked = job.ranked()

@@ -6,38 +6,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TextIO
 
 from supernet_cli.cli.output import Output, console
-from supernet_cli.runs.records import DevicesSampled, JobEnded, PathsEvaluated, Record, Recorder
-from supernet_cli.runs.snapshot import JobSnapshot, fold
-
-
-@dataclass(frozen=True)
-class RunView:
-    """A run as a view draws it.
-
-    Args:
-        run: Its id.
-        jobs: What is known of each job, by key, in the order they are trained.
-        current: Key of the job that trains now, or did last.
-        devices: The newest sample.
-    """
-
-    run: str
-    jobs: tuple[tuple[str, JobSnapshot], ...]
-    current: str
-    devices: DevicesSampled | None = None
-
-    @property
-    def job(self) -> JobSnapshot:
-        """The job that trains now."""
-        return dict(self.jobs)[self.current]
+from supernet_cli.runs.records import JobEnded, PathsEvaluated, Record, Recorder
+from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot, fold_run
 
 
 class Watch:
-    """Folds the records of a run's jobs into the newest view; safe from any thread.
+    """Folds the records of a run's jobs into its newest snapshot; safe from any thread.
 
     Args:
         run: The run's id.
@@ -49,27 +27,24 @@ class Watch:
         self,
         run: str,
         jobs: Sequence[tuple[str, JobSnapshot]],
-        listener: Callable[[RunView, Record], None] | None = None,
+        listener: Callable[[RunSnapshot, Record], None] | None = None,
     ) -> None:
         self._guard = threading.Lock()
         self._listener = listener
-        self.view = RunView(run, tuple(jobs), jobs[0][0])
+        self.view = RunSnapshot(run, tuple(jobs), jobs[0][0])
 
     def of(self, key: str) -> Recorder:
         """Return the recorder of one job."""
         return _JobRecorder(self, key)
 
     def record(self, record: Record) -> None:
-        """Take a sample of the devices, which belong to no job."""
-        if isinstance(record, DevicesSampled):
-            with self._guard:
-                self.view = replace(self.view, devices=record)
+        """Take a record that belongs to no job: a sample of the devices."""
+        self.take(None, record)
 
-    def take(self, key: str, record: Record) -> None:
+    def take(self, key: str | None, record: Record) -> None:
         """Take a record of a job."""
         with self._guard:
-            jobs = tuple((name, fold(job, record) if name == key else job) for name, job in self.view.jobs)
-            self.view = replace(self.view, jobs=jobs, current=key)
+            self.view = fold_run(self.view, key, record)
         if self._listener is not None:
             self._listener(self.view, record)
 
@@ -89,7 +64,7 @@ class PlainLines:
     def __init__(self, stream: TextIO) -> None:
         self._console = console(stream)
 
-    def __call__(self, view: RunView, record: Record) -> None:
+    def __call__(self, view: RunSnapshot, record: Record) -> None:
         """Say what a record changed, where it is worth a line."""
         job = view.job
         if isinstance(record, PathsEvaluated):
@@ -100,7 +75,7 @@ class PlainLines:
     def _say(self, line: str) -> None:
         self._console.print(line, markup=False, soft_wrap=True)
 
-    def _epoch(self, view: RunView, job: JobSnapshot, record: PathsEvaluated) -> str:
+    def _epoch(self, view: RunSnapshot, job: JobSnapshot, record: PathsEvaluated) -> str:
         best = max(record.scores, key=lambda score: score.accuracy)
         worst = min(record.scores, key=lambda score: score.accuracy)
         loss = f"{job.loss.values[-1]:.4f}" if job.loss.values else "n/a"
@@ -120,9 +95,9 @@ def watching(
 ) -> AbstractContextManager[Watch]:
     """Return a context with the watch that suits where progress is shown: drawn, in lines, or not at all."""
     if output.is_live:
-        from supernet_cli.cli.live import LiveWatch
+        from supernet_cli.cli.live import drawing
 
-        return LiveWatch(stream, Watch(run, jobs))
+        return drawing(Watch(run, jobs), stream)
     return nullcontext(Watch(run, jobs, PlainLines(stream) if output.shows_progress else None))
 
 

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from supernet_cli.errors import DiskError
 
@@ -24,15 +25,34 @@ def replace_file(path: Path, content: bytes, *, durable: bool = False) -> None:
     Raises:
         DiskError: The write failed; the old content is still there.
     """
-    with disk_errors(path):
+    with replacing(path, durable=durable) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, durable: bool = False, make_folder: bool = False, hint: str = "") -> Iterator[IO[bytes]]:
+    """Open a temporary file beside a file; it takes the file's place when the context is left without an error.
+
+    Args:
+        path: The file.
+        durable: Wait until the disk has it.
+        make_folder: Make the file's folder where it is missing; elsewhere a folder that vanished is an error.
+        hint: What to do where it fails.
+
+    Raises:
+        DiskError: The write failed; the old content is still there.
+    """
+    with disk_errors(path, hint):
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
-                os.fchmod(file.fileno(), 0o644) if hasattr(os, "fchmod") else None
                 if durable:
                     os.fsync(file.fileno())
+            os.chmod(name, 0o644)  # temporary files are private, results are not
             os.replace(name, path)
         finally:
             with contextlib.suppress(FileNotFoundError):
@@ -40,8 +60,12 @@ def replace_file(path: Path, content: bytes, *, durable: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path, hint: str = "") -> Iterator[None]:
     """Turn a failed write into words.
+
+    Args:
+        path: What is written.
+        hint: What to do about it, where that is not to make space or to look at the folder.
 
     Raises:
         DiskError: Names the folder, the reason and the space left.
@@ -53,9 +77,5 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno == errno.ENOSPC:
             with contextlib.suppress(OSError):
                 free = f" {shutil.disk_usage(path.parent).free / 1e6:,.1f} MB are free there."
-        hint = (
-            "Make space and go on with `supernet train --resume RUN`."
-            if free
-            else "See that the folder can be written."
-        )
-        raise DiskError(f"{path} cannot be written: {error.strerror or error}.{free}", hint) from error
+        usual = "Make space; `supernet train --resume RUN` goes on." if free else "See that the folder can be written."
+        raise DiskError(f"{path} cannot be written: {error.strerror or error}.{free}", hint or usual) from error

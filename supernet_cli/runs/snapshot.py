@@ -118,6 +118,44 @@ class JobSnapshot:
         return sorted(self.paths.values(), key=lambda view: (-view.score.accuracy, view.score.path))
 
 
+@dataclass(frozen=True)
+class RunSnapshot:
+    """The state of a run: what every view draws.
+
+    Args:
+        run: Its id.
+        jobs: Key and state of each job, in the order they are trained.
+        current: Key of the job that trains now, or did last.
+        devices: The newest sample.
+    """
+
+    run: str
+    jobs: tuple[tuple[str, JobSnapshot], ...]
+    current: str
+    devices: DevicesSampled | None = None
+
+    @property
+    def job(self) -> JobSnapshot:
+        """The job that trains now."""
+        return dict(self.jobs)[self.current]
+
+
+def fold_run(run: RunSnapshot, key: str | None, record: Record) -> RunSnapshot:
+    """Return the run's state after a record.
+
+    Args:
+        run: Its state before.
+        key: The job that reports, or None for a sample of the devices, which belongs to none.
+        record: The record.
+    """
+    if isinstance(record, DevicesSampled):
+        return replace(run, devices=record)
+    if key is None:
+        return run
+    jobs = tuple((name, fold(job, record) if name == key else job) for name, job in run.jobs)
+    return replace(run, jobs=jobs, current=key)
+
+
 def fold(job: JobSnapshot, record: Record) -> JobSnapshot:
     """Return the job's state after a record."""
     match record:

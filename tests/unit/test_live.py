@@ -7,14 +7,14 @@ from rich.console import Console
 from rich.text import Text
 
 from supernet_cli.cli.live import bar, draw, sparkline
-from supernet_cli.cli.watch import PlainLines, RunView, Watch, clock
+from supernet_cli.cli.watch import PlainLines, Watch, clock
 from supernet_cli.runs.records import DevicesSampled, Gpu, JobEnded, JobStarted, PathScore, PathsEvaluated, StepsTrained
-from supernet_cli.runs.snapshot import JobSnapshot
+from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot
 
 SIZES = [60, 80, 120, 200]
 
 
-def watched(paths: int = 4, epochs: int = 3, cores: int = 2, gpus: int = 0) -> RunView:
+def watched(paths: int = 4, epochs: int = 3, cores: int = 2, gpus: int = 0) -> RunSnapshot:
     """Return the view of a run that has done some epochs."""
     watch = Watch("20260102-120000-[red]x", [("supernet/seed-0", JobSnapshot()), ("supernet/seed-1", JobSnapshot())])
     job = watch.of("supernet/seed-0")
@@ -62,7 +62,7 @@ def watched(paths: int = 4, epochs: int = 3, cores: int = 2, gpus: int = 0) -> R
     return watch.view
 
 
-def drawn(view: RunView, width: int) -> list[str]:
+def drawn(view: RunSnapshot, width: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width, force_terminal=False, color_system=None, legacy_windows=False)
     console.print(draw(view, width))
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined, no-any-return]

@@ -286,3 +286,11 @@ def test_results_are_stored_and_damaged_ones_told(run: Run) -> None:
         (run.folder / "results" / "evaluation.json").write_text(content)
         with pytest.raises(RunError, match="damaged"):
             run.result("evaluation")
+
+
+def test_a_run_folder_that_vanishes_is_an_error_and_does_not_come_back(run: Run, job: JobFolder) -> None:
+    with JobWriter(job) as writer:
+        shutil.rmtree(run.folder)
+        with pytest.raises(DiskError, match=r"status\.json cannot be written"):
+            writer.record(JobEnded(step=0, state="finished"))
+    assert not run.folder.exists()

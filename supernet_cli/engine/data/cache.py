@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import gzip
 import hashlib
 import lzma
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 import platformdirs
 
-from supernet_cli.errors import DataError, DiskError
+from supernet_cli.errors import DataError
+from supernet_cli.runs.files import replacing
 
 _OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {".xz": lzma.open, ".gz": gzip.open}  # type: ignore[dict-item]
 _CHUNK = 1 << 20
@@ -52,18 +49,11 @@ def unpack(source: Path, target: Path, sha256: str | None = None, largest: int =
     """
     if target.is_file() and (sha256 is None or file_digest(target) == sha256):
         return
-    with _writing(target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                found = _copy(source, file, largest)
-            if sha256 is not None and found != sha256:
-                raise DataError(f"{source} does not hold what it should: its SHA-256 is {found}.", "Install it again.")
-            os.replace(name, target)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
+    hint = "Set SUPERNET_CACHE_DIR to a folder with 100 MB of space."
+    with replacing(target, make_folder=True, hint=hint) as file:
+        found = _copy(source, file, largest)
+        if sha256 is not None and found != sha256:
+            raise DataError(f"{source} does not hold what it should: its SHA-256 is {found}.", "Install it again.")
 
 
 def _copy(source: Path, file: IO[bytes], largest: int) -> str:
@@ -80,21 +70,6 @@ def _copy(source: Path, file: IO[bytes], largest: int) -> str:
     except (lzma.LZMAError, gzip.BadGzipFile, EOFError) as error:
         raise DataError(f"{source} is damaged: {error}.", "Get the file again.") from error
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        free = ""
-        if error.errno == errno.ENOSPC:
-            with contextlib.suppress(OSError):
-                free = f" ({shutil.disk_usage(folder).free / 1e6:,.0f} MB free)"
-        raise DiskError(
-            f"The data cache {folder} cannot be written: {error.strerror}{free}.",
-            "Set SUPERNET_CACHE_DIR to a folder with 100 MB of space.",
-        ) from error
 
 
 def scratch(key: str) -> Path:
