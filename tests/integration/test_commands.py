@@ -439,14 +439,20 @@ def test_runs_stop_makes_a_training_save_and_stop(
     assert (process.returncode, json.loads(out)["status"]) == (130, "stopped")
 
 
-def test_resume_keeps_the_threads_it_began_with(supernet: Invoke, long_training: list[object], tmp_path: Path) -> None:
-    process = program(*long_training, "--set", "runtime.threads=3", cwd=tmp_path)
-    wait_for(lambda: progressed(tmp_path, 20))
-    process.terminate()
-    process.communicate()
-    supernet("train", "--resume", "latest", "--quiet")
+def test_resume_keeps_the_threads_it_began_with(
+    supernet: Invoke, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from supernet_cli.cli.signals import Interruption
+    from supernet_cli.engine import device
+
+    with monkeypatch.context() as at_first:
+        at_first.setattr(device, "_usable_cores", lambda: 2)
+        at_first.setattr(Interruption, "__enter__", lambda self: setattr(self, "requested", True) or self)
+        assert supernet("train", "--preset", tiny_file, "--set", "runtime.threads=0")[0] == 130
+    monkeypatch.setattr(device, "_usable_cores", lambda: 1)
+    assert supernet("train", "--resume", "latest")[0] == 0
     status = json.loads((only_run(tmp_path) / "supernet" / "seed-0" / "status.json").read_text())
-    assert (status["state"], status["threads"]) == ("finished", 3)
+    assert (status["state"], status["threads"]) == ("finished", 2)
 
 
 def test_a_pipe_that_closes_early_is_no_error(supernet: Invoke, trained: str, tmp_path: Path) -> None:
