@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from supernet_cli import __version__
-from supernet_cli.cli import evaluate, runs, train
+from supernet_cli.cli import doctor, evaluate, preset, runs, train
 from supernet_cli.errors import INTERRUPTED, SupernetError, UsageError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app = typer.Typer(
 app.command(context_settings={"auto_envvar_prefix": "SUPERNET_TRAIN"})(train.train)
 app.command(context_settings={"auto_envvar_prefix": "SUPERNET_EVALUATE"})(evaluate.evaluate)
 app.add_typer(runs.app, name="runs")
+app.add_typer(preset.app, name="preset")
+app.command()(doctor.doctor)
 
 
 def _print_version(wanted: bool) -> None:

@@ -60,6 +60,16 @@ OutputFile = Annotated[
         "--output", "-o", help="Write the JSON document to this file as well.", dir_okay=False, show_envvar=False
     ),
 ]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        envvar="SUPERNET_SET",
+        metavar="KEY=VALUE",
+        help="Change a key of the preset, such as train.epochs=4; repeatable.",
+        show_envvar=False,
+    ),
+]
 Split = Literal["test", "validation"]
 
 RUNS_DIR = Path("runs")

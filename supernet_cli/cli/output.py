@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,13 +74,31 @@ class Output:
             console(sys.stderr).print(text, style="dim", markup=False, soft_wrap=True)
 
     @contextmanager
-    def working(self, what: str) -> Iterator[None]:
-        """Show on a terminal that something is being done that takes a while to begin."""
-        if not self.is_live:
-            yield
-            return
-        with console(sys.stderr).status(what):
-            yield
+    def working(self, what: str) -> Iterator[Callable[[str, int, int], None]]:
+        """Show that something is being done that takes a while.
+
+        Args:
+            what: What is being done.
+
+        Yields:
+            What to call while it goes on: with what is done now, how much of it, and of how much.
+        """
+        if self.is_live:
+            with _drawn_progress(what) as advance:
+                yield advance
+        else:
+            yield self._told_progress()
+
+    def _told_progress(self) -> Callable[[str, int, int], None]:
+        """Return what says each new thing once, in a line."""
+        told: set[str] = set()
+
+        def advance(doing: str, done: int, total: int) -> None:
+            if doing not in told:
+                told.add(doing)
+                self.note(doing)
+
+        return advance
 
     @contextmanager
     def warnings(self) -> Iterator[None]:
@@ -102,6 +120,26 @@ class Output:
     def is_live(self) -> bool:
         """Whether progress may be drawn in place."""
         return self.shows_progress and not wants_plain()
+
+
+@contextmanager
+def _drawn_progress(what: str) -> Iterator[Callable[[str, int, int], None]]:
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+
+    parts = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*parts, console=console(sys.stderr), transient=True) as progress:
+        task = progress.add_task(escape(what), total=None)
+        yield lambda doing, done, total: progress.update(
+            task, description=escape(doing), completed=done, total=total or None
+        )
+
+
+def verbatim(text: str) -> RenderableType:
+    """Return text that is printed as it stands: no markup, no folding."""
+    from rich.text import Text
+
+    return Text(text.rstrip("\n"), no_wrap=True, overflow="ignore")
 
 
 class _Warnings(logging.Handler):

@@ -61,6 +61,14 @@ def _cells(group: Sequence[dict[str, Any]], seeds: Sequence[int]) -> list[str]:
     return cells
 
 
+def columns(headings: Sequence[str], right: Sequence[str] = ()) -> Table:
+    """Return an empty table with these headings, some of them for figures on the right."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, no_wrap=True, justify="right" if heading in right else "left")
+    return table
+
+
 def facts(pairs: Iterable[tuple[str, str]]) -> Table:
     """Return names and values in two columns."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)

@@ -31,19 +31,17 @@ _PATIENCE_SECONDS = 60.0
 @app.command("ls")
 def ls(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, output: OutputFile = None) -> None:
     """List runs, newest first."""
-    from rich.table import Table
     from rich.text import Text
 
     from supernet_cli.cli.output import Output, printable
+    from supernet_cli.cli.render import columns
     from supernet_cli.cli.watch import ago, clock
     from supernet_cli.runs.store import list_runs
 
     voice = Output(json, quiet, output)
     found = list_runs(runs_dir)
     rows = [_row(run) for run in found]
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for heading in ("run", "preset", "status", "started", "time", "jobs"):
-        table.add_column(heading, no_wrap=True, justify="right" if heading in ("time", "jobs") else "left")
+    table = columns(("run", "preset", "status", "started", "time", "jobs"), right=("time", "jobs"))
     for run, row in zip(found, rows, strict=True):
         done = f"{row['jobs_finished']}/{row['jobs']}"
         cells = (row["run"], row["preset"], row["status"], ago(run.manifest.created), clock(row["seconds"]), done)

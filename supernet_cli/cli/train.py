@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from supernet_cli.cli.options import RUNS_DIR, Json, OutputFile, Quiet, RunsDir, complete_preset, complete_run
+from supernet_cli.cli.options import RUNS_DIR, Json, OutputFile, Quiet, RunsDir, Settings, complete_preset, complete_run
 
 if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
+    from supernet_cli.config.load import LoadedPreset
+    from supernet_cli.engine.data import Progress
     from supernet_cli.engine.train import Prepared
     from supernet_cli.errors import SupernetError
     from supernet_cli.runs.job import JobFolder, JobWriter
-    from supernet_cli.runs.records import State
+    from supernet_cli.runs.records import Recorder, State
     from supernet_cli.runs.store import Run
 
 
@@ -28,16 +31,7 @@ def train(
             help="A shipped preset, one in ./presets, or a file.", autocompletion=complete_preset, show_envvar=False
         ),
     ] = "default",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            envvar="SUPERNET_TRAIN_SET",
-            help="Change a key of the preset, such as train.epochs=4; repeatable.",
-            show_envvar=False,
-        ),
-    ] = None,
+    settings: Settings = None,
     seeds: Annotated[
         str | None,
         typer.Option(metavar="N,N,…", help="Train one supernet a seed, such as 0,1,2.", show_envvar=False),
@@ -48,6 +42,12 @@ def train(
             metavar="RUN", help="Go on with an interrupted run.", autocompletion=complete_run, show_envvar=False
         ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be trained and how long it would take.", show_envvar=False)
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write TensorBoard event files.", show_envvar=False)
+    ] = False,
     runs_dir: RunsDir = RUNS_DIR,
     json: Json = False,
     quiet: Quiet = False,
@@ -66,13 +66,18 @@ def train(
             "--resume goes on with the run's own preset: it takes no --preset, --set or --seeds.",
             "Leave them out, or start a new run without --resume.",
         )
-    with voice.working("loading torch and the data"):
+    if dry_run:
+        _rehearse(preset, settings or [], seeds, resume, voice)
+        return
+    with voice.working("loading torch and the data") as progress:
+        if tensorboard:
+            _check_tensorboard()
         if resume is not None:
-            run, prepared = _reopen(runs_dir, resume)
+            run, prepared = _reopen(runs_dir, resume, progress)
         else:
-            run, prepared = _begin(runs_dir, preset, settings or [], seeds)
+            run, prepared = _begin(runs_dir, preset, settings or [], seeds, progress)
     with voice.warnings():
-        _train(run, prepared, voice)
+        _train(run, prepared, voice, tensorboard)
     _report(run, voice)
 
 
@@ -82,15 +87,69 @@ def _typed(context: typer.Context) -> set[str]:
     return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
 
-def _begin(runs_dir: Path, name: str, settings: list[str], seeds: str | None) -> tuple[Run, Prepared]:
-    """Check everything, then make the run."""
+def _check_tensorboard() -> None:
+    from supernet_cli.engine.tensorboard import check_installed
+
+    check_installed()
+
+
+def _load(name: str, settings: list[str], seeds: str | None) -> LoadedPreset:
     from supernet_cli.config.load import load_preset
 
-    loaded = load_preset(name, [*settings, *([f"train.seeds=[{_seeds(seeds)}]"] if seeds is not None else [])])
+    return load_preset(name, [*settings, *([f"train.seeds=[{_seeds(seeds)}]"] if seeds is not None else [])])
+
+
+def _rehearse(name: str, settings: list[str], seeds: str | None, resume: str | None, voice: Output) -> None:
+    """Say what a training would be, without making a run."""
+    from supernet_cli.cli.output import verbatim
+    from supernet_cli.cli.render import facts
+    from supernet_cli.cli.watch import clock
+    from supernet_cli.config.load import dump_toml
+    from supernet_cli.errors import UsageError
+
+    if resume is not None:
+        raise UsageError("--dry-run says what a new training would be.", "Leave out --resume.")
+    loaded = _load(name, settings, seeds)
+    with voice.working("loading torch and the data, and timing a few steps") as progress:
+        from supernet_cli.engine.profile import rehearse
+        from supernet_cli.engine.train import prepare
+
+        found = rehearse(prepare(loaded.preset, progress=progress))
+    seconds = found.estimate.seconds * len(loaded.preset.train.seeds)
+    least, most = found.smallest, found.largest
+    document = {
+        "preset": loaded.preset.model_dump(mode="json"),
+        "space": {
+            "paths": found.num_paths,
+            "profiled_paths": found.num_profiled,
+            "parameters": {"least": least.parameters, "most": most.parameters},
+            "macs": {"least": least.macs, "most": most.macs},
+        },
+        "images": {"train": found.train_images, "validation": found.validation_images, "test": found.test_images},
+        "device": found.device,
+        "estimate": {"images_per_second": found.estimate.images_per_second, "seconds": seconds},
+    }
+    of = "" if found.num_profiled == found.num_paths else f", in {found.num_profiled} of them"
+    pairs = [
+        ("space", f"{found.num_paths:,} paths"),
+        ("parameters of a path", f"{least.parameters:,} to {most.parameters:,}{of}"),
+        ("multiply-accumulates", f"{least.macs:,} to {most.macs:,} an image{of}"),
+        ("images", f"{found.train_images:,} train, {found.validation_images:,} validation, {found.test_images:,} test"),
+        ("device", found.device),
+        ("estimate", f"{clock(seconds)} at {found.estimate.images_per_second:,.0f} images/s"),
+    ]
+    voice.result(document, verbatim(dump_toml(loaded.preset)), "", facts(pairs))
+
+
+def _begin(
+    runs_dir: Path, name: str, settings: list[str], seeds: str | None, progress: Progress
+) -> tuple[Run, Prepared]:
+    """Check everything, then make the run."""
+    loaded = _load(name, settings, seeds)
     from supernet_cli.engine.train import prepare
     from supernet_cli.runs.store import create_run
 
-    prepared = prepare(loaded.preset)
+    prepared = prepare(loaded.preset, progress=progress)
     return create_run(runs_dir, loaded.name, loaded.preset), prepared
 
 
@@ -106,7 +165,7 @@ def _seeds(text: str) -> str:
     return ",".join(str(int(word)) for word in words)
 
 
-def _reopen(runs_dir: Path, reference: str) -> tuple[Run, Prepared]:
+def _reopen(runs_dir: Path, reference: str, progress: Progress) -> tuple[Run, Prepared]:
     """Find a run that can go on, and check what it needs."""
     from supernet_cli.errors import DivergedError, RunError, UsageError
     from supernet_cli.runs.store import find_run
@@ -128,10 +187,10 @@ def _reopen(runs_dir: Path, reference: str) -> tuple[Run, Prepared]:
     from supernet_cli.engine.train import prepare
 
     threads = max((job.status().threads for job in run.supernet_jobs()), default=0)
-    return run, prepare(preset, threads or None)
+    return run, prepare(preset, threads or None, progress)
 
 
-def _train(run: Run, prepared: Prepared, voice: Output) -> None:
+def _train(run: Run, prepared: Prepared, voice: Output, tensorboard: bool) -> None:
     """Train every job of a run that is not done, one after another."""
     from supernet_cli.cli.signals import Interruption
     from supernet_cli.cli.watch import watching
@@ -147,17 +206,30 @@ def _train(run: Run, prepared: Prepared, voice: Output) -> None:
     with (
         DeviceLog(run) as devices,
         watching(voice, sys.stderr, run.id, [(job.key, job.snapshot()[0]) for job in jobs]) as watch,
-        Sampling(Fanout(devices, watch)),
+        _event_files(run.folder / "tensorboard" / "devices", tensorboard) as device_events,
+        Sampling(Fanout(devices, watch, *device_events)),
         Interruption() as interruption,
     ):
         for job in jobs:
             if job.status().state in ("finished", "diverged"):
                 continue
-            with JobWriter(job) as writer:
-                stop = _stop(interruption, writer)
-                outcome = train_supernet(prepared, job, job.seed, Fanout(writer, watch.of(job.key)), stop)
+            with JobWriter(job) as writer, _event_files(run.folder / "tensorboard" / job.key, tensorboard) as events:
+                recorder = Fanout(writer, watch.of(job.key), *events)
+                outcome = train_supernet(prepared, job, job.seed, recorder, _stop(interruption, writer))
             if outcome.state in ("interrupted", "stopped"):
                 break
+
+
+@contextmanager
+def _event_files(folder: Path, wanted: bool) -> Iterator[list[Recorder]]:
+    """Yield the recorder that writes TensorBoard's files into a folder, or none."""
+    if not wanted:
+        yield []
+        return
+    from supernet_cli.engine.tensorboard import EventFiles
+
+    with EventFiles(folder) as events:
+        yield [events]
 
 
 def _stop(interruption: Any, writer: JobWriter) -> Callable[[], State | None]:

@@ -24,6 +24,13 @@ class PresetFile:
     path: Path
     shipped: bool
 
+    def summary(self) -> str:
+        """Return the first line of its opening comment, or nothing where it has none."""
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if not line.startswith("#:"):
+                return line.removeprefix("#").strip() if line.startswith("#") else ""
+        return ""
+
 
 def shipped_folder() -> Path:
     """Return the folder of the shipped presets: inside the wheel, or beside the package in an editable install."""

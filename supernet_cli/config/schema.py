@@ -66,10 +66,33 @@ class Data(Part):
     standardize: bool = Field(True, description="Subtract the training images' mean and divide by their deviation.")
     shift: int = Field(1, ge=0, le=16, description="Move each training image by up to this many pixels, zero-filled.")
 
+    flip: bool | None = Field(
+        None,
+        description="Mirror training images at random; left out, colour images are mirrored and grey ones not.",
+    )
+    size: int | None = Field(None, ge=4, le=1024, description="Height and width that a folder's images are resized to.")
+    channels: Literal[1, 3] | None = Field(None, description="A folder's images as grey (1) or colour (3).")
+    test: float | None = Field(None, gt=0.0, lt=1.0, description="Share of a folder's images kept for testing.")
+    skip_broken: bool | None = Field(
+        None, description="Pass over files of a folder that are no readable images, instead of refusing them."
+    )
+
     @field_validator("dataset")
     @classmethod
     def _known(cls, value: str) -> str:
         return _lookup("dataset", value).name
+
+    @model_validator(mode="after")
+    def _taken_by_the_dataset(self) -> Data:
+        entry = _lookup("dataset", self.dataset)
+        _check_parameters("dataset", entry, self.parameters)
+        return self
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What is given for the data set's own loader, beside its root."""
+        given = {name: getattr(self, name) for name in ("size", "channels", "test", "skip_broken")}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class Candidate(BaseModel):

@@ -64,6 +64,11 @@ def available_devices() -> list[str]:
     return names
 
 
+def describe(name: str) -> str:
+    """Return a device's name with what a person calls it: `cuda:0 (NVIDIA H100)`."""
+    return f"{name} ({torch.cuda.get_device_name(name)})" if name.startswith("cuda") else name
+
+
 def choose_device(name: str, precision: str) -> Device:
     """Return the device that a preset names.
 

@@ -21,7 +21,7 @@ import torch
 
 from supernet_cli.config.schema import Preset
 from supernet_cli.engine import checkpoint, device, seed
-from supernet_cli.engine.data import Splits, load_dataset, split_validation
+from supernet_cli.engine.data import Progress, Splits, load_dataset, no_progress, split_validation
 from supernet_cli.engine.data.resident import ResidentImages, Statistics
 from supernet_cli.engine.evaluate import evaluate_paths
 from supernet_cli.engine.loop import Learner, LossWindow, train_epoch
@@ -74,9 +74,15 @@ class Prepared:
             supernet = Supernet(self.space, self.image_shape, len(self.splits.classes))
         return supernet.to(self.device.place, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
-    def resident(self, split: str, shift: int = 0) -> ResidentImages:
-        """Return a split (`train`, `validation` or `test`) on the device."""
-        return ResidentImages(getattr(self.splits, split), self.statistics, self.device.place, shift)
+    def resident(self, split: str) -> ResidentImages:
+        """Return a split (`train`, `validation` or `test`) on the device, as it is, for judging."""
+        return ResidentImages(getattr(self.splits, split), self.statistics, self.device.place)
+
+    def training_images(self) -> ResidentImages:
+        """Return the training images on the device, shifted and mirrored as the preset says."""
+        data, colour = self.preset.data, self.image_shape[0] == 3
+        flip = colour if data.flip is None else data.flip
+        return ResidentImages(self.splits.train, self.statistics, self.device.place, data.shift, flip)
 
 
 @dataclass(frozen=True)
@@ -92,12 +98,13 @@ class Outcome:
     reason: str = ""
 
 
-def prepare(preset: Preset, threads: int | None = None) -> Prepared:
+def prepare(preset: Preset, threads: int | None = None, progress: Progress = no_progress) -> Prepared:
     """Check what only torch can check, and load the data.
 
     Args:
         preset: The preset.
         threads: Threads to use whatever the preset says, for a job that goes on with its own.
+        progress: Told of downloads and of images being decoded.
 
     Raises:
         PresetError: Device, optimiser, schedule, loss, sampler, an operation or the split cannot be.
@@ -108,9 +115,8 @@ def prepare(preset: Preset, threads: int | None = None) -> Prepared:
     space = SearchSpace.from_config(preset.space)
     with device.memory_errors():
         root = Path(preset.data.root).expanduser() if preset.data.root else None
-        splits = split_validation(
-            load_dataset(preset.data.dataset, root), preset.data.validation, preset.data.split_seed
-        )
+        dataset = load_dataset(preset.data.dataset, root, preset.data.parameters, progress)
+        splits = split_validation(dataset, preset.data.validation, preset.data.split_seed)
         neutral = Statistics.neutral(splits.train.images.shape[-1])
         statistics = Statistics.of(splits.train) if preset.data.standardize else neutral
         prepared = Prepared(preset, space, splits, statistics, chosen, num_threads)
@@ -119,6 +125,13 @@ def prepare(preset: Preset, threads: int | None = None) -> Prepared:
         _check_space(prepared)
         _sampler(preset, space, 0)
     return prepared
+
+
+def watched_paths(prepared: Prepared) -> list[Architecture]:
+    """Return the paths to judge while training: all, or as many as `WATCHED_SHARE` allows, the same every time."""
+    images = len(prepared.splits.train) * prepared.preset.train.evaluate_every
+    affordable = int(WATCHED_SHARE * 3 * images / len(prepared.splits.validation))
+    return prepared.space.sample_distinct(max(4, affordable), seed.python_rng(0, "watched paths"))
 
 
 def train_supernet(
@@ -151,16 +164,14 @@ class _Training:
     ) -> None:
         self.prepared, self.job, self.seed, self.recorder, self.stop = prepared, job, job_seed, recorder, stop
         self.recipe = prepared.preset.train
-        self.images = prepared.resident("train", prepared.preset.data.shift)
+        self.images = prepared.training_images()
         self.validation = prepared.resident("validation")
         self.sampler = _sampler(prepared.preset, prepared.space, job_seed)
         batches = -(-len(self.images) // self.recipe.batch_size)  # in one pass over the images
         self.steps_per_epoch = max(1, round(batches / self.sampler.passes_per_step))
         self.steps = self.steps_per_epoch * self.recipe.epochs
         self.learner = self._learner()
-        self.watched = _watched_paths(
-            prepared.space, len(self.images) * self.recipe.evaluate_every, len(self.validation)
-        )
+        self.watched = watched_paths(prepared)
         self.step = 0
         self.forward_images = 0
         self.train_seconds = 0.0
@@ -364,12 +375,6 @@ def _check_space(prepared: Prepared) -> None:
         prepared.supernet(0)
     except (TypeError, ValueError) as error:
         raise PresetError(f"space: {error}.") from error
-
-
-def _watched_paths(space: SearchSpace, train_images: int, validation_images: int) -> list[Architecture]:
-    """Return the paths to judge while training: all of them, or as many as the budget allows, the same every time."""
-    affordable = int(WATCHED_SHARE * 3 * train_images / validation_images)
-    return space.sample_distinct(max(4, affordable), seed.python_rng(0, "watched paths"))
 
 
 def _digest(preset: Preset) -> str:

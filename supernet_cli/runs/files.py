@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+import platformdirs
+
 from supernet_cli.errors import DiskError
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be made again: `SUPERNET_CACHE_DIR`, or the platform's own place."""
+    return Path(os.environ.get("SUPERNET_CACHE_DIR") or platformdirs.user_cache_dir("supernet", appauthor=False))
 
 
 def replace_file(path: Path, content: bytes, *, durable: bool = False) -> None:

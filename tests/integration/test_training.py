@@ -146,7 +146,7 @@ def test_a_renewed_optimizer_forgets_its_momentum(tiny: Callable[..., Preset], t
     prepared = prepare(preset)
     train(preset, tmp_path / "job")
 
-    net, images, rng = prepared.supernet(0), prepared.resident("train", 1), seed.python_rng(0, "paths")
+    net, images, rng = prepared.supernet(0), prepared.training_images(), seed.python_rng(0, "paths")
     for epoch in range(2):
         path = prepared.space.sample(rng)
         optimizer = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9)

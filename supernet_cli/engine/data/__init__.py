@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,19 +60,30 @@ class Splits:
     classes: tuple[str, ...]
 
 
-def load_dataset(name: str, root: Path | None, parameters: Mapping[str, Any] | None = None) -> Dataset:
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and of how much (0 where that is not known)."""
+
+
+def no_progress(doing: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def load_dataset(
+    name: str, root: Path | None, parameters: Mapping[str, Any] | None = None, progress: Progress = no_progress
+) -> Dataset:
     """Load a data set by its name in a preset.
 
     Args:
         name: A name from the catalog.
-        root: The user's folder, or None for the package's own copy.
-        parameters: What the preset gives beside the name.
+        root: The user's folder, or None for the package's own copy, or one downloaded into the cache.
+        parameters: What the preset gives for this data set.
+        progress: Told of downloads and of images being decoded.
 
     Raises:
         DataError: Files are missing or damaged.
     """
     module = importlib.import_module(f"supernet_cli.{entries('dataset')[name].module}")
-    dataset: Dataset = module.load(root, **(parameters or {}))
+    dataset: Dataset = module.load(root, progress, **(parameters or {}))
     return dataset
 
 

@@ -5,23 +5,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import lzma
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-import platformdirs
-
 from supernet_cli.errors import DataError
-from supernet_cli.runs.files import replacing
+from supernet_cli.runs.files import cache_folder, replacing
 
 _OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {".xz": lzma.open, ".gz": gzip.open}  # type: ignore[dict-item]
 _CHUNK = 1 << 20
-
-
-def cache_folder() -> Path:
-    """Return the folder for what can be made again: `SUPERNET_CACHE_DIR`, or the platform's own place."""
-    return Path(os.environ.get("SUPERNET_CACHE_DIR") or platformdirs.user_cache_dir("supernet", appauthor=False))
 
 
 def file_digest(path: Path) -> str:

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from supernet_cli.engine.data import Dataset, Split
+from supernet_cli.engine.data import Dataset, Progress, Split
 from supernet_cli.engine.data.cache import file_digest, scratch, unpack
+from supernet_cli.engine.data.download import downloads, fetch
 from supernet_cli.errors import DataError
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+def load_or_download(name: str, root: Path | None, progress: Progress) -> Dataset:
+    """Load a data set of four files from the user's folder, or download it.
+
+    Args:
+        name: The class of torchvision.datasets, which also names the addresses and sums of the files.
+        root: The user's folder, or None.
+        progress: Told of the download.
+
+    Raises:
+        DataError: Files are missing, damaged, or cannot be downloaded.
+    """
+    return read(name, find_files(root or _download(name, progress), name))
 
 
 def unpack_embedded(folder: Path, digests: Mapping[str, str], name: str) -> Path:
@@ -33,46 +48,61 @@ def unpack_embedded(folder: Path, digests: Mapping[str, str], name: str) -> Path
     return root
 
 
-def find_files(root: Path, name: str) -> Path:
+def find_files(root: Path, name: str, files: Iterable[str] = FILES) -> Path:
     """Return a root for torchvision that holds a user's files unpacked; nothing is written into the user's folder.
 
     Args:
         root: The user's folder: `<root>/<name>/raw/<file>` as torchvision lays it out, or the files themselves in it.
         name: The class of torchvision.datasets.
+        files: Names of the files, without `.gz`.
 
     Raises:
         DataError: A file is neither there plain nor as `.gz`.
     """
-    folder = next((f for f in (root / name / "raw", root) if _source(f, FILES[0]) is not None), root / name / "raw")
-    sources = {file: _source(folder, file) for file in FILES}
+    usual = root / name / "raw"
+    first, *_ = files = tuple(files)
+    folder = root if _source(usual, first) is None and _source(root, first) is not None else usual
+    sources = {file: _source(folder, file) for file in files}
     missing = [file for file, source in sources.items() if source is None]
     if missing:
         raise DataError(
             f"data.root = {root}: {', '.join(missing)} not found in {folder}.",
-            "Put the files there, plain or as .gz, or leave data.root empty where the package ships the data set.",
+            "Put the files there, plain or as .gz, or leave data.root empty for the data set's own copy.",
         )
-    if folder == root / name / "raw" and all(source == folder / file for file, source in sources.items()):
+    if folder == usual and all(source == folder / file for file, source in sources.items()):
         return root
     return _mirror({file: source for file, source in sources.items() if source is not None}, name)
 
 
-def read(name: str, root: Path) -> Dataset:
+def read(name: str, root: Path, **options: Any) -> Dataset:
     """Read the four files through torchvision.
 
     Args:
         name: The class of torchvision.datasets.
         root: A root that holds them unpacked.
+        **options: For the class.
 
     Raises:
         DataError: They are not what their names say.
     """
     from torchvision import datasets  # takes a second to import; only where data is read
 
+    kind = getattr(datasets, name)
     try:
-        training, test = (getattr(datasets, name)(str(root), train=train, download=False) for train in (True, False))
+        training, test = (kind(str(root), train=train, download=False, **options) for train in (True, False))
     except (RuntimeError, ValueError, AssertionError, EOFError, OSError, KeyError) as error:
         raise DataError(f"The {name} files in {root} cannot be read: {error}.", "Get the files again.") from error
     return Dataset(_split(training, root), _split(test, root), tuple(map(str, training.classes)))
+
+
+def _download(name: str, progress: Progress) -> Path:
+    from torchvision import datasets
+
+    kind = getattr(datasets, name)
+    folder, wanted = downloads() / name / "raw", [file for file, _ in kind.resources]
+    for file, md5 in kind.resources:
+        fetch([f"{mirror}{file}" for mirror in kind.mirrors], folder / file, md5, progress, wanted)
+    return downloads()
 
 
 def _split(part: Any, root: Path) -> Split:
@@ -102,5 +132,5 @@ def _mirror(sources: Mapping[str, Path], name: str) -> Path:
     return root
 
 
-def _combined(digests: Any) -> str:
+def _combined(digests: Iterable[str]) -> str:
     return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]

@@ -50,9 +50,12 @@ class ResidentImages:
         statistics: What to standardise with.
         device: Where they live and are used.
         shift: Pixels of zero padding on each side, out of which training cuts shifted images.
+        flip: Whether training mirrors images left to right, each with probability one half.
     """
 
-    def __init__(self, split: Split, statistics: Statistics, device: torch.device, shift: int = 0) -> None:
+    def __init__(
+        self, split: Split, statistics: Statistics, device: torch.device, shift: int = 0, flip: bool = False
+    ) -> None:
         num, height, width, channels = split.images.shape
         padded_NHWC = torch.zeros(num, height + 2 * shift, width + 2 * shift, channels, dtype=torch.uint8)
         padded_NHWC[:, shift : shift + height, shift : shift + width] = split.images
@@ -64,16 +67,17 @@ class ResidentImages:
         self._scale = (1 / (255 * statistics.std)).to(device)
         self._offset = (-statistics.mean / statistics.std).to(device)
         self._shift = shift
+        self._flip = flip
         self.shape = (channels, height, width)
 
     def __len__(self) -> int:
         return len(self._labels)
 
     def epoch(self, generator: torch.Generator, batch_size: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of one epoch: every image once, in random order, each shifted at random.
+        """Yield the batches of one epoch: every image once, in random order, shifted and mirrored at random.
 
         Args:
-            generator: Decides order and shifts; the whole epoch's are drawn at once, so an epoch can be entered
+            generator: Decides all of that; the whole epoch's are drawn at once, so an epoch can be entered
                 anywhere.
             batch_size: B; the last batch holds what is left.
             first: Batches to pass over, for an epoch that was interrupted.
@@ -84,10 +88,15 @@ class ResidentImages:
         device = self._labels.device
         order_N = torch.randperm(len(self), generator=generator).to(device)
         shifts_2N = torch.randint(0, 2 * self._shift + 1, (2, len(self)), generator=generator).to(device)
+        mirrored_N = (torch.rand(len(self), generator=generator) < 0.5).to(device) if self._flip else None
         for start in range(first * batch_size, len(self), batch_size):
             chosen_B = order_N[start : start + batch_size]
             down_B, right_B = shifts_2N[:, start : start + batch_size]
-            yield self._normalise(self._windows[chosen_B, down_B, right_B]), self._labels[chosen_B]
+            pixels_BHWC = self._windows[chosen_B, down_B, right_B]
+            if mirrored_N is not None:
+                mirrored_B111 = mirrored_N[start : start + batch_size, None, None, None]
+                pixels_BHWC = torch.where(mirrored_B111, pixels_BHWC.flip(2), pixels_BHWC)
+            yield self._normalise(pixels_BHWC), self._labels[chosen_B]
 
     def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all images in their own order, unshifted, for judging.

@@ -1,0 +1,128 @@
+"""`supernet doctor`: what this machine has, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from supernet_cli.cli.options import RUNS_DIR, Json, OutputFile, Quiet, RunsDir
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LIBRARIES = ("torch", "torchvision", "numpy", "rich", "textual", "typer", "pydantic", "safetensors", "scipy")
+_EXTRAS = {"tensorboard": "tensorboard", "report": "matplotlib", "web": "textual_serve", "ray": "ray"}
+_LOW_DISK = 2 * 2**30
+
+
+def doctor(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, output: OutputFile = None) -> None:
+    """Look at versions, devices, terminal and disk, and say what is missing and how to get it."""
+    from supernet_cli.cli.output import Output
+    from supernet_cli.cli.render import facts
+
+    voice = Output(json, quiet, output)
+    with voice.working("looking at this machine"):
+        document = _examine(runs_dir)
+    host, terminal = document["host"], document["terminal"]
+    pairs = [
+        ("supernet", document["versions"]["supernet"]),
+        ("python", f"{document['versions']['python']}  {host['platform']}"),
+        *((name, document["versions"][name] or "missing") for name in _LIBRARIES),
+        ("devices", ", ".join(document["devices"]) or "unknown: torch cannot be imported"),
+        ("cores", f"{host['usable_cores']} usable of {host['cores']}"),
+        ("memory", f"{host['memory_available_bytes'] / 2**30:.1f} of {host['memory_bytes'] / 2**30:.1f} GiB free"),
+        ("terminal", f"{terminal['colour_system'] or 'no colour'}, {terminal['width']} columns"),
+        *((f"disk, {d['what']}", f"{d['free_bytes'] / 2**30:.1f} GiB free in {d['path']}") for d in document["disk"]),
+        *((f"extra {name}", "installed" if there else "not installed") for name, there in document["extras"].items()),
+    ]
+    problems = [f"{problem['what']}  →  {problem['remedy']}" for problem in document["problems"]]
+    voice.result(document, facts(pairs), "", *(problems or ["Everything that is needed is there."]))
+
+
+def _examine(runs_dir: Path) -> dict[str, Any]:
+    import importlib.util
+    import os
+    import platform
+
+    import psutil
+
+    from supernet_cli import __version__
+
+    memory = psutil.virtual_memory()
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    versions = {"supernet": __version__, "python": platform.python_version(), **{n: _version(n) for n in _LIBRARIES}}
+    devices, failure = _devices()
+    disk = _disk(runs_dir)
+    return {
+        "versions": versions,
+        "host": {
+            "platform": platform.platform(),
+            "cores": os.cpu_count(),
+            "usable_cores": usable,
+            "memory_bytes": memory.total,
+            "memory_available_bytes": memory.available,
+        },
+        "devices": devices,
+        "terminal": _terminal(),
+        "disk": disk,
+        "extras": {name: importlib.util.find_spec(module) is not None for name, module in _EXTRAS.items()},
+        "problems": _problems(versions, failure, disk),
+    }
+
+
+def _problems(versions: dict[str, str | None], failure: str, disk: list[dict[str, Any]]) -> list[dict[str, str]]:
+    found = [
+        {"what": f"{name} is missing", "remedy": f"pip install {name}"} for name in _LIBRARIES if versions[name] is None
+    ]
+    if failure and versions["torch"] is not None:
+        found.append({"what": f"torch cannot be imported: {failure}", "remedy": "install torch again"})
+    for place in disk:
+        if not place["writable"]:
+            found.append({"what": f"{place['path']} cannot be written", "remedy": f"set {place['variable']}"})
+        elif place["free_bytes"] < _LOW_DISK:
+            remedy = f"make space, or set {place['variable']} to a folder elsewhere"
+            found.append({"what": f"little space in {place['path']}", "remedy": remedy})
+    return found
+
+
+def _version(name: str) -> str | None:
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _devices() -> tuple[list[str], str]:
+    """Return what training could run on, or why that cannot be said."""
+    try:
+        from supernet_cli.engine.device import available_devices, describe
+
+        return [describe(name) for name in available_devices()], ""
+    except (ImportError, OSError, RuntimeError) as error:
+        return [], str(error).partition("\n")[0]
+
+
+def _terminal() -> dict[str, Any]:
+    from supernet_cli.cli.output import console, wants_plain
+
+    out = console(sys.stdout)
+    return {"colour_system": out.color_system, "width": out.width, "plain": wants_plain()}
+
+
+def _disk(runs_dir: Path) -> list[dict[str, Any]]:
+    import os
+    import shutil
+
+    from supernet_cli.runs.files import cache_folder
+
+    rows = []
+    for what, path, variable in (
+        ("runs", runs_dir, "SUPERNET_RUNS_DIR"),
+        ("data cache", cache_folder(), "SUPERNET_CACHE_DIR"),
+    ):
+        there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+        free, writable = shutil.disk_usage(there).free, os.access(there, os.W_OK) and there.is_dir()
+        rows.append({"what": what, "path": str(path), "free_bytes": free, "writable": writable, "variable": variable})
+    return rows

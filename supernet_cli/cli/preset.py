@@ -1,0 +1,125 @@
+"""`supernet preset`: list, show, copy and check presets, and print their schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from supernet_cli.cli.options import Json, OutputFile, Quiet, Settings, complete_preset
+
+app = typer.Typer(help="List, show, copy and check presets.", no_args_is_help=True)
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="PRESET", help="A shipped preset, one in ./presets, or a file.", autocompletion=complete_preset
+    ),
+]
+
+
+@app.command("ls")
+def ls(json: Json = False, quiet: Quiet = False, output: OutputFile = None) -> None:
+    """List the presets that can be named."""
+    from rich.text import Text
+
+    from supernet_cli.cli.output import Output, printable
+    from supernet_cli.cli.render import columns
+    from supernet_cli.config.presets import list_presets
+
+    rows = [
+        {"preset": p.name, "summary": p.summary(), "shipped": p.shipped, "path": str(p.path)} for p in list_presets()
+    ]
+    table = columns(("preset", "from", "what it is"))
+    for row in rows:
+        cells = (row["preset"], "supernet" if row["shipped"] else "./presets", row["summary"])
+        table.add_row(*(Text(printable(str(cell))) for cell in cells))
+    Output(json, quiet, output).result({"presets": rows}, table)
+
+
+@app.command("show")
+def show(
+    preset: Name,
+    settings: Settings = None,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Every key, with what was not given filled in.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    output: OutputFile = None,
+) -> None:
+    """Print a preset as it stands, comments and all; with --resolved or --set, as it would be used."""
+    from supernet_cli.cli.output import Output, verbatim
+    from supernet_cli.config.load import dump_toml, load_preset
+    from supernet_cli.config.presets import find_preset
+
+    file = find_preset(preset)
+    loaded = load_preset(preset, settings or ())
+    text = dump_toml(loaded.preset) if resolved or settings else file.path.read_text(encoding="utf-8")
+    document = {"preset": loaded.name, "path": str(file.path), "resolved": loaded.preset.model_dump(mode="json")}
+    Output(json, quiet, output).result(document, verbatim(text))
+
+
+@app.command("copy")
+def copy(
+    preset: Name,
+    to: Annotated[Path, typer.Argument(metavar="FILE", help="The new file, such as mine.toml.", dir_okay=False)],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    output: OutputFile = None,
+) -> None:
+    """Copy a preset to a file of your own, to change it."""
+    from supernet_cli.cli.output import Output
+    from supernet_cli.config.document import copy_text
+    from supernet_cli.config.presets import find_preset
+    from supernet_cli.errors import UsageError
+    from supernet_cli.runs.files import replace_file
+
+    voice = Output(json, quiet, output)
+    if to.suffix != ".toml":
+        raise UsageError(f"{to}: a preset's file ends in .toml.", f"For example {to.with_suffix('.toml')}.")
+    if to.exists() and not force:
+        raise UsageError(f"{to} is there already; it was not changed.", "Choose another name, or add --force.")
+    replace_file(to, copy_text(find_preset(preset)).encode())
+    voice.result({"preset": preset, "path": str(to)}, f"{to}  copied from {preset}")
+    voice.note(f"Change it, then: supernet train --preset {to}")
+
+
+@app.command("validate")
+def validate(
+    preset: Name,
+    settings: Settings = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also load the data and build network, optimiser, schedule and loss.")
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    output: OutputFile = None,
+) -> None:
+    """Check a preset without training: keys, values and names; with --deep everything that training would find."""
+    from supernet_cli.cli.output import Output
+    from supernet_cli.config.load import load_preset
+
+    voice = Output(json, quiet, output)
+    loaded = load_preset(preset, settings or ())
+    if deep:
+        from supernet_cli.engine.train import prepare
+
+        with voice.working("loading torch and the data") as progress:
+            prepare(loaded.preset, progress=progress)
+    document = {"preset": loaded.name, "valid": True, "deep": deep}
+    voice.result(document, f"{preset}  is valid{'' if deep else ' as far as can be seen without torch'}")
+    if not deep:
+        voice.note("--deep also loads the data and builds network, optimiser, schedule and loss.")
+
+
+@app.command("schema")
+def schema(json: Json = False, quiet: Quiet = False, output: OutputFile = None) -> None:
+    """Print the JSON Schema of presets, for editors and other tools."""
+    from json import dumps
+
+    from supernet_cli.cli.output import Output, verbatim
+    from supernet_cli.config.document import json_schema
+
+    document = json_schema()
+    Output(json, quiet, output).result(document, verbatim(dumps(document, indent=2)))

@@ -1,0 +1,77 @@
+"""Fetch the files of a public data set into the cache: checked against the sums that torchvision publishes."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+from supernet_cli.engine.data import Progress
+from supernet_cli.engine.data.cache import scratch
+from supernet_cli.errors import DataError
+from supernet_cli.runs.files import disk_errors, replacing
+
+_CHUNK = 1 << 16
+_TIMEOUT_SECONDS = 30.0
+
+
+def downloads() -> Path:
+    """Return the cache's folder for downloaded files, laid out like a root of torchvision's."""
+    return scratch("downloads")
+
+
+def fetch(urls: Sequence[str], target: Path, md5: str, progress: Progress, wanted: Sequence[str] = ()) -> None:
+    """Download a file, unless it is there whole.
+
+    Args:
+        urls: Where it can be had, in the order to try.
+        target: Where it belongs; its folder is made.
+        md5: What it must sum to.
+        progress: Told how much has come.
+        wanted: All the files that the data set is made of, for the message; this one where left out.
+
+    Raises:
+        DataError: No address gave it; names the file and the folder for it.
+        DiskError: The cache cannot be written.
+    """
+    if target.is_file() and _md5(target) == md5:
+        return
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)  # whatever comes of it: the hint names this folder
+    reasons = []
+    for url in urls:
+        try:
+            _fetch_one(url, target, md5, progress)
+        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ValueError) as error:
+            reasons.append(f"{url}: {getattr(error, 'reason', None) or error}")
+        else:
+            return
+    files = ", ".join(wanted or [target.name])
+    raise DataError(
+        f"{target.name} cannot be downloaded ({'; '.join(reasons)}).",
+        f"Without a network, put {files} into {target.parent}, or into a folder that data.root names.",
+    )
+
+
+def _fetch_one(url: str, target: Path, md5: str, progress: Progress) -> None:
+    request = urllib.request.Request(url, headers={"User-Agent": "supernet"})
+    digest = hashlib.md5(usedforsecurity=False)
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
+        total = int(response.headers.get("Content-Length") or 0)
+        with replacing(target) as file:
+            done = 0
+            while chunk := response.read(_CHUNK):
+                file.write(chunk)
+                digest.update(chunk)
+                done += len(chunk)
+                progress(f"downloading {target.name}", done, total)
+            if digest.hexdigest() != md5:
+                raise ValueError(f"what came is not the file: its MD5 is {digest.hexdigest()}, not {md5}")
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
