@@ -64,9 +64,11 @@ class Output:
         if self.json:
             print(text)
             return
+        from rich.text import Text
+
         out = console(sys.stdout)
         for renderable in rendered:
-            out.print(renderable)
+            out.print(renderable, soft_wrap=isinstance(renderable, Text))
 
     def note(self, text: str) -> None:
         """Say something beside the result, unless quiet."""
@@ -136,10 +138,10 @@ def _drawn_progress(what: str) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def verbatim(text: str) -> RenderableType:
-    """Return text that is printed as it stands: no markup, no folding."""
+    """Return text that is printed as it stands: no markup, no folding, no cropping."""
     from rich.text import Text
 
-    return Text(text.rstrip("\n"), no_wrap=True, overflow="ignore")
+    return Text(text.rstrip("\n"))
 
 
 class _Warnings(logging.Handler):

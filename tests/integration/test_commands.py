@@ -193,55 +193,6 @@ def test_runs_rm_removes_no_run_outside_the_runs_directory(supernet: Invoke, tra
     assert (folder / "run.json").is_file()
 
 
-WRONG = [
-    (["trian"], 2, "train"),
-    (["train", "--prest", "quick"], 2, "--preset"),
-    (["train", "--preset", "quikc"], 2, "'quick'"),
-    (["train", "--preset", "none.toml"], 2, "none.toml"),
-    (["train", "--set", "train.epoch=3"], 2, "'train.epochs'"),
-    (["train", "--set", "train.epochs=x"], 2, "valid integer"),
-    (["train", "--set", "data.dataset=mnits"], 2, "'mnist'"),
-    (["train", "--set", "data.root=/nowhere"], 2, "train-images-idx3-ubyte"),
-    (["train", "--set", "train.optimizer.name=AdmaW"], 2, "'AdamW'"),
-    (["train", "--set", "runtime.device=cuda:99"], 2, "There is: cpu"),
-    (["train", "--set", "runtime.device=gpu"], 2, "Known: auto, cpu, cuda"),
-    (["train", "--set", "data.validation=60000"], 2, "60,000 training images"),
-    (["train", "--seeds", "0,x"], 2, "--seeds 0,1,2"),
-    (["train", "--seeds", ""], 2, "--seeds 0,1,2"),
-    (["train", "--seeds", "1,1"], 2, "same seed twice"),
-    (["train", "--seeds", "-1"], 2, "--seeds"),
-    (["train", "--seeds", "4294967296"], 2, "--seeds"),
-    (["train", "--resume", "latest", "--preset", "quick"], 2, "takes no --preset"),
-    (["train", "--resume", "latest"], 5, "no runs"),
-    (["train", "--output", "no/such/folder.json"], 2, "no folder"),
-    (["evaluate"], 5, "supernet train --preset default"),
-    (["evaluate", "--split", "train"], 2, "test"),
-    (["evaluate", "--run", "x"], 5, "no runs"),
-    (["runs", "show"], 5, "no runs"),
-    (["runs", "stop", "x"], 5, "no runs"),
-    (["runs", "rm"], 2, "RUN"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "code", "words"), WRONG, ids=[" ".join(arguments) for arguments, _, _ in WRONG])
-@pytest.mark.parametrize("as_json", [False, True])
-def test_what_is_wrong_gives_one_clear_message_and_its_exit_code(
-    supernet: Invoke, tmp_path: Path, arguments: list[str], code: int, words: str, as_json: bool
-) -> None:
-    found, out, err = supernet(*arguments, *(["--json"] if as_json else []))
-    assert found == code
-    assert "Traceback" not in out + err
-    if as_json:
-        error = json.loads(out)["error"]
-        assert error["exit_code"] == code
-        assert words in error["message"] + error["hint"]
-        assert set(error) == {"kind", "message", "hint", "exit_code"}
-    else:
-        assert out == ""
-        assert words in err
-    assert not (tmp_path / "runs").exists()
-
-
 WRONG_WITH_A_RUN = [
     (["evaluate", "conv3x3_conv5x6"], 2, "'conv3x3_conv5x5'"),
     (["evaluate", "conv3x3"], 2, "each of the 2 blocks"),
@@ -460,3 +411,147 @@ def test_a_pipe_that_closes_early_is_no_error(supernet: Invoke, trained: str, tm
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
+
+
+def test_presets_are_listed_shown_copied_and_checked(supernet: Invoke, tmp_path: Path) -> None:
+    _, out, _ = supernet("preset", "ls", "--json")
+    assert {row["preset"] for row in json.loads(out)["presets"]} == {"default", "fashion", "quick", "reference"}
+    code, out, _ = supernet("preset", "show", "default")
+    assert code == 0
+    assert "# The reference experiment" in out
+    code, out, err = supernet("preset", "copy", "default", "mine.toml")
+    assert (code, "train --preset mine.toml" in err) == (0, True)
+    assert supernet("preset", "copy", "quick", "mine.toml", "--force")[0] == 0
+    code, out, _ = supernet("preset", "validate", "mine.toml", "--json")
+    assert (code, json.loads(out)) == (0, {"preset": "mine", "valid": True, "deep": False})
+    assert supernet("preset", "validate", "mine.toml", "--deep")[0] == 0
+    _, out, _ = supernet("preset", "show", "default", "--set", "train.epochs=3", "--json")
+    assert json.loads(out)["resolved"]["train"]["epochs"] == 3
+    _, out, _ = supernet("preset", "schema")
+    assert json.loads(out)["title"] == "supernet preset"
+
+
+def test_what_show_resolves_is_a_preset_again(supernet: Invoke, tmp_path: Path) -> None:
+    _, out, _ = supernet("preset", "show", "default", "--resolved")
+    (tmp_path / "again.toml").write_text(out)
+    assert supernet("preset", "validate", "again.toml")[0] == 0
+
+
+def test_a_dry_run_says_what_would_be_and_makes_nothing(supernet: Invoke, tiny_file: Path, tmp_path: Path) -> None:
+    code, out, _ = supernet("train", "--preset", tiny_file, "--dry-run", "--json", "--seeds", "0,1")
+    document = json.loads(out)
+    assert code == 0
+    assert document["space"]["paths"] == 4
+    assert document["space"]["macs"]["least"] < document["space"]["macs"]["most"]
+    assert document["preset"]["train"]["seeds"] == [0, 1]
+    assert document["estimate"]["seconds"] > 0
+    code, out, _ = supernet("train", "--preset", tiny_file, "--dry-run")
+    assert code == 0
+    assert "multiply-accumulates" in out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_doctor_looks_at_everything(supernet: Invoke, tmp_path: Path) -> None:
+    code, out, _ = supernet("doctor", "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["devices"][0] == "cpu"
+    assert document["versions"]["torch"]
+    assert {place["what"] for place in document["disk"]} == {"runs", "data cache"}
+    assert document["problems"] == []
+    code, out, _ = supernet("doctor")
+    assert code == 0
+    assert "Everything that is needed is there." in out
+
+
+def test_the_doctor_says_what_is_wrong_and_what_to_do(supernet: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, out, _ = supernet("doctor", "--runs-dir", tmp_path / "file" / "runs", "--json")
+    (problem,) = json.loads(out)["problems"]
+    assert code == 0
+    assert "cannot be written" in problem["what"]
+    assert "SUPERNET_RUNS_DIR" in problem["remedy"]
+
+
+def test_tensorboards_own_reader_finds_the_values_of_the_metrics_file(
+    supernet: Invoke, tiny_file: Path, tmp_path: Path
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from supernet_cli.runs.records import PathsEvaluated, StepsTrained
+    from supernet_cli.runs.store import find_run
+
+    assert supernet("train", "--preset", tiny_file, "--tensorboard")[0] == 0
+    run = find_run(tmp_path / "runs", "latest")
+    (job,) = run.supernet_jobs()
+    records = list(job.records())
+    events = EventAccumulator(str(run.folder / "tensorboard" / job.key))
+    events.Reload()
+    losses = [(event.step, event.value) for event in events.Scalars("loss/train")]
+    expected = [(r.step, r.loss) for r in records if isinstance(r, StepsTrained)]
+    assert [step for step, _ in losses] == [step for step, _ in expected]
+    assert [value for _, value in losses] == pytest.approx([loss for _, loss in expected])
+    accuracies = [event.value for event in events.Scalars("accuracy/conv5x5_conv3x3")]
+    told = [
+        s.accuracy for r in records if isinstance(r, PathsEvaluated) for s in r.scores if s.path == "conv5x5_conv3x3"
+    ]
+    assert accuracies == pytest.approx(told)
+
+
+def test_a_resumed_training_goes_on_in_tensorboard_without_doubling(
+    supernet: Invoke, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from supernet_cli.runs.job import JobWriter
+
+    class Impatient(JobWriter):
+        """Is asked to stop once ten steps are recorded."""
+
+        def record(self, record: Any) -> None:
+            super().record(record)
+            self.stop_requested = self.stop_requested or getattr(record, "step", 0) >= 10
+
+    with monkeypatch.context() as at_first:
+        at_first.setattr("supernet_cli.runs.job.JobWriter", Impatient)
+        assert supernet("train", "--preset", tiny_file, "--tensorboard")[0] == 130
+    assert supernet("train", "--resume", "latest", "--tensorboard")[0] == 0
+    events = EventAccumulator(str(only_run(tmp_path) / "tensorboard" / "supernet" / "seed-0"))
+    events.Reload()
+    steps = [event.step for event in events.Scalars("loss/train")]
+    assert steps == [4, 8, 10, 14, 18, 20, 24, 28, 30]
+
+
+def test_without_tensorboard_one_sentence_says_what_to_install(
+    supernet: Invoke, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "tensorboard" else find(name, *rest)
+    )
+    code, out, err = supernet("train", "--preset", tiny_file, "--tensorboard")
+    assert (code, out) == (2, "")
+    assert "pip install tensorboard" in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_own_images_train_and_are_judged(supernet: Invoke, tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(("left", "right", "both")):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(60):
+            pixels = rng.integers(0, 80, (20 + number % 9, 24, 3), dtype=np.uint8)
+            pixels[:, :12] += 150 * (label != 1)
+            pixels[:, 12:] += 150 * (label != 0)
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
+    settings = ["data.dataset=folder", "data.root=images", "data.size=16", "data.validation=20", "data.flip=false"]
+    settings += ["train.epochs=12", "train.batch_size=16"]
+    arguments = [word for setting in settings for word in ("--set", setting)]
+    assert supernet("train", "--preset", "quick", *arguments)[0] == 0
+    _, out, _ = supernet("evaluate", "--json")
+    assert min(row["accuracy"] for row in json.loads(out)["paths"]) > 0.9

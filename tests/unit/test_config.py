@@ -85,68 +85,6 @@ def test_a_thing_given_by_its_name_alone_can_get_parameters() -> None:
 
 CANDIDATES = "space.blocks.0.candidates"
 
-BROKEN = [
-    ("train.epoch=3", "unknown key 'train.epoch'. Did you mean 'train.epochs'?"),
-    ("trian.epochs=3", "unknown key 'trian'. Did you mean 'train'?"),
-    ("epochs=3", "Did you mean 'train.epochs'?"),
-    ("space.blocks.0.chanels=3", "Did you mean 'space.blocks[0].channels'?"),
-    ("train.epochs=0", "train.epochs = 0: input should be greater than or equal to 1"),
-    ("train.epochs=2.0", "train.epochs = 2.0: input should be a valid integer"),
-    ("train.epochs=true", "train.epochs = true: input should be a valid integer"),
-    ("train.epochs=many", 'train.epochs = "many": input should be a valid integer'),
-    ("train.epochs", "expected key=value"),
-    ("=3", "expected key=value"),
-    ("train..epochs=3", "expected key=value"),
-    ("train.epochs.x=3", "lies inside a value that is no table"),
-    ("train.renew_optimizer=1", "input should be a valid boolean"),
-    ("train.renew_optimizer=true", "give one or the other"),
-    ("train.seeds=[]", "train.seeds"),
-    ("train.seeds=[1,1]", "the same seed twice"),
-    ("train.seeds=[-1]", "train.seeds[0] = -1"),
-    ("train.seeds=0", "train.seeds = 0: input should be a valid tuple"),
-    ("train.sampler=unifrom", "no sampler named 'unifrom'. Did you mean 'uniform'?"),
-    ('train.sampler={name="uniform", rate=0.1}', "parameter 'rate' is unknown. It takes none."),
-    ("train.optimizer={lr=0.1}", "'train.optimizer.name' is missing"),
-    ("data.dataset=mnsit", "no dataset named 'mnsit'. Did you mean 'mnist'?"),
-    ("data.validation=0", "data.validation = 0"),
-    ("data.shift=17", "data.shift = 17"),
-    ("data.split_seed=-1", "data.split_seed = -1"),
-    ("runtime.device=cdua", "Did you mean 'cuda'?"),
-    ("runtime.device=cuda:x", "no such device"),
-    ("runtime.precision=float16", "'auto', 'float32' or 'bfloat16'"),
-    ("runtime.threads=-1", "runtime.threads = -1"),
-    ("space.hidden=0", "space.hidden = 0"),
-    ("space.blocks=[]", "at least 1 item"),
-    ("space.blocks=3", "space.blocks = 3"),
-    ("space.blocks.2.pool=1", "no position in a list of 2 (0 to 1)"),
-    ("space.blocks.0.pool=0", "space.blocks[0].pool = 0"),
-    (f"{CANDIDATES}=[]", "at least 1 item"),
-    (f'{CANDIDATES}=["conv3x4"]', "no operation 'conv3x4'. Did you mean 'conv3x3'?"),
-    (f'{CANDIDATES}=["cnov3x3"]', "no operation 'cnov3x3'. Did you mean 'conv3x3'?"),
-    (f'{CANDIDATES}=["conv"]', "parameter 'kernel' is missing"),
-    (f'{CANDIDATES}=["identity3x3"]', "parameter 'kernel' is unknown. It takes none."),
-    (f'{CANDIDATES}=["conv3x3","conv3x3"]', "the same label 'conv3x3'"),
-    (f'{CANDIDATES}=[{{op="conv",kernel=4}}]', "must be an odd whole number"),
-    (f'{CANDIDATES}=[{{op="conv",kernel="3"}}]', "must be an odd whole number"),
-    (f'{CANDIDATES}=[{{op="conv",kernal=3}}]', "parameter 'kernal' is unknown. Did you mean 'kernel'?"),
-    (f'{CANDIDATES}=[{{op="conv",kernel=3,repeat=0}}]', "repeat = 0"),
-    (f'{CANDIDATES}=[{{op="conv",kernel=3,label="A_b"}}]', "only lower-case letters and digits"),
-    (f"{CANDIDATES}=[{{kernel=3}}]", "op' is missing"),
-    (f"{CANDIDATES}=[3]", CANDIDATES.replace(".0", "[0]")),
-    ("retrain.threads=0", "retrain.threads = 0"),
-    ("retrain.sampler=uniform", "unknown key 'retrain.sampler'"),
-]
-
-
-@pytest.mark.parametrize(("setting", "words"), BROKEN, ids=[setting for setting, _ in BROKEN])
-def test_a_wrong_setting_is_told_with_its_key(setting: str, words: str) -> None:
-    with pytest.raises(PresetError) as caught:
-        load_preset("default", [setting])
-    assert words in caught.value.message
-    assert f"--set {setting}" in caught.value.message
-    assert caught.value.exit_code == 2
-
-
 BROKEN_FILES = [
     (b"[train\nepochs = 3", "is not valid TOML"),
     (b"[train]\nepochs = \xff", "is not UTF-8"),

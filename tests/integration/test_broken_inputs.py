@@ -1,0 +1,212 @@
+"""Every way we know of getting it wrong: what is typed, the exact exit code, and words the message must hold.
+
+Each is tried for a person and for a script: one clear message or one document, never a traceback, nothing made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from supernet_cli.config.schema import Preset
+from supernet_cli.runs.store import create_run
+
+Invoke = Callable[..., tuple[int, str, str]]
+
+CANDIDATES = "space.blocks.0.candidates"
+
+# What is given to --set; each a preset error, exit code 2, that names what was typed.
+SETTINGS = [
+    ("train.epoch=3", "unknown key 'train.epoch'. Did you mean 'train.epochs'?"),
+    ("trian.epochs=3", "unknown key 'trian'. Did you mean 'train'?"),
+    ("epochs=3", "Did you mean 'train.epochs'?"),
+    ("space.blocks.0.chanels=3", "Did you mean 'space.blocks[0].channels'?"),
+    ("train.epochs=0", "train.epochs = 0: input should be greater than or equal to 1"),
+    ("train.epochs=2.0", "train.epochs = 2.0: input should be a valid integer"),
+    ("train.epochs=true", "train.epochs = true: input should be a valid integer"),
+    ("train.epochs=many", 'train.epochs = "many": input should be a valid integer'),
+    ("train.epochs", "expected key=value"),
+    ("=3", "expected key=value"),
+    ("train..epochs=3", "expected key=value"),
+    ("train.epochs.x=3", "lies inside a value that is no table"),
+    ("train.renew_optimizer=1", "input should be a valid boolean"),
+    ("train.renew_optimizer=true", "give one or the other"),
+    ("train.seeds=[]", "train.seeds"),
+    ("train.seeds=[1,1]", "the same seed twice"),
+    ("train.seeds=[-1]", "train.seeds[0] = -1"),
+    ("train.seeds=0", "train.seeds = 0: input should be a valid tuple"),
+    ("train.sampler=unifrom", "no sampler named 'unifrom'. Did you mean 'uniform'?"),
+    ('train.sampler={name="uniform", rate=0.1}', "parameter 'rate' is unknown. It takes none."),
+    ("train.optimizer={lr=0.1}", "'train.optimizer.name' is missing"),
+    ("data.dataset=mnsit", "no dataset named 'mnsit'. Did you mean 'mnist'?"),
+    ("data.validation=0", "data.validation = 0"),
+    ("data.shift=17", "data.shift = 17"),
+    ("data.split_seed=-1", "data.split_seed = -1"),
+    ("runtime.device=cdua", "Did you mean 'cuda'?"),
+    ("runtime.device=cuda:x", "no such device"),
+    ("runtime.precision=float16", "'auto', 'float32' or 'bfloat16'"),
+    ("runtime.threads=-1", "runtime.threads = -1"),
+    ("space.hidden=0", "space.hidden = 0"),
+    ("space.blocks=[]", "at least 1 item"),
+    ("space.blocks=3", "space.blocks = 3"),
+    ("space.blocks.2.pool=1", "no position in a list of 2 (0 to 1)"),
+    ("space.blocks.0.pool=0", "space.blocks[0].pool = 0"),
+    (f"{CANDIDATES}=[]", "at least 1 item"),
+    (f'{CANDIDATES}=["conv3x4"]', "no operation 'conv3x4'. Did you mean 'conv3x3'?"),
+    (f'{CANDIDATES}=["cnov3x3"]', "no operation 'cnov3x3'. Did you mean 'conv3x3'?"),
+    (f'{CANDIDATES}=["conv"]', "parameter 'kernel' is missing"),
+    (f'{CANDIDATES}=["identity3x3"]', "parameter 'kernel' is unknown. It takes none."),
+    (f'{CANDIDATES}=["conv3x3","conv3x3"]', "the same label 'conv3x3'"),
+    (f'{CANDIDATES}=[{{op="conv",kernel=4}}]', "must be an odd whole number"),
+    (f'{CANDIDATES}=[{{op="conv",kernel="3"}}]', "must be an odd whole number"),
+    (f'{CANDIDATES}=[{{op="conv",kernal=3}}]', "parameter 'kernal' is unknown. Did you mean 'kernel'?"),
+    (f'{CANDIDATES}=[{{op="conv",kernel=3,repeat=0}}]', "repeat = 0"),
+    (f'{CANDIDATES}=[{{op="conv",kernel=3,label="A_b"}}]', "only lower-case letters and digits"),
+    (f"{CANDIDATES}=[{{kernel=3}}]", "op' is missing"),
+    (f"{CANDIDATES}=[3]", CANDIDATES.replace(".0", "[0]")),
+    ("retrain.threads=0", "retrain.threads = 0"),
+    ("retrain.sampler=uniform", "unknown key 'retrain.sampler'"),
+    ("data.size=28", "dataset 'mnist': parameter 'size' is unknown"),
+    ("data.channels=2", "data.channels = 2"),
+    ("data.test=0.0", "data.test = 0.0"),
+    ("data.flip=2", "data.flip = 2"),
+    ("data.root=3", "data.root = 3: input should be a valid string"),
+    ("train.loss={}", "'train.loss.name' is missing"),
+    ("train.schedule=3", "train.schedule = 3"),
+    ("train.batch_size=-5", "train.batch_size = -5"),
+    ("train.log_every=0", "train.log_every = 0"),
+    ("train.seeds=[nan]", "train.seeds[0]"),
+    ("train.seeds=[4294967296]", "train.seeds[0] = 4294967296"),
+    ("train=3", "train = 3"),
+]
+
+# What is typed after `supernet`; in a folder that holds only what WORLD puts there.
+COMMANDS = [
+    (["trian"], 2, "train"),
+    (["train", "--prest", "quick"], 2, "--preset"),
+    (["train", "--preset", "quikc"], 2, "'quick'"),
+    (["train", "--preset", "none.toml"], 2, "none.toml"),
+    (["train", "--set", "train.epoch=3"], 2, "'train.epochs'"),
+    (["train", "--set", "train.epochs=x"], 2, "valid integer"),
+    (["train", "--set", "data.dataset=mnits"], 2, "'mnist'"),
+    (["train", "--set", "data.root=/nowhere"], 2, "train-images-idx3-ubyte"),
+    (["train", "--set", "train.optimizer.name=AdmaW"], 2, "'AdamW'"),
+    (["train", "--set", "runtime.device=cuda:99"], 2, "There is: cpu"),
+    (["train", "--set", "runtime.device=gpu"], 2, "Known: auto, cpu, cuda"),
+    (["train", "--set", "data.validation=60000"], 2, "60,000 training images"),
+    (["train", "--seeds", "0,x"], 2, "--seeds 0,1,2"),
+    (["train", "--seeds", ""], 2, "--seeds 0,1,2"),
+    (["train", "--seeds", "1,1"], 2, "same seed twice"),
+    (["train", "--seeds", "-1"], 2, "--seeds"),
+    (["train", "--seeds", "4294967296"], 2, "--seeds"),
+    (["train", "--resume", "latest", "--preset", "quick"], 2, "takes no --preset"),
+    (["train", "--resume", "latest"], 5, "no runs"),
+    (["train", "--output", "no/such/folder.json"], 2, "no folder"),
+    (["evaluate"], 5, "supernet train --preset default"),
+    (["evaluate", "--split", "train"], 2, "test"),
+    (["evaluate", "--run", "x"], 5, "no runs"),
+    (["runs", "show"], 5, "no runs"),
+    (["runs", "stop", "x"], 5, "no runs"),
+    (["runs", "rm"], 2, "RUN"),
+    (["train", "--dry-run", "--resume", "latest"], 2, "Leave out --resume"),
+    (["train", "--set", "train.loss=MSELoss"], 2, "train.loss"),
+    (["train", "--set", "train.schedule=LambdaLR"], 2, "needs a function"),
+    (["train", "--set", "train.optimizer.lr=-1"], 2, "refuses its parameters"),
+    (["train", "--set", "train.optimizer.momentum=0.9"], 2, "no parameter 'momentum'"),
+    (["train", "--set", "retrain.optimizer=Adm"], 2, "retrain.optimizer"),
+    (["train", "--set", "space.blocks.0.pool=29"], 2, "space.blocks[0].pool = 29 shrinks"),
+    (["train", "--set", "data.dataset=folder"], 2, "needs data.root"),
+    (["train", "--set", "data.dataset=folder", "--set", "data.root=nowhere"], 2, "no such folder"),
+    (["train", "--set", "data.dataset=folder", "--set", "data.root=one-class"], 2, "1 sub-folders"),
+    (["train", "--set", "data.dataset=folder", "--set", "data.root=no-images"], 2, "data.skip_broken"),
+    (["train", "--set", "data.dataset=cifar10", "--set", "data.root=one-class"], 2, "cifar-10-python.tar.gz"),
+    (["train", "--preset", "syntax.toml"], 2, "not valid TOML"),
+    (["train", "--preset", "binary.toml"], 2, "not UTF-8"),
+    (["train", "--preset", "empty.toml"], 2, "'space' is missing"),
+    (["train", "--preset", "[red]x\x1b[2Jy[/red]"], 2, "[red]x\\x1b[2Jy[/red]"),
+    (["train", "--set", "[bold]=1"], 2, "[bold]"),
+    (["train", "--runs-dir", "empty.toml"], 2, "is a file"),
+    (["preset", "show", "defalt"], 2, "'default'"),
+    (["preset", "copy", "default"], 2, "FILE"),
+    (["preset", "copy", "default", "empty.toml"], 2, "there already"),
+    (["preset", "copy", "default", "mine.txt"], 2, "ends in .toml"),
+    (["preset", "copy", "default", "no/folder/mine.toml"], 4, "cannot be written"),
+    (["preset", "validate", "syntax.toml"], 2, "not valid TOML"),
+    (["preset", "validate", "default", "--deep", "--set", "train.optimizer=Adm"], 2, "Did you mean"),
+    (["preset", "vlaidate"], 2, "validate"),
+    (["evaluate", "--runs-dir", "world", "--run", "1999"], 5, "no run '1999'"),
+    (["evaluate", "--runs-dir", "world", "--run", "20260102"], 5, "begins 2 runs"),
+    (["evaluate", "--runs-dir", "world", "--run", "20260102-120000-whole"], 5, "no trained supernet yet"),
+    (["evaluate", "conv3x3_conv5x6", "--runs-dir", "world", "--run", "20260102-120000-whole"], 2, "'conv3x3_conv5x5'"),
+    (["evaluate", "conv3x3", "--runs-dir", "world", "--run", "20260102-120000-whole"], 2, "each of the 2 blocks"),
+    (["evaluate", "--runs-dir", "world", "--run", "20260102-120000-damaged"], 5, "is damaged"),
+    (["train", "--resume", "20260102-120000-damaged", "--runs-dir", "world"], 5, "is damaged"),
+    (["runs", "show", "../world/20260102-120000-nothing", "--runs-dir", "world"], 5, "is not a run"),
+    (["runs", "stop", "20260102-120000-whole", "--runs-dir", "world"], 5, "not being trained"),
+    (["runs", "rm", "20260102-120000-whole", "--runs-dir", "world"], 2, "--yes"),
+    (["runs", "rm", "world", "--yes", "--runs-dir", "world"], 5, "no run 'world'"),
+    (["runs", "rm", "world/20260102-120000-whole", "--yes"], 5, "nothing was removed"),
+]
+
+
+@pytest.fixture
+def world(tmp_path: Path, tiny: Callable[..., Preset]) -> Path:
+    """Fill the folder in which commands run with what they may stumble over."""
+    import datetime as dt
+
+    (tmp_path / "syntax.toml").write_text("[train\nepochs = 3")
+    (tmp_path / "binary.toml").write_bytes(b"x = \xff")
+    (tmp_path / "empty.toml").write_text("")
+    (tmp_path / "one-class" / "a").mkdir(parents=True)
+    for name in ("a", "b"):
+        (tmp_path / "no-images" / name).mkdir(parents=True)
+        (tmp_path / "no-images" / name / "x.png").write_text("no image")
+    noon = dt.datetime(2026, 1, 2, 12).astimezone()
+    create_run(tmp_path / "world", "whole", tiny(), noon)
+    damaged = create_run(tmp_path / "world", "damaged", tiny(), noon)
+    (damaged.folder / "preset.toml").write_text("[train]\nepochs = 0\n")
+    (tmp_path / "world" / "20260102-120000-nothing").mkdir()
+    return tmp_path
+
+
+def check(supernet: Invoke, arguments: list[str], code: int, words: str, as_json: bool) -> None:
+    found, out, err = supernet(*arguments, *(["--json"] if as_json else []))
+    assert found == code, out + err
+    assert "Traceback" not in out + err
+    if as_json:
+        error = json.loads(out)["error"]
+        assert set(error) == {"kind", "message", "hint", "exit_code"}
+        assert error["exit_code"] == code
+        text = error["message"] + error["hint"]
+        assert words in text or words in text.replace("\x1b", "\\x1b")
+        assert err == ""
+    else:
+        assert out == ""
+        assert words in err
+        assert "\x1b" not in err
+
+
+@pytest.mark.parametrize(("setting", "words"), SETTINGS, ids=[setting for setting, _ in SETTINGS])
+def test_a_wrong_setting(supernet: Invoke, setting: str, words: str) -> None:
+    check(supernet, ["preset", "validate", "default", "--set", setting], 2, words, as_json=False)
+    check(supernet, ["preset", "validate", "default", "--set", setting], 2, f"--set {setting}", as_json=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"), COMMANDS, ids=[ascii(" ".join(arguments)) for arguments, _, _ in COMMANDS]
+)
+@pytest.mark.parametrize("as_json", [False, True], ids=["", "json"])
+def test_a_wrong_command(
+    supernet: Invoke, world: Path, arguments: list[str], code: int, words: str, as_json: bool
+) -> None:
+    before = sorted(world.rglob("*"))
+    check(supernet, arguments, code, words, as_json)
+    assert sorted(world.rglob("*")) == before
+
+
+def test_the_table_is_long_enough() -> None:
+    assert len(SETTINGS) + len(COMMANDS) >= 60
+    assert len({setting for setting, _ in SETTINGS}) == len(SETTINGS)

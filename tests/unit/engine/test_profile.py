@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from helpers import space_of
+
+from supernet_cli.config.load import load_preset
+from supernet_cli.config.schema import Preset
+from supernet_cli.engine.device import Device
+from supernet_cli.engine.profile import profile, rehearse
+from supernet_cli.engine.supernet import Supernet
+from supernet_cli.engine.train import prepare
+from supernet_cli.space import SearchSpace
+
+CPU = Device(torch.device("cpu"), torch.float32)
+
+
+def test_the_reference_paths_cost_what_a_hand_computes() -> None:
+    space = SearchSpace.from_config(load_preset("default").preset.space)
+    net = Supernet(space, (1, 28, 28), 10)
+    head = 7 * 7 * 32 * 64 + 64 * 10
+    for path in space.enumerate():
+        first, second = (9 if choice == 0 else 25 for choice in path.choices)
+        found = profile(net.extract(path), (1, 28, 28), CPU)
+        assert found.macs == 28 * 28 * 32 * first + 14 * 14 * 32 * 32 * second + head
+        assert found.parameters == 32 * first + 32 + 32 * 32 * second + 32 + head + 64 + 10
+
+
+def test_an_identity_costs_nothing_and_a_projection_does() -> None:
+    space = space_of(["identity"], ["identity"], channels=5, pool=1)
+    found = profile(Supernet(space, (1, 6, 6), 3).extract(space.at(0)), (1, 6, 6), CPU)
+    assert found.macs == 6 * 6 * 5 + 5 * 36 * 16 + 16 * 3
+
+
+def test_a_rehearsal_tells_sizes_and_time(tiny: Callable[..., Preset]) -> None:
+    found = rehearse(prepare(tiny()))
+    assert (found.num_paths, found.num_profiled) == (4, 4)
+    assert (found.train_images, found.validation_images, found.test_images) == (500, 100, 200)
+    assert found.smallest.parameters < found.largest.parameters
+    assert found.smallest.macs < found.largest.macs
+    assert found.estimate.images_per_second > 0
+    assert found.estimate.seconds > 3 * 500 / found.estimate.images_per_second
+
+
+def test_a_rehearsal_works_where_an_epoch_is_shorter_than_its_timing(tiny: Callable[..., Preset]) -> None:
+    assert rehearse(prepare(tiny(train={"batch_size": 500}))).estimate.seconds > 0
+
+
+def test_a_huge_space_is_profiled_by_a_sample(tiny: Callable[..., Preset]) -> None:
+    block = {"channels": 2, "pool": 1, "candidates": ["conv1x1", "conv3x3", "conv5x5"]}
+    found = rehearse(prepare(tiny(space={"blocks": [block] * 8})))
+    assert found.num_paths == 3**8
+    assert found.num_profiled == 256
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_images_are_mirrored_only_where_that_was_asked(tiny: Callable[..., Preset], flip: bool) -> None:
+    prepared = prepare(tiny(data={"flip": flip, "shift": 0, "standardize": False}))
+    images, originals = prepared.training_images(), prepared.splits.train.images.permute(0, 3, 1, 2).float() / 255
+    seen = torch.cat([batch for batch, _ in images.epoch(torch.Generator().manual_seed(0), 100)])
+    known = {bytes((image * 255).round().byte().flatten().tolist()) for image in originals}
+    mirrored = {bytes((image * 255).round().byte().flatten().tolist()) for image in originals.flip(3)}
+    rows = [bytes((image * 255).round().byte().flatten().tolist()) for image in seen]
+    share = sum(row in mirrored for row in rows) / len(rows)
+    assert all(row in known or row in mirrored for row in rows)
+    assert (0.4 < share < 0.6) if flip else share == 0
+
+
+def test_colour_images_are_mirrored_unless_the_preset_says_no(tiny: Callable[..., Preset]) -> None:
+    from dataclasses import replace
+
+    from supernet_cli.engine.data import Split
+
+    prepared = prepare(tiny())
+    grey = prepared.splits
+    colour = replace(grey, train=Split(grey.train.images.repeat(1, 1, 1, 3), grey.train.labels))
+    assert not prepared.training_images()._flip
+    assert replace(prepared, splits=colour).training_images()._flip
