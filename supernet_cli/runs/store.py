@@ -246,7 +246,9 @@ def fingerprints(preset: Preset) -> dict[str, str]:
         mode="json", exclude={"evaluate_every", "log_every", "checkpoint_every"}
     )
     data = preset.data.model_dump(mode="json", exclude={"root"})
-    split = {key: data[key] for key in ("dataset", "validation", "split_seed")}
+    if preset.data.dataset == "folder":  # elsewhere the name alone says which images they are
+        data["root"] = str(Path(preset.data.root).expanduser().resolve())
+    split = {key: value for key, value in data.items() if key not in ("standardize", "shift", "flip")}
     return {
         "space": SearchSpace.from_config(preset.space).fingerprint(),
         "split": _hash(split),

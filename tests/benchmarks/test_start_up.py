@@ -16,12 +16,13 @@ pytestmark = pytest.mark.benchmark
 EMPTY = """
 import typer
 app = typer.Typer()
-runs = typer.Typer()
-for name in ("train", "evaluate"):
+for name in ("train", "evaluate", "doctor"):
     app.command(name)(lambda: None)
-for name in ("ls", "show", "stop", "rm"):
-    runs.command(name)(lambda: None)
-app.add_typer(runs, name="runs")
+for group, names in (("runs", ("ls", "show", "stop", "rm")), ("preset", ("ls", "show", "copy", "validate", "schema"))):
+    inner = typer.Typer()
+    for name in names:
+        inner.command(name)(lambda: None)
+    app.add_typer(inner, name=group)
 app()
 """
 ROUNDS = 15

@@ -290,34 +290,38 @@ def test_help_and_errors_never_import_torch(arguments: list[str], tmp_path: Path
     assert done.returncode in (0, 2, 5)
 
 
-@pytest.mark.parametrize(
-    ("line", "completed"),
-    [
-        ("supernet tr", "train"),
-        ("supernet train --preset qu", "quick"),
-        ("supernet evaluate --run 20", "tiny"),
-        ("supernet evaluate conv3x3_c", "conv3x3_conv5x5"),
-        ("supernet runs show la", "latest"),
-    ],
-)
+LINES = [
+    ("supernet tr", "train"),
+    ("supernet train --preset qu", "quick"),
+    ("supernet evaluate --run 20", "tiny"),
+    ("supernet evaluate conv3x3_c", "conv3x3_conv5x5"),
+    ("supernet runs show la", "latest"),
+    ("supernet preset copy fa", "fashion"),
+]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_knows_presets_runs_and_paths_without_torch(
-    line: str, completed: str, supernet: Invoke, trained: str, tmp_path: Path
+    shell: str, supernet: Invoke, trained: str, tmp_path: Path
 ) -> None:
     (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
-    done = subprocess.run(
-        [sys.executable, "-c", "from supernet_cli.cli.app import main; main()"],
-        cwd=tmp_path,
-        env={
-            **os.environ,
+    for line, completed in LINES:
+        environment = {
             "PYTHONPATH": str(tmp_path),
-            "_SUPERNET_COMPLETE": "complete_bash",
+            "_SUPERNET_COMPLETE": f"complete_{shell}",
             "COMP_WORDS": line,
             "COMP_CWORD": str(len(line.split()) - 1),
-        },
-        capture_output=True,
-        text=True,
-    )
-    assert completed in done.stdout, done.stderr
+            "_TYPER_COMPLETE_ARGS": line,
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", "from supernet_cli.cli.app import main; main()"],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+        )
+        assert completed in done.stdout, (line, done.stdout, done.stderr)
 
 
 def only_run(folder: Path) -> Path:

@@ -113,3 +113,15 @@ def test_own_presets_are_listed_beside_the_shipped_ones(tmp_path: Path, monkeypa
     assert not found["mine"].shipped
     assert found["mine"].summary() == "A space of my own."
     assert found["default"].shipped
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["editable install", "wheel"])
+def test_shipped_presets_are_found_inside_the_package_or_beside_it(
+    beside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "somewhere" / "supernet_cli"
+    folder = package.parent / "presets" if beside else package / "presets"
+    folder.mkdir(parents=True)
+    package.mkdir(exist_ok=True)
+    monkeypatch.setattr("supernet_cli.config.presets._PACKAGE", package)
+    assert shipped_folder() == folder

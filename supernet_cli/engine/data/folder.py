@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -153,7 +153,7 @@ def _refuse(files: list[_File], size: int, channels: int, indices: set[int]) -> 
 def _broken(reasons: list[str]) -> DataError:
     more = f"\nand {len(reasons) - _LISTED} more" if len(reasons) > _LISTED else ""
     return DataError(
-        f"{len(reasons)} files are no readable images:\n" + "\n".join(reasons[:_LISTED]) + more,
+        f"{len(reasons)} of the files cannot be read as images:\n" + "\n".join(reasons[:_LISTED]) + more,
         "Remove or mend them, or pass over them with --set data.skip_broken=true.",
     )
 
@@ -169,6 +169,8 @@ def _decode(path: Path, size: int, channels: int) -> np.ndarray | str:
             converted = _to_eight_bits(upright).convert("RGB" if channels == 3 else "L")
             resized = converted.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0)
             return np.asarray(resized, dtype=np.uint8).reshape(size, size, channels)
+    except UnidentifiedImageError:
+        return "not in any format that Pillow reads"
     except Exception as error:  # Pillow raises whatever a broken file makes its decoders raise
         return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 

@@ -316,12 +316,12 @@ def test_broken_files_are_listed_and_refused_or_skipped_on_request(album: Path) 
         write(album / "dark" / name)
     with pytest.raises(DataError) as caught:
         load_dataset("folder", album)
-    assert caught.value.message.startswith("4 files are no readable images")
+    assert caught.value.message.startswith("4 of the files cannot be read as images")
     assert all(name in caught.value.message for name in BROKEN)
     assert "data.skip_broken" in caught.value.hint
     found = load_dataset("folder", album, {"skip_broken": True})
     assert len(found.training) + len(found.test) == 60
-    with pytest.raises(DataError, match="4 files are no readable images"):  # also out of the cache
+    with pytest.raises(DataError, match="4 of the files cannot be read"):  # also out of the cache
         load_dataset("folder", album)
 
 
