@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -69,6 +70,8 @@ def run(arguments: list[str]) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader went away; nothing more can be said
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.EIO and not os.isatty(2):
+            return INTERRUPTED  # the terminal was closed; what was asked for is saved, and nobody is left to be told
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # how typer reports wrong usage
             return _fail(_as_usage_error(error), arguments)
         return _fail_by_bug(error, arguments)
@@ -86,7 +89,9 @@ def _fail(error: SupernetError, arguments: list[str]) -> int:
     from supernet_cli.cli.output import say_error
 
     if _debugging():
-        raise error
+        import traceback
+
+        traceback.print_exception(error)
     say_error(error, "--json" in arguments)
     return error.exit_code
 
@@ -96,8 +101,6 @@ def _fail_by_bug(error: Exception, arguments: list[str]) -> int:
     import tempfile
     import traceback
 
-    if _debugging():
-        raise error
     with tempfile.NamedTemporaryFile("w", prefix="supernet-", suffix=".log", delete=False) as file:
         file.write("".join(traceback.format_exception(error)))
     report = SupernetError(
@@ -105,6 +108,7 @@ def _fail_by_bug(error: Exception, arguments: list[str]) -> int:
         f"The traceback is in {file.name}; please report it.",
     )
     report.kind = "bug"
+    report.__cause__ = error
     return _fail(report, arguments)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -101,7 +102,7 @@ def _judge(run: Run, jobs: list[JobFolder], paths: list[Architecture], split: Sp
             "kind": "one-shot",
             "seed": judged.seed,
             "accuracy": judged.score.accuracy,
-            "loss": judged.score.loss,
+            "loss": judged.score.loss if math.isfinite(judged.score.loss) else None,
             "accuracy_unrecalibrated": judged.score.accuracy,  # no operation here has statistics to recalibrate
         }
         for judged in judge_supernets(prepared, jobs, paths, split)

@@ -23,7 +23,7 @@ class Interruption:
     def __enter__(self) -> Interruption:
         for name in _NAMES:
             number = getattr(signal, name, None)
-            if number is not None:
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` ignores hang-ups
                 self._before[number] = signal.signal(number, self._handle)
         return self
 

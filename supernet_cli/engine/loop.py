@@ -39,7 +39,7 @@ class LossWindow:
 
     def take(self) -> tuple[float, float]:
         """Return the means of what was kept, objective and cross-entropy, and begin anew. Waits for the device."""
-        objective, cross_entropy = self._losses[: self.count].double().mean(0).tolist()
+        objective, cross_entropy = self._losses[: self.count].cpu().double().mean(0).tolist()
         self.count = 0
         return objective, cross_entropy
 

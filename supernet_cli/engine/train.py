@@ -378,4 +378,5 @@ def _check_space(prepared: Prepared) -> None:
 
 
 def _digest(preset: Preset) -> str:
-    return hashlib.sha256(preset.model_dump_json().encode()).hexdigest()
+    """Return a hash of what a preset says; keys that a later version adds, at their defaults, leave it as it is."""
+    return hashlib.sha256(preset.model_dump_json(exclude_defaults=True).encode()).hexdigest()

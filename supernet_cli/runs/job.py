@@ -32,6 +32,7 @@ _ALIVE: tuple[State, ...] = ("running", "paused")
 _LONGEST_LINE = 1 << 20
 
 logger = logging.getLogger(__name__)
+_package = logging.getLogger("supernet_cli")
 
 
 class JobStatus(BaseModel):
@@ -185,7 +186,8 @@ class JobWriter:
             self._metrics = (self.folder.path / f"metrics-{taken}.jsonl").open("xb", buffering=0)
             self._log = logging.FileHandler(self.folder.path / "log.txt", encoding="utf-8")
         self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logging.getLogger("supernet_cli").addHandler(self._log)
+        _package.addHandler(self._log)
+        _package.setLevel(logging.INFO)
         me = psutil.Process()
         self._update(state="running", pid=me.pid, process_started=me.create_time(), host=socket.gethostname())
         self._beat.start()
@@ -198,7 +200,8 @@ class JobWriter:
             self._metrics.close()
             self._metrics = None
         if self._log is not None:
-            logging.getLogger("supernet_cli").removeHandler(self._log)
+            _package.removeHandler(self._log)
+            _package.setLevel(logging.NOTSET)
             self._log.close()
         self._lock.release()
 

@@ -178,10 +178,17 @@ def create_run(runs_dir: Path, name: str, preset: Preset, now: dt.datetime | Non
 
 
 def list_runs(runs_dir: Path) -> list[Run]:
-    """Return the runs in a folder, newest first; folders that are no runs are passed over."""
+    """Return the runs in a folder, newest first; folders that are no runs are passed over.
+
+    Raises:
+        RunError: The folder cannot be read.
+    """
     if not runs_dir.is_dir():
         return []
-    found = [run for path in runs_dir.iterdir() if (run := _read(path)) is not None]
+    try:
+        found = [run for path in runs_dir.iterdir() if (run := _read(path)) is not None]
+    except OSError as error:
+        raise RunError(f"{runs_dir} cannot be read: {error.strerror}.", "See that the folder can be read.") from error
     return sorted(found, key=lambda run: (run.manifest.created, run.id), reverse=True)
 
 

@@ -66,6 +66,10 @@ def test_train_says_what_it_stored(supernet: Invoke, tiny_file: Path, tmp_path: 
             expected.add(f"{job}/{name}")
         expected.add(f"{job}/checkpoint.previous.pt")
     assert files == expected
+    log = (folder / "supernet" / "seed-3" / "log.txt").read_text()
+    assert "seed 3 epoch 2: best path conv" in log
+    assert "finished at step 30" in log
+    assert "seed 0" not in log
 
 
 def test_the_stored_preset_repeats_the_run(supernet: Invoke, tiny_file: Path, tmp_path: Path) -> None:
@@ -244,8 +248,10 @@ def test_a_bug_of_ours_is_no_traceback(supernet: Invoke, monkeypatch: pytest.Mon
     assert "Traceback" in log.read_text()
     log.unlink()
     monkeypatch.setenv("SUPERNET_DEBUG", "1")
-    with pytest.raises(ZeroDivisionError):
-        supernet("runs", "ls")
+    code, _, err = supernet("runs", "ls")
+    assert code == 1
+    assert "Traceback" in err
+    assert "ZeroDivisionError: oh" in err
 
 
 def test_options_come_from_the_environment_and_flags_win(
@@ -559,3 +565,19 @@ def test_own_images_train_and_are_judged(supernet: Invoke, tmp_path: Path) -> No
     assert supernet("train", "--preset", "quick", *arguments)[0] == 0
     _, out, _ = supernet("evaluate", "--json")
     assert min(row["accuracy"] for row in json.loads(out)["paths"]) > 0.9
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the platform has no terminals that hang up")
+def test_a_training_under_nohup_survives_its_terminal(tmp_path: Path, long_training: list[object]) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # children inherit this, as from `nohup`
+    try:
+        process = program(*long_training, cwd=tmp_path)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_for(lambda: progressed(tmp_path, 20))
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 130
