@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -103,3 +104,10 @@ def supernet(
         return code, captured.out, captured.err
 
     return invoke
+
+
+@pytest.fixture
+def trained(supernet: Callable[..., tuple[int, str, str]], tiny_file: Path) -> str:
+    """Return the id of a finished run of two seeds, in the folder where commands run."""
+    _, out, _ = supernet("train", "--preset", tiny_file, "--seeds", "0,1", "--json")
+    return str(json.loads(out)["run"])

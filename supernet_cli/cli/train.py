@@ -67,7 +67,11 @@ def train(
             "Leave them out, or start a new run without --resume.",
         )
     if dry_run:
-        _rehearse(preset, settings or [], seeds, resume, voice)
+        if resume is not None:
+            raise UsageError("--dry-run says what a new training would be.", "Leave out --resume.")
+        from supernet_cli.cli.rehearsal import say_rehearsal
+
+        say_rehearsal(_load(preset, settings or [], seeds).preset, voice)
         return
     with voice.working("loading torch and the data") as progress:
         if tensorboard:
@@ -97,48 +101,6 @@ def _load(name: str, settings: list[str], seeds: str | None) -> LoadedPreset:
     from supernet_cli.config.load import load_preset
 
     return load_preset(name, [*settings, *([f"train.seeds=[{_seeds(seeds)}]"] if seeds is not None else [])])
-
-
-def _rehearse(name: str, settings: list[str], seeds: str | None, resume: str | None, voice: Output) -> None:
-    """Say what a training would be, without making a run."""
-    from supernet_cli.cli.output import verbatim
-    from supernet_cli.cli.render import facts
-    from supernet_cli.cli.watch import clock
-    from supernet_cli.config.load import dump_toml
-    from supernet_cli.errors import UsageError
-
-    if resume is not None:
-        raise UsageError("--dry-run says what a new training would be.", "Leave out --resume.")
-    loaded = _load(name, settings, seeds)
-    with voice.working("loading torch and the data, and timing a few steps") as progress:
-        from supernet_cli.engine.profile import rehearse
-        from supernet_cli.engine.train import prepare
-
-        found = rehearse(prepare(loaded.preset, progress=progress))
-    seconds = found.estimate.seconds * len(loaded.preset.train.seeds)
-    least, most = found.smallest, found.largest
-    document = {
-        "preset": loaded.preset.model_dump(mode="json"),
-        "space": {
-            "paths": found.num_paths,
-            "profiled_paths": found.num_profiled,
-            "parameters": {"least": least.parameters, "most": most.parameters},
-            "macs": {"least": least.macs, "most": most.macs},
-        },
-        "images": {"train": found.train_images, "validation": found.validation_images, "test": found.test_images},
-        "device": found.device,
-        "estimate": {"images_per_second": found.estimate.images_per_second, "seconds": seconds},
-    }
-    of = "" if found.num_profiled == found.num_paths else f", in {found.num_profiled} of them"
-    pairs = [
-        ("space", f"{found.num_paths:,} paths"),
-        ("parameters of a path", f"{least.parameters:,} to {most.parameters:,}{of}"),
-        ("multiply-accumulates", f"{least.macs:,} to {most.macs:,} an image{of}"),
-        ("images", f"{found.train_images:,} train, {found.validation_images:,} validation, {found.test_images:,} test"),
-        ("device", found.device),
-        ("estimate", f"{clock(seconds)} at {found.estimate.images_per_second:,.0f} images/s"),
-    ]
-    voice.result(document, verbatim(dump_toml(loaded.preset)), "", facts(pairs))
 
 
 def _begin(

@@ -1,13 +1,8 @@
-"""The commands as a person or a script meets them: words, exit codes, files, signals."""
+"""The commands as a person or a script meets them: words, documents, files."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,32 +10,9 @@ from typing import Any
 import pytest
 
 Invoke = Callable[..., tuple[int, str, str]]
+
+
 ESCAPE = "\x1b"
-
-
-def program(*arguments: object, cwd: Path, **environment: str) -> subprocess.Popen[str]:
-    """Start the program as a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "supernet_cli", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def long_training(tiny_file: Path) -> list[object]:
-    """Return arguments of a training that takes a few seconds, with many checkpoints."""
-    return ["train", "--preset", tiny_file, "--set", "train.epochs=150", "--set", "train.evaluate_every=10"]
 
 
 def test_train_says_what_it_stored(supernet: Invoke, tiny_file: Path, tmp_path: Path) -> None:
@@ -95,12 +67,6 @@ def test_quiet_leaves_results_alone(supernet: Invoke, tiny_file: Path) -> None:
     code, out, err = supernet("train", "--preset", tiny_file, "--quiet")
     assert (code, err) == (0, "")
     assert "conv5x5_conv5x5" in out
-
-
-@pytest.fixture
-def trained(supernet: Invoke, tiny_file: Path) -> str:
-    _, out, _ = supernet("train", "--preset", tiny_file, "--seeds", "0,1", "--json")
-    return str(json.loads(out)["run"])
 
 
 def test_evaluate_judges_every_path_of_every_seed_and_keeps_it(supernet: Invoke, trained: str, tmp_path: Path) -> None:
@@ -197,22 +163,6 @@ def test_runs_rm_removes_no_run_outside_the_runs_directory(supernet: Invoke, tra
     assert (folder / "run.json").is_file()
 
 
-WRONG_WITH_A_RUN = [
-    (["evaluate", "conv3x3_conv5x6"], 2, "'conv3x3_conv5x5'"),
-    (["evaluate", "conv3x3"], 2, "each of the 2 blocks"),
-    (["evaluate", "--run", "1999"], 5, "Did you mean"),
-    (["train", "--resume", "latest"], 2, "is finished"),
-    (["runs", "stop", "latest"], 5, "not being trained"),
-]
-
-
-def test_wrong_paths_and_runs_name_the_nearest(supernet: Invoke, trained: str) -> None:
-    for arguments, code, words in WRONG_WITH_A_RUN:
-        found, _, err = supernet(*arguments)
-        expected = words if words != "Did you mean" else "no run '1999'"
-        assert (found, expected in err) == (code, True), (arguments, err)
-
-
 def test_text_from_outside_is_neither_markup_nor_control(supernet: Invoke) -> None:
     code, _, err = supernet("train", "--preset", "[red]x\x1b[2Jy[/red]")
     assert code == 2
@@ -267,160 +217,6 @@ def test_options_come_from_the_environment_and_flags_win(
     assert [job["seed"] for job in json.loads(out)["jobs"]] == [6]
     code, _, err = supernet("train", "--resume", "latest")
     assert (code, "is finished" in err) == (2, True)
-
-
-TORCHLESS = [
-    ["--help"],
-    ["--version"],
-    ["train", "--help"],
-    ["runs", "rm", "--help"],
-    ["train", "--preset", "nothing"],
-    ["train", "--set", "train.epoch=3"],
-    ["train", "--set", 'space.blocks.0.candidates=["conv3x4"]'],
-    ["train", "--set", "train.sampler=nothing"],
-    ["train", "--resume", "nothing"],
-    ["evaluate", "--run", "nothing"],
-    ["runs", "ls"],
-]
-
-
-@pytest.mark.parametrize("arguments", TORCHLESS, ids=" ".join)
-def test_help_and_errors_never_import_torch(arguments: list[str], tmp_path: Path) -> None:
-    code = (
-        "import sys; from supernet_cli.cli.app import run; code = run(sys.argv[1:]);"
-        "heavy = [name for name in ('torch', 'torchvision', 'numpy', 'scipy', 'textual') if name in sys.modules];"
-        "sys.exit(f'imported {heavy}' if heavy else code)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True)
-    assert "imported" not in done.stderr
-    assert done.returncode in (0, 2, 5)
-
-
-LINES = [
-    ("supernet tr", "train"),
-    ("supernet train --preset qu", "quick"),
-    ("supernet evaluate --run 20", "tiny"),
-    ("supernet evaluate conv3x3_c", "conv3x3_conv5x5"),
-    ("supernet runs show la", "latest"),
-    ("supernet preset copy fa", "fashion"),
-]
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_knows_presets_runs_and_paths_without_torch(
-    shell: str, supernet: Invoke, trained: str, tmp_path: Path
-) -> None:
-    (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
-    for line, completed in LINES:
-        environment = {
-            "PYTHONPATH": str(tmp_path),
-            "_SUPERNET_COMPLETE": f"complete_{shell}",
-            "COMP_WORDS": line,
-            "COMP_CWORD": str(len(line.split()) - 1),
-            "_TYPER_COMPLETE_ARGS": line,
-            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
-        }
-        done = subprocess.run(
-            [sys.executable, "-c", "from supernet_cli.cli.app import main; main()"],
-            cwd=tmp_path,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-        )
-        assert completed in done.stdout, (line, done.stdout, done.stderr)
-
-
-def only_run(folder: Path) -> Path:
-    (run,) = (folder / "runs").iterdir()
-    return run
-
-
-def progressed(folder: Path, steps: int) -> bool:
-    paths = list((folder / "runs").glob("*/supernet/seed-0/metrics-*.jsonl")) if (folder / "runs").is_dir() else []
-    return any(f'"step":{step},' in path.read_text() for path in paths for step in range(steps, steps + 40))
-
-
-def weights_of(folder: Path) -> bytes:
-    return (only_run(folder) / "supernet" / "seed-0" / "weights.safetensors").read_bytes()
-
-
-@pytest.fixture
-def uncut(supernet: Invoke, long_training: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """Return the weights of the long training when nobody interrupts it."""
-    (tmp_path / "uncut").mkdir()
-    monkeypatch.chdir(tmp_path / "uncut")
-    assert supernet(*long_training)[0] == 0
-    monkeypatch.chdir(tmp_path)
-    return weights_of(tmp_path / "uncut")
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_saves_and_exits_130_and_resume_goes_on_bit_for_bit(
-    number: signal.Signals, supernet: Invoke, long_training: list[object], tmp_path: Path, uncut: bytes
-) -> None:
-    process = program(*long_training, cwd=tmp_path)
-    wait_for(lambda: progressed(tmp_path, 100))
-    process.send_signal(number)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 130, err
-    assert "supernet train --resume" in err
-    assert json.loads(supernet("runs", "ls", "--json")[1])["runs"][0]["status"] == "interrupted"
-    code, _, err = supernet("evaluate")
-    assert code == 5
-    assert "--resume" in err
-    assert supernet("train", "--resume", "latest")[0] == 0
-    assert weights_of(tmp_path) == uncut
-
-
-def test_a_killed_training_is_no_zombie_and_goes_on_bit_for_bit(
-    supernet: Invoke, long_training: list[object], tmp_path: Path, uncut: bytes
-) -> None:
-    process = program(*long_training, cwd=tmp_path)
-    for steps in (100, 400):
-        wait_for(lambda steps=steps: progressed(tmp_path, steps))
-        process.kill()
-        process.communicate()
-        assert json.loads(supernet("runs", "ls", "--json")[1])["runs"][0]["status"] == "interrupted"
-        process = program("train", "--resume", "latest", cwd=tmp_path)
-    process.communicate()
-    assert process.returncode == 0
-    assert weights_of(tmp_path) == uncut
-
-
-def test_runs_stop_makes_a_training_save_and_stop(
-    supernet: Invoke, long_training: list[object], tmp_path: Path
-) -> None:
-    process = program(*long_training, "--json", cwd=tmp_path)
-    wait_for(lambda: progressed(tmp_path, 20))
-    code, _, err = supernet("train", "--resume", "latest")
-    assert (code, "another process" in err) == (5, True)
-    code, out, _ = supernet("runs", "stop", "latest", "--json")
-    assert (code, json.loads(out)["status"]) == (0, "stopped")
-    out, _ = process.communicate(timeout=30)
-    assert (process.returncode, json.loads(out)["status"]) == (130, "stopped")
-
-
-def test_resume_keeps_the_threads_it_began_with(
-    supernet: Invoke, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from supernet_cli.cli.signals import Interruption
-    from supernet_cli.engine import device
-
-    with monkeypatch.context() as at_first:
-        at_first.setattr(device, "_usable_cores", lambda: 2)
-        at_first.setattr(Interruption, "__enter__", lambda self: setattr(self, "requested", True) or self)
-        assert supernet("train", "--preset", tiny_file, "--set", "runtime.threads=0")[0] == 130
-    monkeypatch.setattr(device, "_usable_cores", lambda: 1)
-    assert supernet("train", "--resume", "latest")[0] == 0
-    status = json.loads((only_run(tmp_path) / "supernet" / "seed-0" / "status.json").read_text())
-    assert (status["state"], status["threads"]) == ("finished", 2)
-
-
-def test_a_pipe_that_closes_early_is_no_error(supernet: Invoke, trained: str, tmp_path: Path) -> None:
-    command = f"{sys.executable} -m supernet_cli runs show {trained} | head -n 1"
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0
-    assert "Traceback" not in done.stderr
 
 
 def test_presets_are_listed_shown_copied_and_checked(supernet: Invoke, tmp_path: Path) -> None:
@@ -483,70 +279,6 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(supernet: Invoke, tmp_path
     assert "SUPERNET_RUNS_DIR" in problem["remedy"]
 
 
-def test_tensorboards_own_reader_finds_the_values_of_the_metrics_file(
-    supernet: Invoke, tiny_file: Path, tmp_path: Path
-) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    from supernet_cli.runs.records import PathsEvaluated, StepsTrained
-    from supernet_cli.runs.store import find_run
-
-    assert supernet("train", "--preset", tiny_file, "--tensorboard")[0] == 0
-    run = find_run(tmp_path / "runs", "latest")
-    (job,) = run.supernet_jobs()
-    records = list(job.records())
-    events = EventAccumulator(str(run.folder / "tensorboard" / job.key))
-    events.Reload()
-    losses = [(event.step, event.value) for event in events.Scalars("loss/train")]
-    expected = [(r.step, r.loss) for r in records if isinstance(r, StepsTrained)]
-    assert [step for step, _ in losses] == [step for step, _ in expected]
-    assert [value for _, value in losses] == pytest.approx([loss for _, loss in expected])
-    accuracies = [event.value for event in events.Scalars("accuracy/conv5x5_conv3x3")]
-    told = [
-        s.accuracy for r in records if isinstance(r, PathsEvaluated) for s in r.scores if s.path == "conv5x5_conv3x3"
-    ]
-    assert accuracies == pytest.approx(told)
-
-
-def test_a_resumed_training_goes_on_in_tensorboard_without_doubling(
-    supernet: Invoke, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    from supernet_cli.runs.job import JobWriter
-
-    class Impatient(JobWriter):
-        """Is asked to stop once ten steps are recorded."""
-
-        def record(self, record: Any) -> None:
-            super().record(record)
-            self.stop_requested = self.stop_requested or getattr(record, "step", 0) >= 10
-
-    with monkeypatch.context() as at_first:
-        at_first.setattr("supernet_cli.runs.job.JobWriter", Impatient)
-        assert supernet("train", "--preset", tiny_file, "--tensorboard")[0] == 130
-    assert supernet("train", "--resume", "latest", "--tensorboard")[0] == 0
-    events = EventAccumulator(str(only_run(tmp_path) / "tensorboard" / "supernet" / "seed-0"))
-    events.Reload()
-    steps = [event.step for event in events.Scalars("loss/train")]
-    assert steps == [4, 8, 10, 14, 18, 20, 24, 28, 30]
-
-
-def test_without_tensorboard_one_sentence_says_what_to_install(
-    supernet: Invoke, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import importlib.util
-
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == "tensorboard" else find(name, *rest)
-    )
-    code, out, err = supernet("train", "--preset", tiny_file, "--tensorboard")
-    assert (code, out) == (2, "")
-    assert "pip install tensorboard" in err
-    assert not (tmp_path / "runs").exists()
-
-
 def test_own_images_train_and_are_judged(supernet: Invoke, tmp_path: Path) -> None:
     import numpy as np
     from PIL import Image
@@ -565,19 +297,3 @@ def test_own_images_train_and_are_judged(supernet: Invoke, tmp_path: Path) -> No
     assert supernet("train", "--preset", "quick", *arguments)[0] == 0
     _, out, _ = supernet("evaluate", "--json")
     assert min(row["accuracy"] for row in json.loads(out)["paths"]) > 0.9
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the platform has no terminals that hang up")
-def test_a_training_under_nohup_survives_its_terminal(tmp_path: Path, long_training: list[object]) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # children inherit this, as from `nohup`
-    try:
-        process = program(*long_training, cwd=tmp_path)
-    finally:
-        signal.signal(signal.SIGHUP, before)
-    wait_for(lambda: progressed(tmp_path, 20))
-    process.send_signal(signal.SIGHUP)
-    time.sleep(0.5)
-    assert process.poll() is None
-    process.terminate()
-    process.communicate(timeout=30)
-    assert process.returncode == 130

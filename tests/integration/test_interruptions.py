@@ -1,0 +1,139 @@
+"""Signals, kills and requests to stop, against programs that really run: nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers import only_run
+
+Invoke = Callable[..., tuple[int, str, str]]
+
+
+def program(*arguments: object, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+    """Start the program as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "supernet_cli", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def long_training(tiny_file: Path) -> list[object]:
+    """Return arguments of a training that takes a few seconds, with many checkpoints."""
+    return ["train", "--preset", tiny_file, "--set", "train.epochs=150", "--set", "train.evaluate_every=10"]
+
+
+def progressed(folder: Path, steps: int) -> bool:
+    paths = list((folder / "runs").glob("*/supernet/seed-0/metrics-*.jsonl")) if (folder / "runs").is_dir() else []
+    return any(f'"step":{step},' in path.read_text() for path in paths for step in range(steps, steps + 40))
+
+
+def weights_of(folder: Path) -> bytes:
+    return (only_run(folder) / "supernet" / "seed-0" / "weights.safetensors").read_bytes()
+
+
+@pytest.fixture
+def uncut(supernet: Invoke, long_training: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Return the weights of the long training when nobody interrupts it."""
+    (tmp_path / "uncut").mkdir()
+    monkeypatch.chdir(tmp_path / "uncut")
+    assert supernet(*long_training)[0] == 0
+    monkeypatch.chdir(tmp_path)
+    return weights_of(tmp_path / "uncut")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_saves_and_exits_130_and_resume_goes_on_bit_for_bit(
+    number: signal.Signals, supernet: Invoke, long_training: list[object], tmp_path: Path, uncut: bytes
+) -> None:
+    process = program(*long_training, cwd=tmp_path)
+    wait_for(lambda: progressed(tmp_path, 100))
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "supernet train --resume" in err
+    assert json.loads(supernet("runs", "ls", "--json")[1])["runs"][0]["status"] == "interrupted"
+    code, _, err = supernet("evaluate")
+    assert code == 5
+    assert "--resume" in err
+    assert supernet("train", "--resume", "latest")[0] == 0
+    assert weights_of(tmp_path) == uncut
+
+
+def test_a_killed_training_is_no_zombie_and_goes_on_bit_for_bit(
+    supernet: Invoke, long_training: list[object], tmp_path: Path, uncut: bytes
+) -> None:
+    process = program(*long_training, cwd=tmp_path)
+    for steps in (100, 400):
+        wait_for(lambda steps=steps: progressed(tmp_path, steps))
+        process.kill()
+        process.communicate()
+        assert json.loads(supernet("runs", "ls", "--json")[1])["runs"][0]["status"] == "interrupted"
+        process = program("train", "--resume", "latest", cwd=tmp_path)
+    process.communicate()
+    assert process.returncode == 0
+    assert weights_of(tmp_path) == uncut
+
+
+def test_runs_stop_makes_a_training_save_and_stop(
+    supernet: Invoke, long_training: list[object], tmp_path: Path
+) -> None:
+    process = program(*long_training, "--json", cwd=tmp_path)
+    wait_for(lambda: progressed(tmp_path, 20))
+    code, _, err = supernet("train", "--resume", "latest")
+    assert (code, "another process" in err) == (5, True)
+    code, out, _ = supernet("runs", "stop", "latest", "--json")
+    assert (code, json.loads(out)["status"]) == (0, "stopped")
+    out, _ = process.communicate(timeout=30)
+    assert (process.returncode, json.loads(out)["status"]) == (130, "stopped")
+
+
+def test_resume_keeps_the_threads_it_began_with(
+    supernet: Invoke, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from supernet_cli.cli.signals import Interruption
+    from supernet_cli.engine import device
+
+    with monkeypatch.context() as at_first:
+        at_first.setattr(device, "_usable_cores", lambda: 2)
+        at_first.setattr(Interruption, "__enter__", lambda self: setattr(self, "requested", True) or self)
+        assert supernet("train", "--preset", tiny_file, "--set", "runtime.threads=0")[0] == 130
+    monkeypatch.setattr(device, "_usable_cores", lambda: 1)
+    assert supernet("train", "--resume", "latest")[0] == 0
+    status = json.loads((only_run(tmp_path) / "supernet" / "seed-0" / "status.json").read_text())
+    assert (status["state"], status["threads"]) == ("finished", 2)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the platform has no terminals that hang up")
+def test_a_training_under_nohup_survives_its_terminal(tmp_path: Path, long_training: list[object]) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # children inherit this, as from `nohup`
+    try:
+        process = program(*long_training, cwd=tmp_path)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_for(lambda: progressed(tmp_path, 20))
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 130

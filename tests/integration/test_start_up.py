@@ -1,0 +1,81 @@
+"""What has to answer at once: help, errors and completion never import torch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Invoke = Callable[..., tuple[int, str, str]]
+
+
+TORCHLESS = [
+    ["--help"],
+    ["--version"],
+    ["train", "--help"],
+    ["runs", "rm", "--help"],
+    ["train", "--preset", "nothing"],
+    ["train", "--set", "train.epoch=3"],
+    ["train", "--set", 'space.blocks.0.candidates=["conv3x4"]'],
+    ["train", "--set", "train.sampler=nothing"],
+    ["train", "--resume", "nothing"],
+    ["evaluate", "--run", "nothing"],
+    ["runs", "ls"],
+]
+
+
+@pytest.mark.parametrize("arguments", TORCHLESS, ids=" ".join)
+def test_help_and_errors_never_import_torch(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys; from supernet_cli.cli.app import run; code = run(sys.argv[1:]);"
+        "heavy = [name for name in ('torch', 'torchvision', 'numpy', 'scipy', 'textual') if name in sys.modules];"
+        "sys.exit(f'imported {heavy}' if heavy else code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert "imported" not in done.stderr
+    assert done.returncode in (0, 2, 5)
+
+
+LINES = [
+    ("supernet tr", "train"),
+    ("supernet train --preset qu", "quick"),
+    ("supernet evaluate --run 20", "tiny"),
+    ("supernet evaluate conv3x3_c", "conv3x3_conv5x5"),
+    ("supernet runs show la", "latest"),
+    ("supernet preset copy fa", "fashion"),
+]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_presets_runs_and_paths_without_torch(
+    shell: str, supernet: Invoke, trained: str, tmp_path: Path
+) -> None:
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
+    for line, completed in LINES:
+        environment = {
+            "PYTHONPATH": str(tmp_path),
+            "_SUPERNET_COMPLETE": f"complete_{shell}",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(line.split()) - 1),
+            "_TYPER_COMPLETE_ARGS": line,
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", "from supernet_cli.cli.app import main; main()"],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+        )
+        assert completed in done.stdout, (line, done.stdout, done.stderr)
+
+
+def test_a_pipe_that_closes_early_is_no_error(supernet: Invoke, trained: str, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m supernet_cli runs show {trained} | head -n 1"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
