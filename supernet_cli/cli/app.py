@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from typing import Annotated
@@ -66,12 +65,10 @@ def run(arguments: list[str]) -> int:
         return _fail(error, arguments)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # Rich turns the one into the other
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader went away; nothing more can be said
         return 0
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.EIO and not os.isatty(2):
-            return INTERRUPTED  # the terminal was closed; what was asked for is saved, and nobody is left to be told
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # how typer reports wrong usage
             return _fail(_as_usage_error(error), arguments)
         return _fail_by_bug(error, arguments)

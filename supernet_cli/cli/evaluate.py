@@ -96,6 +96,7 @@ def _judge(run: Run, jobs: list[JobFolder], paths: list[Architecture], split: Sp
     from supernet_cli.engine.train import prepare
 
     prepared = prepare(run.preset(), jobs[0].status().threads or None)
+    prepared.check_images(run.manifest.fingerprints.get("images"))
     return [
         {
             "path": str(judged.path),

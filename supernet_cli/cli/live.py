@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
@@ -42,12 +43,15 @@ def drawing(watch: Watch, stream: TextIO) -> Iterator[Watch]:
 @contextlib.contextmanager
 def _no_echo_of_control_keys() -> Iterator[None]:
     """Keep the terminal from writing `^C` into the panel, which would shift what is erased in the end."""
-    if sys.platform == "win32" or not sys.stdin.isatty():
+    if sys.platform == "win32" or sys.stdin is None or not sys.stdin.isatty():
         yield
         return
     import termios
 
     descriptor = sys.stdin.fileno()
+    if os.tcgetpgrp(descriptor) != os.getpgrp():  # in the background the terminal is not ours to change
+        yield
+        return
     before = termios.tcgetattr(descriptor)
     quiet = [*before]
     quiet[3] &= ~termios.ECHOCTL

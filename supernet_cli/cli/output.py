@@ -60,7 +60,11 @@ class Output:
         if self.file is not None:
             from supernet_cli.runs.files import replace_file
 
-            replace_file(self.file, f"{text}\n".encode())
+            target = self.file.resolve()
+            if target.exists() and not target.is_file():  # a device or a pipe is written to, never replaced
+                target.write_text(f"{text}\n", encoding="utf-8")
+            else:
+                replace_file(target, f"{text}\n".encode())
         if self.json:
             print(text)
             return

@@ -108,13 +108,17 @@ def stop(
         raise RunError(
             f"Run {found.id} is not being trained; it is {found.state()}.", "`supernet runs ls` shows which are."
         )
-    for job in running:
-        job.request_stop()
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while any(job.status().state in ("running", "paused") for job in running):
+    asked: set[str] = set()
+    while running:  # a request may come when one job ends and the next begins: that one is asked as well
+        for job in running:
+            if job.key not in asked:
+                job.request_stop()
+                asked.add(job.key)
         if time.monotonic() > deadline:
             raise RunError(f"Run {found.id} has not answered in {_PATIENCE_SECONDS:.0f} s.", "Look at its log.txt.")
         time.sleep(0.1)
+        running = [job for job in found.supernet_jobs() if job.status().state in ("running", "paused")]
     voice.result({"run": found.id, "status": found.state()}, f"{found.id}  {found.state()}")
     voice.note(f"Go on with: supernet train --resume {found.id}")
 

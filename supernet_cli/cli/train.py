@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from supernet_cli.cli.options import RUNS_DIR, Json, OutputFile, Quiet, RunsDir, Settings, complete_preset, complete_run
+from supernet_cli.errors import INTERRUPTED
 
 if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
@@ -82,7 +84,13 @@ def train(
             run, prepared = _begin(runs_dir, preset, settings or [], seeds, progress)
     with voice.warnings():
         _train(run, prepared, voice, tensorboard)
-    _report(run, voice)
+    try:
+        _report(run, voice)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        # The terminal was closed: the run is saved, and nobody is left to be told.
+        raise typer.Exit(0 if run.state() == "finished" else INTERRUPTED) from error
 
 
 def _typed(context: typer.Context) -> set[str]:
@@ -112,7 +120,7 @@ def _begin(
     from supernet_cli.runs.store import create_run
 
     prepared = prepare(loaded.preset, progress=progress)
-    return create_run(runs_dir, loaded.name, loaded.preset), prepared
+    return create_run(runs_dir, loaded.name, loaded.preset, images=prepared.images_digest), prepared
 
 
 def _seeds(text: str) -> str:
@@ -120,7 +128,7 @@ def _seeds(text: str) -> str:
     from supernet_cli.errors import UsageError
 
     words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() and word.isascii() and int(word) < 2**32 for word in words):
+    if not all(word.isdecimal() and word.isascii() and len(word) <= 10 and int(word) < 2**32 for word in words):
         raise UsageError(
             f"--seeds {text}: expected whole numbers from 0, with commas between.", "For example --seeds 0,1,2."
         )
@@ -149,7 +157,9 @@ def _reopen(runs_dir: Path, reference: str, progress: Progress) -> tuple[Run, Pr
     from supernet_cli.engine.train import prepare
 
     threads = max((job.status().threads for job in run.supernet_jobs()), default=0)
-    return run, prepare(preset, threads or None, progress)
+    prepared = prepare(preset, threads or None, progress)
+    prepared.check_images(run.manifest.fingerprints.get("images"))
+    return run, prepared
 
 
 def _train(run: Run, prepared: Prepared, voice: Output, tensorboard: bool) -> None:
@@ -178,8 +188,8 @@ def _train(run: Run, prepared: Prepared, voice: Output, tensorboard: bool) -> No
             with JobWriter(job) as writer, _event_files(run.folder / "tensorboard" / job.key, tensorboard) as events:
                 recorder = Fanout(writer, watch.of(job.key), *events)
                 outcome = train_supernet(prepared, job, job.seed, recorder, _stop(interruption, writer))
-            if outcome.state in ("interrupted", "stopped"):
-                break
+            if outcome.state in ("interrupted", "stopped") or interruption.requested or writer.stop_requested:
+                break  # also where the request came too late to stop the job that was just finished
 
 
 @contextmanager
@@ -209,7 +219,6 @@ def _report(run: Run, voice: Output) -> None:
     """Say how it went, from what is stored, and leave with the exit code of that."""
     from supernet_cli.cli.output import error_document, say_error
     from supernet_cli.cli.render import scores_table
-    from supernet_cli.errors import INTERRUPTED
 
     document = _document(run)
     rows = [
@@ -217,7 +226,8 @@ def _report(run: Run, voice: Output) -> None:
         for job in document["jobs"]
         for path in job["paths"]
     ]
-    error = _divergence(run) if document["status"] == "diverged" else None
+    unfinished = any(job["status"] in ("interrupted", "stopped", "created") for job in document["jobs"])
+    error = _divergence(run) if document["status"] == "diverged" and not unfinished else None
     title = f"{run.id}  {document['status']}  {document['images_per_second'] or 0:,.0f} images/s"
     table = scores_table(rows, "validation") if rows else "No path was judged yet."
     voice.result(document | (error_document(error) if error else {}), title, "", table)

@@ -73,7 +73,11 @@ class PlainLines:
             self._say(f"{view.current}  {record.state} at step {record.step}: {record.reason}")
 
     def _say(self, line: str) -> None:
-        self._console.print(line, markup=False, soft_wrap=True)
+        """Print a line; where the reader is gone (Rich leaves with SystemExit then), train on in silence."""
+        try:
+            self._console.print(line, markup=False, soft_wrap=True)
+        except (OSError, SystemExit):
+            self._console.quiet = True
 
     def _epoch(self, view: RunSnapshot, job: JobSnapshot, record: PathsEvaluated) -> str:
         best = max(record.scores, key=lambda score: score.accuracy)

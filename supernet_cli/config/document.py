@@ -8,6 +8,7 @@ from typing import Any
 from supernet_cli.config.catalog import entries
 from supernet_cli.config.presets import PresetFile, shipped_folder
 from supernet_cli.config.schema import DEVICE_WORDS, Preset
+from supernet_cli.errors import PresetError
 
 SCHEMA_FILE = "preset.schema.json"
 _DIRECTIVE = re.compile(r"^#:schema .*$", re.MULTILINE)
@@ -32,6 +33,9 @@ def json_schema() -> dict[str, Any]:
 
 def copy_text(preset: PresetFile) -> str:
     """Return a preset's text for a copy elsewhere: its schema line names the installed schema by its whole path."""
-    text = preset.path.read_text(encoding="utf-8")
+    try:
+        text = preset.path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PresetError(f"{preset.path} cannot be read: {error}.") from error
     line = f"#:schema {(shipped_folder() / SCHEMA_FILE).resolve().as_uri()}"
     return _DIRECTIVE.sub(lambda _: line, text, count=1) if _DIRECTIVE.search(text) else f"{line}\n{text}"

@@ -17,6 +17,7 @@ from supernet_cli.config.presets import find_preset
 from supernet_cli.config.schema import Named, Preset
 from supernet_cli.errors import PresetError, nearest
 
+_DEEPEST = 20  # parts of a key
 _LARGEST = 1_000_000  # bytes; a preset is a page of text
 
 
@@ -60,7 +61,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise PresetError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise PresetError(f"{path} is not UTF-8 text (byte {error.start}).", "Presets are TOML, in UTF-8.") from error
-    except (tomli.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise PresetError(
             f"{path} is not valid TOML: {error}.", "Strings need quotes; tables look like [train]."
         ) from error
@@ -75,7 +76,7 @@ def apply_setting(table: dict[str, Any], setting: str) -> str:
     key, equals, text = setting.partition("=")
     key = key.strip()
     parts = key.split(".")
-    if not equals or not all(parts):
+    if not equals or not all(parts) or len(parts) > _DEEPEST:
         raise PresetError(f"--set {setting}: expected key=value.", "For example --set train.epochs=4.")
     inner: Any = table
     for depth, (part, below) in enumerate(zip(parts[:-1], parts[1:], strict=True)):
@@ -137,7 +138,7 @@ def _assign(inner: Any, part: str, value: Any, setting: str) -> None:
 
 
 def _item(items: list[Any], part: str, setting: str) -> Any:
-    if not part.isdecimal() or int(part) >= len(items):
+    if not part.isdecimal() or len(part) > 9 or int(part) >= len(items):
         raise PresetError(
             f"--set {setting}: '{part}' is no position in a list of {len(items)} (0 to {len(items) - 1})."
         )
@@ -148,7 +149,7 @@ def _literal(text: str) -> Any:
     """Read a TOML literal; what is none is a string, so that `train.sampler=epoch` needs no quotes."""
     try:
         return tomli.loads(f"value = {text}")["value"] if "\n" not in text else text
-    except (tomli.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no TOML, or a number of thousands of digits
         return text.strip()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,8 +46,17 @@ def list_presets() -> list[PresetFile]:
     for folder in (shipped_folder(), own):
         shipped = folder is not own or folder.resolve() == shipped_folder().resolve()
         for path in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
+            if path.name.startswith(".") or not path.is_file():
+                continue
             found[path.stem] = PresetFile(path.stem, path, shipped)
     return sorted(found.values(), key=lambda preset: preset.name)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, or with a character that no file has
+        return False
 
 
 def find_preset(name: str) -> PresetFile:
@@ -56,8 +66,8 @@ def find_preset(name: str) -> PresetFile:
         PresetError: Nothing is there.
     """
     if name.endswith(".toml") or "/" in name or "\\" in name:
-        path = Path(name).expanduser()
-        if not path.is_file():
+        path = Path(os.path.expanduser(name))
+        if not _is_file(path):
             raise PresetError(f"There is no preset file {name}.", "Give a file, or a name such as `default`.")
         return PresetFile(path.stem, path, shipped=False)
     known = {preset.name: preset for preset in list_presets()}

@@ -6,6 +6,7 @@ sets are checked here against the catalog; names that belong to torch (optimiser
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -22,6 +23,13 @@ _LABEL = re.compile(r"[a-z0-9]+")
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
+def _check_finite(value: object) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("numbers must be finite")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_finite(inner)
+
+
 class Part(BaseModel):
     """A part of a preset: frozen, strict about types, closed to unknown keys."""
 
@@ -34,6 +42,11 @@ class Named(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
     name: str = Field(min_length=1, description="Its name.")
+
+    @model_validator(mode="after")
+    def _finite(self) -> Named:
+        _check_finite(self.parameters)
+        return self
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -122,6 +135,7 @@ class Candidate(BaseModel):
     @model_validator(mode="after")
     def _checked(self) -> Candidate:
         entry = _lookup("operation", self.op)
+        _check_finite(self.parameters)
         _check_parameters("operation", entry, self.parameters)
         kernel = self.parameters.get("kernel", 1)
         if not isinstance(kernel, int) or isinstance(kernel, bool) or kernel < 1 or kernel > 31 or kernel % 2 == 0:

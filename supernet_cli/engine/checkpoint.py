@@ -106,5 +106,8 @@ def _read(path: Path) -> dict[str, Any] | None:
     payload, trailer = content[:-_TRAILER], content[-_TRAILER:]
     if trailer != _MARK + hashlib.sha256(payload).digest():
         return None
-    state: dict[str, Any] = torch.load(io.BytesIO(payload), weights_only=True)
-    return state if state.get("format") == FORMAT else None
+    try:
+        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except Exception:  # a whole file that torch refuses: crafted, or written by something else
+        return None
+    return state if isinstance(state, dict) and state.get("format") == FORMAT else None

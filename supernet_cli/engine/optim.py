@@ -14,6 +14,7 @@ from torch.optim import Optimizer, lr_scheduler
 from supernet_cli.config.schema import Named, Recipe
 from supernet_cli.errors import PresetError, did_you_mean, nearest
 
+_SCHEDULE_STEPS_TRIED = 2000
 _LENGTHS = ("total_steps", "T_max", "total_iters")
 _NOT_FROM_A_PRESET = {
     "LRScheduler": "it is the base of all schedules",
@@ -97,6 +98,11 @@ def build_schedule(
     filled = {name: steps if every == "step" else epochs for name in _LENGTHS if name in accepted and name not in given}
     if "epochs" in given or "steps_per_epoch" in given:
         raise PresetError(f"{where}: its length comes from train.epochs; leave epochs and steps_per_epoch out.")
+    length = steps if every == "step" else epochs
+    if isinstance(given.get("total_steps"), int) and given["total_steps"] < length:
+        raise PresetError(f"{where}.total_steps = {given['total_steps']}: the training takes {length:,}; leave it out.")
+    if kind is lr_scheduler.CyclicLR:
+        _check_cyclic(given, optimizer, optimizer_spec, where)
     if kind is lr_scheduler.OneCycleLR:
         _check_one_cycle(given, optimizer, optimizer_spec, where)
         filled["max_lr"] = optimizer.defaults["lr"]
@@ -133,25 +139,39 @@ def build_loss(spec: Named, num_classes: int, where: str = "train.loss") -> nn.M
 
 def is_plain_cross_entropy(loss: nn.Module) -> bool:
     """Whether a loss is the cross-entropy that is reported anyway."""
-    return type(loss) is nn.CrossEntropyLoss and loss.label_smoothing == 0.0 and loss.weight is None
+    if type(loss) is not nn.CrossEntropyLoss:
+        return False
+    return loss.label_smoothing == 0.0 and loss.weight is None and loss.ignore_index < 0
 
 
-def check_recipe(recipe: Recipe, num_classes: int, section: str = "train") -> None:
-    """Build optimiser, schedule and loss on a dummy parameter, so that a wrong one is found before anything starts.
+def check_recipe(
+    recipe: Recipe, parameters: Iterable[nn.Parameter], steps: int, num_classes: int, section: str = "train"
+) -> None:
+    """Build optimiser, schedule and loss, and take their first steps, so that a wrong one is found before any training.
+
+    Args:
+        recipe: What to check.
+        parameters: Of a network to throw away: they are changed.
+        steps: Steps of the whole training.
+        num_classes: K.
+        section: Where the recipe stands, for messages.
 
     Raises:
         PresetError: One cannot be built, or fails in its first steps.
     """
-    weight = nn.Parameter(torch.ones(2, 2))
-    optimizer = build_optimizer(recipe.optimizer, [weight], f"{section}.optimizer")
-    schedule = build_schedule(recipe.schedule, optimizer, recipe.optimizer, 1000, recipe.epochs, f"{section}.schedule")
+    weights = list(parameters)
+    optimizer = build_optimizer(recipe.optimizer, weights, f"{section}.optimizer")
+    schedule = build_schedule(recipe.schedule, optimizer, recipe.optimizer, steps, recipe.epochs, f"{section}.schedule")
     build_loss(recipe.loss, num_classes, f"{section}.loss")
-    weight.grad = torch.ones_like(weight)
+    for weight in weights:
+        weight.grad = torch.ones_like(weight)
+    advances = 0 if schedule is None else steps if schedule.every == "step" else recipe.epochs
     try:  # some values are accepted when built and found wrong in the first steps
         for _ in range(2):
             optimizer.step()
-            if schedule is not None:
-                schedule.inner.step()
+        for _ in range(min(advances, _SCHEDULE_STEPS_TRIED)):
+            assert schedule is not None
+            schedule.inner.step()
     except Exception as error:
         raise PresetError(f"{section}: the optimiser's first steps fail: {_first_line(error)}.") from error
 
@@ -159,10 +179,20 @@ def check_recipe(recipe: Recipe, num_classes: int, section: str = "train") -> No
 def _check_one_cycle(given: Mapping[str, Any], optimizer: Optimizer, spec: Named, where: str) -> None:
     if "max_lr" in given:
         raise PresetError(f"{where}.max_lr: the highest rate is the optimiser's lr; set that and leave max_lr out.")
+    _check_cycled_momentum(given, spec, where)
+
+
+def _check_cyclic(given: Mapping[str, Any], optimizer: Optimizer, spec: Named, where: str) -> None:
+    if "lr" in spec.parameters and given.get("base_lr") != spec.parameters["lr"]:
+        raise PresetError(f"{where}: CyclicLR would override the optimiser's lr; give base_lr the same value.")
+    _check_cycled_momentum(given, spec, where)
+
+
+def _check_cycled_momentum(given: Mapping[str, Any], spec: Named, where: str) -> None:
     cycled = next((name for name in ("betas", "momentum") if name in spec.parameters), None)
     if given.get("cycle_momentum", True) and cycled:
         raise PresetError(
-            f"{where}: OneCycleLR would override the optimiser's {cycled}.",
+            f"{where}: the schedule would override the optimiser's {cycled}.",
             f"Leave {cycled} out, or add cycle_momentum = false to the schedule.",
         )
 

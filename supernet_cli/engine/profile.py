@@ -133,9 +133,9 @@ def estimate(prepared: Prepared) -> Estimate:
         device=device,
         window=LossWindow(_WARM_UP_STEPS + _TIMED_STEPS, device.place),
     )
-    images, steps, begun = 0, 0, 0.0
+    resident, images, steps, begun = prepared.training_images(), 0, 0, 0.0
     while steps < _WARM_UP_STEPS + _TIMED_STEPS:
-        for batch_BCHW, labels_B in prepared.training_images().epoch(seed.torch_rng(0, "estimate"), recipe.batch_size):
+        for batch_BCHW, labels_B in resident.epoch(seed.torch_rng(0, "estimate"), recipe.batch_size):
             if steps == _WARM_UP_STEPS:
                 device.synchronize()
                 images, begun = 0, time.perf_counter()

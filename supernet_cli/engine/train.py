@@ -10,10 +10,12 @@ import hashlib
 import itertools
 import json
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,27 @@ class Prepared:
     statistics: Statistics
     device: device.Device
     threads: int
+
+    @cached_property
+    def images_digest(self) -> str:
+        """A fingerprint of all images and labels, part by part."""
+        digest = hashlib.sha256()
+        for split in (self.splits.train, self.splits.validation, self.splits.test):
+            digest.update(split.images.numpy().data)
+            digest.update(split.labels.numpy().data)
+        return digest.hexdigest()[:16]
+
+    def check_images(self, expected: str | None) -> None:
+        """Make sure that these are the images a run was begun with: else its validation may have been trained on.
+
+        Raises:
+            RunError: They are others.
+        """
+        if expected is not None and expected != self.images_digest:
+            raise RunError(
+                "The images are not those the run was begun with: its split between training and validation is lost.",
+                "Put the data back as it was, or start a new run.",
+            )
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -114,16 +137,17 @@ def prepare(preset: Preset, threads: int | None = None, progress: Progress = no_
     num_threads = device.prepare(chosen, threads or preset.runtime.threads)
     space = SearchSpace.from_config(preset.space)
     with device.memory_errors():
-        root = Path(preset.data.root).expanduser() if preset.data.root else None
+        root = Path(os.path.expanduser(preset.data.root)) if preset.data.root else None
         dataset = load_dataset(preset.data.dataset, root, preset.data.parameters, progress)
         splits = split_validation(dataset, preset.data.validation, preset.data.split_seed)
         neutral = Statistics.neutral(splits.train.images.shape[-1])
         statistics = Statistics.of(splits.train) if preset.data.standardize else neutral
         prepared = Prepared(preset, space, splits, statistics, chosen, num_threads)
-        check_recipe(preset.train, len(splits.classes))
-        check_recipe(preset.standalone_recipe(), len(splits.classes), "retrain")
-        _check_space(prepared)
-        _sampler(preset, space, 0)
+        supernet = _buildable(prepared)
+        passes = _sampler(preset, space, 0).passes_per_step
+        for section, recipe, per_step in (("train", preset.train, passes), ("retrain", preset.standalone_recipe(), 1)):
+            steps = _steps_per_epoch(len(splits.train), recipe.batch_size, per_step) * recipe.epochs
+            check_recipe(recipe, supernet.parameters(), steps, len(splits.classes), section)
     return prepared
 
 
@@ -167,8 +191,7 @@ class _Training:
         self.images = prepared.training_images()
         self.validation = prepared.resident("validation")
         self.sampler = _sampler(prepared.preset, prepared.space, job_seed)
-        batches = -(-len(self.images) // self.recipe.batch_size)  # in one pass over the images
-        self.steps_per_epoch = max(1, round(batches / self.sampler.passes_per_step))
+        self.steps_per_epoch = _steps_per_epoch(len(self.images), self.recipe.batch_size, self.sampler.passes_per_step)
         self.steps = self.steps_per_epoch * self.recipe.epochs
         self.learner = self._learner()
         self.watched = watched_paths(prepared)
@@ -176,6 +199,7 @@ class _Training:
         self.forward_images = 0
         self.train_seconds = 0.0
         self.trained_images: Counter[Architecture] = Counter()
+        self.saved_at = -1  # step of the newest checkpoint
         self.clock = 0.0
         self.outcome: Outcome | None = None
 
@@ -290,6 +314,8 @@ class _Training:
         Raises:
             DivergedError: A loss or a weight is not finite.
         """
+        if self.step == self.saved_at:
+            return  # a second one of the same step would push the one before it out
         if self.step % self.steps_per_epoch:
             self._count_time()
         learner = self.learner
@@ -297,6 +323,7 @@ class _Training:
         if not (weights_are_finite and learner.window.is_finite()):
             raise DivergedError(f"a weight or the loss was no longer a finite number at step {self.step}")
         checkpoint.save_checkpoint(self.job.checkpoint, self._state())
+        self.saved_at = self.step
         self.clock = time.perf_counter()
 
     def _state(self) -> dict[str, Any]:
@@ -357,7 +384,7 @@ class _Training:
             optimizer=optimizer,
             schedule=build_schedule(recipe.schedule, optimizer, recipe.optimizer, self.steps, recipe.epochs),
             device=chosen,
-            window=LossWindow(recipe.log_every, chosen.place),
+            window=LossWindow(min(recipe.log_every, self.steps_per_epoch), chosen.place),
         )
 
 
@@ -369,10 +396,15 @@ def _sampler(preset: Preset, space: SearchSpace, job_seed: int) -> Sampler:
         raise PresetError(f'train.sampler = "{named.name}": {error}.') from error
 
 
-def _check_space(prepared: Prepared) -> None:
+def _steps_per_epoch(images: int, batch_size: int, passes_per_step: int) -> int:
+    """Return the steps in which as many images are run forward as there are, whatever a step runs."""
+    return max(1, round(-(-images // batch_size) / passes_per_step))
+
+
+def _buildable(prepared: Prepared) -> Supernet:
     """Build the supernet once, for what only its modules can find wrong."""
     try:
-        prepared.supernet(0)
+        return prepared.supernet(0)
     except (TypeError, ValueError) as error:
         raise PresetError(f"space: {error}.") from error
 

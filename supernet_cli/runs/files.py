@@ -59,7 +59,8 @@ def replacing(path: Path, *, durable: bool = False, make_folder: bool = False, h
                 file.flush()
                 if durable:
                     os.fsync(file.fileno())
-            os.chmod(name, 0o644)  # temporary files are private, results are not
+            # Temporary files are private; results are not, unless the file that is replaced was.
+            os.chmod(name, path.stat().st_mode & 0o777 if path.exists() else 0o644)
             os.replace(name, path)
         finally:
             with contextlib.suppress(FileNotFoundError):

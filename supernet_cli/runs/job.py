@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import socket
 import threading
 import time
@@ -174,7 +173,8 @@ class JobWriter:
                 self._update(state="running", step=record.step, steps=record.steps, threads=record.threads)
             case StepsTrained() | PathsEvaluated():
                 seconds = self._snapshot.train_seconds + self._snapshot.evaluation_seconds
-                self._status = self._status.model_copy(update={"step": record.step, "seconds": seconds})
+                with self._guard:  # the heartbeat writes the same
+                    self._status = self._status.model_copy(update={"step": record.step, "seconds": seconds})
             case JobEnded():
                 self._update(state=record.state, step=record.step, reason=record.reason)
 
@@ -233,8 +233,6 @@ def create_job(folder: JobFolder) -> None:
 def _owner_lives(status: JobStatus) -> bool:
     if status.host != socket.gethostname():
         return time.time() - status.heartbeat < LOST_AFTER_SECONDS
-    if status.pid == os.getpid():
-        return True
     try:
         process = psutil.Process(status.pid)
         same = bool(abs(process.create_time() - status.process_started) < 2.0)

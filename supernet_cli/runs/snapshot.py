@@ -7,6 +7,7 @@ more than a short one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -198,7 +199,7 @@ def _trained(job: JobSnapshot, record: StepsTrained) -> JobSnapshot:
         job,
         step=record.step,
         epoch=record.epoch,
-        loss=job.loss if record.loss is None else job.loss.add(record.step, record.loss),
+        loss=job.loss if not _is_number(record.loss) else job.loss.add(record.step, record.loss or 0.0),
         learning_rate=record.learning_rate,
         forward_images=record.forward_images,
         train_seconds=record.seconds,
@@ -214,6 +215,10 @@ def _evaluated(job: JobSnapshot, record: PathsEvaluated) -> JobSnapshot:
         history = paths[score.path].history if score.path in paths else Series()
         paths[score.path] = PathView(score, history.before(record.step - 1).add(record.step, score.accuracy))
     return replace(job, paths=MappingProxyType(paths), evaluation_seconds=seconds, updated=record.time)
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _mean(points: tuple[Point, ...]) -> Point:

@@ -23,6 +23,7 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.errors import PresetError, RunError, did_you_mean
 from supernet_cli.runs.files import disk_errors, replace_file
 from supernet_cli.runs.job import JobFolder, create_job
+from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import Record, State, encode
 from supernet_cli.space import SearchSpace
 
@@ -143,7 +144,9 @@ class DeviceLog:
         self._file.close()
 
 
-def create_run(runs_dir: Path, name: str, preset: Preset, now: dt.datetime | None = None) -> Run:
+def create_run(
+    runs_dir: Path, name: str, preset: Preset, now: dt.datetime | None = None, images: str | None = None
+) -> Run:
     """Create a run's folder with its manifest, its resolved preset and a folder for each supernet job.
 
     Args:
@@ -151,6 +154,7 @@ def create_run(runs_dir: Path, name: str, preset: Preset, now: dt.datetime | Non
         name: The preset's name, part of the run's id.
         preset: The resolved preset.
         now: Its time of birth; now where it is left out.
+        images: Fingerprint of the images it works with.
 
     Raises:
         DiskError: The folder cannot be written.
@@ -165,7 +169,7 @@ def create_run(runs_dir: Path, name: str, preset: Preset, now: dt.datetime | Non
         id=folder.name,
         preset=name,
         created=now.timestamp(),
-        fingerprints=fingerprints(preset),
+        fingerprints=fingerprints(preset) | ({"images": images} if images else {}),
         versions=_versions(),
         host=platform.node(),
     )
@@ -206,7 +210,7 @@ def find_run(runs_dir: Path, reference: str) -> Run:
     if exact is not None:
         return exact
     if "/" in reference or os.sep in reference or reference in (".", ".."):
-        return _from_folder(Path(reference).expanduser())
+        return _from_folder(Path(os.path.expanduser(reference)))
     runs = list_runs(runs_dir)
     if reference == "latest" and runs:
         return runs[0]
@@ -233,6 +237,11 @@ def check_removable(runs_dir: Path, run: Run) -> None:
         )
     if run.state() in ("running", "paused"):
         raise RunError(f"Run {run.id} is being trained.", f"Stop it first: `supernet runs stop {run.id}`.")
+    for job in run.supernet_jobs():  # whatever a status says, the lock knows whether its owner lives
+        if (job.path / "lock").exists():
+            lock = FileLock(job.path / "lock", f"The job {job.key}")
+            lock.acquire()
+            lock.release()
 
 
 def remove_run(runs_dir: Path, run: Run) -> None:

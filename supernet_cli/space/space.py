@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -107,7 +108,12 @@ class SearchSpace:
         """Draw `count` different architectures uniformly, in order of index; all of them where there are no more."""
         if count >= self.size:
             return list(self.enumerate())
-        return [self.at(index) for index in sorted(rng.sample(range(self.size), count))]
+        if self.size <= sys.maxsize:
+            return [self.at(index) for index in sorted(rng.sample(range(self.size), count))]
+        drawn: set[int] = set()  # `rng.sample` cannot count so far
+        while len(drawn) < count:
+            drawn.add(rng.randrange(self.size))
+        return [self.at(index) for index in sorted(drawn)]
 
     def parse(self, path: str) -> Architecture:
         """Return the architecture that a path such as `conv3x3_conv5x5` names.

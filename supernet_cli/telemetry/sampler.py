@@ -22,7 +22,10 @@ class DeviceSampler:
     def __init__(self) -> None:
         self._process = psutil.Process()
         self._nvml = _nvml()
-        psutil.cpu_percent(percpu=True)  # the first call only sets the start
+
+    def start(self) -> None:
+        """Begin the interval of the first sample; in the thread that samples, since psutil counts for each its own."""
+        psutil.cpu_percent(percpu=True)
 
     def sample(self) -> DevicesSampled:
         """Return what the devices do now."""
@@ -71,6 +74,7 @@ class Sampling:
         self._thread.join()
 
     def _run(self) -> None:
+        self._sampler.start()
         while not self._finished.wait(self._interval):
             try:
                 self._recorder.record(self._sampler.sample())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -297,3 +298,48 @@ def test_own_images_train_and_are_judged(supernet: Invoke, tmp_path: Path) -> No
     assert supernet("train", "--preset", "quick", *arguments)[0] == 0
     _, out, _ = supernet("evaluate", "--json")
     assert min(row["accuracy"] for row in json.loads(out)["paths"]) > 0.9
+
+
+def test_a_run_does_not_go_on_with_other_images(supernet: Invoke, tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+
+    def add(numbers: range) -> None:
+        for name in ("a", "b"):
+            (tmp_path / "images" / name).mkdir(parents=True, exist_ok=True)
+            for number in numbers:
+                pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
+
+    add(range(40))
+    settings = ["data.dataset=folder", "data.root=images", "data.size=8", "data.validation=10", "train.epochs=1"]
+    arguments = [word for setting in settings for word in ("--set", setting)]
+    assert supernet("train", "--preset", "quick", *arguments)[0] == 0
+    assert supernet("evaluate")[0] == 0
+    add(range(40, 50))
+    code, _, err = supernet("evaluate", "--split", "validation")
+    assert (code, "not those the run was begun with" in err) == (5, True)
+
+
+def test_output_is_written_to_a_pipe_and_through_a_link_without_replacing_them(
+    supernet: Invoke, trained: str, tmp_path: Path
+) -> None:
+    import threading
+
+    os.mkfifo(tmp_path / "pipe")
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    assert supernet("runs", "ls", "--output", "pipe", "--quiet")[0] == 0
+    reader.join(timeout=10)
+    assert json.loads(read[0])["runs"][0]["run"] == trained
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "private").write_text("")
+    (tmp_path / "private").chmod(0o600)
+    (tmp_path / "link").symlink_to(tmp_path / "private")
+    assert supernet("runs", "ls", "--output", "link", "--quiet")[0] == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "private").stat().st_mode & 0o777 == 0o600
+    assert json.loads((tmp_path / "private").read_text())["runs"]

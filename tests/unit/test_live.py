@@ -149,3 +149,14 @@ def test_plain_lines_are_one_an_epoch_and_one_for_an_early_end() -> None:
     first, second = out.getvalue().splitlines()
     assert first.startswith("supernet/seed-0  epoch 3/10  loss 0.0067  1 paths 50.00 to 50.00 %  best a_[b]")
     assert second == "supernet/seed-0  stopped at step 300: asked to stop"
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_can_be_drawn(loss: float) -> None:
+    watch = Watch("run", [("supernet/seed-0", JobSnapshot())])
+    for value in (1.0, loss):
+        record = StepsTrained(
+            step=1, epoch=1, objective=value, loss=value, learning_rate=1, forward_images=1, seconds=1
+        )
+        watch.of("supernet/seed-0").record(record)
+    assert "1.0000" in "\n".join(drawn(watch.view, 80))

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from supernet_cli.config.schema import Preset
@@ -239,13 +240,21 @@ def test_a_killed_owner_leaves_an_interrupted_job_that_can_be_taken_over(job: Jo
         ({}, "running"),
         ({"pid": 2**22 + 7}, "interrupted"),
         ({"pid": -1}, "interrupted"),
+        ({"process_started": 1.0}, "interrupted"),
         ({"pid": os.getppid(), "process_started": 1.0}, "interrupted"),
         ({"host": "elsewhere"}, "running"),
         ({"host": "elsewhere", "heartbeat": 1.0}, "lost"),
     ],
 )
 def test_nothing_is_running_without_a_living_owner(job: JobFolder, changes: dict[str, object], state: str) -> None:
-    own = JobStatus(state="running", pid=os.getpid(), host=socket.gethostname(), heartbeat=time.time())
+    me = psutil.Process()
+    own = JobStatus(
+        state="running",
+        pid=me.pid,
+        process_started=me.create_time(),
+        host=socket.gethostname(),
+        heartbeat=time.time(),
+    )
     (job.path / "status.json").write_text(own.model_copy(update=changes).model_dump_json())
     assert job.status().state == state
 
@@ -298,3 +307,12 @@ def test_a_run_folder_that_vanishes_is_an_error_and_does_not_come_back(run: Run,
         with pytest.raises(DiskError, match=r"status\.json cannot be written"):
             writer.record(JobEnded(step=0, state="finished"))
     assert not run.folder.exists()
+
+
+def test_a_run_whose_lock_is_held_is_not_removed_whatever_its_status_says(runs: Path, run: Run, job: JobFolder) -> None:
+    with JobWriter(job) as writer:
+        (job.path / "status.json").write_text("{")
+        with pytest.raises(RunError, match="another process"):
+            remove_run(runs, run)
+        writer.record(JobEnded(step=0, state="finished"))
+    assert run.folder.is_dir()

@@ -68,6 +68,11 @@ def test_distinct_samples_are_distinct_and_at_most_the_space() -> None:
     assert UNEVEN.sample_distinct(99, random.Random(0)) == list(UNEVEN.enumerate())
 
 
+def test_a_space_beyond_all_counting_can_be_sampled() -> None:
+    huge = space_of(*[["conv1x1", "conv3x3", "conv5x5", "conv7x7"]] * 40)
+    assert len(set(huge.sample_distinct(50, random.Random(0)))) == 50
+
+
 @pytest.mark.parametrize("choices", [(0,), (0, 3, 0, 0), (0, -1, 0, 0), (0, 0, 0, 0, 0)])
 def test_choices_that_are_not_there_are_refused(choices: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="block"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import lzma
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -59,7 +60,7 @@ def _copy(source: Path, file: IO[bytes], largest: int) -> str:
                     raise DataError(f"{source} unpacks to more than {largest:,} bytes.")
                 digest.update(chunk)
                 file.write(chunk)
-    except (lzma.LZMAError, gzip.BadGzipFile, EOFError) as error:
+    except (lzma.LZMAError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{source} is damaged: {error}.", "Get the file again.") from error
     return digest.hexdigest()
 

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from supernet_cli.engine.data import Progress
 from supernet_cli.engine.data.cache import scratch
@@ -63,13 +64,21 @@ def _fetch_one(url: str, target: Path, md5: str, progress: Progress) -> None:
         total = int(response.headers.get("Content-Length") or 0)
         with replacing(target) as file:
             done = 0
-            while chunk := response.read(_CHUNK):
+            while chunk := _read(response):
                 file.write(chunk)
                 digest.update(chunk)
                 done += len(chunk)
                 progress(f"downloading {target.name}", done, total)
             if digest.hexdigest() != md5:
                 raise ValueError(f"what came is not the file: its MD5 is {digest.hexdigest()}, not {md5}")
+
+
+def _read(response: IO[bytes]) -> bytes:
+    """Return the next bytes; a network that fails is not to be taken for a disk that does."""
+    try:
+        return response.read(_CHUNK)
+    except OSError as error:
+        raise ValueError(f"the connection broke: {error}") from error
 
 
 def _md5(path: Path) -> str:

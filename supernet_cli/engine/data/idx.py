@@ -13,6 +13,7 @@ from supernet_cli.engine.data import Dataset, Progress, Split
 from supernet_cli.engine.data.cache import file_digest, scratch, unpack
 from supernet_cli.engine.data.download import downloads, fetch
 from supernet_cli.errors import DataError
+from supernet_cli.runs.files import replacing
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
@@ -126,9 +127,9 @@ def _mirror(sources: Mapping[str, Path], name: str) -> Path:
         target = root / name / "raw" / file
         if source.suffix == ".gz":
             unpack(source, target)
-        elif not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(source.resolve())
+        elif not target.exists():  # a copy, for a link would go on to whatever the file holds later
+            with replacing(target, make_folder=True) as copy:
+                copy.write(source.read_bytes())
     return root
 
 

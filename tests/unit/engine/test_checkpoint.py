@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-import pickle
 from pathlib import Path
 
 import pytest
@@ -84,7 +83,7 @@ def test_a_crafted_pickle_is_not_executed(tmp_path: Path) -> None:
     torch.save({"format": 1, "step": Malicious()}, buffer)
     payload = buffer.getvalue()
     (tmp_path / "checkpoint.pt").write_bytes(payload + b"supernet" + hashlib.sha256(payload).digest())
-    with pytest.raises((RunError, pickle.UnpicklingError)):
+    with pytest.raises(RunError):
         load_checkpoint(tmp_path / "checkpoint.pt")
 
 

@@ -205,3 +205,18 @@ def test_an_epoch_can_be_entered_anywhere() -> None:
     rest = list(resident.epoch(torch.Generator().manual_seed(5), 16, first=2))
     assert len(whole) == 4
     assert all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(whole[2:], rest, strict=True))
+
+
+def test_a_users_file_that_changes_later_is_not_read_in_the_place_of_another(
+    cache: Path, digits: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        shutil.copytree(digits / "MNIST" / "raw", folder)
+    load_dataset("mnist", first)
+    labels = first / "train-labels-idx1-ubyte"
+    labels.write_bytes(labels.read_bytes()[:8] + bytes(600))
+    assert load_dataset("mnist", second).training.labels.sum() > 0
+    assert load_dataset("mnist", first).training.labels.sum() == 0
+    shutil.move(second, tmp_path / "third")
+    assert load_dataset("mnist", tmp_path / "third").training.labels.sum() > 0

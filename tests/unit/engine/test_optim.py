@@ -147,7 +147,28 @@ def test_a_wrong_loss_is_told_with_its_key(spec: Named, words: str) -> None:
 
 def test_a_value_found_wrong_only_in_the_first_steps_is_found_before_training() -> None:
     recipe = Recipe.model_validate({"optimizer": {"name": "SGD", "lr": 0.1, "momentum": True, "foreach": "x"}})
-    check_recipe(recipe, 3)
+    check_recipe(recipe, weights(), 100, 3)
     broken = Recipe.model_validate({"optimizer": {"name": "SGD", "lr": 0.1, "dampening": "x", "momentum": 0.9}})
     with pytest.raises(PresetError, match=r"train: the optimiser's first steps fail"):
-        check_recipe(broken, 3)
+        check_recipe(broken, weights(), 100, 3)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        ({"schedule": {"name": "OneCycleLR", "total_steps": 12}}, "the training takes 100"),
+        ({"optimizer": {"name": "Muon", "lr": 0.01}}, "refuses its parameters"),
+        (
+            {"schedule": {"name": "CyclicLR", "base_lr": 0.5, "max_lr": 1.0}},
+            "override the optimiser's lr",
+        ),
+    ],
+)
+def test_the_training_that_will_run_is_the_one_that_is_checked(recipe: dict[str, Any], words: str) -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(2, 2))
+    with pytest.raises(PresetError, match=words):
+        check_recipe(Recipe.model_validate(recipe), network.parameters(), 100, 3)
+
+
+def test_cross_entropy_that_leaves_out_a_class_is_not_the_reported_one() -> None:
+    assert not is_plain_cross_entropy(build_loss(named("CrossEntropyLoss", ignore_index=1), 3))
