@@ -17,6 +17,12 @@ from supernet_cli.config.presets import find_preset
 from supernet_cli.config.schema import Named, Preset
 from supernet_cli.errors import PresetError, nearest
 
+_IN_WORDS_OF_TOML = {
+    "tuple_type": "must be a list",
+    "too_short": "must not be empty",
+    "model_type": "must be a table",
+    "dict_type": "must be a table",
+}
 _DEEPEST = 20  # parts of a key
 _LARGEST = 1_000_000  # bytes; a preset is a page of text
 
@@ -167,7 +173,7 @@ def _explain(detail: ErrorDetails, path: Path, origin: Mapping[str, str]) -> str
         return f"{where}: unknown key '{key}'. {_nearest_key(location)}".rstrip()
     if detail["type"] == "missing":
         return f"{where}: '{key}' is missing."
-    message = detail["msg"].removeprefix("Value error, ")
+    message = _IN_WORDS_OF_TOML.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
     given = detail["input"]
     shown = "" if isinstance(given, dict | list | BaseModel) else f" = {json.dumps(given, default=str)}"
     return f"{where}: {key}{shown}: {message[:1].lower()}{message[1:]}{'' if message.endswith(('.', '?')) else '.'}"

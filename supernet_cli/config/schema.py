@@ -136,7 +136,7 @@ class Candidate(BaseModel):
     def _checked(self) -> Candidate:
         entry = _lookup("operation", self.op)
         _check_finite(self.parameters)
-        _check_parameters("operation", entry, self.parameters)
+        _check_parameters("operation", entry, self.parameters, common=("repeat", "label"))
         kernel = self.parameters.get("kernel", 1)
         if not isinstance(kernel, int) or isinstance(kernel, bool) or kernel < 1 or kernel > 31 or kernel % 2 == 0:
             raise ValueError(
@@ -309,13 +309,14 @@ def _lookup(kind: str, name: str) -> Entry:
     return known[name]
 
 
-def _check_parameters(kind: str, entry: Entry, given: Mapping[str, Any]) -> None:
+def _check_parameters(kind: str, entry: Entry, given: Mapping[str, Any], common: tuple[str, ...] = ()) -> None:
     problem = entry.problem_with(given)
     if problem is None:
         return
     parameter, what = problem
-    takes = f"It takes: {', '.join(entry.parameters)}." if entry.parameters else "It takes none."
-    close = nearest(parameter, entry.parameters) if what == "unknown" else None
+    known = (*entry.parameters, *common)
+    takes = f"It takes: {', '.join(known)}." if known else "It takes none."
+    close = nearest(parameter, known) if what == "unknown" else None
     advice = f"Did you mean '{close}'?" if close else takes
     raise ValueError(f"{kind} '{entry.name}': parameter '{parameter}' is {what}. {advice}")
 
