@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,12 +16,17 @@ from helpers import only_run
 Invoke = Callable[..., tuple[int, str, str]]
 
 
-def program(*arguments: object, cwd: Path, **environment: str) -> subprocess.Popen[str]:
-    """Start the program as a process of its own."""
+def program(*arguments: object, cwd: Path, ignoring: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    """Start the program as a process of its own, with signals as a shell sets them, whatever they are here."""
+
+    def set_signals() -> None:
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            signal.signal(getattr(signal, name), signal.SIG_IGN if name in ignoring else signal.SIG_DFL)
+
     return subprocess.Popen(
         [sys.executable, "-m", "supernet_cli", *map(str, arguments)],
         cwd=cwd,
-        env={**os.environ, **environment},
+        preexec_fn=set_signals,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -125,11 +129,7 @@ def test_resume_keeps_the_threads_it_began_with(
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the platform has no terminals that hang up")
 def test_a_training_under_nohup_survives_its_terminal(tmp_path: Path, long_training: list[object]) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # children inherit this, as from `nohup`
-    try:
-        process = program(*long_training, cwd=tmp_path)
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    process = program(*long_training, cwd=tmp_path, ignoring=("SIGHUP",))
     wait_for(lambda: progressed(tmp_path, 20))
     process.send_signal(signal.SIGHUP)
     time.sleep(0.5)

@@ -33,7 +33,8 @@ def test_a_shipped_preset_fits_the_schema_and_names_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_preset_teaches(name: str) -> None:
+def test_a_shipped_preset_teaches(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # in a clone, ./presets hides the installed ones
     preset = find_preset(name)
     assert preset.summary()
     assert preset.shipped
