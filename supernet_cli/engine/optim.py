@@ -114,7 +114,7 @@ def build_loss(spec: Named, num_classes: int, where: str = "train.loss") -> nn.M
 
     Args:
         spec: Its name and parameters; lists become tensors (`weight`).
-        num_classes: K, to try it on logits (2, K).
+        num_classes: K, to try it on logits (K + 1, K).
         where: The key, for messages.
 
     Raises:
@@ -125,9 +125,10 @@ def build_loss(spec: Named, num_classes: int, where: str = "train.loss") -> nn.M
     _check_names(kind, given, where, hidden=("reduction", "reduce", "size_average"))
     tensors = {name: torch.tensor(value) if isinstance(value, list) else value for name, value in given.items()}
     loss: nn.Module = _build(kind, (), tensors, where)
-    logits_BK = torch.zeros(2, num_classes, requires_grad=True)
+    # One image more than classes: with as many, a loss that compares the two number by number would broadcast.
+    logits_BK = torch.zeros(num_classes + 1, num_classes, requires_grad=True)
     try:
-        value: Tensor = loss(logits_BK, torch.tensor([0, num_classes - 1]))
+        value: Tensor = loss(logits_BK, torch.arange(num_classes + 1) % num_classes)
         value.backward()  # type: ignore[no-untyped-call]
     except Exception as error:
         raise PresetError(

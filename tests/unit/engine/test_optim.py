@@ -172,3 +172,10 @@ def test_the_training_that_will_run_is_the_one_that_is_checked(recipe: dict[str,
 
 def test_cross_entropy_that_leaves_out_a_class_is_not_the_reported_one() -> None:
     assert not is_plain_cross_entropy(build_loss(named("CrossEntropyLoss", ignore_index=1), 3))
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+@pytest.mark.parametrize("num_classes", [2, 3, 10])
+def test_a_loss_that_would_broadcast_is_refused_for_any_number_of_classes(num_classes: int) -> None:
+    with pytest.raises(PresetError, match="cannot judge"):
+        build_loss(named("MSELoss"), num_classes)
