@@ -17,6 +17,7 @@ from supernet_cli.engine.train import Prepared, watched_paths
 from supernet_cli.sampling import StepPlan
 
 _WARM_UP_STEPS, _TIMED_STEPS = 5, 25
+_LARGEST_TIMED_BATCH = 1024
 _PROFILED = 256  # paths, at most
 
 
@@ -133,9 +134,10 @@ def estimate(prepared: Prepared) -> Estimate:
         device=device,
         window=LossWindow(_WARM_UP_STEPS + _TIMED_STEPS, device.place),
     )
+    batch_size = min(recipe.batch_size, _LARGEST_TIMED_BATCH)  # the pace hardly depends on it, the wait does
     resident, images, steps, begun = prepared.training_images(), 0, 0, 0.0
     while steps < _WARM_UP_STEPS + _TIMED_STEPS:
-        for batch_BCHW, labels_B in resident.epoch(seed.torch_rng(0, "estimate"), recipe.batch_size):
+        for batch_BCHW, labels_B in resident.epoch(seed.torch_rng(0, "estimate"), batch_size):
             if steps == _WARM_UP_STEPS:
                 device.synchronize()
                 images, begun = 0, time.perf_counter()
