@@ -93,7 +93,7 @@ def _finished(run: Run) -> list[JobFolder]:
 
 def _judge(run: Run, jobs: list[JobFolder], paths: list[Architecture], split: Split) -> list[dict[str, Any]]:
     from supernet_cli.engine.judge import judge_supernets
-    from supernet_cli.engine.train import prepare
+    from supernet_cli.engine.prepare import prepare
 
     prepared = prepare(run.preset(), jobs[0].status().threads or None)
     prepared.check_images(run.manifest.fingerprints.get("images"))

@@ -103,7 +103,7 @@ def validate(
     voice = Output(json, quiet, output)
     loaded = load_preset(preset, settings or ())
     if deep:
-        from supernet_cli.engine.train import prepare
+        from supernet_cli.engine.prepare import prepare
 
         with voice.working("loading torch and the data") as progress:
             prepare(loaded.preset, progress=progress)

@@ -17,8 +17,8 @@ def say_rehearsal(preset: Preset, voice: Output) -> None:
         voice: How to say it.
     """
     with voice.working("loading torch and the data, and timing a few steps") as progress:
-        from supernet_cli.engine.profile import rehearse
-        from supernet_cli.engine.train import prepare
+        from supernet_cli.engine.prepare import prepare
+        from supernet_cli.engine.rehearse import rehearse
 
         found = rehearse(prepare(preset, progress=progress))
     seconds = found.estimate.seconds * len(preset.train.seeds)

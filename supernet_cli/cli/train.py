@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
     from supernet_cli.config.load import LoadedPreset
     from supernet_cli.engine.data import Progress
-    from supernet_cli.engine.train import Prepared
+    from supernet_cli.engine.prepare import Prepared
     from supernet_cli.errors import SupernetError
     from supernet_cli.runs.job import JobFolder, JobWriter
     from supernet_cli.runs.records import Recorder, State
@@ -116,7 +116,7 @@ def _begin(
 ) -> tuple[Run, Prepared]:
     """Check everything, then make the run."""
     loaded = _load(name, settings, seeds)
-    from supernet_cli.engine.train import prepare
+    from supernet_cli.engine.prepare import prepare
     from supernet_cli.runs.store import create_run
 
     prepared = prepare(loaded.preset, progress=progress)
@@ -154,7 +154,7 @@ def _reopen(runs_dir: Path, reference: str, progress: Progress) -> tuple[Run, Pr
         )
     if any(state in ("running", "paused") for state in states):
         raise RunError(f"Run {run.id} is being trained by another process.", f"`supernet runs stop {run.id}` stops it.")
-    from supernet_cli.engine.train import prepare
+    from supernet_cli.engine.prepare import prepare
 
     threads = max((job.status().threads for job in run.supernet_jobs()), default=0)
     prepared = prepare(preset, threads or None, progress)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from supernet_cli.engine import checkpoint, device
 from supernet_cli.engine.evaluate import Score, evaluate_paths
-from supernet_cli.engine.train import Prepared
+from supernet_cli.engine.prepare import Prepared
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.space import Architecture
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -102,14 +102,30 @@ class Supernet(nn.Module):
             features_BCHW = block(features_BCHW, choice)
         return self.head(features_BCHW)  # type: ignore[no-any-return]
 
+    def choice_layers(self) -> Iterator[ChoiceLayer]:
+        """Yield the choice blocks, first to last."""
+        for block in self.blocks:
+            assert isinstance(block, ChoiceLayer)
+            yield block
+
+    def inherit(self, architecture: Architecture, other: Supernet) -> None:
+        """Take over the weights that a path has in another supernet.
+
+        Args:
+            architecture: The path, in the other's space.
+            other: Whose weights are copied; this one's space holds that path alone.
+        """
+        for mine, theirs, choice in zip(self.choice_layers(), other.choice_layers(), architecture.choices, strict=True):
+            mine.candidates[0].load_state_dict(theirs.candidates[choice].state_dict())
+        self.head.load_state_dict(other.head.state_dict())
+
     def extract(self, architecture: Architecture) -> nn.Sequential:
         """Return the subnet of a path as a plain module with copies of the weights.
 
         Its outputs equal the supernet's on that path, bit for bit.
         """
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        for number, (block, choice) in enumerate(zip(self.blocks, architecture.choices, strict=True)):
-            assert isinstance(block, ChoiceLayer)
+        for number, (block, choice) in enumerate(zip(self.choice_layers(), architecture.choices, strict=True)):
             layers[f"block{number}"] = nn.Sequential(block.candidates[choice], block.end)
         layers["head"] = self.head
         return copy.deepcopy(nn.Sequential(layers))

@@ -46,6 +46,7 @@ class StepsTrained(_Record):
     loss: float | None  # mean cross-entropy, nats an image
     learning_rate: float
     forward_images: int  # in all
+    macs: int = 0  # multiply-accumulates of those forward passes, in all
     seconds: float  # spent training, in all; evaluation and checkpoints apart
 
 
@@ -69,6 +70,8 @@ class PathsEvaluated(_Record):
     split: Literal["validation"] = "validation"
     scores: tuple[PathScore, ...]
     seconds: float  # that this evaluation took
+    forward_images: int = 0  # images judged, counted once a path
+    macs: int = 0  # multiply-accumulates it took; what paths share is computed once
 
 
 class JobEnded(_Record):

@@ -99,7 +99,10 @@ class JobSnapshot:
     loss: Series = Series()
     learning_rate: float | None = None
     forward_images: int = 0
+    forward_macs: int = 0
     train_seconds: float = 0.0
+    evaluation_images: int = 0
+    evaluation_macs: int = 0
     evaluation_seconds: float = 0.0
     images_per_second: float | None = None
     paths: Mapping[str, PathView] = field(default_factory=lambda: MappingProxyType({}))
@@ -202,6 +205,7 @@ def _trained(job: JobSnapshot, record: StepsTrained) -> JobSnapshot:
         loss=job.loss if not _is_number(record.loss) else job.loss.add(record.step, record.loss or 0.0),
         learning_rate=record.learning_rate,
         forward_images=record.forward_images,
+        forward_macs=record.macs,
         train_seconds=record.seconds,
         images_per_second=pace,
         updated=record.time,
@@ -210,11 +214,17 @@ def _trained(job: JobSnapshot, record: StepsTrained) -> JobSnapshot:
 
 def _evaluated(job: JobSnapshot, record: PathsEvaluated) -> JobSnapshot:
     paths = dict(job.paths)
-    seconds = job.evaluation_seconds + record.seconds
     for score in record.scores:
         history = paths[score.path].history if score.path in paths else Series()
         paths[score.path] = PathView(score, history.before(record.step - 1).add(record.step, score.accuracy))
-    return replace(job, paths=MappingProxyType(paths), evaluation_seconds=seconds, updated=record.time)
+    return replace(
+        job,
+        paths=MappingProxyType(paths),
+        evaluation_images=job.evaluation_images + record.forward_images,
+        evaluation_macs=job.evaluation_macs + record.macs,
+        evaluation_seconds=job.evaluation_seconds + record.seconds,
+        updated=record.time,
+    )
 
 
 def _is_number(value: float | None) -> bool:

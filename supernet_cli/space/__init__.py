@@ -1,6 +1,7 @@
 """Architectures as data: the search space and the paths through it. Free of torch."""
 
 from supernet_cli.space.architecture import Architecture
+from supernet_cli.space.costs import PathCosts
 from supernet_cli.space.space import ChoiceBlock, SearchSpace
 
-__all__ = ["Architecture", "ChoiceBlock", "SearchSpace"]
+__all__ = ["Architecture", "ChoiceBlock", "PathCosts", "SearchSpace"]

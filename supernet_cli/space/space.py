@@ -9,7 +9,7 @@ import math
 import random
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from supernet_cli.config.schema import Candidate, Space
 from supernet_cli.errors import UsageError, nearest
@@ -92,6 +92,11 @@ class SearchSpace:
             index, choice = divmod(index, len(block.candidates))
             choices.append(choice)
         return self.architecture(choices[::-1])
+
+    def only(self, architecture: Architecture) -> SearchSpace:
+        """Return the space whose one path is this one: what is trained when a path is trained alone."""
+        pairs = zip(self.blocks, architecture.choices, strict=True)
+        return replace(self, blocks=tuple(replace(b, candidates=(b.candidates[c],)) for b, c in pairs))
 
     def index(self, architecture: Architecture) -> int:
         """Return the index of an architecture: the inverse of `at`."""

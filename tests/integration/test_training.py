@@ -17,7 +17,9 @@ from supernet_cli.engine import seed
 from supernet_cli.engine.checkpoint import load_weights
 from supernet_cli.engine.data import load_dataset
 from supernet_cli.engine.evaluate import evaluate_network
-from supernet_cli.engine.train import Outcome, prepare, train_supernet
+from supernet_cli.engine.prepare import prepare
+from supernet_cli.engine.train import train_supernet
+from supernet_cli.engine.training import Outcome
 from supernet_cli.errors import PresetError, RunError
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import JobStarted, PathsEvaluated, Record, State, StepsTrained
@@ -178,7 +180,7 @@ def test_training_never_sees_validation_or_test(
 ) -> None:
     """With validation and test images made useless after the split, training gives the same weights."""
     train(tiny(), tmp_path / "a")
-    from supernet_cli.engine import train as module
+    from supernet_cli.engine import prepare as module
 
     def spoiled(*arguments: Any) -> Any:
         splits = split(*arguments)

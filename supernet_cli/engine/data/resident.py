@@ -5,6 +5,7 @@ Names of tensors end with their shape: N images of a split, B of a batch, H heig
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -59,9 +60,7 @@ class ResidentImages:
         num, height, width, channels = split.images.shape
         padded_NHWC = torch.zeros(num, height + 2 * shift, width + 2 * shift, channels, dtype=torch.uint8)
         padded_NHWC[:, shift : shift + height, shift : shift + width] = split.images
-        # Every placement of the window as a view, (N, 2s+1, 2s+1, H, W, C): a shifted batch is then one gather.
-        windows = padded_NHWC.to(device).unfold(1, height, 1).unfold(2, width, 1)
-        self._windows = windows.permute(0, 1, 2, 4, 5, 3)
+        self._padded_NHWC = padded_NHWC.to(device)
         self._labels = split.labels.to(device)
         # (x / 255 - mean) / std as one multiplication and one addition
         self._scale = (1 / (255 * statistics.std)).to(device)
@@ -72,6 +71,14 @@ class ResidentImages:
 
     def __len__(self) -> int:
         return len(self._labels)
+
+    def to(self, device: torch.device) -> ResidentImages:
+        """Return the same images on a device; what is there already is not copied."""
+        moved = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(moved, name, value.to(device))
+        return moved
 
     def epoch(self, generator: torch.Generator, batch_size: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of one epoch: every image once, in random order, shifted and mirrored at random.
@@ -85,14 +92,14 @@ class ResidentImages:
         Yields:
             Images (B, C, H, W) float32 in channels-last order, and labels (B,) int64.
         """
-        device = self._labels.device
+        device, windows = self._labels.device, self._windows()
         order_N = torch.randperm(len(self), generator=generator).to(device)
         shifts_2N = torch.randint(0, 2 * self._shift + 1, (2, len(self)), generator=generator).to(device)
         mirrored_N = (torch.rand(len(self), generator=generator) < 0.5).to(device) if self._flip else None
         for start in range(first * batch_size, len(self), batch_size):
             chosen_B = order_N[start : start + batch_size]
             down_B, right_B = shifts_2N[:, start : start + batch_size]
-            pixels_BHWC = self._windows[chosen_B, down_B, right_B]
+            pixels_BHWC = windows[chosen_B, down_B, right_B]
             if mirrored_N is not None:
                 mirrored_B111 = mirrored_N[start : start + batch_size, None, None, None]
                 pixels_BHWC = torch.where(mirrored_B111, pixels_BHWC.flip(2), pixels_BHWC)
@@ -104,9 +111,14 @@ class ResidentImages:
         Yields:
             Images (B, C, H, W) float32 in channels-last order, and labels (B,) int64.
         """
-        centred_NHWC = self._windows[:, self._shift, self._shift]
+        centred_NHWC = self._windows()[:, self._shift, self._shift]
         for start in range(0, len(self), batch_size):
             yield self._normalise(centred_NHWC[start : start + batch_size]), self._labels[start : start + batch_size]
+
+    def _windows(self) -> Tensor:
+        """Return every placement of the window as a view, (N, 2s+1, 2s+1, H, W, C): a shifted batch is one gather."""
+        _, height, width = self.shape
+        return self._padded_NHWC.unfold(1, height, 1).unfold(2, width, 1).permute(0, 1, 2, 4, 5, 3)
 
     def _normalise(self, pixels_BHWC: Tensor) -> Tensor:
         return pixels_BHWC.float().mul_(self._scale).add_(self._offset).permute(0, 3, 1, 2)

@@ -9,10 +9,11 @@ from helpers import space_of
 from supernet_cli.config.load import load_preset
 from supernet_cli.config.schema import Preset
 from supernet_cli.engine.device import Device
-from supernet_cli.engine.profile import profile, rehearse
+from supernet_cli.engine.prepare import prepare
+from supernet_cli.engine.profile import latency, path_costs, profile
+from supernet_cli.engine.rehearse import rehearse
 from supernet_cli.engine.supernet import Supernet
-from supernet_cli.engine.train import prepare
-from supernet_cli.space import SearchSpace
+from supernet_cli.space import PathCosts, SearchSpace
 
 CPU = Device(torch.device("cpu"), torch.float32)
 
@@ -26,6 +27,26 @@ def test_the_reference_paths_cost_what_a_hand_computes() -> None:
         found = profile(net.extract(path), (1, 28, 28), CPU)
         assert found.macs == 28 * 28 * 32 * first + 14 * 14 * 32 * 32 * second + head
         assert found.parameters == 32 * first + 32 + 32 * 32 * second + 32 + head + 64 + 10
+
+
+def test_the_table_of_costs_agrees_with_every_path_measured_whole() -> None:
+    space = space_of(["conv3x3", "conv5x5", "identity"], ["identity", "conv1x1"], channels=6)
+    net = Supernet(space, (3, 12, 12), 4)
+    costs = path_costs(net, (3, 12, 12), CPU)
+    measured = {path: profile(net.extract(path), (3, 12, 12), CPU).macs for path in space.enumerate()}
+    assert {path: costs.of(path) for path in measured} == measured
+
+
+def test_paths_that_share_a_prefix_cost_it_once() -> None:
+    space = space_of(["conv3x3", "conv5x5"], ["conv3x3", "conv5x5"])
+    costs = PathCosts(((10, 20), (3, 5)), 1)
+    assert costs.of_shared_prefixes(list(space.enumerate())) == 10 + 20 + 2 * (3 + 5) + 4
+    assert costs.of_shared_prefixes([space.at(1), space.at(1)]) == costs.of(space.at(1)) == 10 + 5 + 1
+
+
+def test_latency_is_a_median_of_seconds() -> None:
+    net = Supernet(space_of(["conv3x3"], ["conv3x3"]), (1, 12, 12), 4)
+    assert 0 < latency(net.extract(net.space.at(0)), (1, 12, 12), 2, CPU) < 1
 
 
 def test_an_identity_costs_nothing_and_a_projection_does() -> None:

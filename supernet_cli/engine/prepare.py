@@ -1,0 +1,181 @@
+"""Everything a job needs and that can be wrong, found and put together before a run exists."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from supernet_cli.config.schema import Preset
+from supernet_cli.engine import device, seed
+from supernet_cli.engine.data import Progress, Splits, load_dataset, no_progress, split_validation
+from supernet_cli.engine.data.resident import ResidentImages, Statistics
+from supernet_cli.engine.optim import check_recipe
+from supernet_cli.engine.supernet import Supernet
+from supernet_cli.errors import PresetError, RunError
+from supernet_cli.sampling import Sampler, build_sampler
+from supernet_cli.space import SearchSpace
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a training sees of the data.
+
+    Args:
+        training: Images to learn from, shifted and mirrored as the preset says.
+        validation: Images to judge on while training.
+        num_classes: K.
+    """
+
+    training: ResidentImages
+    validation: ResidentImages
+    num_classes: int
+
+    def to(self, place: torch.device) -> TrainingData:
+        """Return the same on a device; what is there already is not copied."""
+        return TrainingData(self.training.to(place), self.validation.to(place), self.num_classes)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything a training needs and that could have been wrong.
+
+    Args:
+        preset: The preset.
+        space: Its search space.
+        splits: The images.
+        statistics: Of the training part, or neutral.
+        device: Where it runs.
+        threads: Threads of the CPU.
+    """
+
+    preset: Preset
+    space: SearchSpace
+    splits: Splits
+    statistics: Statistics
+    device: device.Device
+    threads: int
+
+    @cached_property
+    def images_digest(self) -> str:
+        """A fingerprint of all images and labels, part by part."""
+        digest = hashlib.sha256()
+        for split in (self.splits.train, self.splits.validation, self.splits.test):
+            digest.update(split.images.numpy().data)
+            digest.update(split.labels.numpy().data)
+        return digest.hexdigest()[:16]
+
+    def check_images(self, expected: str | None) -> None:
+        """Make sure that these are the images a run was begun with: else its validation may have been trained on.
+
+        Raises:
+            RunError: They are others.
+        """
+        if expected is not None and expected != self.images_digest:
+            raise RunError(
+                "The images are not those the run was begun with: its split between training and validation is lost.",
+                "Put the data back as it was, or start a new run.",
+            )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images."""
+        _, height, width, channels = self.splits.train.images.shape
+        return channels, height, width
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.splits.classes)
+
+    def supernet(self, initial_seed: int) -> Supernet:
+        """Return a supernet with a seed's initial weights, on the device."""
+        return seeded_supernet(self.space, self.image_shape, self.num_classes, initial_seed, self.device)
+
+    def resident(self, split: str) -> ResidentImages:
+        """Return a split (`train`, `validation` or `test`) on the device, as it is, for judging."""
+        return ResidentImages(getattr(self.splits, split), self.statistics, self.device.place)
+
+    def training_images(self, place: torch.device | None = None) -> ResidentImages:
+        """Return the training images on the device, or elsewhere, shifted and mirrored as the preset says."""
+        data = self.preset.data
+        flip = self.image_shape[0] == 3 if data.flip is None else data.flip
+        return ResidentImages(self.splits.train, self.statistics, place or self.device.place, data.shift, flip)
+
+    def training_data(self, place: torch.device | None = None) -> TrainingData:
+        """Return what a training sees, on the device or elsewhere."""
+        validation = ResidentImages(self.splits.validation, self.statistics, place or self.device.place)
+        return TrainingData(self.training_images(place), validation, self.num_classes)
+
+
+def prepare(preset: Preset, threads: int | None = None, progress: Progress = no_progress) -> Prepared:
+    """Check what only torch can check, and load the data.
+
+    Args:
+        preset: The preset.
+        threads: Threads to use whatever the preset says, for a job that goes on with its own.
+        progress: Told of downloads and of images being decoded.
+
+    Raises:
+        PresetError: Device, optimiser, schedule, loss, sampler, an operation or the split cannot be.
+        DataError: The data set is missing or damaged.
+    """
+    chosen = device.choose_device(preset.runtime.device, preset.runtime.precision)
+    num_threads = device.prepare(chosen, threads or preset.runtime.threads)
+    space = SearchSpace.from_config(preset.space)
+    with device.memory_errors():
+        root = Path(os.path.expanduser(preset.data.root)) if preset.data.root else None
+        dataset = load_dataset(preset.data.dataset, root, preset.data.parameters, progress)
+        splits = split_validation(dataset, preset.data.validation, preset.data.split_seed)
+        neutral = Statistics.neutral(splits.train.images.shape[-1])
+        statistics = Statistics.of(splits.train) if preset.data.standardize else neutral
+        prepared = Prepared(preset, space, splits, statistics, chosen, num_threads)
+        supernet = _buildable(prepared)
+        passes = seeded_sampler(preset, space, 0).passes_per_step
+        for section, recipe, per_step in (("train", preset.train, passes), ("retrain", preset.standalone_recipe(), 1)):
+            steps = steps_per_epoch(len(splits.train), recipe.batch_size, per_step) * recipe.epochs
+            check_recipe(recipe, supernet.parameters(), steps, prepared.num_classes, section)
+    return prepared
+
+
+def seeded_supernet(
+    space: SearchSpace,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    initial_seed: int,
+    on: device.Device,
+) -> Supernet:
+    """Return a supernet with a seed's initial weights, on a device, channels last."""
+    with seed.seeded_initialisation(initial_seed):
+        supernet = Supernet(space, image_shape, num_classes)
+    return supernet.to(on.place, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def seeded_sampler(preset: Preset, space: SearchSpace, job_seed: int) -> Sampler:
+    """Return the preset's strategy, drawing by a job's seed.
+
+    Raises:
+        PresetError: A parameter cannot be.
+    """
+    named = preset.train.sampler
+    try:
+        return build_sampler(named.name, space, seed.python_rng(job_seed, "paths"), named.parameters)
+    except (TypeError, ValueError) as error:
+        raise PresetError(f'train.sampler = "{named.name}": {error}.') from error
+
+
+def steps_per_epoch(images: int, batch_size: int, passes_per_step: int) -> int:
+    """Return the steps in which as many images are run forward as there are, whatever a step runs."""
+    return max(1, round(-(-images // batch_size) / passes_per_step))
+
+
+def _buildable(prepared: Prepared) -> Supernet:
+    """Build the supernet once, for what only its modules can find wrong."""
+    try:
+        return prepared.supernet(0)
+    except (TypeError, ValueError) as error:
+        raise PresetError(f"space: {error}.") from error

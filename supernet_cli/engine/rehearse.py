@@ -1,0 +1,114 @@
+"""What a training would be: sizes of its paths, and how long it would take, from a short measurement."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from supernet_cli.engine import seed
+from supernet_cli.engine.evaluate import evaluate_paths
+from supernet_cli.engine.loop import Learner, LossWindow, train_step
+from supernet_cli.engine.optim import build_loss, build_optimizer
+from supernet_cli.engine.prepare import Prepared
+from supernet_cli.engine.profile import Profile, profile
+from supernet_cli.engine.train import watched_paths
+from supernet_cli.sampling import StepPlan
+
+_WARM_UP_STEPS, _TIMED_STEPS = 5, 25
+_LARGEST_TIMED_BATCH = 1024
+_PROFILED = 256  # paths, at most
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long a training will take here.
+
+    Args:
+        images_per_second: Forward images while training.
+        seconds: Of one supernet, judging included.
+    """
+
+    images_per_second: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a training would be.
+
+    Args:
+        num_paths: Size of the space.
+        num_profiled: How many paths were measured; all, or a sample.
+        smallest: Fewest parameters and fewest multiply-accumulates among them.
+        largest: Most of either.
+        train_images: Images to train on.
+        validation_images: Images to judge on while training.
+        test_images: Images that confirm.
+        device: Where it would run.
+        estimate: How long one supernet would take.
+    """
+
+    num_paths: int
+    num_profiled: int
+    smallest: Profile
+    largest: Profile
+    train_images: int
+    validation_images: int
+    test_images: int
+    device: str
+    estimate: Estimate
+
+
+def rehearse(prepared: Prepared) -> Rehearsal:
+    """Say what a training would be: sizes of its paths, and how long it would take.
+
+    Args:
+        prepared: From `train.prepare`.
+    """
+    supernet = prepared.supernet(0)
+    paths = prepared.space.sample_distinct(_PROFILED, seed.python_rng(0, "profiled"))
+    profiles = [profile(supernet.extract(path), prepared.image_shape, prepared.device) for path in paths]
+    parameters, macs = [p.parameters for p in profiles], [p.macs for p in profiles]
+    splits = prepared.splits
+    return Rehearsal(
+        num_paths=prepared.space.size,
+        num_profiled=len(paths),
+        smallest=Profile(min(parameters), min(macs)),
+        largest=Profile(max(parameters), max(macs)),
+        train_images=len(splits.train),
+        validation_images=len(splits.validation),
+        test_images=len(splits.test),
+        device=f"{prepared.device.name}, {prepared.threads} threads",
+        estimate=estimate(prepared),
+    )
+
+
+def estimate(prepared: Prepared) -> Estimate:
+    """Train a few steps and judge a few paths, to say how long the whole would take."""
+    recipe, space, device = prepared.preset.train, prepared.space, prepared.device
+    supernet, rng = prepared.supernet(0), seed.python_rng(0, "estimate")
+    learner = Learner(
+        supernet=supernet,
+        objective=build_loss(recipe.loss, len(prepared.splits.classes)).to(device.place),
+        optimizer=build_optimizer(recipe.optimizer, supernet.parameters()),
+        schedule=None,
+        device=device,
+        window=LossWindow(_WARM_UP_STEPS + _TIMED_STEPS, device.place),
+    )
+    batch_size = min(recipe.batch_size, _LARGEST_TIMED_BATCH)  # the pace hardly depends on it, the wait does
+    resident, images, steps, begun = prepared.training_images(), 0, 0, 0.0
+    while steps < _WARM_UP_STEPS + _TIMED_STEPS:
+        for batch_BCHW, labels_B in resident.epoch(seed.torch_rng(0, "estimate"), batch_size):
+            if steps == _WARM_UP_STEPS:
+                device.synchronize()
+                images, begun = 0, time.perf_counter()
+            train_step(learner, batch_BCHW, labels_B, StepPlan((space.sample(rng),)))
+            images, steps = images + len(labels_B), steps + 1
+            if steps == _WARM_UP_STEPS + _TIMED_STEPS:
+                break
+    device.synchronize()
+    rate = images / (time.perf_counter() - begun)
+    begun = time.perf_counter()
+    evaluate_paths(supernet, watched_paths(prepared), prepared.resident("validation"), device)
+    judging = (time.perf_counter() - begun) * -(-recipe.epochs // recipe.evaluate_every)
+    return Estimate(rate, recipe.epochs * len(prepared.splits.train) / rate + judging)

@@ -1,0 +1,313 @@
+"""One training while it runs: drives the epochs, reports, judges, saves, and goes on where it was left.
+
+What is trained is an `Assignment` in plain values; a supernet and a path trained alone are both one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from supernet_cli.config.schema import Preset, Recipe
+from supernet_cli.engine import checkpoint, seed
+from supernet_cli.engine.device import Device
+from supernet_cli.engine.evaluate import evaluate_paths
+from supernet_cli.engine.loop import Learner, LossWindow, train_epoch
+from supernet_cli.engine.optim import build_loss, build_optimizer, build_schedule
+from supernet_cli.engine.prepare import TrainingData, steps_per_epoch
+from supernet_cli.engine.profile import path_costs
+from supernet_cli.engine.supernet import Supernet
+from supernet_cli.errors import DivergedError, RunError
+from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.records import JobEnded, JobStarted, PathScore, PathsEvaluated, Recorder, State, StepsTrained
+from supernet_cli.sampling import Sampler, StepPlan
+from supernet_cli.space import Architecture
+
+logger = logging.getLogger(__name__)
+
+Stop = Callable[[], State | None]
+"""Asked after every step, so it has to be quick; answers why to stop, as the state to end in, or None."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What one training is.
+
+    Args:
+        supernet: Initial weights; its space may hold a single path.
+        recipe: How it is trained.
+        sampler: Which paths each step trains.
+        seed: Decides the order of images and their shifts.
+        watched: Paths to judge while training.
+        judged: Paths to judge when it ends.
+        data: Images, on the device.
+        device: Where it runs.
+        threads: Threads of the CPU.
+        origin: What a checkpoint must agree with to be gone on from.
+    """
+
+    supernet: Supernet
+    recipe: Recipe
+    sampler: Sampler
+    seed: int
+    watched: Sequence[Architecture]
+    judged: Sequence[Architecture]
+    data: TrainingData
+    device: Device
+    threads: int
+    origin: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Args:
+        state: finished, stopped, interrupted or diverged.
+        reason: In words, where it did not finish.
+    """
+
+    state: State
+    reason: str = ""
+
+
+class Training:
+    """One training while it runs.
+
+    Args:
+        assignment: What is trained.
+        job: Where checkpoints and weights go.
+        recorder: Told everything.
+        stop: Says when to stop before the end.
+    """
+
+    def __init__(self, assignment: Assignment, job: JobFolder, recorder: Recorder, stop: Stop) -> None:
+        self.job, self.recorder, self.stop = job, recorder, stop
+        self.seed, self.recipe, self.sampler = assignment.seed, assignment.recipe, assignment.sampler
+        self.device, self.assignment = assignment.device, assignment
+        self.images, self.validation = assignment.data.training, assignment.data.validation
+        self.space = assignment.supernet.space
+        self.costs = path_costs(assignment.supernet, self.images.shape, self.device)
+        passes = self.sampler.passes_per_step
+        self.steps_per_epoch = steps_per_epoch(len(self.images), self.recipe.batch_size, passes)
+        self.steps = self.steps_per_epoch * self.recipe.epochs
+        self.learner = self._learner()
+        self.step = 0
+        self.forward_images = 0
+        self.forward_macs = 0
+        self.train_seconds = 0.0
+        self.trained_images: Counter[Architecture] = Counter()
+        self.saved_at = -1  # step of the newest checkpoint
+        self.clock = 0.0
+        self.outcome: Outcome | None = None
+
+    def run(self) -> Outcome:
+        """Train from the beginning or from the checkpoint, to the end, or until stopped or diverged.
+
+        Raises:
+            DiskError: A write failed.
+            RunError: The checkpoints are damaged.
+        """
+        state = checkpoint.load_checkpoint(self.job.checkpoint)
+        if state is not None:
+            self._restore(state)
+        self.recorder.record(self._started())
+        logger.info("%s: from step %d of %d", self.job.key, self.step, self.steps)
+        try:
+            while self.outcome is None and self.step < self.steps:
+                self._train_epoch(self.step // self.steps_per_epoch)
+        except DivergedError as error:
+            self.outcome = Outcome("diverged", error.message)
+        if self.outcome is None:
+            checkpoint.save_weights(self.job.weights, self.learner.supernet)
+            self.outcome = Outcome("finished")
+        self.recorder.record(JobEnded(step=self.step, state=self.outcome.state, reason=self.outcome.reason))
+        logger.info("%s: %s at step %d %s", self.job.key, self.outcome.state, self.step, self.outcome.reason)
+        return self.outcome
+
+    def _train_epoch(self, epoch: int) -> None:
+        """Train from wherever the epoch stands to its end, then judge and save; or leave it where a stop is asked."""
+        done = self.step - epoch * self.steps_per_epoch
+        if done == 0 and epoch > 0 and self.recipe.renew_optimizer:
+            self.learner.optimizer = build_optimizer(self.recipe.optimizer, self.learner.supernet.parameters())
+        batches = self.images.epoch(seed.torch_rng(self.seed, "images", epoch), self.recipe.batch_size, done)
+        self.clock = time.perf_counter()
+        left = itertools.islice(batches, self.steps_per_epoch - done)
+        train_epoch(self.learner, left, self.sampler, epoch, self.step, self._after_step)
+        if self.outcome is not None:
+            return
+        if self.learner.schedule is not None:
+            self.learner.schedule.after_epoch()
+        if (epoch + 1) % self.recipe.evaluate_every == 0 or epoch + 1 == self.recipe.epochs:
+            self._evaluate(epoch + 1)
+        self._save()
+        self._stop_if_asked()
+
+    def _after_step(self, step: int, plan: StepPlan, num_images: int) -> bool:
+        """Account for a step; report and save when it is time. Returns whether to go on."""
+        self.step = step
+        self.forward_images += num_images * len(plan.passes)
+        for architecture in plan.passes:
+            self.trained_images[architecture] += num_images
+            self.forward_macs += num_images * self.costs.of(architecture)
+        in_epoch = step % self.steps_per_epoch
+        if in_epoch == 0 or in_epoch % self.recipe.log_every == 0:
+            self._report()
+        if in_epoch == 0:
+            return True  # what ends an epoch comes first: judging, saving, then stopping
+        if step % self.recipe.checkpoint_every == 0:
+            self._save()
+        return not self._stop_if_asked()
+
+    def _report(self) -> None:
+        """Record the losses since the last report; this is where the device is waited for.
+
+        Raises:
+            DivergedError: A loss is not finite.
+        """
+        diverged = not self.learner.window.is_finite()
+        objective, cross_entropy = self.learner.window.take()
+        self._count_time()
+        record = StepsTrained(
+            step=self.step,
+            epoch=-(-self.step // self.steps_per_epoch),
+            objective=objective,
+            loss=cross_entropy,
+            learning_rate=float(self.learner.optimizer.param_groups[0]["lr"]),
+            forward_images=self.forward_images,
+            macs=self.forward_macs,
+            seconds=self.train_seconds,
+        )
+        self.recorder.record(record)
+        if diverged:
+            raise DivergedError(f"the loss was no longer a finite number at step {self.step}")
+
+    def _evaluate(self, epoch: int) -> None:
+        """Judge paths on validation."""
+        paths = self.assignment.judged if epoch == self.recipe.epochs else self.assignment.watched
+        begun = time.perf_counter()
+        scores = evaluate_paths(self.learner.supernet, paths, self.validation, self.device)
+        seconds = time.perf_counter() - begun
+        judged = tuple(
+            PathScore(path=str(path), accuracy=s.accuracy, loss=s.loss, trained_images=self.trained_images[path])
+            for path, s in scores.items()
+        )
+        record = PathsEvaluated(
+            step=self.step,
+            epoch=epoch,
+            scores=judged,
+            seconds=seconds,
+            forward_images=len(self.validation) * len(paths),
+            macs=len(self.validation) * self.costs.of_shared_prefixes(paths),
+        )
+        self.recorder.record(record)
+        best = max(judged, key=lambda score: score.accuracy)
+        logger.info("%s epoch %d: best path %s, accuracy %.4f", self.job.key, epoch, best.path, best.accuracy)
+
+    def _stop_if_asked(self) -> bool:
+        """Save and remember why, if somebody asked to stop before the end."""
+        state = self.stop()
+        if state is None or self.step == self.steps:
+            return False
+        self._save()
+        self.outcome = Outcome(state, "asked to stop" if state == "stopped" else "a signal")
+        return True
+
+    def _count_time(self) -> None:
+        """Add the time since the clock was started to the time spent training, and start it anew."""
+        self.device.synchronize()
+        now = time.perf_counter()
+        self.train_seconds += now - self.clock
+        self.clock = now
+
+    def _save(self) -> None:
+        """Write a checkpoint, unless it would put numbers that are not finite in the place of a good one.
+
+        Raises:
+            DivergedError: A loss or a weight is not finite.
+        """
+        if self.step == self.saved_at:
+            return  # a second one of the same step would push the one before it out
+        if self.step % self.steps_per_epoch:
+            self._count_time()
+        learner = self.learner
+        weights_are_finite = all(bool(parameter.isfinite().all()) for parameter in learner.supernet.parameters())
+        if not (weights_are_finite and learner.window.is_finite()):
+            raise DivergedError(f"a weight or the loss was no longer a finite number at step {self.step}")
+        checkpoint.save_checkpoint(self.job.checkpoint, self._state())
+        self.saved_at = self.step
+        self.clock = time.perf_counter()
+
+    def _state(self) -> dict[str, Any]:
+        schedule = self.learner.schedule
+        return {
+            "preset": self.assignment.origin,
+            "step": self.step,
+            "forward_images": self.forward_images,
+            "train_seconds": self.train_seconds,
+            "trained_images": [[list(path.choices), count] for path, count in self.trained_images.items()],
+            "sampler": json.dumps(self.sampler.state()),
+            "supernet": self.learner.supernet.state_dict(),
+            "optimizer": self.learner.optimizer.state_dict(),
+            "schedule": None if schedule is None else schedule.inner.state_dict(),
+            "window": self.learner.window.state(),
+        }
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            RunError: It was made with another preset.
+        """
+        if state["preset"] != self.assignment.origin:
+            raise RunError(
+                f"The preset of the job {self.job.key} was changed after its checkpoint.",
+                "Put preset.toml back as it was, or start a new run with the changed one.",
+            )
+        self.step, self.forward_images = state["step"], state["forward_images"]
+        self.train_seconds = state["train_seconds"]
+        trained = {self.space.architecture(choices): count for choices, count in state["trained_images"]}
+        self.trained_images.update(trained)
+        self.forward_macs = sum(count * self.costs.of(path) for path, count in trained.items())
+        self.sampler.restore(json.loads(state["sampler"]))
+        self.learner.supernet.load_state_dict(state["supernet"])
+        self.learner.optimizer.load_state_dict(state["optimizer"])
+        if self.learner.schedule is not None:
+            self.learner.schedule.inner.load_state_dict(state["schedule"])
+        self.learner.window.restore(state["window"])
+
+    def _started(self) -> JobStarted:
+        return JobStarted(
+            step=self.step,
+            steps=self.steps,
+            epochs=self.recipe.epochs,
+            paths=self.space.size,
+            train_images=len(self.images),
+            validation_images=len(self.validation),
+            device=self.device.name,
+            threads=self.assignment.threads,
+        )
+
+    def _learner(self) -> Learner:
+        supernet, place, recipe = self.assignment.supernet, self.device.place, self.recipe
+        optimizer = build_optimizer(recipe.optimizer, supernet.parameters())
+        return Learner(
+            supernet=supernet,
+            objective=build_loss(recipe.loss, self.assignment.data.num_classes).to(place),
+            optimizer=optimizer,
+            schedule=build_schedule(recipe.schedule, optimizer, recipe.optimizer, self.steps, recipe.epochs),
+            device=self.device,
+            window=LossWindow(min(recipe.log_every, self.steps_per_epoch), place),
+        )
+
+
+def preset_digest(preset: Preset) -> str:
+    """Return a hash of what a preset says; keys that a later version adds, at their defaults, leave it as it is."""
+    return hashlib.sha256(preset.model_dump_json(exclude_defaults=True).encode()).hexdigest()
