@@ -7,7 +7,8 @@
     ├── DivergedError         3    the loss stopped being a number
     ├── OutOfMemoryError      4    memory of the host or of the device
     ├── DiskError             4    a write failed: disk full, folder read-only or gone
-    └── RunError              5    a run or job is not found, busy or damaged
+    ├── RunError              5    a run or job is not found, busy or damaged
+    └── JobsError             6    some of many jobs failed; the others are done
 
 Each class carries the exit code of the process and the `kind` that `--json` prints. Anything else that is raised is a
 bug of ours: exit code 1. An interruption after a checkpoint is no error; it exits with 130.
@@ -83,6 +84,13 @@ class RunError(SupernetError):
 
     kind = "run"
     exit_code = 5
+
+
+class JobsError(SupernetError):
+    """Some of many jobs failed; the others are done."""
+
+    kind = "jobs"
+    exit_code = 6
 
 
 INTERRUPTED = 130

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from supernet_cli import __version__
-from supernet_cli.cli import doctor, evaluate, preset, runs, train
+from supernet_cli.cli import doctor, evaluate, preset, retrain, runs, train
 from supernet_cli.errors import INTERRUPTED, SupernetError, UsageError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(context_settings={"auto_envvar_prefix": "SUPERNET_TRAIN"})(train.train)
+app.command(context_settings={"auto_envvar_prefix": "SUPERNET_RETRAIN"})(retrain.retrain)
 app.command(context_settings={"auto_envvar_prefix": "SUPERNET_EVALUATE"})(evaluate.evaluate)
 app.add_typer(runs.app, name="runs")
 app.add_typer(preset.app, name="preset")

@@ -1,8 +1,7 @@
-"""`supernet evaluate`: judge paths of a trained supernet."""
+"""`supernet evaluate`: judge the networks of a run."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,11 +18,20 @@ from supernet_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from supernet_cli.runs.job import JobFolder
+    from rich.console import RenderableType
+
+    from supernet_cli.cli.output import Output
     from supernet_cli.runs.store import Run
     from supernet_cli.space import Architecture, SearchSpace
 
-_MOST_PATHS = 4096
+MOST_PATHS = 4096
+"""Largest space that is judged, or trained path by path, without naming paths."""
+
+_TITLES = {
+    "one-shot": "one-shot: weights inherited from a supernet",
+    "stand-alone": "stand-alone: trained alone, from scratch",
+    "inherited": "fine-tuned: trained alone, from a supernet's weights",
+}
 
 
 def evaluate(
@@ -43,25 +51,52 @@ def evaluate(
     quiet: Quiet = False,
     output: OutputFile = None,
 ) -> None:
-    """Judge paths with the weights they inherit from the run's supernets: accuracy and loss of each.
+    """Judge paths: with the weights they inherit from the run's supernets, and with their own where trained alone.
 
-    Results are also kept in the run's folder, results/evaluation.json.
+    Results are also kept in the run's folder: scores, which images were got right, sizes and latencies of the paths.
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.cli.render import scores_table
     from supernet_cli.runs.store import find_run
-    from supernet_cli.space import SearchSpace
 
     voice = Output(json, quiet, output)
     found = find_run(runs_dir, run)
-    preset = found.preset()
-    chosen = _choose(SearchSpace.from_config(preset.space), paths or [])
-    jobs = _finished(found)
-    with voice.working(f"judging {len(chosen):,} paths of {len(jobs)} supernets"):
-        rows = _judge(found, jobs, chosen, split)
-    _keep(found, split, rows)
+    rows = judge(found, paths or [], split, voice)
     document = {"run": found.id, "split": split, "paths": rows}
-    voice.result(document, f"{found.id}  one-shot accuracy on {split}", "", scores_table(rows, split))
+    parts: list[RenderableType] = []
+    for kind, title in _TITLES.items():
+        if some := [row for row in rows if row["kind"] == kind]:
+            parts += ["" if parts else f"{found.id}  {split}", "", title, scores_table(some, split)]
+    voice.result(document, *parts)
+
+
+def judge(run: Run, paths: list[str], split: Split, voice: Output) -> list[dict[str, Any]]:
+    """Judge the networks of a run that are there, keep the results, and return them as rows.
+
+    Args:
+        run: The run.
+        paths: Which paths; all where none is named.
+        split: Whose images.
+        voice: Shows progress.
+
+    Raises:
+        UsageError: There is no such path, or the space is too large to judge whole.
+        RunError: The run has no trained network yet.
+    """
+    from supernet_cli.space import SearchSpace
+
+    preset = run.preset()
+    chosen = _choose(SearchSpace.from_config(preset.space), paths)
+    _check_anything_to_judge(run)
+    with voice.working("loading torch and the data") as advance:
+        from supernet_cli.engine.judge import Networks, judge_run
+        from supernet_cli.engine.prepare import prepare
+
+        threads = max((job.status().threads for job in run.supernet_jobs()), default=0)
+        prepared = prepare(preset, threads or None, advance)
+        prepared.check_images(run.manifest.fingerprints.get("images"))
+        rows = judge_run(prepared, run, Networks.of(run, chosen), chosen, split, advance)
+    return [row.model_dump() for row in rows]
 
 
 def _choose(space: SearchSpace, paths: list[str]) -> list[Architecture]:
@@ -69,7 +104,7 @@ def _choose(space: SearchSpace, paths: list[str]) -> list[Architecture]:
 
     if paths:
         return [space.parse(path) for path in dict.fromkeys(paths)]
-    if space.size > _MOST_PATHS:
+    if space.size > MOST_PATHS:
         raise UsageError(
             f"The space has {space.size:,} paths; judging all would take too long.",
             f"Name some, such as `supernet evaluate {space.at(0)}`.",
@@ -77,43 +112,11 @@ def _choose(space: SearchSpace, paths: list[str]) -> list[Architecture]:
     return list(space.enumerate())
 
 
-def _finished(run: Run) -> list[JobFolder]:
-    """Return the supernets that have their weights."""
+def _check_anything_to_judge(run: Run) -> None:
     from supernet_cli.errors import RunError
 
-    jobs = run.supernet_jobs()
-    finished = [job for job in jobs if job.weights.is_file()]
-    if not finished:
+    if not any(job.weights.is_file() for job in run.jobs()):
         raise RunError(
-            f"Run {run.id} has no trained supernet yet; it is {run.state()}.",
+            f"Run {run.id} has no trained network yet; it is {run.state()}.",
             f"Finish it first: `supernet train --resume {run.id}`.",
         )
-    return finished
-
-
-def _judge(run: Run, jobs: list[JobFolder], paths: list[Architecture], split: Split) -> list[dict[str, Any]]:
-    from supernet_cli.engine.judge import judge_supernets
-    from supernet_cli.engine.prepare import prepare
-
-    prepared = prepare(run.preset(), jobs[0].status().threads or None)
-    prepared.check_images(run.manifest.fingerprints.get("images"))
-    return [
-        {
-            "path": str(judged.path),
-            "kind": "one-shot",
-            "seed": judged.seed,
-            "accuracy": judged.score.accuracy,
-            "loss": judged.score.loss if math.isfinite(judged.score.loss) else None,
-            "accuracy_unrecalibrated": judged.score.accuracy,  # no operation here has statistics to recalibrate
-        }
-        for judged in judge_supernets(prepared, jobs, paths, split)
-    ]
-
-
-def _keep(run: Run, split: Split, rows: list[dict[str, Any]]) -> None:
-    """Store rows in the run's evaluation.json, in the place of earlier ones of the same path and seed."""
-    document = run.result("evaluation") or {}
-    earlier = document.get("splits", {}).get(split, [])
-    merged = {(row["kind"], row["seed"], row["path"]): row for row in [*earlier, *rows]}
-    splits = {**document.get("splits", {}), split: [merged[key] for key in sorted(merged)]}
-    run.save_result("evaluation", {"run": run.id, "splits": splits})

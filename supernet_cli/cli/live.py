@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -16,21 +16,24 @@ from rich.table import Table
 from rich.text import Text
 
 from supernet_cli.cli.watch import Watch, clock
-from supernet_cli.runs.records import DevicesSampled, Gpu
+from supernet_cli.runs.records import DevicesSampled, Gpu, State
 from supernet_cli.runs.snapshot import JobSnapshot, PathView, RunSnapshot
 
 _REDRAWS = 4  # a second
 _MOST_PATHS = 10
 _COLUMNS_BESIDE_BARS = 24  # per cent, images, and three gaps
 _SPARKS = "▁▂▃▄▅▆▇█"
-_MARKS = {"created": "○", "running": "●", "finished": "✔", "paused": "‖"}  # any other state: ✘
+_MARKS = {"created": "○", "running": "●", "finished": "✔", "paused": "‖"}
+
+Draw = Callable[[RunSnapshot, int, int], RenderableType]
+"""Makes a picture of a view in so many columns and lines."""
 
 
 @contextlib.contextmanager
-def drawing(watch: Watch, stream: TextIO) -> Iterator[Watch]:
+def drawing(watch: Watch, stream: TextIO, draw: Draw) -> Iterator[Watch]:
     """Draw a watch on a terminal, in place, until the context is left."""
     console = Console(file=stream, highlight=False)
-    live = Live(_Drawing(watch), console=console, refresh_per_second=_REDRAWS, transient=True)
+    live = Live(_Drawing(watch, draw), console=console, refresh_per_second=_REDRAWS, transient=True)
     with _no_echo_of_control_keys():
         live.start()
         try:
@@ -66,31 +69,42 @@ def _no_echo_of_control_keys() -> Iterator[None]:
 class _Drawing:
     """Draws the newest view whenever Rich asks."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+    def __init__(self, watch: Watch, draw: Draw) -> None:
+        self._watch, self._draw = watch, draw
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield draw(self._watch.view, options.max_width)
+        yield self._draw(self._watch.view, options.max_width, console.size.height)
 
 
-def draw(view: RunSnapshot, width: int) -> RenderableType:
-    """Return a run's view as one panel.
+def draw_supernets(view: RunSnapshot, width: int, height: int) -> RenderableType:
+    """Return the training of supernets, one after another, as one panel.
 
     Args:
         view: What to draw.
         width: Columns there are.
+        height: Lines there are.
     """
     inner, job = width - 4, view.job
     parts: list[RenderableType] = [_progress(job, inner), _figures(job, inner), Text(), _paths(job, inner), Text()]
     if view.devices is not None:
-        parts.append(_devices(view.devices))
+        parts.append(draw_devices(view.devices))
     if len(view.jobs) > 1:
         parts.append(_jobs(view))
-    title = Text.assemble(" ", (view.run, "bold"), f" · {view.current} ")
+    return frame(parts, view.run, view.current)
+
+
+def frame(parts: Sequence[RenderableType], run: str, what: str) -> RenderableType:
+    """Return the panel around a view: the run, what is shown of it, and how to stop."""
+    title = Text.assemble(" ", (run, "bold"), f" · {what} ")
     footer = Text(" Ctrl-C saves and stops ", style="dim")
     return Panel(
         Group(*parts), title=title, title_align="left", subtitle=footer, subtitle_align="right", border_style="dim"
     )
+
+
+def mark(state: State) -> str:
+    """Return a state as one sign."""
+    return _MARKS.get(state, "✘")
 
 
 def sparkline(values: Sequence[float], width: int, low: float | None = None, high: float | None = None) -> str:
@@ -116,12 +130,18 @@ def bar(share: float, width: int) -> str:
     return ("━" * full + "╸" * half).ljust(width)
 
 
-def _progress(job: JobSnapshot, width: int) -> Text:
-    share = job.step / job.steps if job.steps else 0.0
-    words = f"  {100 * share:3.0f} %  epoch {max(job.epoch, 1)}/{job.epochs or '?'}  step {job.step:,}/{job.steps:,}"
+def progress_line(done: int, total: int, words: str, width: int) -> Text:
+    """Return a bar over the whole width with its share in per cent and words behind it."""
+    share = done / total if total else 0.0
+    words = f"  {100 * share:3.0f} %  {words}"
     room = max(8, width - len(words))
     filled = round(share * room)
     return Text.assemble(("━" * filled, "green"), ("━" * (room - filled), "bright_black"), words)
+
+
+def _progress(job: JobSnapshot, width: int) -> Text:
+    words = f"epoch {max(job.epoch, 1)}/{job.epochs or '?'}  step {job.step:,}/{job.steps:,}"
+    return progress_line(job.step, job.steps, words, width)
 
 
 def _figures(job: JobSnapshot, width: int) -> Text:
@@ -172,7 +192,8 @@ def _path_row(view: PathView, floor: float, room: int, spark: int, best: bool) -
     )
 
 
-def _devices(sample: DevicesSampled) -> RenderableType:
+def draw_devices(sample: DevicesSampled) -> RenderableType:
+    """Return what the devices do, a line for the host and one for each GPU."""
     host = Text.assemble(("cpu ", "dim"), no_wrap=True, overflow="ellipsis")
     if len(sample.cores) <= 4:
         for core in sample.cores:
@@ -209,9 +230,7 @@ def _jobs(view: RunSnapshot) -> Text:
     for key, job in view.jobs:
         ranked = job.ranked()
         best = f" {100 * ranked[0].score.accuracy:.2f} %" if ranked else ""
-        line.append(
-            f"  {_MARKS.get(job.state, '✘')} {key.rpartition('-')[2]}{best}", "bold" if key == view.current else ""
-        )
+        line.append(f"  {mark(job.state)} {key.rpartition('-')[2]}{best}", "bold" if key == view.current else "")
     return line
 
 

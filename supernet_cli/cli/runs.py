@@ -103,7 +103,7 @@ def stop(
 
     voice = Output(json, quiet, output)
     found = find_run(runs_dir, run)
-    running = [job for job in found.supernet_jobs() if job.status().state in ("running", "paused")]
+    running = [job for job in found.jobs() if job.status().state in ("running", "paused")]
     if not running:
         raise RunError(
             f"Run {found.id} is not being trained; it is {found.state()}.", "`supernet runs ls` shows which are."
@@ -118,7 +118,7 @@ def stop(
         if time.monotonic() > deadline:
             raise RunError(f"Run {found.id} has not answered in {_PATIENCE_SECONDS:.0f} s.", "Look at its log.txt.")
         time.sleep(0.1)
-        running = [job for job in found.supernet_jobs() if job.status().state in ("running", "paused")]
+        running = [job for job in found.jobs() if job.status().state in ("running", "paused")]
     voice.result({"run": found.id, "status": found.state()}, f"{found.id}  {found.state()}")
     voice.note(f"Go on with: supernet train --resume {found.id}")
 
@@ -157,7 +157,7 @@ def rm(
 def _row(run: Run) -> dict[str, Any]:
     from datetime import UTC, datetime
 
-    statuses = [job.status() for job in run.supernet_jobs()]
+    statuses = [job.status() for job in run.jobs()]
     return {
         "run": run.id,
         "preset": run.manifest.preset,

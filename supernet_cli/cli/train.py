@@ -90,7 +90,7 @@ def train(
         if error.errno != errno.EIO:
             raise
         # The terminal was closed: the run is saved, and nobody is left to be told.
-        raise typer.Exit(0 if run.state() == "finished" else INTERRUPTED) from error
+        raise typer.Exit(0 if run.state(run.supernet_jobs()) == "finished" else INTERRUPTED) from error
 
 
 def _typed(context: typer.Context) -> set[str]:
@@ -108,7 +108,7 @@ def _check_tensorboard() -> None:
 def _load(name: str, settings: list[str], seeds: str | None) -> LoadedPreset:
     from supernet_cli.config.load import load_preset
 
-    return load_preset(name, [*settings, *([f"train.seeds=[{_seeds(seeds)}]"] if seeds is not None else [])])
+    return load_preset(name, [*settings, *([f"train.seeds={list(parse_seeds(seeds))}"] if seeds is not None else [])])
 
 
 def _begin(
@@ -123,8 +123,12 @@ def _begin(
     return create_run(runs_dir, loaded.name, loaded.preset, images=prepared.images_digest), prepared
 
 
-def _seeds(text: str) -> str:
-    """Check `0,1,2` and return it without spaces."""
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Return the seeds of a `0,1,2`.
+
+    Raises:
+        UsageError: It is no such list, or names one twice.
+    """
     from supernet_cli.errors import UsageError
 
     words = [word.strip() for word in text.split(",")]
@@ -132,7 +136,10 @@ def _seeds(text: str) -> str:
         raise UsageError(
             f"--seeds {text}: expected whole numbers from 0, with commas between.", "For example --seeds 0,1,2."
         )
-    return ",".join(str(int(word)) for word in words)
+    seeds = tuple(int(word) for word in words)
+    if len(set(seeds)) < len(seeds):
+        raise UsageError(f"--seeds {text}: the same seed twice would train the same network twice.")
+    return seeds
 
 
 def _reopen(runs_dir: Path, reference: str, progress: Progress) -> tuple[Run, Prepared]:
@@ -248,7 +255,7 @@ def _document(run: Run) -> dict[str, Any]:
     seconds = sum(snapshot.train_seconds for _, _, snapshot in snapshots)
     return {
         "run": run.id,
-        "status": run.state(),
+        "status": run.state(run.supernet_jobs()),
         "seconds": seconds + sum(snapshot.evaluation_seconds for _, _, snapshot in snapshots),
         "forward_images": images,
         "images_per_second": images / seconds if seconds else None,

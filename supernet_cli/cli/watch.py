@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -58,11 +58,25 @@ class _JobRecorder:
         self.watch.take(self.key, record)
 
 
+class Lines:
+    """Lines on a stream; where the reader is gone (Rich leaves with SystemExit then) the work goes on in silence."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._console = console(stream)
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        try:
+            self._console.print(line, markup=False, soft_wrap=True)
+        except (OSError, SystemExit):
+            self._console.quiet = True
+
+
 class PlainLines:
     """One line an epoch and one at the end of each job, without escape codes."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._console = console(stream)
+        self._say = Lines(stream).say
 
     def __call__(self, view: RunSnapshot, record: Record) -> None:
         """Say what a record changed, where it is worth a line."""
@@ -71,13 +85,6 @@ class PlainLines:
             self._say(self._epoch(view, job, record))
         elif isinstance(record, JobEnded) and record.state != "finished":
             self._say(f"{view.current}  {record.state} at step {record.step}: {record.reason}")
-
-    def _say(self, line: str) -> None:
-        """Print a line; where the reader is gone (Rich leaves with SystemExit then), train on in silence."""
-        try:
-            self._console.print(line, markup=False, soft_wrap=True)
-        except (OSError, SystemExit):
-            self._console.quiet = True
 
     def _epoch(self, view: RunSnapshot, job: JobSnapshot, record: PathsEvaluated) -> str:
         best = max(record.scores, key=lambda score: score.accuracy)
@@ -94,15 +101,46 @@ class PlainLines:
         return "  ".join(parts)
 
 
-def watching(
-    output: Output, stream: TextIO, run: str, jobs: Sequence[tuple[str, JobSnapshot]]
-) -> AbstractContextManager[Watch]:
-    """Return a context with the watch that suits where progress is shown: drawn, in lines, or not at all."""
-    if output.is_live:
-        from supernet_cli.cli.live import drawing
+class JobLines:
+    """A line at the end of each of many jobs that run side by side, without escape codes."""
 
-        return drawing(Watch(run, jobs), stream)
-    return nullcontext(Watch(run, jobs, PlainLines(stream) if output.shows_progress else None))
+    def __init__(self, stream: TextIO) -> None:
+        self._say = Lines(stream).say
+
+    def __call__(self, view: RunSnapshot, record: Record) -> None:
+        """Say how a job ended."""
+        if not isinstance(record, JobEnded):
+            return
+        ended = sum(job.state not in ("created", "running") for _, job in view.jobs)
+        job = view.job
+        parts = [f"{ended}/{len(view.jobs)}  {view.current}  {record.state}"]
+        parts += [f"{100 * path.score.accuracy:.2f} %" for path in job.ranked()[:1]]
+        parts.append(record.reason or f"{clock(job.train_seconds + job.evaluation_seconds)}")
+        self._say("  ".join([*parts, f"{clock(view.seconds_left)} left"]))
+
+
+@contextmanager
+def watching(
+    output: Output, stream: TextIO, run: str, jobs: Sequence[tuple[str, JobSnapshot]], side_by_side: bool = False
+) -> Iterator[Watch]:
+    """Open the watch that suits where progress is shown: drawn, in lines, or not at all.
+
+    Args:
+        output: How the command speaks.
+        stream: Where to.
+        run: The run's id.
+        jobs: Key and state so far of each job.
+        side_by_side: Whether the jobs are many and run at once, rather than one after another.
+    """
+    if output.is_live:
+        from supernet_cli.cli.live import draw_supernets, drawing
+        from supernet_cli.cli.live_jobs import draw_jobs
+
+        with drawing(Watch(run, jobs), stream, draw_jobs if side_by_side else draw_supernets) as watch:
+            yield watch
+    else:
+        lines = (JobLines if side_by_side else PlainLines)(stream) if output.shows_progress else None
+        yield Watch(run, jobs, lines)
 
 
 def clock(seconds: float | None) -> str:

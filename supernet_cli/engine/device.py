@@ -101,7 +101,7 @@ def prepare(device: Device, threads: int) -> int:
         The number of threads.
     """
     _keep_freed_memory()
-    threads = threads or _usable_cores()
+    threads = threads or usable_cores()
     torch.set_num_threads(threads)
     if device.place.type == "cuda":
         torch.backends.cudnn.deterministic = True
@@ -129,7 +129,8 @@ def memory_errors() -> Iterator[None]:
         raise
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -6,7 +6,7 @@ Names of tensors end with their shape: B images, C channels, H height, W width, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import torch
@@ -29,28 +29,34 @@ class Score:
     Args:
         accuracy: Top-1, a fraction.
         loss: Mean cross-entropy, nats an image.
+        correct: Which images it got right, (N,) bool on the CPU, where that was asked for.
     """
 
     accuracy: float
     loss: float
+    correct: Tensor | None = field(default=None, compare=False)
 
 
 class _Tally:
     """Sums over batches, kept on the device: correct answers and cross-entropy."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, keep_correct: bool = False) -> None:
         self._sums = torch.zeros(2, dtype=torch.float64, device="cpu" if device.type == "mps" else device)
         self._images = 0
+        self._correct: list[Tensor] | None = [] if keep_correct else None
 
     def add(self, logits_BK: Tensor, labels_B: Tensor) -> None:
         loss = functional.cross_entropy(logits_BK.float(), labels_B, reduction="sum")
-        correct = (logits_BK.argmax(1) == labels_B).sum()
-        self._sums += torch.stack([correct.float(), loss]).to(self._sums.device)
+        correct_B = logits_BK.argmax(1) == labels_B
+        self._sums += torch.stack([correct_B.sum().float(), loss]).to(self._sums.device)
         self._images += len(labels_B)
+        if self._correct is not None:
+            self._correct.append(correct_B)
 
     def score(self) -> Score:
         correct, loss = self._sums.tolist()
-        return Score(correct / self._images, loss / self._images)
+        kept = None if self._correct is None else torch.cat(self._correct).cpu()
+        return Score(correct / self._images, loss / self._images, kept)
 
 
 @torch.inference_mode()
@@ -74,7 +80,11 @@ def evaluate_network(network: nn.Module, images: ResidentImages, device: Device)
 
 @torch.inference_mode()
 def evaluate_paths(
-    supernet: Supernet, architectures: Sequence[Architecture], images: ResidentImages, device: Device
+    supernet: Supernet,
+    architectures: Sequence[Architecture],
+    images: ResidentImages,
+    device: Device,
+    keep_correct: bool = False,
 ) -> dict[Architecture, Score]:
     """Judge paths of a supernet; activations of a common prefix are computed once.
 
@@ -86,9 +96,10 @@ def evaluate_paths(
         architectures: The paths; in any order, each judged once.
         images: The split to judge on.
         device: Decides arithmetic.
+        keep_correct: Whether scores say which images were got right.
     """
     ordered = sorted(set(architectures), key=lambda architecture: architecture.choices)
-    tallies = {architecture: _Tally(device.place) for architecture in ordered}
+    tallies = {architecture: _Tally(device.place, keep_correct) for architecture in ordered}
     was_training = supernet.training
     supernet.eval()
     for images_BCHW, labels_B in images.batches(BATCH):

@@ -1,48 +1,161 @@
-"""The job that judges trained supernets: paths with inherited weights, on validation or test."""
+"""The job that judges networks which are there: paths with inherited weights, and paths trained alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+
+import numpy as np
+import torch
 
 from supernet_cli.engine import checkpoint, device
-from supernet_cli.engine.evaluate import Score, evaluate_paths
-from supernet_cli.engine.prepare import Prepared
+from supernet_cli.engine.evaluate import BATCH, Score, evaluate_paths
+from supernet_cli.engine.prepare import Prepared, seeded_supernet
+from supernet_cli.engine.profile import latency, profile
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.results import (
+    Kind,
+    PathProfile,
+    Profiles,
+    ScoreRow,
+    Split,
+    keep_profiles,
+    keep_scores,
+    profiles,
+)
+from supernet_cli.runs.store import Run
 from supernet_cli.space import Architecture
 
-SplitName = Literal["test", "validation"]
+Advance = Callable[[str, int, int], None]
+"""Told what is done now, how many networks are done, and of how many."""
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One path's one-shot score under one supernet seed."""
-
-    path: Architecture
-    seed: int
-    score: Score
-
-
-def judge_supernets(
-    prepared: Prepared, jobs: Sequence[JobFolder], paths: Sequence[Architecture], split: SplitName
-) -> Iterator[Judged]:
-    """Judge paths under each of some finished supernets.
+class Networks:
+    """What there is to judge in a run.
 
     Args:
-        prepared: From `train.prepare`, with the run's preset.
-        jobs: The supernets; each has weights.
-        paths: The paths.
+        supernets: Finished supernets.
+        alone: Paths trained alone to their end, from scratch or from inherited weights.
+    """
+
+    supernets: Sequence[JobFolder]
+    alone: Sequence[tuple[Kind, Architecture, JobFolder]]
+
+    @classmethod
+    def of(cls, run: Run, paths: Sequence[Architecture]) -> Networks:
+        """Return those of some paths that have their weights."""
+        wanted = {run.alone_job(path, 0).path.parent.name: path for path in paths}
+        kinds: tuple[tuple[Kind, list[JobFolder]], ...] = (
+            ("stand-alone", run.alone_jobs()),
+            ("inherited", run.alone_jobs("inherit")),
+        )
+        alone = [
+            (kind, wanted[job.path.parent.name], job)
+            for kind, jobs in kinds
+            for job in jobs
+            if job.path.parent.name in wanted and job.weights.is_file()
+        ]
+        return cls([job for job in run.supernet_jobs() if job.weights.is_file()], alone)
+
+
+def judge_run(
+    prepared: Prepared,
+    run: Run,
+    networks: Networks,
+    paths: Sequence[Architecture],
+    split: Split,
+    advance: Advance,
+) -> list[ScoreRow]:
+    """Judge a run's networks, measure its paths, and keep all of that in the run's results.
+
+    Args:
+        prepared: From `prepare`, with the run's preset.
+        run: The run.
+        networks: What to judge.
+        paths: The paths; those not measured yet are.
         split: Whose images.
+        advance: Told how far it is.
 
     Raises:
-        RunError: A supernet's weights are missing or damaged.
+        RunError: Weights are missing or damaged.
         OutOfMemoryError: No memory is left.
+        DiskError: Results cannot be written.
     """
+    rows: list[ScoreRow] = []
+    answers: dict[tuple[Kind, int], dict[str, np.ndarray]] = defaultdict(dict)
+    total = len(networks.supernets) * len(paths) + len(networks.alone)
     with device.memory_errors():
-        images = prepared.resident(split)
-        for job in jobs:
-            supernet = prepared.supernet(0)
-            checkpoint.load_weights(job.weights, supernet)
-            scores = evaluate_paths(supernet, paths, images, prepared.device)
-            yield from (Judged(path, job.seed, score) for path, score in scores.items())
+        for kind, seed, path, score in _scores(prepared, networks, paths, split):
+            assert score.correct is not None
+            rows.append(_row(kind, seed, path, score))
+            answers[kind, seed][str(path)] = score.correct.numpy()
+            advance(f"judging on {split}", len(rows), total)
+        keep_scores(run, split, rows, answers)
+        _measure(prepared, run, paths, advance)
+    return rows
+
+
+def _scores(
+    prepared: Prepared, networks: Networks, paths: Sequence[Architecture], split: Split
+) -> Iterator[tuple[Kind, int, Architecture, Score]]:
+    images = prepared.resident(split)
+    for job in networks.supernets:
+        supernet = prepared.supernet(0)
+        checkpoint.load_weights(job.weights, supernet)
+        scores = evaluate_paths(supernet, paths, images, prepared.device, keep_correct=True)
+        for path, score in scores.items():
+            yield "one-shot", job.seed, path, score
+    try:
+        for kind, path, job in networks.alone:
+            # Threads change last bits: with its own, a network scores what its training saw.
+            torch.set_num_threads(job.status().threads or prepared.preset.retrain.threads)
+            space = prepared.space.only(path)
+            network = seeded_supernet(space, prepared.image_shape, prepared.num_classes, 0, prepared.device)
+            checkpoint.load_weights(job.weights, network)
+            (score,) = evaluate_paths(network, [space.at(0)], images, prepared.device, keep_correct=True).values()
+            yield kind, job.seed, path, score
+    finally:
+        torch.set_num_threads(prepared.threads)
+
+
+def _row(kind: Kind, seed: int, path: Architecture, score: Score) -> ScoreRow:
+    return ScoreRow(
+        path=str(path),
+        kind=kind,
+        seed=seed,
+        accuracy=score.accuracy,
+        loss=score.loss if math.isfinite(score.loss) else None,
+        accuracy_unrecalibrated=score.accuracy,  # no operation here has statistics to recalibrate
+    )
+
+
+def _measure(prepared: Prepared, run: Run, paths: Sequence[Architecture], advance: Advance) -> None:
+    """Measure the paths that were not yet, on this device."""
+    empty = Profiles(device=prepared.device.name, threads=prepared.threads, batch=BATCH)
+    known = profiles(run)
+    if known.model_copy(update={"paths": {}}) != empty:
+        known = empty
+    missing = [path for path in paths if str(path) not in known.paths]
+    found = {}
+    for path, measured in profile_paths(prepared, missing):
+        found[str(path)] = measured
+        advance("measuring paths", len(found), len(missing))
+    if found:
+        keep_profiles(run, empty.model_copy(update={"paths": found}))
+
+
+def profile_paths(prepared: Prepared, paths: Sequence[Architecture]) -> Iterator[tuple[Architecture, PathProfile]]:
+    """Measure what paths cost: their subnets' parameters, multiply-accumulates and latencies."""
+    supernet = prepared.supernet(0).eval()
+    for path in paths:
+        network = supernet.extract(path)
+        size = profile(network, prepared.image_shape, prepared.device)
+        one = latency(network, prepared.image_shape, 1, prepared.device)
+        batch = latency(network, prepared.image_shape, BATCH, prepared.device, warm_up=1, runs=5)
+        yield (
+            path,
+            PathProfile(parameters=size.parameters, macs=size.macs, latency_seconds=one, latency_batch_seconds=batch),
+        )

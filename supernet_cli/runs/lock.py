@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import IO
 
@@ -23,21 +24,25 @@ class FileLock:
         self._what = what
         self._file: IO[bytes] | None = None
 
-    def acquire(self) -> None:
+    def acquire(self, patience: float = 0.0) -> None:
         """Take the lock.
+
+        Args:
+            patience: Seconds to wait for it.
 
         Raises:
             RunError: Another process holds it.
         """
         with disk_errors(self._path):
             file = self._path.open("ab")
-        try:
-            _lock(file)
-        except OSError:
-            file.close()
-            raise RunError(
-                f"{self._what} is being trained by another process.", "`supernet runs ls` shows it; wait, or stop it."
-            ) from None
+        deadline = time.monotonic() + patience
+        while not _free(file):
+            if time.monotonic() >= deadline:
+                file.close()
+                raise RunError(
+                    f"{self._what} is held by another process.", "`supernet runs ls` shows what runs; wait, or stop it."
+                )
+            time.sleep(0.05)
         self._file = file
 
     def release(self) -> None:
@@ -45,6 +50,15 @@ class FileLock:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _free(file: IO[bytes]) -> bool:
+    """Take the lock if nobody has it; return whether it is ours."""
+    try:
+        _lock(file)
+    except OSError:
+        return False
+    return True
 
 
 if sys.platform == "win32":

@@ -64,6 +64,12 @@ class Series:
         """The curve's values, the newest included."""
         return tuple(point.value for point in (*self.points, *self.pending[-1:]))
 
+    @property
+    def last_step(self) -> int | None:
+        """The step of the newest value."""
+        points = (*self.points[-1:], *self.pending[-1:])
+        return points[-1].step if points else None
+
     def before(self, step: int) -> Series:
         """Return the curve without what came after a step, for a segment that does those steps again."""
         kept = tuple(point for point in self.points if point.step <= step)
@@ -111,11 +117,17 @@ class JobSnapshot:
     updated: float | None = None
 
     @property
-    def seconds_left(self) -> float | None:
-        """Time until the job is done at the pace of this segment, evaluation included."""
+    def steps_per_second(self) -> float | None:
+        """Pace of this segment, evaluation included."""
         if self.started is None or self.updated is None or self.step <= self.first_step or self.state != "running":
             return None
-        return (self.updated - self.started) / (self.step - self.first_step) * (self.steps - self.step)
+        return (self.step - self.first_step) / max(self.updated - self.started, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time until the job is done at the pace of this segment."""
+        pace = self.steps_per_second
+        return None if pace is None else (self.steps - self.step) / pace
 
     def ranked(self) -> list[PathView]:
         """Return the paths judged so far, best accuracy first."""
@@ -142,6 +154,21 @@ class RunSnapshot:
     def job(self) -> JobSnapshot:
         """The job that trains now."""
         return dict(self.jobs)[self.current]
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Steps done, and steps of all jobs; one that has not begun is taken to be as long as the others."""
+        longest = max((job.steps for _, job in self.jobs), default=0)
+        return sum(job.step for _, job in self.jobs), sum(job.steps or longest for _, job in self.jobs)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time until all jobs are done, if as many go on side by side as do now."""
+        paces = [pace for _, job in self.jobs if (pace := job.steps_per_second) is not None]
+        open_jobs = [job for _, job in self.jobs if job.state in ("created", "running", "interrupted", "stopped")]
+        longest = max((job.steps for _, job in self.jobs), default=0)
+        left = sum((job.steps or longest) - job.step for job in open_jobs)
+        return left / sum(paces) if paces else None
 
 
 def fold_run(run: RunSnapshot, key: str | None, record: Record) -> RunSnapshot:

@@ -10,10 +10,10 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -25,12 +25,18 @@ from supernet_cli.runs.files import disk_errors, replace_file
 from supernet_cli.runs.job import JobFolder, create_job
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import Record, State, encode
-from supernet_cli.space import SearchSpace
+from supernet_cli.space import Architecture, SearchSpace
 
 FORMAT = 1
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PRODUCT = "supernet"
+_ROOMS = {"scratch": "standalone", "inherit": "inherited"}
+_LONGEST_FOLDER = 200  # characters; file systems take 255
 _LIBRARIES = ("torch", "torchvision", "numpy")
+
+
+Init = Literal["scratch", "inherit"]
+"""What a path trained alone begins with: weights drawn by its seed, or those it has in a supernet."""
 
 
 class Manifest(BaseModel):
@@ -80,12 +86,32 @@ class Run:
 
     def supernet_jobs(self) -> list[JobFolder]:
         """Return the supernet jobs there are, by seed."""
-        found = [path for path in (self.folder / "supernet").glob("seed-*") if path.name[5:].isdecimal()]
-        return [self.supernet_job(seed) for seed in sorted(int(path.name[5:]) for path in found)]
+        return self._jobs_in("supernet")
 
-    def state(self) -> State:
-        """Return the run's state: that of the job that most needs a look."""
-        states: set[State] = {job.status().state for job in self.supernet_jobs()}
+    def alone_job(self, architecture: Architecture, seed: int, init: Init = "scratch") -> JobFolder:
+        """Return the job that trains a path alone, from scratch or from the weights it inherits."""
+        name, room = f"seed-{seed}", _ROOMS[init]
+        path = _path_folder(architecture)
+        return JobFolder(self.folder / room / path / name, f"{room}/{path}/{name}")
+
+    def alone_jobs(self, init: Init = "scratch") -> list[JobFolder]:
+        """Return the jobs that train paths alone, path by path, each by seed."""
+        room = _ROOMS[init]
+        folders = sorted(path.name for path in (self.folder / room).glob("*") if path.is_dir())
+        return [job for name in folders for job in self._jobs_in(f"{room}/{name}")]
+
+    def jobs(self) -> list[JobFolder]:
+        """Return all jobs: supernets first."""
+        return [*self.supernet_jobs(), *self.alone_jobs(), *self.alone_jobs("inherit")]
+
+    def _jobs_in(self, room: str) -> list[JobFolder]:
+        names = (path.name for path in (self.folder / room).glob("seed-*") if path.is_dir())
+        seeds = sorted(int(name[5:]) for name in names if name[5:].isdecimal())
+        return [JobFolder(self.folder / room / f"seed-{seed}", f"{room}/seed-{seed}") for seed in seeds]
+
+    def state(self, jobs: Sequence[JobFolder] | None = None) -> State:
+        """Return the state of the job that most needs a look, of some jobs or of all."""
+        states: set[State] = {job.status().state for job in (self.jobs() if jobs is None else jobs)}
         order: tuple[State, ...] = (
             "running",
             "paused",
@@ -97,30 +123,6 @@ class Run:
             "created",
         )
         return next((state for state in order if state in states), "finished" if states else "created")
-
-    def result(self, name: str) -> dict[str, Any] | None:
-        """Return a document from results/, or None where there is none.
-
-        Raises:
-            RunError: The file is damaged.
-        """
-        path = self.folder / "results" / f"{name}.json"
-        try:
-            document = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} is damaged: {error}.", "Delete it and evaluate again.") from error
-        if not isinstance(document, dict):
-            raise RunError(f"{path} is damaged: not an object.", "Delete it and evaluate again.")
-        return document
-
-    def save_result(self, name: str, document: dict[str, Any]) -> None:
-        """Write a document into results/, replacing one of the same name."""
-        path = self.folder / "results" / f"{name}.json"
-        with disk_errors(path):
-            path.parent.mkdir(exist_ok=True)
-        replace_file(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
 
 
 class DeviceLog:
@@ -237,7 +239,7 @@ def check_removable(runs_dir: Path, run: Run) -> None:
         )
     if run.state() in ("running", "paused"):
         raise RunError(f"Run {run.id} is being trained.", f"Stop it first: `supernet runs stop {run.id}`.")
-    for job in run.supernet_jobs():  # whatever a status says, the lock knows whether its owner lives
+    for job in run.jobs():  # whatever a status says, the lock knows whether its owner lives
         if (job.path / "lock").exists():
             lock = FileLock(job.path / "lock", f"The job {job.key}")
             lock.acquire()
@@ -270,6 +272,14 @@ def fingerprints(preset: Preset) -> dict[str, str]:
         "split": _hash(split),
         "retrain": _hash({"recipe": recipe, "data": data, "threads": preset.retrain.threads}),
     }
+
+
+def _path_folder(architecture: Architecture) -> str:
+    """Return the name of a path's folder: the path, or a hash where that is too long for a file system."""
+    path = str(architecture)
+    if len(path) <= _LONGEST_FOLDER:
+        return path
+    return f"path-{hashlib.sha256(path.encode()).hexdigest()[:32]}"
 
 
 def _hash(value: dict[str, Any]) -> str:

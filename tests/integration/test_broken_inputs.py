@@ -140,7 +140,7 @@ COMMANDS = [
     (["preset", "vlaidate"], 2, "validate"),
     (["evaluate", "--runs-dir", "world", "--run", "1999"], 5, "no run '1999'"),
     (["evaluate", "--runs-dir", "world", "--run", "20260102"], 5, "begins 2 runs"),
-    (["evaluate", "--runs-dir", "world", "--run", "20260102-120000-whole"], 5, "no trained supernet yet"),
+    (["evaluate", "--runs-dir", "world", "--run", "20260102-120000-whole"], 5, "no trained network yet"),
     (["evaluate", "conv3x3_conv5x6", "--runs-dir", "world", "--run", "20260102-120000-whole"], 2, "'conv3x3_conv5x5'"),
     (["evaluate", "conv3x3", "--runs-dir", "world", "--run", "20260102-120000-whole"], 2, "each of the 2 blocks"),
     (["evaluate", "--runs-dir", "world", "--run", "20260102-120000-damaged"], 5, "is damaged"),

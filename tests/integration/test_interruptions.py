@@ -118,10 +118,10 @@ def test_resume_keeps_the_threads_it_began_with(
     from supernet_cli.engine import device
 
     with monkeypatch.context() as at_first:
-        at_first.setattr(device, "_usable_cores", lambda: 2)
+        at_first.setattr(device, "usable_cores", lambda: 2)
         at_first.setattr(Interruption, "__enter__", lambda self: setattr(self, "requested", True) or self)
         assert supernet("train", "--preset", tiny_file, "--set", "runtime.threads=0")[0] == 130
-    monkeypatch.setattr(device, "_usable_cores", lambda: 1)
+    monkeypatch.setattr(device, "usable_cores", lambda: 1)
     assert supernet("train", "--resume", "latest")[0] == 0
     status = json.loads((only_run(tmp_path) / "supernet" / "seed-0" / "status.json").read_text())
     assert (status["state"], status["threads"]) == ("finished", 2)

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from supernet_cli.cli.live import bar, draw, sparkline
+from supernet_cli.cli.live import bar, draw_supernets, sparkline
 from supernet_cli.cli.watch import PlainLines, Watch, clock
 from supernet_cli.runs.records import DevicesSampled, Gpu, JobEnded, JobStarted, PathScore, PathsEvaluated, StepsTrained
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot
@@ -64,7 +64,7 @@ def watched(paths: int = 4, epochs: int = 3, cores: int = 2, gpus: int = 0) -> R
 
 def drawn(view: RunSnapshot, width: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width, force_terminal=False, color_system=None, legacy_windows=False)
-    console.print(draw(view, width))
+    console.print(draw_supernets(view, width, 40))
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined, no-any-return]
 
 

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from helpers import space_of
 
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DiskError, RunError
-from supernet_cli.runs.job import JobFolder, JobStatus, JobWriter
+from supernet_cli.runs.job import JobFolder, JobStatus, JobWriter, create_job
 from supernet_cli.runs.records import JobEnded, StepsTrained
 from supernet_cli.runs.store import Run, create_run, find_run, list_runs, remove_run
+from supernet_cli.space import SearchSpace
 
 NOON = dt.datetime(2026, 1, 2, 12, 0, 0).astimezone()
 
@@ -291,16 +293,6 @@ def test_a_damaged_preset_of_a_run_is_told(run: Run, content: str) -> None:
         run.preset()
 
 
-def test_results_are_stored_and_damaged_ones_told(run: Run) -> None:
-    assert run.result("evaluation") is None
-    run.save_result("evaluation", {"a": 1})
-    assert run.result("evaluation") == {"a": 1}
-    for content in ("{", "[]"):
-        (run.folder / "results" / "evaluation.json").write_text(content)
-        with pytest.raises(RunError, match="damaged"):
-            run.result("evaluation")
-
-
 def test_a_run_folder_that_vanishes_is_an_error_and_does_not_come_back(run: Run, job: JobFolder) -> None:
     with JobWriter(job) as writer:
         shutil.rmtree(run.folder)
@@ -316,3 +308,23 @@ def test_a_run_whose_lock_is_held_is_not_removed_whatever_its_status_says(runs: 
             remove_run(runs, run)
         writer.record(JobEnded(step=0, state="finished"))
     assert run.folder.is_dir()
+
+
+def test_paths_trained_alone_have_jobs_of_their_own_and_fine_tuned_ones_apart(run: Run) -> None:
+    space = SearchSpace.from_config(run.preset().space)
+    for seed, init in ((10, "scratch"), (2, "scratch"), (0, "inherit")):
+        create_job(run.alone_job(space.at(1), seed, init))
+    assert [job.key for job in run.alone_jobs()] == [
+        "standalone/conv3x3_conv5x5/seed-2",
+        "standalone/conv3x3_conv5x5/seed-10",
+    ]
+    assert [job.key for job in run.alone_jobs("inherit")] == ["inherited/conv3x3_conv5x5/seed-0"]
+    assert len(run.jobs()) == 5
+
+
+def test_a_path_too_long_for_a_folder_gets_a_short_one_of_its_own(run: Run) -> None:
+    space = space_of(*[["conv3x3", "conv5x5"]] * 40, pool=1)
+    names = {run.alone_job(space.at(index), 0).path.parent.name for index in range(3)}
+    assert len(names) == 3
+    assert max(map(len, names)) < 100
+    create_job(run.alone_job(space.at(0), 0))

@@ -1,0 +1,307 @@
+"""`supernet retrain`: train paths alone, many side by side."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from supernet_cli.cli.options import RUNS_DIR, Json, OutputFile, Quiet, RunName, RunsDir, complete_path
+from supernet_cli.errors import INTERRUPTED
+
+if TYPE_CHECKING:
+    from supernet_cli.cli.output import Output
+    from supernet_cli.engine.prepare import Prepared
+    from supernet_cli.engine.retrain import AloneJob
+    from supernet_cli.engine.training import Outcome
+    from supernet_cli.errors import SupernetError
+    from supernet_cli.runs.results import Selection
+    from supernet_cli.runs.store import Init, Run
+    from supernet_cli.space import SearchSpace
+
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1024,
+        help="Trainings side by side; left out, as many as the cores have room for.",
+        show_envvar=False,
+    ),
+]
+
+_WAYS = "Name paths, or give one of --all, --top K (the best by one-shot score), --sample N (spread over the ranking)."
+
+
+def retrain(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PATH]…", help="Paths to train.", autocompletion=complete_path, show_envvar=False),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Train every path of the space.", show_envvar=False)] = False,
+    top: Annotated[
+        int | None, typer.Option(min=1, metavar="K", help="Train the K best by one-shot score.", show_envvar=False)
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Train N, spread over the one-shot ranking.", show_envvar=False),
+    ] = None,
+    run: RunName = "latest",
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="N,N,…", help="Trainings of each path; the preset's where left out.", show_envvar=False),
+    ] = None,
+    workers: Workers = None,
+    init: Annotated[
+        Literal["scratch", "inherit"],
+        typer.Option(
+            help="Begin from scratch, or with the weights of the run's first supernet; the latter tells nothing about "
+            "a ranking, and enters no correlation.",
+            show_envvar=False,
+        ),
+    ] = "scratch",
+    runs_dir: RunsDir = RUNS_DIR,
+    json: Json = False,
+    quiet: Quiet = False,
+    output: OutputFile = None,
+) -> None:
+    """Train paths alone, to know what their one-shot scores are worth.
+
+    Trainings that are done are not repeated, those that were interrupted go on. Results do not depend on --workers.
+    """
+    from supernet_cli.cli.output import Output
+    from supernet_cli.cli.train import parse_seeds
+    from supernet_cli.runs.store import find_run
+
+    voice = Output(json, quiet, output)
+    found = find_run(runs_dir, run)
+    selection = _select(found, paths or [], every, top, sample, init)
+    wanted = parse_seeds(seeds) if seeds is not None else found.preset().retrain.seeds
+    jobs, outcomes = train_alone(found, selection, wanted, workers, voice)
+    report(found, jobs, outcomes, voice)
+
+
+def train_alone(
+    run: Run, selection: Selection, seeds: Sequence[int], workers: int | None, voice: Output
+) -> tuple[list[AloneJob], Mapping[str, Outcome]]:
+    """Train paths alone, each with each seed; those that are done are not repeated.
+
+    Args:
+        run: The run they belong to.
+        selection: The paths, and what they begin with.
+        seeds: Trainings of each.
+        workers: How many run side by side; None for as many as there is room for.
+        voice: Shows progress.
+
+    Returns:
+        All jobs that were asked for, done earlier or now; and how those that ran ended, by key.
+
+    Raises:
+        RunError: There is no supernet to inherit from, or a worker could not be started.
+        DiskError: The folder cannot be written.
+    """
+    from supernet_cli.runs.job import create_job
+    from supernet_cli.runs.results import keep_selection
+    from supernet_cli.space import SearchSpace
+
+    space = SearchSpace.from_config(run.preset().space)
+    jobs = _jobs(run, selection, seeds, space)
+    waiting = [job for job in jobs if job.folder.status().state not in ("finished", "diverged")]
+    keep_selection(run, selection)
+    if not waiting:
+        return jobs, {}
+    with voice.working("loading torch and the data") as progress:
+        from supernet_cli.engine.prepare import prepare
+
+        prepared = prepare(run.preset(), progress=progress)
+        prepared.check_images(run.manifest.fingerprints.get("images"))
+    for job in waiting:
+        if not job.folder.path.exists():
+            create_job(job.folder)
+    with voice.warnings():
+        return jobs, _run(run, prepared, jobs, waiting, workers, voice)
+
+
+def _run(
+    run: Run,
+    prepared: Prepared,
+    jobs: Sequence[AloneJob],
+    waiting: Sequence[AloneJob],
+    workers: int | None,
+    voice: Output,
+) -> Mapping[str, Outcome]:
+    from supernet_cli.cli.signals import Interruption
+    from supernet_cli.cli.watch import watching
+    from supernet_cli.engine.executors.local import LocalProcesses
+    from supernet_cli.engine.retrain import AloneTraining, room_for
+    from supernet_cli.runs.records import Fanout
+    from supernet_cli.runs.store import DeviceLog
+    from supernet_cli.telemetry import Sampling
+
+    count = min(workers or room_for(prepared), len(waiting))
+    if not voice.is_live:
+        voice.note(
+            f"{run.id}  {len(waiting)} of {len(jobs)} trainings to do, {count} side by side, "
+            f"{prepared.preset.retrain.threads} threads each on {prepared.device.name}"
+        )
+    views = [(job.folder.key, job.folder.snapshot()[0]) for job in jobs]
+    with (
+        DeviceLog(run) as devices,
+        watching(voice, sys.stderr, run.id, views, side_by_side=True) as watch,
+        Sampling(Fanout(devices, watch)),
+        Interruption() as interruption,
+    ):
+        return LocalProcesses(count).run(
+            AloneTraining.of(prepared), waiting, watch.take, lambda: "interrupted" if interruption.requested else None
+        )
+
+
+def report(run: Run, jobs: Sequence[AloneJob], outcomes: Mapping[str, Outcome], voice: Output) -> None:
+    """Say how the trainings went, from what is stored, and leave with the exit code of that."""
+    from supernet_cli.cli.output import error_document, say_error
+    from supernet_cli.cli.render import scores_table
+
+    told = [_row(job, outcomes) for job in jobs]
+    document: dict[str, Any] = {"run": run.id, "jobs": told}
+    rows = [
+        {**row, "accuracy": row["validation_accuracy"], "loss": row["validation_loss"]}
+        for row in told
+        if row["validation_accuracy"] is not None
+    ]
+    error = failure(run, jobs, outcomes)
+    table = scores_table(rows, "validation") if rows else "No path was judged yet."
+    voice.result(document | (error_document(error) if error else {}), f"{run.id}  trained alone", "", table)
+    if any(outcome.state in ("interrupted", "stopped") for outcome in outcomes.values()):
+        voice.note("\nGo on with the same command.")
+        raise typer.Exit(INTERRUPTED)
+    if error is not None:
+        if not voice.json:
+            say_error(error, as_json=False)
+        raise typer.Exit(error.exit_code)
+    voice.note(f"\nJudge them on the test images: supernet evaluate --run {run.id}")
+
+
+def failure(run: Run, jobs: Sequence[AloneJob], outcomes: Mapping[str, Outcome]) -> SupernetError | None:
+    """Return what to say where some trainings failed or diverged, with the place of their logs."""
+    from supernet_cli.errors import JobsError
+
+    told = []
+    for job in jobs:
+        status, outcome = job.folder.status(), outcomes.get(job.folder.key)
+        state = outcome.state if outcome is not None else status.state
+        if state in ("failed", "diverged"):
+            reason = outcome.reason if outcome is not None else status.reason
+            told.append(f"{job.folder.key}: {state}: {reason}\n    {job.folder.path / 'log.txt'}")
+    if not told:
+        return None
+    more = [f"… and {len(told) - 10} more"] if len(told) > 10 else []
+    return JobsError(
+        "\n".join([f"{len(told)} of {len(jobs)} trainings did not come to their end:", *told[:10], *more]),
+        "Look at the logs; the same command goes on with those that failed. One that diverged would diverge again.",
+    )
+
+
+def _select(run: Run, paths: list[str], every: bool, top: int | None, sample: int | None, init: Init) -> Selection:
+    """Return the paths that the command line asks for.
+
+    Raises:
+        UsageError: None or several ways to choose are given, there is no such path, or there are too many.
+        RunError: There are no scores to choose by.
+    """
+    from supernet_cli.errors import UsageError
+    from supernet_cli.runs.results import Selection
+    from supernet_cli.space import SearchSpace
+
+    if sum([bool(paths), every, top is not None, sample is not None]) != 1:
+        raise UsageError("Which paths are to be trained?", _WAYS)
+    space = SearchSpace.from_config(run.preset().space)
+    if paths:
+        chosen = tuple(str(space.parse(path)) for path in dict.fromkeys(paths))
+        return Selection(how="named", init=init, paths=chosen)
+    if every:
+        return everything(space, init)
+    from supernet_cli.reports.scores import best, stratified
+
+    losses = _one_shot_losses(run, space)
+    if top is not None:
+        return Selection(how="top", init=init, paths=tuple(best(losses, top)))
+    assert sample is not None
+    return Selection(how="sample", init=init, paths=tuple(stratified(losses, sample)))
+
+
+def everything(space: SearchSpace, init: Init = "scratch") -> Selection:
+    """Return all paths of a space.
+
+    Raises:
+        UsageError: They are too many to train each.
+    """
+    from supernet_cli.cli.evaluate import MOST_PATHS
+    from supernet_cli.errors import UsageError
+    from supernet_cli.runs.results import Selection
+
+    if space.size > MOST_PATHS:
+        raise UsageError(
+            f"The space has {space.size:,} paths; training each alone would take too long.",
+            "Train some of them: `supernet retrain --sample 50`.",
+        )
+    return Selection(how="all", init=init, paths=tuple(map(str, space.enumerate())))
+
+
+def _one_shot_losses(run: Run, space: SearchSpace) -> dict[str, float]:
+    from supernet_cli.errors import RunError
+    from supernet_cli.reports.scores import mean_losses, scores
+    from supernet_cli.runs.results import evaluation
+
+    losses = mean_losses(scores(run, evaluation(run), "validation", "one-shot"))
+    if not losses:
+        raise RunError(
+            f"Run {run.id} has no one-shot scores to choose by.", f"Finish it: `supernet train --resume {run.id}`."
+        )
+    return {path: loss for path, loss in losses.items() if _is_known(space, path)}
+
+
+def _is_known(space: SearchSpace, path: str) -> bool:
+    from supernet_cli.errors import UsageError
+
+    try:
+        space.parse(path)
+    except UsageError:
+        return False
+    return True
+
+
+def _jobs(run: Run, selection: Selection, seeds: Sequence[int], space: SearchSpace) -> list[AloneJob]:
+    """Return the trainings, seed by seed: wherever they are stopped, the ranking is as whole as it can be."""
+    from supernet_cli.engine.retrain import AloneJob
+    from supernet_cli.errors import RunError
+
+    inherits = None
+    if selection.init == "inherit":
+        inherits = next((job.weights for job in run.supernet_jobs() if job.weights.is_file()), None)
+        if inherits is None:
+            raise RunError(
+                f"Run {run.id} has no finished supernet to inherit from.",
+                f"Finish it first: `supernet train --resume {run.id}`.",
+            )
+    paths = [space.parse(path) for path in selection.paths]
+    return [
+        AloneJob(run.alone_job(path, seed, selection.init), path, seed, inherits) for seed in seeds for path in paths
+    ]
+
+
+def _row(job: AloneJob, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    status, (snapshot, _) = job.folder.status(), job.folder.snapshot()
+    outcome = outcomes.get(job.folder.key)
+    score = next((view.score for view in snapshot.paths.values()), None)
+    return {
+        "path": str(job.path),
+        "seed": job.seed,
+        "status": outcome.state if outcome is not None else status.state,
+        "reason": outcome.reason if outcome is not None else status.reason,
+        "seconds": snapshot.train_seconds + snapshot.evaluation_seconds,
+        "validation_accuracy": score.accuracy if score is not None else None,
+        "validation_loss": score.loss if score is not None else None,
+        "init": "scratch" if job.inherits is None else "inherit",
+        "folder": str(job.folder.path),
+    }

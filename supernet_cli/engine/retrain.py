@@ -1,0 +1,123 @@
+"""The job that trains paths alone: each a supernet of one path, from scratch or from the weights it inherits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from supernet_cli.config.schema import Recipe
+from supernet_cli.engine import checkpoint, device, seed
+from supernet_cli.engine.prepare import Prepared, TrainingData, seeded_supernet
+from supernet_cli.engine.supernet import Supernet
+from supernet_cli.engine.training import Assignment, Outcome, Stop, Training, preset_digest
+from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.records import Recorder
+from supernet_cli.sampling import build_sampler
+from supernet_cli.space import Architecture, SearchSpace
+
+
+@dataclass(frozen=True)
+class AloneJob:
+    """One path to be trained alone.
+
+    Args:
+        folder: Where its facts go.
+        path: The path.
+        seed: Of its initial weights and the order of its images, together with the path.
+        inherits: Weights of a supernet to begin with; None for a beginning from scratch.
+    """
+
+    folder: JobFolder
+    path: Architecture
+    seed: int
+    inherits: Path | None = None
+
+
+@dataclass(frozen=True)
+class AloneTraining:
+    """What all trainings of single paths share; it is sent to the processes that do them.
+
+    Args:
+        space: The whole search space.
+        recipe: How a path is trained alone.
+        data: Images, in the host's memory.
+        device: Where trainings run.
+        threads: Threads of the CPU for each: results depend on them, and not on how many run side by side.
+        origin: What a checkpoint must agree with.
+    """
+
+    space: SearchSpace
+    recipe: Recipe
+    data: TrainingData
+    device: device.Device
+    threads: int
+    origin: str
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> AloneTraining:
+        """Return what the preset of a run says about it."""
+        preset = prepared.preset
+        return cls(
+            space=prepared.space,
+            recipe=preset.standalone_recipe(),
+            data=prepared.training_data(torch.device("cpu")),
+            device=prepared.device,
+            threads=preset.retrain.threads,
+            origin=preset_digest(preset),
+        )
+
+    @cached_property
+    def _resident(self) -> TrainingData:
+        return self.data.to(self.device.place)
+
+    def set_up(self) -> None:
+        """Make a process ready: allocator and threads."""
+        device.prepare(self.device, self.threads)
+
+    def run(self, job: AloneJob, recorder: Recorder, stop: Stop) -> Outcome:
+        """Train one path, from its beginning or from its checkpoint, to its end or until told to stop.
+
+        Each path draws numbers of its own from its seed: noise between two paths is then independent, as statistics
+        over seeds take for granted.
+
+        Raises:
+            DiskError: A write failed.
+            OutOfMemoryError: No memory is left.
+            RunError: A checkpoint, or the weights to inherit, are damaged.
+        """
+        with device.memory_errors():
+            own_seed = seed.derive(job.seed, "alone", str(job.path))
+            network = self._network(job, own_seed)
+            (path,) = network.space.enumerate()
+            assignment = Assignment(
+                supernet=network,
+                recipe=self.recipe,
+                sampler=build_sampler("uniform", network.space, seed.python_rng(own_seed, "paths"), {}),
+                seed=own_seed,
+                watched=[path],
+                judged=[path],
+                data=self._resident,
+                device=self.device,
+                threads=self.threads,
+                origin=self.origin,
+            )
+            return Training(assignment, job.folder, recorder, stop).run()
+
+    def _network(self, job: AloneJob, own_seed: int) -> Supernet:
+        shape, num_classes = self.data.training.shape, self.data.num_classes
+        network = seeded_supernet(self.space.only(job.path), shape, num_classes, own_seed, self.device)
+        if job.inherits is not None:
+            whole = seeded_supernet(self.space, shape, num_classes, 0, self.device)
+            checkpoint.load_weights(job.inherits, whole)
+            network.inherit(job.path, whole)
+        return network
+
+
+def room_for(prepared: Prepared) -> int:
+    """Return how many trainings there is room for: one on a GPU, else as many as the cores carry."""
+    if prepared.device.place.type != "cpu":
+        return 1
+    return max(1, device.usable_cores() // prepared.preset.retrain.threads)

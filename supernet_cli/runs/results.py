@@ -1,0 +1,244 @@
+"""What was found out about a run's networks, in its results folder: scores, correct answers, sizes.
+
+    evaluation.json                         accuracy and loss of every network judged, by split
+    profile.json                            parameters, multiply-accumulates and latency of every path
+    correct/<split>/<kind>-seed-<n>.npz     which images each network got right: packed bits, a row a path
+    selections.json                         how the paths trained alone were chosen
+
+Several commands may add to them at the same time: each takes the folder's lock, reads, adds and replaces.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from supernet_cli.errors import RunError
+from supernet_cli.runs.files import disk_errors, replace_file
+from supernet_cli.runs.lock import FileLock
+from supernet_cli.runs.store import Init, Run
+
+if TYPE_CHECKING:
+    import numpy as np  # imported where it is used: most commands do without
+
+Kind = Literal["one-shot", "stand-alone", "inherited"]
+"""How a network came by its weights: those of a supernet, alone from scratch, or alone from a supernet's."""
+
+Split = Literal["test", "validation"]
+
+_LOCK_SECONDS = 60.0
+_Document = TypeVar("_Document", bound=BaseModel)
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ScoreRow(_Stored):
+    """One network's score on a split."""
+
+    path: str
+    kind: Kind
+    seed: int  # of the supernet, or of the training alone
+    accuracy: float = Field(ge=0, le=1)
+    loss: float | None  # mean cross-entropy, nats an image; None where it is not finite
+    accuracy_unrecalibrated: float  # with the running statistics that normalisation has from training
+
+
+class Evaluation(_Stored):
+    """evaluation.json."""
+
+    run: str = ""
+    splits: dict[Split, list[ScoreRow]] = {}
+
+    def rows(self, split: Split, kind: Kind) -> dict[int, dict[str, ScoreRow]]:
+        """Return the rows of one kind, by seed and path."""
+        found: dict[int, dict[str, ScoreRow]] = {}
+        for row in self.splits.get(split, []):
+            if row.kind == kind:
+                found.setdefault(row.seed, {})[row.path] = row
+        return found
+
+
+class PathProfile(_Stored):
+    """What a path costs."""
+
+    parameters: int
+    macs: int  # multiply-accumulates of one image's forward pass
+    latency_seconds: float | None  # of one image, median
+    latency_batch_seconds: float | None  # of a batch as judging uses it, median
+
+
+class Profiles(_Stored):
+    """profile.json: sizes of paths, and latencies as measured on one device with so many threads."""
+
+    device: str = ""
+    threads: int = 0
+    batch: int = 0
+    paths: dict[str, PathProfile] = {}
+
+
+class Selection(_Stored):
+    """How some paths came to be trained alone."""
+
+    how: Literal["all", "top", "sample", "named"]
+    init: Init
+    paths: tuple[str, ...]
+
+
+class Selections(_Stored):
+    """selections.json."""
+
+    selections: list[Selection] = []
+
+
+def evaluation(run: Run) -> Evaluation:
+    """Return all scores of a run; none where nothing was judged.
+
+    Raises:
+        RunError: The file is damaged.
+    """
+    return _read(_folder(run) / "evaluation.json", Evaluation(run=run.id))
+
+
+def profiles(run: Run) -> Profiles:
+    """Return the sizes of a run's paths.
+
+    Raises:
+        RunError: The file is damaged.
+    """
+    return _read(_folder(run) / "profile.json", Profiles())
+
+
+def selections(run: Run) -> list[Selection]:
+    """Return how a run's paths were chosen to be trained alone.
+
+    Raises:
+        RunError: The file is damaged.
+    """
+    return _read(_folder(run) / "selections.json", Selections()).selections
+
+
+def correct(run: Run, split: Split, kind: Kind, seed: int) -> dict[str, np.ndarray]:
+    """Return which images networks got right: by path, (N,) bool.
+
+    Raises:
+        RunError: The file is damaged.
+    """
+    import numpy as np
+
+    path = _bits_path(run, split, kind, seed)
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            images = int(stored["images"])
+            unpacked = np.unpackbits(stored["bits"], axis=1, count=images).astype(bool)
+            names = [str(name) for name in stored["paths"]]
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, TypeError) as error:
+        raise _damaged(path, str(error)) from error
+    if unpacked.ndim != 2 or len(names) != len(unpacked):
+        raise _damaged(path, "its parts do not fit together")
+    return dict(zip(names, unpacked, strict=True))
+
+
+def keep_scores(
+    run: Run, split: Split, rows: Iterable[ScoreRow], answers: Mapping[tuple[Kind, int], Mapping[str, np.ndarray]]
+) -> None:
+    """Add scores and correct answers to a run's, in the place of earlier ones of the same network.
+
+    Args:
+        run: The run.
+        split: Whose images.
+        rows: The scores.
+        answers: By kind and seed, and then by path, (N,) bool.
+
+    Raises:
+        DiskError: A write failed.
+        RunError: What is there is damaged.
+    """
+    with _exclusively(run):
+        for (kind, seed), by_path in answers.items():
+            _write_bits(_bits_path(run, split, kind, seed), {**correct(run, split, kind, seed), **by_path})
+        before = evaluation(run)
+        merged = {(row.kind, row.seed, row.path): row for row in [*before.splits.get(split, []), *rows]}
+        splits = {**before.splits, split: [merged[key] for key in sorted(merged)]}
+        _write(run, "evaluation", Evaluation(run=run.id, splits=splits))
+
+
+def keep_profiles(run: Run, found: Profiles) -> None:
+    """Add sizes of paths; latencies of another device or number of threads are forgotten."""
+    with _exclusively(run):
+        before = profiles(run)
+        same = (before.device, before.threads, before.batch) == (found.device, found.threads, found.batch)
+        paths = {**before.paths, **found.paths} if same else found.paths
+        _write(run, "profile", found.model_copy(update={"paths": dict(sorted(paths.items()))}))
+
+
+def keep_selection(run: Run, selection: Selection) -> None:
+    """Remember how paths were chosen, once for each way."""
+    with _exclusively(run):
+        known = selections(run)
+        if selection not in known:
+            _write(run, "selections", Selections(selections=[*known, selection]))
+
+
+def _folder(run: Run) -> Path:
+    return run.folder / "results"
+
+
+def _bits_path(run: Run, split: Split, kind: Kind, seed: int) -> Path:
+    return _folder(run) / "correct" / split / f"{kind}-seed-{seed}.npz"
+
+
+def _write_bits(path: Path, by_path: Mapping[str, np.ndarray]) -> None:
+    import numpy as np
+
+    names = sorted(by_path)
+    answers = np.stack([by_path[name] for name in names])
+    buffer = io.BytesIO()
+    np.savez(buffer, paths=np.array(names), images=np.array(answers.shape[1]), bits=np.packbits(answers, axis=1))
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, buffer.getvalue())
+
+
+def _read(path: Path, default: _Document) -> _Document:
+    try:
+        return type(default).model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return default
+    except ValidationError as error:
+        raise _damaged(path, error.errors()[0]["msg"]) from error
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
+
+
+def _write(run: Run, name: str, document: BaseModel) -> None:
+    text = json.dumps(document.model_dump(mode="json"), indent=1, allow_nan=False)
+    replace_file(_folder(run) / f"{name}.json", f"{text}\n".encode())
+
+
+def _damaged(path: Path, reason: str) -> RunError:
+    return RunError(f"{path} is damaged: {reason}.", "Delete it; the command that made it makes it again.")
+
+
+@contextlib.contextmanager
+def _exclusively(run: Run) -> Iterator[None]:
+    """Hold the results folder's lock."""
+    folder = _folder(run)
+    with disk_errors(folder):
+        folder.mkdir(exist_ok=True)
+    lock = FileLock(folder / "lock", f"The results of run {run.id}")
+    lock.acquire(patience=_LOCK_SECONDS)
+    try:
+        yield
+    finally:
+        lock.release()
