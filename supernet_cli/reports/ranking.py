@@ -1,0 +1,215 @@
+"""Agreement of two rankings: tau-b and Spearman's rho of one-shot scores with stand-alone accuracy, and among seeds.
+
+Shapes: n paths, S stand-alone seeds, R supernet seeds. Accuracies are fractions; of two scores the higher is better.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from supernet_cli.reports.quantity import Floats, Quantity, unknown
+
+FEWEST = 3
+"""Paths that a ranking needs: two are in order or not, which measures nothing."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A coefficient over seeds.
+
+    Args:
+        mean: Over the seeds that have one.
+        low: The smallest.
+        high: The largest.
+        per_seed: For each seed, None where it has none; the mean's note says why.
+    """
+
+    mean: Quantity
+    low: Quantity
+    high: Quantity
+    per_seed: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How one-shot scores rank paths, against the mean stand-alone accuracy.
+
+    Args:
+        tau: Kendall's tau-b.
+        rho: Spearman's rho.
+        best_tau: Tau-b within the best quarter by stand-alone accuracy; None below three paths.
+        best_rho: Rho within it.
+        best_paths: Paths in it.
+    """
+
+    tau: Spread
+    rho: Spread
+    best_tau: Spread
+    best_rho: Spread
+    best_paths: int
+
+
+def kendall_tau(a: Floats, b: Floats) -> float | None:
+    """Return Kendall's tau-b; None below three points, where one side is constant, or holds what is no number.
+
+    Args:
+        a: (n,) values.
+        b: (n,) values of the same items.
+    """
+    return _coefficient(_tau, a, b).value
+
+
+def spearman_rho(a: Floats, b: Floats) -> float | None:
+    """Return Spearman's rho; None below three points, where one side is constant, or holds what is no number.
+
+    Args:
+        a: (n,) values.
+        b: (n,) values of the same items.
+    """
+    return _coefficient(_rho, a, b).value
+
+
+def mean_accuracy(accuracies: Floats) -> NDArray[np.float64]:
+    """Return each path's mean over seeds, rounded so that equal means are equal numbers whatever the order of seeds.
+
+    Args:
+        accuracies: (n, S) fractions.
+
+    Returns:
+        (n,) fractions, NaN where there is no seed.
+    """
+    if not accuracies.shape[1]:
+        return np.full(len(accuracies), np.nan)
+    return np.asarray(np.round(accuracies.mean(axis=1, dtype=np.float64), 10))
+
+
+def best_quarter(truth: Floats) -> NDArray[np.int64]:
+    """Return which ceil(n/4) paths are best by mean accuracy, best first; of equals the earlier.
+
+    Args:
+        truth: (n, S) stand-alone test accuracy.
+    """
+    order = np.argsort(-mean_accuracy(truth), kind="stable")
+    return order[: math.ceil(len(truth) / 4)]
+
+
+def agreement(scores: Floats, truth: Floats) -> Agreement:
+    """Compare each supernet seed's ranking with the mean stand-alone accuracy, over all paths and the best quarter.
+
+    Args:
+        scores: (R, n) one-shot scores.
+        truth: (n, S) stand-alone test accuracy.
+    """
+    accuracy, best = mean_accuracy(truth), best_quarter(truth)
+    return Agreement(
+        tau=_over_seeds(_tau, scores, accuracy),
+        rho=_over_seeds(_rho, scores, accuracy),
+        best_tau=_over_seeds(_tau, scores[:, best], accuracy[best]),
+        best_rho=_over_seeds(_rho, scores[:, best], accuracy[best]),
+        best_paths=len(best),
+    )
+
+
+def sparse_tau(scores: Floats, truth: Floats) -> Spread:
+    """Return tau-b with accuracies rounded to 0.001, which counts smaller differences as ties.
+
+    Source: K. Yu, Ranftl and Salzmann, "How to train your super-net", arXiv 2003.04276.
+
+    Args:
+        scores: (R, n) one-shot scores.
+        truth: (n, S) stand-alone test accuracy.
+    """
+    return _over_seeds(_tau, scores, np.round(mean_accuracy(truth), 3))
+
+
+def seed_agreement(truth: Floats) -> Quantity:
+    """Return t₁, the mean tau-b between pairs of stand-alone seeds: their agreement, not a ceiling.
+
+    All seeds are judged on the same images, so what these images do to every seed's ranking counts as agreement.
+
+    Args:
+        truth: (n, S) stand-alone test accuracy.
+    """
+    return _between_seeds(truth.T, "stand-alone")
+
+
+def supernet_agreement(scores: Floats) -> Quantity:
+    """Return t_x, the mean tau-b between pairs of supernet seeds.
+
+    Args:
+        scores: (R, n) one-shot scores.
+    """
+    return _between_seeds(scores, "supernet")
+
+
+def _between_seeds(rankings: Floats, kind: str) -> Quantity:
+    if len(rankings) < 2:
+        return unknown(f"The agreement between {kind} seeds needs two of them.")
+    return _spread([_coefficient(_tau, a, b) for a, b in itertools.combinations(rankings, 2)], "pairs of seeds").mean
+
+
+def _over_seeds(statistic: Callable[[Floats, Floats], float], scores: Floats, accuracy: Floats) -> Spread:
+    return _spread([_coefficient(statistic, row, accuracy) for row in scores], "supernet seeds")
+
+
+def _spread(each: Sequence[Quantity], what: str) -> Spread:
+    known = [quantity.value for quantity in each if quantity.value is not None]
+    reason = next((quantity.note for quantity in each if quantity.value is None), f"There are no {what}.")
+    values = tuple(quantity.value for quantity in each)
+    if not known:
+        return Spread(unknown(reason), unknown(reason), unknown(reason), values)
+    note = "" if len(known) == len(each) else f"Only {len(known)} of {len(each)} {what} have one. {reason}"
+    return Spread(Quantity(math.fsum(known) / len(known), note), Quantity(min(known)), Quantity(max(known)), values)
+
+
+def _coefficient(statistic: Callable[[Floats, Floats], float], a: Floats, b: Floats) -> Quantity:
+    reason = why_unranked(a, b)
+    return unknown(reason) if reason else Quantity(statistic(a, b))
+
+
+def why_unranked(a: Floats, b: Floats) -> str:
+    """Say why two rankings of the same items cannot be compared; empty where they can.
+
+    Args:
+        a: (n,) values.
+        b: (n,) values of the same items.
+    """
+    if len(a) < FEWEST:
+        return f"A ranking of fewer than {FEWEST} paths says nothing; here {'is' if len(a) == 1 else 'are'} {len(a)}."
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return "A score or an accuracy is missing, or not a finite number."
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return "All scores, or all accuracies, are equal: there is no order to compare."
+    return ""
+
+
+def _tau(a: Floats, b: Floats) -> float:
+    from scipy.stats import kendalltau
+
+    return float(kendalltau(a, b).statistic)
+
+
+def _rho(a: Floats, b: Floats) -> float:
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(a, b).statistic)
+
+
+def finite_seeds(scores: Floats) -> tuple[Floats, str]:
+    """Drop supernet seeds that gave some path no finite score.
+
+    Args:
+        scores: (R, n) one-shot scores.
+
+    Returns:
+        The seeds that are left, and a sentence about those that are not; empty where all are.
+    """
+    kept = scores[np.isfinite(scores).all(axis=1)]
+    lost = len(scores) - len(kept)
+    return kept, f"Left out {lost} of {len(scores)} supernet seeds: a score is not a finite number." if lost else ""
