@@ -1,0 +1,159 @@
+"""Intervals of tau, and strategies against a baseline.
+
+Over supernet seeds everything is done on artanh tau, which is nearer to normal and keeps bounds within ±1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from supernet_cli.reports.kendall import BATCH, dense_ranks, tau_b_rows
+from supernet_cli.reports.quantity import Floats, Interval, Quantity, unknown
+from supernet_cli.reports.ranking import finite_seeds, mean_accuracy, why_unranked
+
+FEWEST_SEEDS = 5
+FEWEST_PATHS = 10
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A strategy against the baseline.
+
+    Args:
+        difference: Its mean tau less the baseline's.
+        p: Two-sided, by Welch's test on artanh tau.
+        adjusted: Adjusted by Holm for the number of strategies compared.
+    """
+
+    difference: Quantity
+    p: Quantity
+    adjusted: Quantity
+
+
+def tau_interval(taus: Sequence[float | None]) -> Interval:
+    """Return the 95 % t-interval of tau over supernet seeds; None below five of them.
+
+    Args:
+        taus: Tau-b of each seed.
+    """
+    reason = _why_no_spread(taus, FEWEST_SEEDS, "An interval")
+    if reason:
+        return Interval(unknown(reason), unknown(reason))
+    from scipy.special import stdtrit
+
+    values = _artanh(taus)
+    if np.ptp(values) == 0:
+        reason = "All supernet seeds have the same tau: their spread is unknown."
+        return Interval(unknown(reason), unknown(reason))
+    half = float(stdtrit(len(values) - 1, 0.975)) * values.std(ddof=1) / math.sqrt(len(values))
+    return Interval(Quantity(math.tanh(values.mean() - half)), Quantity(math.tanh(values.mean() + half)))
+
+
+def bootstrap_interval(scores: Floats, truth: Floats, rng: np.random.Generator, draws: int = 2000) -> Interval:
+    """Return the 95 % percentile interval of the mean tau-b, by drawing paths with replacement.
+
+    It answers for the choice of paths, so it has a meaning only where these were drawn from a larger space. A path
+    drawn twice is tied with itself on both sides, which tau-b leaves out.
+
+    Source: Efron 1979. The intervals of small samples are somewhat too short.
+
+    Args:
+        scores: (R, n) one-shot scores.
+        truth: (n, S) stand-alone test accuracy.
+        rng: Draws paths.
+        draws: How many samples.
+    """
+    scores, lost = finite_seeds(scores)
+    accuracy = mean_accuracy(truth)
+    reasons = [why_unranked(row, accuracy) for row in scores] or [lost or "There are no supernet seeds."]
+    reason = next((reason for reason in reasons if reason), "")
+    if not reason and len(accuracy) < FEWEST_PATHS:
+        reason = (
+            f"A bootstrap over fewer than {FEWEST_PATHS} paths is too short to be trusted; here are {len(accuracy)}."
+        )
+    if reason:
+        return Interval(unknown(reason), unknown(reason))
+    ranks, truth_ranks, taus = [dense_ranks(row) for row in scores], dense_ranks(accuracy), []
+    batch = max(1, BATCH // len(accuracy))
+    for start in range(0, draws, batch):
+        drawn = rng.integers(len(accuracy), size=(min(batch, draws - start), len(accuracy)))
+        taus.append(np.mean([tau_b_rows(row[drawn], truth_ranks[drawn]) for row in ranks], axis=0))
+    low, high = np.quantile(np.concatenate(taus), [0.025, 0.975])
+    return Interval(Quantity(float(low), lost), Quantity(float(high), lost))
+
+
+def welch_against(
+    baseline: Sequence[float | None], others: Mapping[str, Sequence[float | None]]
+) -> dict[str, Comparison]:
+    """Compare strategies with a baseline, over supernet seeds.
+
+    Source: Welch 1947; Holm 1979.
+
+    Args:
+        baseline: Tau-b of each supernet seed under the baseline, such as `uniform`.
+        others: The same for each strategy, by name.
+
+    Returns:
+        Name -> comparison, in the order given; strategies that cannot be tested are not counted by Holm.
+    """
+    tested = {name: _welch(baseline, taus) for name, taus in others.items()}
+    known = {name: p.value for name, p in tested.items() if p.value is not None}
+    adjusted = dict(zip(known, holm(list(known.values())), strict=True))
+    return {
+        name: Comparison(
+            _difference(baseline, others[name]), p, Quantity(adjusted[name]) if name in adjusted else unknown(p.note)
+        )
+        for name, p in tested.items()
+    }
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Return p-values adjusted by Holm's step-down method, which bounds the chance of any false finding.
+
+    Args:
+        p_values: One a hypothesis, in any order.
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(values, kind="stable")
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)))
+    return tuple(adjusted.tolist())
+
+
+def _welch(baseline: Sequence[float | None], taus: Sequence[float | None]) -> Quantity:
+    reason = next((r for side in (baseline, taus) if (r := _why_no_spread(side, 2, "A comparison"))), "")
+    if reason:
+        return unknown(reason)
+    from scipy.special import stdtr
+
+    one, other = _artanh(baseline), _artanh(taus)
+    if np.ptp(one) == 0 and np.ptp(other) == 0:
+        return unknown("Seeds do not differ on either side: their spread is unknown.")
+    errors = np.array([side.var(ddof=1) / len(side) for side in (one, other)])
+    freedom = errors.sum() ** 2 / (errors**2 / [len(one) - 1, len(other) - 1]).sum()
+    return Quantity(float(2 * stdtr(freedom, -abs(other.mean() - one.mean()) / math.sqrt(errors.sum()))))
+
+
+def _difference(baseline: Sequence[float | None], taus: Sequence[float | None]) -> Quantity:
+    one, other = ([tau for tau in side if tau is not None] for side in (baseline, taus))
+    if not one or not other:
+        return unknown("One side has no tau.")
+    return Quantity(math.fsum(other) / len(other) - math.fsum(one) / len(one))
+
+
+def _why_no_spread(taus: Sequence[float | None], fewest: int, what: str) -> str:
+    known = [tau for tau in taus if tau is not None]
+    if len(known) < fewest:
+        return f"{what} over supernet seeds needs {fewest} with a tau; known: {len(known)}."
+    if any(abs(tau) > 1 - 1e-12 for tau in known):
+        return "A supernet seed orders the paths perfectly, or perfectly wrong, where artanh of tau is infinite."
+    return ""
+
+
+def _artanh(taus: Sequence[float | None]) -> NDArray[np.float64]:
+    return np.arctanh(np.array([tau for tau in taus if tau is not None], dtype=np.float64))

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from supernet_cli.reports.intervals import bootstrap_interval, holm, tau_interval, welch_against
+
+TAUS = [0.71, 0.78, 0.66, 0.74, 0.80]
+
+
+def test_the_interval_over_seeds_is_scipys_t_interval_on_artanh() -> None:
+    values = np.arctanh(TAUS)
+    expected = np.tanh(stats.t.interval(0.95, 4, values.mean(), stats.sem(values)))
+    result = tau_interval(TAUS)
+    assert (result.low.value, result.high.value) == (pytest.approx(expected[0]), pytest.approx(expected[1]))
+    assert tau_interval([None, *TAUS]) == result
+
+
+@pytest.mark.parametrize(
+    ("taus", "reason"),
+    [
+        (TAUS[:4], "needs 5"),
+        ([*TAUS[:4], None], "needs 5"),
+        ([], "needs 5"),
+        ([*TAUS, 1.0], "perfectly"),
+        ([*TAUS, -1.0], "perfectly"),
+        ([0.5] * 5, "same tau"),
+    ],
+)
+def test_an_interval_that_seeds_cannot_give_has_a_reason(taus: list[float | None], reason: str) -> None:
+    assert tau_interval(taus).low.value is None
+    assert reason in tau_interval(taus).high.note
+
+
+def test_the_bootstrap_draws_paths_and_takes_percentiles_of_scipys_tau() -> None:
+    rng = np.random.default_rng(0)
+    truth, scores = rng.random((20, 2)), rng.random((2, 20))
+    scores += truth.mean(axis=1)
+    result = bootstrap_interval(scores, truth, np.random.default_rng(7), draws=200)
+    drawn = np.random.default_rng(7).integers(20, size=(200, 20))
+    mean = truth.mean(axis=1)
+    taus = [np.mean([stats.kendalltau(s[rows], mean[rows]).statistic for s in scores]) for rows in drawn]
+    low, high = np.quantile(taus, [0.025, 0.975])
+    assert (result.low.value, result.high.value) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_the_bootstrap_covers_the_true_tau_about_as_often_as_it_says() -> None:
+    rng, rho = np.random.default_rng(0), 0.8
+    true, covered = 2 / np.pi * np.arcsin(rho), []
+    for _ in range(150):
+        truth = rng.normal(size=50)
+        scores = rho * truth + np.sqrt(1 - rho**2) * rng.normal(size=50)
+        result = bootstrap_interval(scores[None], truth[:, None], rng, draws=300)
+        covered.append(result.low.value <= true <= result.high.value)
+    assert 0.88 <= np.mean(covered) <= 0.99
+
+
+@pytest.mark.parametrize(
+    ("scores", "truth", "reason"),
+    [
+        (np.arange(9.0)[None], np.arange(9.0)[:, None], "fewer than 10"),
+        (np.zeros((1, 12)), np.arange(12.0)[:, None], "equal"),
+        (np.arange(12.0)[None], np.zeros((12, 1)), "equal"),
+        (np.zeros((0, 12)), np.arange(12.0)[:, None], "no supernet"),
+        (np.zeros((1, 1)), np.zeros((1, 1)), "fewer than 3"),
+    ],
+)
+def test_a_bootstrap_that_cannot_be_trusted_has_a_reason(scores: np.ndarray, truth: np.ndarray, reason: str) -> None:
+    result = bootstrap_interval(scores, truth, np.random.default_rng(0))
+    assert result.low.value is None
+    assert reason in result.high.note
+
+
+def test_holm_is_the_closed_test_by_bonferroni() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        p = rng.random(5) ** 3
+        expected = [
+            max(
+                min(1.0, size * min(p[list(group)]))
+                for size in range(1, 6)
+                for group in itertools.combinations(range(5), size)
+                if i in group
+            )
+            for i in range(5)
+        ]
+        assert holm(p.tolist()) == pytest.approx(expected)
+
+
+def test_holm_of_a_case_done_by_hand_and_of_nothing() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx((0.03, 0.06, 0.06))
+    assert holm([]) == ()
+
+
+def test_strategies_are_compared_by_scipys_welch_test_on_artanh() -> None:
+    others = {"fair": [0.81, 0.72, 0.79], "epoch": [0.4, 0.5, 0.35, 0.2], "odd": [0.7, 0.7]}
+    result = welch_against(TAUS, others)
+    with warnings.catch_warnings(action="ignore"):  # scipy warns of the side that is constant
+        p = {n: stats.ttest_ind(np.arctanh(t), np.arctanh(TAUS), equal_var=False).pvalue for n, t in others.items()}
+    assert list(result) == list(others)
+    assert {name: c.p.value for name, c in result.items()} == pytest.approx(p)
+    assert [c.adjusted.value for c in result.values()] == pytest.approx(holm(list(p.values())))
+    assert result["fair"].difference.value == pytest.approx(np.mean(others["fair"]) - np.mean(TAUS))
+
+
+def test_what_cannot_be_compared_has_a_reason_and_does_not_count_for_holm() -> None:
+    one = [0.81, 0.72, 0.79]
+    others = {"one": [0.5], "none": [], "lost": [None, 0.5], "perfect": [1.0, 0.9], "fair": one}
+    result = welch_against(TAUS, others)
+    for name in ("one", "none", "lost"):
+        assert "needs 2" in result[name].p.note
+        assert result[name].adjusted.note == result[name].p.note
+    assert "perfectly" in result["perfect"].p.note
+    assert result["none"].difference.note
+    assert result["one"].difference.value == pytest.approx(0.5 - np.mean(TAUS))
+    assert result["fair"].adjusted.value == result["fair"].p.value
+    assert "needs 2" in welch_against([0.5], {"fair": one})["fair"].p.note
+    assert "do not differ" in welch_against([0.5, 0.5], {"same": [0.6, 0.6]})["same"].p.note
