@@ -1,0 +1,168 @@
+"""Pairs of paths: which differ by more than noise, and whether the supernet has these in the right order.
+
+Shapes: n paths, S stand-alone seeds, R supernet seeds, N test images, the same for every network.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from supernet_cli.reports.intervals import holm
+from supernet_cli.reports.quantity import Booleans, Floats, Quantity, unknown
+from supernet_cli.reports.ranking import finite_seeds, mean_accuracy
+
+MOST_NETWORKS = 200
+"""Networks whose pairs McNemar's test goes through."""
+
+
+@dataclass(frozen=True)
+class ResolvedPairs:
+    """Pairs of paths whose stand-alone accuracies differ by more than noise.
+
+    Args:
+        mask: (n, n) bool, symmetric: whether a pair is resolved; None where that is unknown.
+        resolved: How many are.
+        pairs: How many pairs there are.
+        share: Resolved pairs of all.
+        gamma: Goodman and Kruskal's: of the resolved pairs, those that the supernets' mean score has in the right order
+            less those it has in the wrong one, over their sum.
+        seed_sd: Standard deviation of a path's accuracy between seeds, pooled over paths; a fraction.
+    """
+
+    mask: Booleans | None
+    resolved: Quantity
+    pairs: int
+    share: Quantity
+    gamma: Quantity
+    seed_sd: Quantity
+
+
+@dataclass(frozen=True)
+class McNemarPairs:
+    """McNemar's test on all pairs of some networks.
+
+    Args:
+        pairs: How many there are.
+        differing: How many differ at 0.05 after Holm.
+    """
+
+    pairs: int
+    differing: Quantity
+
+
+def seed_variance(truth: Floats) -> Quantity:
+    """Return s_w², the variance of accuracy between a path's seeds, pooled over paths.
+
+    Args:
+        truth: (n, S) accuracy.
+    """
+    if truth.shape[1] < 2:
+        return unknown("The noise of stand-alone trainings is unknown with fewer than two seeds.")
+    if not len(truth) or not np.isfinite(truth).all():
+        return unknown("An accuracy is missing, or not a finite number.")
+    return Quantity(float(truth.var(axis=1, ddof=1, dtype=np.float64).mean()))
+
+
+def resolved_pairs(truth: Floats, correct: Floats | None, scores: Floats) -> ResolvedPairs:
+    """Find the pairs whose difference noise does not explain, and whether scores order them.
+
+    A pair is resolved if |Δȳ| > t(0.975, n(S-1)) · SE with SE² = 2 s_w²/S + var_i(d_i)/N: the noise of two means over
+    seeds, and that of the images, from the difference d_i in seed-mean correctness on image i. The second term counts
+    once more what seeds do to single images, which the first has already, so SE errs on the large side. s_w² is pooled:
+    of paths whose training is far less stable than that of most, too many pairs are resolved. The 5 % hold for each
+    pair on its own.
+
+    Args:
+        truth: (n, S) stand-alone test accuracy.
+        correct: (n, N) seed-mean correctness on each test image, from the same seeds; None where it was not kept.
+        scores: (R, n) one-shot scores, whose mean over seeds is judged.
+    """
+    count, seeds = truth.shape
+    variance, pairs = seed_variance(truth), count * (count - 1) // 2
+    deviation = unknown(variance.note) if variance.value is None else Quantity(math.sqrt(variance.value))
+    reason = variance.note or _why_unresolved(count, correct)
+    if variance.value is None or correct is None or reason:
+        return ResolvedPairs(None, unknown(reason), pairs, unknown(reason), unknown(reason), deviation)
+    from scipy.special import stdtrit
+
+    accuracy = mean_accuracy(truth)
+    difference = accuracy[:, None] - accuracy[None, :]
+    error = np.sqrt(2 * variance.value / seeds + _difference_variance(correct) / correct.shape[1])
+    mask = np.abs(difference) > float(stdtrit(count * (seeds - 1), 0.975)) * error
+    resolved = int(np.triu(mask, 1).sum())
+    gamma = _gamma(np.where(mask, np.sign(difference), 0.0), scores)
+    return ResolvedPairs(mask, Quantity(resolved), pairs, Quantity(resolved / pairs), gamma, deviation)
+
+
+def mcnemar(bits_a: Booleans, bits_b: Booleans) -> float:
+    """Return McNemar's exact two-sided p: whether two trained networks err equally often, not two architectures.
+
+    Source: McNemar 1947, with the binomial instead of its approximation.
+
+    Args:
+        bits_a: (N,) whether the first network has each image right.
+        bits_b: (N,) the same for the second.
+    """
+    return float(_exact(np.array([(bits_a & ~bits_b).sum()]), np.array([(~bits_a & bits_b).sum()]))[0])
+
+
+def mcnemar_pairs(bits: Booleans) -> McNemarPairs:
+    """Count the pairs of networks that differ by McNemar's test, adjusted by Holm.
+
+    Args:
+        bits: (n, N) whether each network, all of one seed, has each image right.
+    """
+    count = len(bits)
+    pairs = count * (count - 1) // 2
+    if not pairs:
+        return McNemarPairs(pairs, unknown("There is no pair of networks."))
+    if count > MOST_NETWORKS:
+        return McNemarPairs(pairs, unknown(f"Skipped: more than {MOST_NETWORKS} networks, {pairs} pairs."))
+    right = bits.astype(np.float32)  # counts to 2^24 exactly, and multiplies fast
+    both = np.rint(right @ right.T).astype(np.int64)
+    one, other = np.triu_indices(count, 1)
+    alone = np.diag(both)
+    p_values = _exact(alone[one] - both[one, other], alone[other] - both[one, other])
+    return McNemarPairs(pairs, Quantity(int((np.array(holm(p_values.tolist())) <= 0.05).sum())))
+
+
+def _why_unresolved(count: int, correct: Floats | None) -> str:
+    if count < 2:
+        return "There is no pair of paths."
+    if correct is None:
+        return "Which test images each network has right was not kept, so the images' part of the noise is unknown."
+    return ""
+
+
+def _difference_variance(correct: Floats) -> NDArray[np.float64]:
+    """Return the variance over images of each pair's difference in correctness, (n, n)."""
+    centred = correct.astype(np.float64)
+    centred -= centred.mean(axis=0)  # how hard an image is cancels in differences
+    centred -= centred.mean(axis=1, keepdims=True)
+    products = centred @ centred.T / (correct.shape[1] - 1)
+    own = np.diag(products)
+    return np.asarray(np.maximum(own[:, None] + own[None, :] - 2 * products, 0.0))
+
+
+def _gamma(order: Floats, scores: Floats) -> Quantity:
+    scores, lost = finite_seeds(scores)
+    if not len(scores):
+        return unknown(lost or "There are no supernet seeds.")
+    if not order.any():
+        return unknown("No pair is resolved.")
+    mean = scores.mean(axis=0, dtype=np.float64)
+    agreeing = np.sign(mean[:, None] - mean[None, :]) * order
+    if not agreeing.any():
+        return unknown("The scores of all resolved pairs are equal.")
+    return Quantity(float(agreeing.sum() / np.abs(agreeing).sum()), lost)
+
+
+def _exact(only_a: NDArray[np.int64], only_b: NDArray[np.int64]) -> NDArray[np.float64]:
+    from scipy.special import bdtr
+
+    tail = bdtr(np.minimum(only_a, only_b).astype(np.float64), only_a + only_b, 0.5)
+    return np.minimum(1.0, 2 * np.asarray(tail, dtype=np.float64))
