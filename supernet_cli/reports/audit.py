@@ -1,0 +1,233 @@
+"""Where one-shot scores and stand-alone accuracies part: how much of it is noise, and which operations are flattered.
+
+Shapes: n paths, S stand-alone seeds, R supernet seeds, N test images, b blocks.
+
+Score and accuracy have different units, so the scores' mean over R is brought to the mean and standard deviation (over
+paths) of the stand-alone accuracies. d(a) is this matched score less path a's stand-alone accuracy, in accuracy points.
+The variance of d over paths is what there is to explain. Four terms share it:
+
+- stand-alone noise, s_w²/S: other seeds would have given other accuracies on these images. It holds all that differs
+  between seeds, what they do to single images included.
+- supernet noise: other supernets would have given other scores. A seed that is better for all paths moves none against
+  another, so only the interaction of path and seed counts, over R.
+- image noise: other test images would have given other accuracies, even as means over any number of seeds. All networks
+  see the same images, and one that is hard for all moves none against another. So it is half the mean over pairs of
+  var_i(d_i)/N, with d_i the pair's difference in correctness on image i; that equals the variance over paths, image by
+  image. Measured on means over few seeds it also holds what seeds do to single images, which the first term has
+  already: m(1-m)/(S-1) for a seed mean m is taken off, else it would count twice.
+- sharing bias: the rest. It includes what the images of *validation* do to the scores, which is not measured, and
+  whatever a straight line from score to accuracy cannot map; losses map worse than accuracies where paths are unequal.
+
+The noise terms are unbiased. The rest comes out somewhat low, by the order of 2/(n-1) of the noise, for the matching
+follows what noise there is; by more where a supernet's noise moves all paths of a candidate together. With few paths
+every term is a rough estimate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from supernet_cli.reports.pairs import seed_variance
+from supernet_cli.reports.quantity import Floats, Integers, Quantity, unknown
+from supernet_cli.reports.ranking import finite_seeds, mean_accuracy, why_unranked
+
+POINTS = 100.0
+"""Accuracy points in 1."""
+
+
+@dataclass(frozen=True)
+class CandidateBias:
+    """What a supernet makes of one candidate.
+
+    Args:
+        block: Number of its block, from 0.
+        label: Its name.
+        paths: How many contain it.
+        bias: Mean d over these, points; positive where the supernet flatters it.
+        error: Its standard error: what other supernets, other stand-alone seeds and other images would change. With one
+            supernet seed, the spread of d over paths instead, as its note then says.
+    """
+
+    block: int
+    label: str
+    paths: int
+    bias: Quantity
+    error: Quantity
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The disagreement of scores and accuracies; the first five are variances over paths, in squared points.
+
+    Args:
+        total: Variance of d.
+        stand_alone: Its part from stand-alone seeds.
+        supernet: From supernet seeds.
+        images: From test images.
+        sharing: The rest, zero at least; its note says what else is in it, and whether it was cut off at zero.
+        differences: d of each path, points; empty where there is none.
+        candidates: The bias of each candidate, block by block.
+    """
+
+    total: Quantity
+    stand_alone: Quantity
+    supernet: Quantity
+    images: Quantity
+    sharing: Quantity
+    differences: tuple[float, ...]
+    candidates: tuple[CandidateBias, ...]
+
+
+def audit(
+    scores: Floats, truth: Floats, correct: Floats | None, choices: Integers, labels: Sequence[Sequence[str]]
+) -> Audit:
+    """Split the disagreement of scores and accuracies into noise and bias.
+
+    Args:
+        scores: (R, n) one-shot scores; accuracies map to the stand-alone scale better than losses do.
+        truth: (n, S) stand-alone test accuracy, fractions.
+        correct: (n, N) seed-mean correctness on each test image, from the same seeds; None where it was not kept.
+        choices: (n, b) position of the candidate that each path takes in each block.
+        labels: Names of the candidates, block by block.
+    """
+    scores, lost = finite_seeds(scores)
+    accuracy, groups = mean_accuracy(truth) * POINTS, _groups(choices, labels)
+    reason = _why_no_audit(scores, accuracy)
+    if reason:
+        none = unknown(f"{lost} {reason}".strip())
+        candidates = tuple(CandidateBias(g.block, g.label, int(g.holds.sum()), none, none) for g in groups)
+        return Audit(none, none, none, none, none, (), candidates)
+    score = scores.mean(axis=0, dtype=np.float64)
+    matched = scores * float(accuracy.std(ddof=1) / score.std(ddof=1))
+    differences = matched.mean(axis=0) - matched.mean() - (accuracy - accuracy.mean())
+    noise = {
+        "stand-alone noise": _scaled(seed_variance(truth), POINTS**2 / truth.shape[1]),
+        "supernet noise": _supernet_noise(matched),
+        "image noise": _image_noise(correct, truth.shape[1]),
+    }
+    total = float(differences.var(ddof=1))
+    return Audit(
+        total=Quantity(total, lost),
+        stand_alone=noise["stand-alone noise"],
+        supernet=noise["supernet noise"],
+        images=noise["image noise"],
+        sharing=_rest(total, noise),
+        differences=tuple(differences.tolist()),
+        candidates=tuple(_bias(group, groups, differences, matched, truth, correct) for group in groups),
+    )
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The paths that contain one candidate, (n,) bool."""
+
+    block: int
+    label: str
+    holds: NDArray[np.bool_]
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """What a mean over the group, less that over all paths, weighs each path with."""
+        return self.holds / max(int(self.holds.sum()), 1) - 1 / len(self.holds)
+
+
+def _groups(choices: Integers, labels: Sequence[Sequence[str]]) -> list[_Group]:
+    return [
+        _Group(block, label, choices[:, block] == position)
+        for block, names in enumerate(labels)
+        for position, label in enumerate(names)
+    ]
+
+
+def _why_no_audit(scores: Floats, accuracy: Floats) -> str:
+    if not len(scores):
+        return "No supernet seed has a finite score for every path."
+    return why_unranked(scores.mean(axis=0), accuracy)
+
+
+def _supernet_noise(matched: Floats) -> Quantity:
+    """Return the variance of path and seed's interaction over R, from (R, n) matched scores."""
+    seeds, count = matched.shape
+    if seeds < 2:
+        return unknown("The noise of supernets is unknown with fewer than two seeds.")
+    residual = matched - matched.mean(axis=0) - matched.mean(axis=1, keepdims=True) + matched.mean()
+    return Quantity(float((residual**2).sum() / ((seeds - 1) * (count - 1) * seeds)))
+
+
+def _image_noise(correct: Floats | None, seeds: int) -> Quantity:
+    if correct is None:
+        return unknown("Which test images each network has right was not kept.")
+    images = correct.shape[1]
+    by_image = correct.var(axis=0, ddof=1, dtype=np.float64).mean()
+    raw = (by_image - correct.mean(axis=1, dtype=np.float64).var(ddof=1)) / (images - 1)
+    if seeds < 2:
+        return Quantity(float(raw * POINTS**2), "Holds what the one stand-alone seed does to single images.")
+    return Quantity(max(0.0, float(raw - _chance_of_single_images(correct, seeds).mean())) * POINTS**2)
+
+
+def _chance_of_single_images(correct: Floats, seeds: int) -> NDArray[np.float64]:
+    """Return the part of each mean accuracy's variance that comes from single seeds on single images, (n,).
+
+    Of one seed it is p(1-p) for an image that a share p of all seeds has right, estimated by m(1-m) S/(S-1).
+    """
+    mean = (correct * (1 - correct)).mean(axis=1, dtype=np.float64)
+    return np.asarray(mean / ((seeds - 1) * correct.shape[1]))
+
+
+def _rest(total: float, noise: dict[str, Quantity]) -> Quantity:
+    rest = total - math.fsum(part.value for part in noise.values() if part.value is not None)
+    missing = [name for name, part in noise.items() if part.value is None]
+    notes = [f"Holds what could not be measured: {', '.join(missing)}."] if missing else []
+    notes += ["Cut off at zero: noise alone would make for more disagreement than there is."] if rest < 0 else []
+    return Quantity(max(0.0, rest), " ".join(notes))
+
+
+def _bias(
+    group: _Group,
+    groups: Sequence[_Group],
+    differences: Floats,
+    matched: Floats,
+    truth: Floats,
+    correct: Floats | None,
+) -> CandidateBias:
+    count = int(group.holds.sum())
+    if not count:
+        none = unknown("No path contains it.")
+        return CandidateBias(group.block, group.label, 0, none, none)
+    bias = Quantity(float(differences[group.holds].mean()))
+    if len(matched) < 2:
+        return CandidateBias(group.block, group.label, count, bias, _spread(differences[group.holds]))
+    block = [other for other in groups if other.block == group.block and other.holds.any()]
+    effects = np.array([matched @ other.weights for other in block])
+    of_supernets = effects.var(axis=1, ddof=1).mean() / len(matched)  # pooled over the block: seeds are few
+    of_truth = _truth_variance(group.weights, truth, correct) * POINTS**2
+    note = "" if truth.shape[1] > 1 else "Leaves out the noise of stand-alone trainings: there is one seed."
+    return CandidateBias(group.block, group.label, count, bias, Quantity(math.sqrt(of_supernets + of_truth), note))
+
+
+def _spread(differences: Floats) -> Quantity:
+    if len(differences) < 2:
+        return unknown("One path and one supernet seed have no spread.")
+    error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
+    return Quantity(error, "From paths of one supernet seed: another supernet may differ by more.")
+
+
+def _truth_variance(weights: Floats, truth: Floats, correct: Floats | None) -> float:
+    """Return the variance of a weighted sum of mean accuracies, over seeds and images as far as these are known."""
+    seeds = truth.shape[1]
+    of_seeds = float((seed_variance(truth).value or 0.0) / seeds * (weights**2).sum())
+    if correct is None:
+        return of_seeds
+    of_images = float((weights @ correct).var(ddof=1) / correct.shape[1])
+    if seeds > 1:
+        of_images -= float(weights**2 @ _chance_of_single_images(correct, seeds))
+    return of_seeds + max(0.0, of_images)
+
+
+def _scaled(quantity: Quantity, factor: float) -> Quantity:
+    return unknown(quantity.note) if quantity.value is None else Quantity(quantity.value * factor)
