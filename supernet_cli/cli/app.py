@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from supernet_cli import __version__
-from supernet_cli.cli import doctor, evaluate, preset, retrain, runs, train
+from supernet_cli.cli import compare, doctor, evaluate, experiment, preset, retrain, runs, train
 from supernet_cli.errors import INTERRUPTED, SupernetError, UsageError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app = typer.Typer(
 app.command(context_settings={"auto_envvar_prefix": "SUPERNET_TRAIN"})(train.train)
 app.command(context_settings={"auto_envvar_prefix": "SUPERNET_RETRAIN"})(retrain.retrain)
 app.command(context_settings={"auto_envvar_prefix": "SUPERNET_EVALUATE"})(evaluate.evaluate)
+app.command(context_settings={"auto_envvar_prefix": "SUPERNET_COMPARE"})(compare.compare)
+app.command(context_settings={"auto_envvar_prefix": "SUPERNET_EXPERIMENT"})(experiment.experiment)
 app.add_typer(runs.app, name="runs")
 app.add_typer(preset.app, name="preset")
 app.command()(doctor.doctor)

@@ -37,9 +37,24 @@ def complete_path(context: typer.Context, incomplete: str) -> list[str]:
     return [path for path in map(str, space.enumerate() if space.size <= 1000 else ()) if path.startswith(incomplete)]
 
 
+def typed(context: typer.Context) -> set[str]:
+    """Return the options that stand on the command line; the environment gives way to them."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+
+
 RunsDir = Annotated[
     Path,
     typer.Option("--runs-dir", envvar="SUPERNET_RUNS_DIR", help="Where runs live.", show_envvar=True, file_okay=False),
+]
+PresetName = Annotated[
+    str,
+    typer.Option(
+        "--preset",
+        help="A shipped preset, one in ./presets, or a file.",
+        autocompletion=complete_preset,
+        show_envvar=False,
+    ),
 ]
 RunName = Annotated[
     str,

@@ -58,13 +58,7 @@ class Output:
         """Say a command's result: the document, or what a person reads instead."""
         text = json.dumps(document, indent=2, allow_nan=False)
         if self.file is not None:
-            from supernet_cli.runs.files import replace_file
-
-            target = self.file.resolve()
-            if target.exists() and not target.is_file():  # a device or a pipe is written to, never replaced
-                target.write_text(f"{text}\n", encoding="utf-8")
-            else:
-                replace_file(target, f"{text}\n".encode())
+            self._write(f"{text}\n")
         if self.json:
             print(text)
             return
@@ -73,6 +67,24 @@ class Output:
         out = console(sys.stdout)
         for renderable in rendered:
             out.print(renderable, soft_wrap=isinstance(renderable, Text))
+
+    def text(self, text: str) -> None:
+        """Say a result that is text already: into the file, or on stdout where none is asked for."""
+        if self.file is not None:
+            self._write(text)
+        if self.file is None or self.json:
+            print(text, end="")
+
+    def _write(self, text: str) -> None:
+        """Write the file that was asked for."""
+        from supernet_cli.runs.files import replace_file
+
+        assert self.file is not None
+        target = self.file.resolve()
+        if target.exists() and not target.is_file():  # a device or a pipe is written to, never replaced
+            target.write_text(text, encoding="utf-8")
+        else:
+            replace_file(target, text.encode())
 
     def note(self, text: str) -> None:
         """Say something beside the result, unless quiet."""

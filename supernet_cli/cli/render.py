@@ -7,10 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from supernet_cli.cli.output import printable
+from supernet_cli.reports.sheets import Sheet
 
 _MOST_SEEDS = 5  # that get a column each
 
@@ -66,6 +68,49 @@ def columns(headings: Sequence[str], right: Sequence[str] = ()) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, no_wrap=True, justify="right" if heading in right else "left")
+    return table
+
+
+def sheet_table(sheet: Sheet) -> RenderableType:
+    """Return a sheet as a table that leaves out columns it can do without where the terminal is narrow."""
+    return _Fitted(sheet)
+
+
+class _Fitted:
+    """A sheet drawn with as many of its columns as there is room for."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self._sheet = sheet
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        sheet = self._sheet
+        for kept in range(len(sheet.optional), -1, -1):
+            shown = sheet.without(sheet.optional[: len(sheet.optional) - kept])
+            if sum(_widths(shown)) <= options.max_width:
+                break
+        yield _sheet_table(shown)
+
+
+def _widths(sheet: Sheet) -> list[int]:
+    """Return the columns that each column of a sheet takes, its gap included; remarks fold and take little."""
+    cells = zip(sheet.headings, *sheet.rows, strict=True)
+    return [(20 if cells_of[0] == "" else max(map(len, cells_of))) + 2 for cells_of in cells]
+
+
+def _sheet_table(sheet: Sheet) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for heading in sheet.headings:
+        remark = heading == ""
+        left = heading in sheet.words
+        table.add_column(
+            heading,
+            justify="left" if left else "right",
+            no_wrap=not remark,
+            overflow="fold",
+            style="dim" if remark else "",
+        )
+    for row in sheet.rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
     return table
 
 

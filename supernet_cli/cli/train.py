@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from supernet_cli.cli.options import RUNS_DIR, Json, OutputFile, Quiet, RunsDir, Settings, complete_preset, complete_run
+from supernet_cli.cli.options import (
+    RUNS_DIR,
+    Json,
+    OutputFile,
+    PresetName,
+    Quiet,
+    RunsDir,
+    Settings,
+    complete_run,
+    typed,
+)
 from supernet_cli.errors import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -27,12 +37,7 @@ if TYPE_CHECKING:
 
 def train(
     context: typer.Context,
-    preset: Annotated[
-        str,
-        typer.Option(
-            help="A shipped preset, one in ./presets, or a file.", autocompletion=complete_preset, show_envvar=False
-        ),
-    ] = "default",
+    preset: PresetName = "default",
     settings: Settings = None,
     seeds: Annotated[
         str | None,
@@ -61,9 +66,10 @@ def train(
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import UsageError
+    from supernet_cli.runs.store import find_run
 
     voice = Output(json, quiet, output)
-    if resume is not None and _typed(context) & {"preset", "settings", "seeds"}:
+    if resume is not None and typed(context) & {"preset", "settings", "seeds"}:
         raise UsageError(
             "--resume goes on with the run's own preset: it takes no --preset, --set or --seeds.",
             "Leave them out, or start a new run without --resume.",
@@ -79,11 +85,10 @@ def train(
         if tensorboard:
             _check_tensorboard()
         if resume is not None:
-            run, prepared = _reopen(runs_dir, resume, progress)
+            run, prepared = reopen(find_run(runs_dir, resume), progress)
         else:
-            run, prepared = _begin(runs_dir, preset, settings or [], seeds, progress)
-    with voice.warnings():
-        _train(run, prepared, voice, tensorboard)
+            run, prepared = begin(runs_dir, _load(preset, settings or [], seeds), progress)
+    train_supernets(run, prepared, voice, tensorboard)
     try:
         _report(run, voice)
     except OSError as error:
@@ -93,12 +98,6 @@ def train(
         raise typer.Exit(0 if run.state(run.supernet_jobs()) == "finished" else INTERRUPTED) from error
 
 
-def _typed(context: typer.Context) -> set[str]:
-    """Return the options that stand on the command line; the environment gives way to them."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
-
-
 def _check_tensorboard() -> None:
     from supernet_cli.engine.tensorboard import check_installed
 
@@ -106,16 +105,14 @@ def _check_tensorboard() -> None:
 
 
 def _load(name: str, settings: list[str], seeds: str | None) -> LoadedPreset:
+    """Load a preset with settings, and with the seeds of its supernets."""
     from supernet_cli.config.load import load_preset
 
     return load_preset(name, [*settings, *([f"train.seeds={list(parse_seeds(seeds))}"] if seeds is not None else [])])
 
 
-def _begin(
-    runs_dir: Path, name: str, settings: list[str], seeds: str | None, progress: Progress
-) -> tuple[Run, Prepared]:
-    """Check everything, then make the run."""
-    loaded = _load(name, settings, seeds)
+def begin(runs_dir: Path, loaded: LoadedPreset, progress: Progress) -> tuple[Run, Prepared]:
+    """Check everything that a preset asks for, then make the run."""
     from supernet_cli.engine.prepare import prepare
     from supernet_cli.runs.store import create_run
 
@@ -142,12 +139,16 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return seeds
 
 
-def _reopen(runs_dir: Path, reference: str, progress: Progress) -> tuple[Run, Prepared]:
-    """Find a run that can go on, and check what it needs."""
-    from supernet_cli.errors import DivergedError, RunError, UsageError
-    from supernet_cli.runs.store import find_run
+def reopen(run: Run, progress: Progress) -> tuple[Run, Prepared]:
+    """Make sure that a run's supernets can go on, and prepare what they need.
 
-    run = find_run(runs_dir, reference)
+    Raises:
+        UsageError: They are finished.
+        DivergedError: They diverged.
+        RunError: They are being trained, or the run is damaged.
+    """
+    from supernet_cli.errors import DivergedError, RunError, UsageError
+
     preset = run.preset()
     states = [job.status().state for job in run.supernet_jobs()]
     if states and all(state == "finished" for state in states):
@@ -169,8 +170,8 @@ def _reopen(runs_dir: Path, reference: str, progress: Progress) -> tuple[Run, Pr
     return run, prepared
 
 
-def _train(run: Run, prepared: Prepared, voice: Output, tensorboard: bool) -> None:
-    """Train every job of a run that is not done, one after another."""
+def train_supernets(run: Run, prepared: Prepared, voice: Output, tensorboard: bool = False) -> None:
+    """Train every supernet of a run that is not done, one after another."""
     from supernet_cli.cli.signals import Interruption
     from supernet_cli.cli.watch import watching
     from supernet_cli.engine.train import train_supernet
@@ -183,6 +184,7 @@ def _train(run: Run, prepared: Prepared, voice: Output, tensorboard: bool) -> No
     if not voice.is_live:
         voice.note(f"{run.id}  {prepared.space.size:,} paths, {prepared.threads} threads on {prepared.device.name}")
     with (
+        voice.warnings(),
         DeviceLog(run) as devices,
         watching(voice, sys.stderr, run.id, [(job.key, job.snapshot()[0]) for job in jobs]) as watch,
         _event_files(run.folder / "tensorboard" / "devices", tensorboard) as device_events,
@@ -234,7 +236,7 @@ def _report(run: Run, voice: Output) -> None:
         for path in job["paths"]
     ]
     unfinished = any(job["status"] in ("interrupted", "stopped", "created") for job in document["jobs"])
-    error = _divergence(run) if document["status"] == "diverged" and not unfinished else None
+    error = divergence(run) if document["status"] == "diverged" and not unfinished else None
     title = f"{run.id}  {document['status']}  {document['images_per_second'] or 0:,.0f} images/s"
     table = scores_table(rows, "validation") if rows else "No path was judged yet."
     voice.result(document | (error_document(error) if error else {}), title, "", table)
@@ -278,7 +280,8 @@ def _document(run: Run) -> dict[str, Any]:
     }
 
 
-def _divergence(run: Run) -> SupernetError:
+def divergence(run: Run) -> SupernetError:
+    """Return what to say of supernets that diverged."""
     from supernet_cli.errors import DivergedError
 
     diverged: list[JobFolder] = [job for job in run.supernet_jobs() if job.status().state == "diverged"]

@@ -4,6 +4,7 @@
     profile.json                            parameters, multiply-accumulates and latency of every path
     correct/<split>/<kind>-seed-<n>.npz     which images each network got right: packed bits, a row a path
     selections.json                         how the paths trained alone were chosen
+    comparison.json                         what `supernet compare` found
 
 Several commands may add to them at the same time: each takes the folder's lock, reads, adds and replaces.
 """
@@ -16,7 +17,7 @@ import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -188,6 +189,13 @@ def keep_selection(run: Run, selection: Selection) -> None:
         known = selections(run)
         if selection not in known:
             _write(run, "selections", Selections(selections=[*known, selection]))
+
+
+def keep_comparison(run: Run, document: dict[str, Any]) -> None:
+    """Store the document of a run's comparison, for whoever looks at the run later."""
+    with _exclusively(run):
+        text = json.dumps(document, indent=1, allow_nan=False)
+        replace_file(_folder(run) / "comparison.json", f"{text}\n".encode())
 
 
 def _folder(run: Run) -> Path:

@@ -4,40 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import only_run
+from helpers import only_run, program, wait_for
 
 Invoke = Callable[..., tuple[int, str, str]]
-
-
-def program(*arguments: object, cwd: Path, ignoring: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-    """Start the program as a process of its own, with signals as a shell sets them, whatever they are here."""
-
-    def set_signals() -> None:
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            signal.signal(getattr(signal, name), signal.SIG_IGN if name in ignoring else signal.SIG_DFL)
-
-    return subprocess.Popen(
-        [sys.executable, "-m", "supernet_cli", *map(str, arguments)],
-        cwd=cwd,
-        preexec_fn=set_signals,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -1,0 +1,141 @@
+"""`supernet compare`: whether one-shot scores rank paths as training each alone does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from supernet_cli.cli.options import RUNS_DIR, Json, Quiet, RunsDir, complete_run, typed
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from supernet_cli.cli.output import Output
+    from supernet_cli.runs.store import Run
+
+Format = Literal["table", "json", "csv", "markdown"]
+
+_SUFFIXES: dict[str, Format] = {".json": "json", ".csv": "csv", ".md": "markdown"}
+_MOST_ROWS = 40
+
+
+def compare(
+    context: typer.Context,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run",
+            help="An id, the beginning of one, a folder, or `latest`; repeat it to compare runs of one space.",
+            autocompletion=complete_run,
+            show_envvar=False,
+        ),
+    ] = None,
+    truth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Take the stand-alone results of another run of the same space, recipe and split.",
+            autocompletion=complete_run,
+            show_envvar=False,
+        ),
+    ] = None,
+    form: Annotated[
+        Format,
+        typer.Option("--format", help="How to say it; left out, the ending of --output decides.", show_envvar=False),
+    ] = "table",
+    sort: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Sort paths by a column of the JSON rows.", show_envvar=False),
+    ] = None,
+    runs_dir: RunsDir = RUNS_DIR,
+    json: Json = False,
+    quiet: Quiet = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write it to this file.", dir_okay=False, show_envvar=False),
+    ] = None,
+) -> None:
+    """Say whether the supernet's ranking can be trusted: from stored facts alone, in a moment.
+
+    Agreement with stand-alone training and its uncertainty, what chance and simple baselines reach, which operations
+    the supernet flatters, what all of it cost, and a verdict in plain words.
+    """
+    from supernet_cli.cli.output import Output
+    from supernet_cli.runs.store import find_run
+
+    voice = Output(json, quiet, output)
+    if json:
+        form = "json"
+    elif output is not None and "form" not in typed(context):
+        form = _SUFFIXES.get(output.suffix.lower(), form)
+    found = list(
+        {run.folder.resolve(): run for run in (find_run(runs_dir, name) for name in runs or ["latest"])}.values()
+    )
+    borrowed = find_run(runs_dir, truth) if truth is not None else None
+    say_comparison(found, borrowed, voice, form, sort)
+
+
+def say_comparison(
+    runs: Sequence[Run], truth: Run | None, voice: Output, form: Format = "table", sort: str | None = None
+) -> None:
+    """Compare runs, keep the result where it is of one, and say it.
+
+    Args:
+        runs: The runs.
+        truth: Whose stand-alone results to take; their own where left out.
+        voice: How to speak.
+        form: In which format.
+        sort: The column to sort paths by.
+
+    Raises:
+        RunError: Facts are missing or damaged.
+        UsageError: Runs or truth do not fit, or there is no such column.
+    """
+    from supernet_cli.reports.compare import compare
+    from supernet_cli.reports.export import as_csv, as_markdown, sort_rows
+    from supernet_cli.runs.results import keep_comparison
+
+    document = compare(runs, truth)
+    for run, entry in zip(runs, document["runs"], strict=True):
+        keep_comparison(run, {"runs": [entry]})
+    document = sort_rows(document, sort)
+    if voice.json or form == "json":
+        voice.text(_as_json(document))
+    elif form == "csv":
+        voice.text(as_csv(document))
+    elif form == "markdown":
+        voice.text(as_markdown(document))
+    else:
+        voice.result(document, *_rendered(document))
+        for entry in document["runs"]:
+            for missing in entry["missing"]:
+                voice.note(f"missing: {missing['what']}: {missing['command']}")
+
+
+def _as_json(document: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def _rendered(document: dict[str, Any]) -> list[RenderableType]:
+    """Return what a person reads."""
+    from rich.text import Text
+
+    from supernet_cli.cli.render import sheet_table
+    from supernet_cli.reports.sheets import overview, sheets, strategies
+
+    parts: list[RenderableType] = []
+    if len(document["runs"]) > 1:
+        parts += [Text("Runs", style="bold"), sheet_table(overview(document)), ""]
+    if document.get("strategies"):
+        parts += [Text("Strategies against uniform", style="bold"), sheet_table(strategies(document)), ""]
+    for entry in document["runs"]:
+        parts.append(Text.assemble((entry["run"], "bold"), f"  one-shot against stand-alone, {entry['n']} paths"))
+        for sheet in sheets(entry, _MOST_ROWS):
+            parts += ["", Text(sheet.title, style="bold"), sheet_table(sheet)]
+        parts += ["", Text("Verdict", style="bold"), Text(entry["verdict"]), ""]
+    return parts[:-1]

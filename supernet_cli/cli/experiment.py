@@ -1,0 +1,156 @@
+"""`supernet experiment`: the whole of it, from a preset to a comparison."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from supernet_cli.cli.options import (
+    RUNS_DIR,
+    Json,
+    OutputFile,
+    PresetName,
+    Quiet,
+    RunsDir,
+    Settings,
+    complete_run,
+    typed,
+)
+from supernet_cli.cli.retrain import Workers
+from supernet_cli.errors import INTERRUPTED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from supernet_cli.cli.output import Output
+    from supernet_cli.errors import SupernetError
+    from supernet_cli.runs.store import Run
+
+
+def experiment(
+    context: typer.Context,
+    preset: PresetName = "default",
+    settings: Settings = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="N,N,…", help="Trainings of each path alone; the preset's where left out."),
+    ] = None,
+    supernet_seeds: Annotated[
+        str | None, typer.Option(metavar="N,N,…", help="Supernets to train; the preset's where left out.")
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Go on with a run, from wherever it is.", autocompletion=complete_run),
+    ] = None,
+    workers: Workers = None,
+    runs_dir: RunsDir = RUNS_DIR,
+    json: Json = False,
+    quiet: Quiet = False,
+    output: OutputFile = None,
+) -> None:
+    """Train a supernet, train every path alone, judge all of them, and say whether the ranking can be trusted.
+
+    Four commands in one: train, retrain --all, evaluate, compare. Interrupted anywhere, --resume goes on.
+    """
+    from supernet_cli.cli.compare import say_comparison
+    from supernet_cli.cli.evaluate import judge
+    from supernet_cli.cli.output import Output
+    from supernet_cli.cli.retrain import everything, failure, train_alone
+    from supernet_cli.errors import UsageError
+    from supernet_cli.space import SearchSpace
+
+    voice = Output(json, quiet, output)
+    given = typed(context) & {"preset", "settings", "seeds", "supernet_seeds"}
+    if resume is not None and given:
+        raise UsageError(
+            "--resume goes on with the run's own preset: it takes no --preset, --set, --seeds or --supernet-seeds.",
+            "Leave them out, or start a new run without --resume.",
+        )
+    if resume is None:
+        run = _new(runs_dir, preset, settings or [], seeds, supernet_seeds, voice)
+    else:
+        run = _old(runs_dir, resume, voice)
+    _leave_where_unfinished(run, voice)
+    loaded = run.preset()
+    selection = everything(SearchSpace.from_config(loaded.space))
+    jobs, outcomes = train_alone(run, selection, loaded.retrain.seeds, workers, voice)
+    if any(outcome.state in ("interrupted", "stopped") for outcome in outcomes.values()):
+        _leave(run, voice)
+    if _lacks_scores(run):
+        judge(run, [], "validation", voice)
+    judge(run, [], "test", voice)
+    say_comparison([run], None, voice)
+    _fail(failure(run, jobs, outcomes), voice)
+
+
+def _new(
+    runs_dir: Path, preset: str, settings: list[str], seeds: str | None, supernet_seeds: str | None, voice: Output
+) -> Run:
+    """Make a run and train its supernets."""
+    from supernet_cli.cli.retrain import everything
+    from supernet_cli.cli.train import begin, parse_seeds, train_supernets
+    from supernet_cli.config.load import load_preset
+    from supernet_cli.space import SearchSpace
+
+    given = {"train.seeds": supernet_seeds, "retrain.seeds": seeds}
+    extra = [f"{key}={list(parse_seeds(text))}" for key, text in given.items() if text is not None]
+    loaded = load_preset(preset, [*settings, *extra])
+    everything(
+        SearchSpace.from_config(loaded.preset.space)
+    )  # too large a space is found before the supernet is trained
+    with voice.working("loading torch and the data") as progress:
+        run, prepared = begin(runs_dir, loaded, progress)
+    train_supernets(run, prepared, voice)
+    return run
+
+
+def _old(runs_dir: Path, reference: str, voice: Output) -> Run:
+    """Find a run, and train those of its supernets that are not done."""
+    from supernet_cli.cli.train import reopen, train_supernets
+    from supernet_cli.runs.store import find_run
+
+    run = find_run(runs_dir, reference)
+    if run.state(run.supernet_jobs()) != "finished":
+        with voice.working("loading torch and the data") as progress:
+            run, prepared = reopen(run, progress)
+        train_supernets(run, prepared, voice)
+    return run
+
+
+def _leave_where_unfinished(run: Run, voice: Output) -> None:
+    """Leave with the exit code of supernets that were interrupted, or that all diverged."""
+    from supernet_cli.cli.train import divergence
+
+    states = {job.status().state for job in run.supernet_jobs()}
+    if states & {"interrupted", "stopped", "created"}:
+        _leave(run, voice)
+    if "finished" not in states:
+        raise divergence(run)
+
+
+def _leave(run: Run, voice: Output) -> None:
+    """Say how to go on, and leave as interrupted."""
+    voice.result({"run": run.id, "status": run.state()}, f"{run.id}  {run.state()}")
+    voice.note(f"\nGo on with: supernet experiment --resume {run.id}")
+    raise typer.Exit(INTERRUPTED)
+
+
+def _lacks_scores(run: Run) -> bool:
+    """Whether training has not judged every path on validation in the end: spaces may be too large for that."""
+    from supernet_cli.reports.scores import scores
+    from supernet_cli.runs.results import evaluation
+    from supernet_cli.space import SearchSpace
+
+    size = SearchSpace.from_config(run.preset().space).size
+    return any(len(rows) < size for rows in scores(run, evaluation(run), "validation", "one-shot").values())
+
+
+def _fail(error: SupernetError | None, voice: Output) -> None:
+    """Leave with the exit code of trainings that failed; the others have been compared."""
+    from supernet_cli.cli.output import say_error
+
+    if error is not None:
+        if not voice.json:
+            say_error(error, as_json=False)
+        raise typer.Exit(error.exit_code)

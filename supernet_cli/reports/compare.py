@@ -1,0 +1,350 @@
+"""The comparison of one-shot scores with stand-alone training: facts in, the document of `supernet compare` out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from supernet_cli.errors import UsageError
+from supernet_cli.reports.facts import BySeed, Facts, gather, mean
+from supernet_cli.reports.verdict import verdict
+from supernet_cli.runs.results import PathProfile
+from supernet_cli.runs.store import Run
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from supernet_cli.reports.ranking import Agreement, Spread
+
+_CHANCE_SEED = 0
+"""Of all draws of a comparison: the same facts give the same document."""
+
+
+def compare(runs: Sequence[Run], truth: Run | None = None) -> dict[str, Any]:
+    """Compare runs with their stand-alone results, or with those of another run.
+
+    Args:
+        runs: The runs; of one search space.
+        truth: Whose stand-alone results to take; each run's own where left out.
+
+    Returns:
+        The document of `supernet compare`.
+
+    Raises:
+        RunError: Facts are missing or damaged.
+        UsageError: The runs' spaces differ, or the truth does not fit.
+    """
+    _check_one_space(runs)
+    gathered = [gather(run, truth if truth is not None and truth.folder != run.folder else None) for run in runs]
+    entries = [_Comparison(facts).document() for facts in gathered]
+    return {"runs": entries, "strategies": _strategies(entries)} if len(entries) > 1 else {"runs": entries}
+
+
+def _check_one_space(runs: Sequence[Run]) -> None:
+    first = runs[0].manifest.fingerprints.get("space")
+    for run in runs[1:]:
+        if run.manifest.fingerprints.get("space") != first:
+            raise UsageError(
+                f"Runs {runs[0].id} and {run.id} have different search spaces: their rankings are of different things.",
+                "Compare runs of one space; `supernet runs show` tells their fingerprints.",
+            )
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """One run's judgement, part by part; each part returns its fields and adds its notes."""
+
+    facts: Facts
+
+    def document(self) -> dict[str, Any]:
+        """Return the run's entry."""
+        import numpy as np
+
+        facts, truth = self.facts, self.facts.truth
+        names = [str(path) for path in truth.paths]
+        notes: dict[str, str] = {}
+        fields = {
+            "run": facts.run,
+            "sampler": facts.sampler,
+            "n": len(names),
+            "space_size": facts.space.size,
+            "coverage": truth.coverage,
+            "supernet_seeds": list(facts.seeds),
+            "stand_alone_seeds": list(truth.seeds),
+            "score": "validation_loss",
+            "truth": {"run": truth.run, "split": "test"},
+            "forward_images": facts.forward_images,
+            "rows": _rows(facts),
+            **self._agreement(names, notes),
+            **self._chance(names, notes, np.random.default_rng(_CHANCE_SEED)),
+            **self._pairs(names, notes),
+            **self._regret(names, notes, np.random.default_rng(_CHANCE_SEED)),
+            "baselines": self._baselines(names, notes, np.random.default_rng(_CHANCE_SEED)),
+            "audit": self._audit(names, notes),
+            "cost": {
+                "training": asdict(facts.training),
+                "evaluation": asdict(facts.evaluation),
+                "stand_alone": asdict(truth.cost),
+            },
+            "missing": [asdict(missing) for missing in facts.missing],
+        }
+        return {**fields, "verdict": verdict(fields), "notes": notes}
+
+    def _agreement(self, names: list[str], notes: dict[str, str]) -> dict[str, Any]:
+        """Return how rankings agree, what could be reached, and what is left without noise."""
+        from supernet_cli.reports.ceiling import corrected_tau, tau_ceiling
+        from supernet_cli.reports.intervals import tau_interval
+        from supernet_cli.reports.quantity import document
+        from supernet_cli.reports.ranking import agreement, seed_agreement, sparse_tau, supernet_agreement
+
+        truth, scores = self.facts.truth.test, self.facts.scores(names)
+        count, seeds = truth.shape
+        found: Agreement = agreement(scores, truth)
+        between, between_supernets = seed_agreement(truth), supernet_agreement(scores)
+        interval = tau_interval(found.tau.per_seed)
+        corrected = corrected_tau(found.tau.mean.value, between.value, seeds, count, between_supernets.value)
+        if self.facts.truth.coverage == "top":
+            notes["kendall_tau"] = "Range-restricted: only the best by one-shot score were trained alone."
+        numbers = {
+            "seed_agreement": between,
+            "supernet_agreement": between_supernets,
+            "tau_ceiling": tau_ceiling(between.value, seeds, count),
+            "sparse_tau": sparse_tau(scores, truth).mean,
+            "tau_interval": interval,
+        }
+        plain, reasons = document(numbers)
+        corrected_plain, corrected_reasons = document(corrected, "tau_corrected")
+        notes |= reasons | corrected_reasons
+        best = _spread(found.best_tau, "kendall_tau_top_quarter", notes)
+        return {
+            "kendall_tau": _spread(found.tau, "kendall_tau", notes),
+            "spearman_rho": _spread(found.rho, "spearman_rho", notes),
+            "kendall_tau_top_quarter": best | {"paths": found.best_paths},
+            "spearman_rho_top_quarter": _spread(found.best_rho, "spearman_rho_top_quarter", notes),
+            **plain,
+            "tau_interval": _pair(plain["tau_interval"]),
+            "tau_corrected": corrected_plain if any(v is not None for v in corrected_plain.values()) else None,
+        }
+
+    def _chance(self, names: list[str], notes: dict[str, str], rng: np.random.Generator) -> dict[str, Any]:
+        """Return what a judge that knows nothing would reach, and for a sample of paths its interval."""
+        import numpy as np
+
+        from supernet_cli.reports.chance import relabel_p
+        from supernet_cli.reports.intervals import bootstrap_interval
+        from supernet_cli.reports.quantity import document
+
+        facts, truth = self.facts, self.facts.truth
+        scored = [
+            name for name in facts.one_shot[facts.seeds[0]] if all(name in facts.one_shot[s] for s in facts.seeds)
+        ]
+        paths = [facts.space.parse(name) for name in scored]
+        place = {name: index for index, name in enumerate(scored)}
+        tested = relabel_p(
+            choices=np.array([path.choices for path in paths]),
+            scores=facts.scores(scored),
+            truth=truth.test,
+            rows=np.array([place[name] for name in names]),
+            sizes=[len(block.candidates) for block in facts.space.blocks],
+            rng=rng,
+        )
+        plain, reasons = document(
+            {
+                "relabel_p": tested.p,
+                "relabelling": {
+                    "smallest_p": tested.smallest,
+                    "relabellings": tested.relabellings,
+                    "exhaustive": tested.exhaustive,
+                },
+            }
+        )
+        notes |= reasons
+        sampled = None
+        if truth.coverage == "sample":
+            bounds, reasons = document(bootstrap_interval(facts.scores(names), truth.test, rng), "tau_bootstrap")
+            notes |= reasons
+            sampled = _pair(bounds)
+        return {**plain, "tau_bootstrap": sampled}
+
+    def _pairs(self, names: list[str], notes: dict[str, str]) -> dict[str, Any]:
+        """Return which pairs of paths differ by more than noise."""
+        import numpy as np
+
+        from supernet_cli.reports.pairs import mcnemar_pairs, resolved_pairs
+        from supernet_cli.reports.quantity import document, unknown
+
+        truth = self.facts.truth
+        found = resolved_pairs(truth.test, truth.correct, self.facts.scores(names))
+        numbers: dict[str, Any] = {
+            "resolved_share": found.share,
+            "resolved_gamma": found.gamma,
+            "resolved_pairs": found.resolved,
+            "seed_sd": found.seed_sd,
+        }
+        if truth.correct_first is None:
+            numbers["mcnemar"] = {"differing": unknown("Which test images each network has right was not kept.")}
+        else:
+            numbers["mcnemar"] = mcnemar_pairs(truth.correct_first)
+        plain, reasons = document(numbers)
+        notes |= reasons
+        unresolved = None
+        if found.mask is not None:
+            one, other = np.nonzero(np.triu(~found.mask, 1))
+            unresolved = [[names[a], names[b]] for a, b in zip(one, other, strict=True)] if len(one) <= 300 else None
+        return {**plain, "pairs": found.pairs, "unresolved": unresolved}
+
+    def _regret(self, names: list[str], notes: dict[str, str], rng: np.random.Generator) -> dict[str, Any]:
+        """Return what is lost by training only a few paths alone."""
+        from supernet_cli.reports.quantity import document
+        from supernet_cli.reports.regret import regret
+
+        facts, truth = self.facts, self.facts.truth
+        parameters = self._sizes(names, "parameters")
+        fields: dict[str, Any] = {}
+        for k in (1, 3):
+            found = regret(facts.scores(names), truth.test, truth.validation, k, parameters, rng)
+            numbers = {"supernet": found.supernet, "random": found.random, "largest": found.largest}
+            plain, reasons = document(numbers, f"regret_at_{k}")
+            if plain["supernet"] is None:
+                reasons = {f"regret_at_{k}": reasons[f"regret_at_{k}.supernet"]}
+            notes |= reasons
+            fields[f"regret_at_{k}"] = plain["supernet"]
+            fields[f"regret_at_{k}_baselines"] = {"random": plain["random"], "largest": plain["largest"]}
+        return fields
+
+    def _baselines(self, names: list[str], notes: dict[str, str], rng: np.random.Generator) -> list[dict[str, Any]]:
+        """Return how well orders that need no supernet agree with the truth."""
+        from supernet_cli.reports.chance import random_order_range
+        from supernet_cli.reports.quantity import document
+        from supernet_cli.reports.ranking import kendall_tau, mean_accuracy
+
+        accuracy = mean_accuracy(self.facts.truth.test)
+        bounds, _ = document(random_order_range(accuracy, rng))
+        found: list[dict[str, Any]] = [{"name": "random", "kendall_tau": 0.0, "range": _pair(bounds)}]
+        for name in ("parameters", "macs"):
+            sizes = self._sizes(names, name)
+            if sizes is None:
+                notes[f"baselines.{name}"] = f"The paths are not measured: `supernet evaluate --run {self.facts.run}`."
+            tau = None if sizes is None else kendall_tau(sizes, accuracy)
+            if sizes is not None and tau is None:
+                notes[f"baselines.{name}"] = "Fewer than three paths, or all of one size or of one accuracy."
+            found.append({"name": name, "kendall_tau": tau})
+        return found
+
+    def _audit(self, names: list[str], notes: dict[str, str]) -> dict[str, Any]:
+        """Return what the disagreement is made of, and which operations the supernet flatters."""
+        import numpy as np
+
+        from supernet_cli.reports.audit import audit
+        from supernet_cli.reports.quantity import document
+
+        facts, truth = self.facts, self.facts.truth
+        accuracies = np.array([[facts.one_shot[seed][name].accuracy for name in names] for seed in facts.seeds])
+        found = audit(
+            accuracies,
+            truth.test,
+            truth.correct,
+            np.array([path.choices for path in truth.paths]),
+            [block.labels for block in facts.space.blocks],
+        )
+        plain, reasons = document(found, "audit")
+        notes |= reasons
+        plain["differences"] = dict(zip(names, plain["differences"], strict=False)) if plain["differences"] else None
+        return plain  # type: ignore[no-any-return]
+
+    def _sizes(self, names: list[str], what: str) -> np.ndarray | None:
+        """Return the parameters or multiply-accumulates of paths, (n,), or None where some are not measured."""
+        import numpy as np
+
+        profiles = [self.facts.profiles.get(name) for name in names]
+        known = [profile for profile in profiles if profile is not None]
+        return np.array([float(getattr(profile, what)) for profile in known]) if len(known) == len(names) else None
+
+
+def _rows(facts: Facts) -> list[dict[str, Any]]:
+    """Return a row a path: those trained alone first, in order of index, then the others that have scores."""
+    truth = facts.truth
+    trained = {str(path): index for index, path in enumerate(truth.paths)}
+    scored = dict.fromkeys(name for seed in facts.seeds for name in facts.one_shot[seed])
+    return [_row(facts, name, trained.get(name)) for name in [*trained, *(n for n in scored if n not in trained)]]
+
+
+def _row(facts: Facts, name: str, index: int | None) -> dict[str, Any]:
+    truth, profile = facts.truth, facts.profiles.get(name)
+    test = _mean_of(facts.one_shot_test, facts.seeds, name, "accuracy")
+    alone = None if index is None else float(truth.test[index].mean())
+    return {
+        "path": name,
+        "one_shot_validation_loss": _mean_of(facts.one_shot, facts.seeds, name, "loss"),
+        "one_shot_validation_accuracy": _mean_of(facts.one_shot, facts.seeds, name, "accuracy"),
+        "one_shot_test_accuracy": test,
+        "one_shot_test_sd": _sd(
+            [row.accuracy for seed in facts.seeds if (row := facts.one_shot_test.get(seed, {}).get(name))]
+        ),
+        "stand_alone_test_accuracy": alone,
+        "stand_alone_sd": None if index is None else _sd(truth.test[index].tolist()),
+        "stand_alone_test_loss": None if index is None else _finite(float(truth.test_loss[index].mean())),
+        "stand_alone_validation_accuracy": None if index is None else _finite(float(truth.validation[index].mean())),
+        "difference": test - alone if test is not None and alone is not None else None,
+        **_size(profile),
+        "seconds": None if index is None else _finite(float(truth.seconds[index])),
+    }
+
+
+def _size(profile: PathProfile | None) -> dict[str, Any]:
+    names = ("parameters", "macs", "latency_seconds")
+    return {name: getattr(profile, name) if profile is not None else None for name in names}
+
+
+def _mean_of(rows: BySeed, seeds: Sequence[int], name: str, what: str) -> float | None:
+    """Return the mean over seeds that have the path; None where one of them has no finite number."""
+    known = [row for seed in seeds if (row := rows.get(seed, {}).get(name)) is not None]
+    values = [getattr(row, what) for row in known]
+    return None if any(value is None for value in values) else mean(values)
+
+
+def _sd(values: Sequence[float]) -> float | None:
+    import statistics
+
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+def _finite(value: float) -> float | None:
+    return value if value == value and abs(value) != float("inf") else None
+
+
+def _spread(spread: Spread, name: str, notes: dict[str, str]) -> dict[str, Any]:
+    if spread.mean.note:
+        notes[name] = f"{notes[name]} {spread.mean.note}" if name in notes else spread.mean.note
+    return {
+        "mean": spread.mean.value,
+        "per_seed": list(spread.per_seed),
+        "low": spread.low.value,
+        "high": spread.high.value,
+    }
+
+
+def _pair(bounds: dict[str, Any]) -> list[float] | None:
+    return None if bounds["low"] is None or bounds["high"] is None else [bounds["low"], bounds["high"]]
+
+
+def _strategies(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return each run's strategy against `uniform`, over supernet seeds."""
+    from supernet_cli.reports.intervals import welch_against
+    from supernet_cli.reports.quantity import document
+
+    baseline = next((entry for entry in entries if entry["sampler"] == "uniform"), None)
+    if baseline is None:
+        return []
+    others = {entry["run"]: entry["kendall_tau"]["per_seed"] for entry in entries if entry["sampler"] != "uniform"}
+    plain, notes = document(welch_against(baseline["kendall_tau"]["per_seed"], others))
+    samplers = {entry["run"]: entry["sampler"] for entry in entries}
+    return [
+        {"run": run, "sampler": samplers[run], "against": baseline["run"], **found, "notes": _below(notes, run)}
+        for run, found in plain.items()
+    ]
+
+
+def _below(notes: dict[str, str], prefix: str) -> dict[str, str]:
+    return {key.removeprefix(f"{prefix}."): note for key, note in notes.items() if key.startswith(f"{prefix}.")}

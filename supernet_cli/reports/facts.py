@@ -1,0 +1,332 @@
+"""The facts that a judgement rests on, gathered from a run's files into arrays; nothing is computed anew.
+
+Shapes: n paths with stand-alone results, R supernet seeds, S stand-alone seeds, N test images.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from supernet_cli.errors import RunError, UsageError
+from supernet_cli.reports.scores import scores
+from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.results import Evaluation, PathProfile, ScoreRow, correct, evaluation, profiles, selections
+from supernet_cli.runs.store import Run
+from supernet_cli.space import Architecture, SearchSpace
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Coverage = Literal["all", "sample", "top", "named"]
+BySeed = Mapping[int, Mapping[str, ScoreRow]]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What some work took.
+
+    Args:
+        forward_images: Images run forward, once a path.
+        macs: Multiply-accumulates; a training step counts three forward passes.
+        seconds: Of the processes that did it, one after another.
+    """
+
+    forward_images: int = 0
+    macs: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.forward_images + other.forward_images, self.macs + other.macs, self.seconds + other.seconds)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Something that a judgement lacks, and the command that completes it."""
+
+    what: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Stand-alone results: n paths, each with the same S seeds.
+
+    Args:
+        run: The run they come from.
+        paths: The paths, in order of index.
+        seeds: The seeds.
+        test: (n, S) accuracy on test.
+        test_loss: (n, S) mean cross-entropy on test, NaN where it is not finite.
+        validation: (n, S) accuracy on validation, NaN where it is not known.
+        correct: (n, N) share of the seeds that got each test image right; None where that is not stored.
+        correct_first: (n, N) whether the first seed's network got it right; None likewise.
+        coverage: How the paths were chosen.
+        seconds: (n,) mean time of one training.
+        cost: Of all their trainings.
+    """
+
+    run: str
+    paths: tuple[Architecture, ...]
+    seeds: tuple[int, ...]
+    test: np.ndarray
+    test_loss: np.ndarray
+    validation: np.ndarray
+    correct: np.ndarray | None
+    correct_first: np.ndarray | None
+    coverage: Coverage
+    seconds: np.ndarray
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that is known about a run, for one judgement.
+
+    Args:
+        run: Its id.
+        sampler: The strategy that trained its supernets.
+        space: Its search space.
+        seeds: Supernet seeds whose scores cover all paths of the truth.
+        one_shot: By supernet seed and path, scores on validation.
+        one_shot_test: The same on test, as far as known.
+        truth: Stand-alone results, its own or borrowed.
+        profiles: Sizes of paths.
+        forward_images: That each supernet was trained with, mean over seeds.
+        training: Cost of all supernets used.
+        evaluation: Cost of judging their paths on validation.
+        missing: What would make the judgement more complete.
+    """
+
+    run: str
+    sampler: str
+    space: SearchSpace
+    seeds: tuple[int, ...]
+    one_shot: BySeed
+    one_shot_test: BySeed
+    truth: Truth
+    profiles: Mapping[str, PathProfile]
+    forward_images: float
+    training: Cost
+    evaluation: Cost
+    missing: tuple[Missing, ...] = field(default=())
+
+    def scores(self, paths: Sequence[str]) -> np.ndarray:
+        """Return the one-shot scores of paths, (R, n): the negative mean loss on validation; NaN where unknown."""
+        import numpy as np
+
+        return np.array([[_score(self.one_shot[seed].get(path)) for path in paths] for seed in self.seeds])
+
+
+def gather(run: Run, truth_run: Run | None = None) -> Facts:
+    """Gather what a run's files say.
+
+    Args:
+        run: The run with the supernets.
+        truth_run: Another run to borrow stand-alone results from.
+
+    Raises:
+        RunError: There are no one-shot scores or no stand-alone results, or a file is damaged.
+        UsageError: The other run's truth does not fit.
+    """
+    if truth_run is not None:
+        check_same(run, truth_run)
+    source = truth_run or run
+    stored = evaluation(run)
+    space = SearchSpace.from_config(run.preset().space)
+    one_shot = scores(run, stored, "validation", "one-shot")
+    if not one_shot:
+        raise RunError(f"Run {run.id} has no one-shot scores yet.", f"`supernet train --resume {run.id}`")
+    truth = _truth(source, evaluation(source), space)
+    names = [str(path) for path in truth.paths]
+    seeds = tuple(seed for seed in sorted(one_shot) if all(name in one_shot[seed] for name in names))
+    if not seeds:
+        raise RunError(
+            f"Run {run.id} has no one-shot scores of the {len(names)} paths that were trained alone.",
+            f"`supernet evaluate --split validation --run {run.id}`",
+        )
+    jobs = [job for job in run.supernet_jobs() if job.seed in seeds]
+    training, judging = _training_cost(jobs), _evaluation_cost(jobs)
+    test = scores(run, stored, "test", "one-shot")
+    return Facts(
+        run=run.id,
+        sampler=run.preset().train.sampler.name,
+        space=space,
+        seeds=seeds,
+        one_shot={seed: one_shot[seed] for seed in seeds},
+        one_shot_test={seed: rows for seed, rows in test.items() if seed in seeds},
+        truth=truth,
+        profiles=profiles(run).paths or profiles(source).paths,
+        forward_images=training.forward_images / len(seeds),
+        training=training,
+        evaluation=judging,
+        missing=tuple(_missing(run, source, space, truth, one_shot, seeds, test)),
+    )
+
+
+def check_same(run: Run, other: Run) -> None:
+    """Make sure that stand-alone results of another run are the truth about this one's paths.
+
+    Raises:
+        UsageError: Space, retraining recipe, split or images differ.
+    """
+    mine, theirs = run.manifest.fingerprints, other.manifest.fingerprints
+    words = {"space": "search space", "split": "data or split", "retrain": "retraining recipe", "images": "images"}
+    differing = [word for key, word in words.items() if mine.get(key) != theirs.get(key)]
+    if differing:
+        others = ", another ".join(differing)
+        raise UsageError(
+            f"The stand-alone results of {other.id} are no truth about {run.id}: another {others}.",
+            f"Train its own: `supernet retrain --all --run {run.id}`.",
+        )
+
+
+def _truth(run: Run, stored: Evaluation, space: SearchSpace) -> Truth:
+    """Return the stand-alone results: as many paths as possible, and of these as many seeds as all have."""
+    import numpy as np
+
+    known = {str(path): path for path in space.enumerate()} if space.size <= 100_000 else {}
+    test = {
+        seed: {name: row for name, row in rows.items() if not known or name in known}
+        for seed, rows in stored.rows("test", "stand-alone").items()
+    }
+    if not any(test.values()):
+        raise RunError(*_no_truth(run))
+    seeds, names = complete_block({seed: set(rows) for seed, rows in test.items()})
+    paths = sorted((known.get(name) or space.parse(name) for name in names), key=space.index)
+    order = [str(path) for path in paths]
+    validation = scores(run, stored, "validation", "stand-alone")
+    answers = {seed: correct(run, "test", "stand-alone", seed) for seed in seeds}
+    whole = all(name in answers[seed] for seed in seeds for name in order)
+    snapshots = {job.key: job.snapshot()[0] for job in run.alone_jobs()}
+    jobs = {(path, seed): run.alone_job(path, seed) for path in paths for seed in seeds}
+    seconds = [[_seconds(snapshots.get(jobs[path, seed].key)) for seed in seeds] for path in paths]
+    return Truth(
+        run=run.id,
+        paths=tuple(paths),
+        seeds=tuple(seeds),
+        test=np.array([[test[seed][name].accuracy for seed in seeds] for name in order]),
+        test_loss=np.array([[_or_nan(test[seed][name].loss) for seed in seeds] for name in order]),
+        validation=np.array([[_accuracy(validation, seed, name) for seed in seeds] for name in order]),
+        correct=np.array([np.mean([answers[s][name] for s in seeds], axis=0) for name in order], np.float32)
+        if whole
+        else None,
+        correct_first=np.array([answers[seeds[0]][name] for name in order]) if whole else None,
+        coverage=_coverage(run, set(order), space),
+        seconds=np.array(seconds).mean(axis=1),
+        cost=_training_cost(list(jobs.values())),
+    )
+
+
+def complete_block(paths_by_seed: Mapping[int, set[str]]) -> tuple[list[int], set[str]]:
+    """Return seeds and paths of which every combination is there.
+
+    As many paths as one seed has, and then every further seed that has all of them: statistics over seeds need the same
+    seeds for each path.
+    """
+    by_size = sorted(paths_by_seed, key=lambda seed: (-len(paths_by_seed[seed]), seed))
+    paths = set(paths_by_seed[by_size[0]])
+    return sorted(seed for seed in by_size if paths <= paths_by_seed[seed]), paths
+
+
+def _coverage(run: Run, names: set[str], space: SearchSpace) -> Coverage:
+    if len(names) == space.size:
+        return "all"
+    for selection in selections(run):
+        if selection.init == "scratch" and selection.how != "all" and names == set(selection.paths):
+            return selection.how
+    return "named"
+
+
+def _no_truth(run: Run) -> tuple[str, str]:
+    trained = [job for job in run.alone_jobs() if job.weights.is_file()]
+    if trained:
+        return f"The stand-alone networks of run {run.id} are not judged yet.", f"`supernet evaluate --run {run.id}`"
+    return (
+        f"Run {run.id} has no stand-alone results: there is nothing to compare its one-shot scores with.",
+        f"`supernet retrain --all --run {run.id}`, then `supernet evaluate --run {run.id}`",
+    )
+
+
+def _missing(
+    run: Run,
+    source: Run,
+    space: SearchSpace,
+    truth: Truth,
+    one_shot: BySeed,
+    seeds: Sequence[int],
+    test: BySeed,
+) -> list[Missing]:
+    """Return what is not there yet, each with the command that makes it."""
+    found = []
+    alone = source.alone_jobs()
+    states = {job.key: job.status().state for job in alone}
+    unfinished = [job for job in alone if states[job.key] != "finished"]
+    if unfinished:
+        names = sorted({job.path.parent.name for job in unfinished})
+        which = "--all" if truth.coverage == "all" or len(names) > 3 else " ".join(names)
+        wanted = ",".join(map(str, sorted({job.seed for job in unfinished})))
+        count = f"{len(unfinished)} of {len(alone)} stand-alone trainings are not finished"
+        found.append(Missing(count, f"supernet retrain {which} --seeds {wanted} --run {source.id}"))
+    judged = {(seed, name) for seed in truth.seeds for name in map(str, truth.paths)}
+    finished = sum(state == "finished" for state in states.values())
+    if finished > len(judged):
+        what = f"{finished - len(judged)} finished stand-alone trainings are not judged, or lack the others' seeds"
+        found.append(Missing(what, f"supernet evaluate --run {source.id}"))
+    open_jobs = [job for job in run.supernet_jobs() if not job.weights.is_file()]
+    if open_jobs:
+        what = f"{len(open_jobs)} supernets are not finished"
+        found.append(Missing(what, f"supernet train --resume {run.id}"))
+    left_out = [seed for seed in one_shot if seed not in seeds]
+    if left_out:
+        what = f"supernet seeds {', '.join(map(str, left_out))} lack scores of some paths"
+        found.append(Missing(what, f"supernet evaluate --split validation --run {run.id}"))
+    if any(str(path) not in test.get(seed, {}) for seed in seeds for path in truth.paths):
+        found.append(Missing("one-shot accuracies on test are not known", f"supernet evaluate --run {run.id}"))
+    if truth.coverage != "all" and space.size <= 256:
+        what = f"{space.size - len(truth.paths)} of {space.size} paths were not trained alone"
+        found.append(Missing(what, f"supernet retrain --all --run {source.id}"))
+    return found
+
+
+def _training_cost(jobs: Sequence[JobFolder]) -> Cost:
+    total = Cost()
+    for job in jobs:
+        snapshot, _ = job.snapshot()
+        total += Cost(snapshot.forward_images, 3 * snapshot.forward_macs, snapshot.train_seconds)
+    return total
+
+
+def _evaluation_cost(jobs: Sequence[JobFolder]) -> Cost:
+    total = Cost()
+    for job in jobs:
+        snapshot, _ = job.snapshot()
+        total += Cost(snapshot.evaluation_images, snapshot.evaluation_macs, snapshot.evaluation_seconds)
+    return total
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean of the values that are known, or None where none is."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _seconds(snapshot: object) -> float:
+    return float(getattr(snapshot, "train_seconds", float("nan")))
+
+
+def _score(row: ScoreRow | None) -> float:
+    if row is None:
+        return float("nan")
+    return float("-inf") if row.loss is None else -row.loss
+
+
+def _accuracy(rows: BySeed, seed: int, name: str) -> float:
+    row = rows.get(seed, {}).get(name)
+    return float("nan") if row is None else row.accuracy
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value

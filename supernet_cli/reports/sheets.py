@@ -1,0 +1,329 @@
+"""A comparison as plain tables of words, which every format draws in its own way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+ABSENT = "–"
+"""Stands where there is no value."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table.
+
+    Args:
+        title: What it shows.
+        headings: Of its columns.
+        rows: Cells, as they are shown.
+        words: Which columns hold words, and stand on the left; the others hold figures.
+        optional: Columns that may be left out where there is little room, the first to go first.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    words: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+    def without(self, dropped: Sequence[str]) -> Sheet:
+        """Return it without some columns."""
+        kept = [index for index, heading in enumerate(self.headings) if heading not in dropped]
+        rows = tuple(tuple(row[index] for index in kept) for row in self.rows)
+        return Sheet(self.title, tuple(self.headings[index] for index in kept), rows, self.words)
+
+
+def sheets(entry: dict[str, Any], most_rows: int | None = None) -> list[Sheet]:
+    """Return the tables of one run's entry.
+
+    Args:
+        entry: From the document of `supernet compare`.
+        most_rows: Paths to show at most; all where left out.
+    """
+    return [
+        paths(entry, most_rows),
+        measures(entry),
+        baselines(entry),
+        disagreement(entry),
+        candidates(entry),
+        cost(entry),
+    ]
+
+
+def paths(entry: dict[str, Any], most_rows: int | None = None) -> Sheet:
+    """Return a row a path, in the order of the document."""
+    rows = entry["rows"][:most_rows]
+    left_out = len(entry["rows"]) - len(rows)
+    cells = [tuple(form(row[field]) for _, field, form in _PATH_COLUMNS) for row in rows]
+    title = "Paths" if not left_out else f"Paths (the first {len(rows)} of {len(entry['rows']):,})"
+    headings = tuple(heading for heading, _, _ in _PATH_COLUMNS)
+    return Sheet(title, headings, tuple(cells), ("path",), ("time", "latency", "MACs", "parameters", "valid. loss"))
+
+
+def measures(entry: dict[str, Any]) -> Sheet:
+    """Return how the rankings agree, and how far that can be trusted; where there is no value, the reason."""
+    rows = [
+        ("Kendall τ", _coefficient(entry["kendall_tau"]["mean"]), _over_seeds(entry, "kendall_tau")),
+        ("Spearman ρ", _coefficient(entry["spearman_rho"]["mean"]), _over_seeds(entry, "spearman_rho")),
+        (
+            "τ in the best quarter",
+            _coefficient(entry["kendall_tau_top_quarter"]["mean"]),
+            _over_seeds(entry, "kendall_tau_top_quarter"),
+        ),
+        ("95 % interval of τ", _range(entry["tau_interval"]), _note(entry, "tau_interval.low", "over supernet seeds")),
+        *(
+            [("95 % interval, paths drawn anew", _range(entry["tau_bootstrap"]), _note(entry, "tau_bootstrap.low"))]
+            if entry["coverage"] == "sample"
+            else []
+        ),
+        (
+            "agreement of stand-alone seeds",
+            _coefficient(entry["seed_agreement"]),
+            _note(entry, "seed_agreement", "mean τ between two of them"),
+        ),
+        (
+            "ceiling of τ",
+            _coefficient(entry["tau_ceiling"]),
+            _note(entry, "tau_ceiling", "what exact accuracies score"),
+        ),
+        *_corrected(entry),
+        ("p by relabelling", _coefficient(entry["relabel_p"], 3), _relabelling(entry)),
+        (
+            "τ at 0.1 % accuracy",
+            _coefficient(entry["sparse_tau"]),
+            _note(entry, "sparse_tau", "smaller differences are ties"),
+        ),
+        *_resolved(entry),
+        *(_regret(entry, k) for k in (1, 3)),
+    ]
+    return Sheet("Agreement", ("measure", "value", ""), tuple(rows), ("measure", ""))
+
+
+def baselines(entry: dict[str, Any]) -> Sheet:
+    """Return what agrees with the truth without a supernet."""
+    rows = [("this supernet", _coefficient(entry["kendall_tau"]["mean"]), "")]
+    for baseline in entry["baselines"]:
+        remark = _note(entry, f"baselines.{baseline['name']}")
+        if baseline.get("range"):
+            remark = f"95 % of random orders lie within {_range(baseline['range'])}"
+        name = {"macs": "multiply-accumulates", "random": "random order"}.get(baseline["name"], baseline["name"])
+        rows.append((name, _coefficient(baseline["kendall_tau"]), remark))
+    return Sheet("Baselines", ("order by", "τ", ""), tuple(rows), ("order by", ""))
+
+
+def disagreement(entry: dict[str, Any]) -> Sheet:
+    """Return what the disagreement is made of: standard deviations in points, and shares of the variance."""
+    audit = entry["audit"]
+    words = {
+        "stand_alone": "stand-alone noise",
+        "supernet": "supernet noise",
+        "images": "image noise",
+        "sharing": "bias of sharing weights",
+        "total": "all of it",
+    }
+    rows = []
+    for key, word in words.items():
+        part, total = audit[key], audit["total"]
+        share = f"{100 * part / total:.0f} %" if part is not None and total else ABSENT
+        rows.append((word, ABSENT if part is None else f"{math.sqrt(part):.3f}", share, _note(entry, f"audit.{key}")))
+    return Sheet("Disagreement, points", ("from", "sd", "share", ""), tuple(rows), ("from", ""))
+
+
+def candidates(entry: dict[str, Any]) -> Sheet:
+    """Return which operations the supernet flatters, in points."""
+    rows = []
+    for candidate in entry["audit"]["candidates"]:
+        bias, error = candidate["bias"], candidate["error"]
+        rows.append(
+            (
+                f"block {candidate['block'] + 1}",
+                candidate["label"],
+                ABSENT if bias is None else f"{bias:+.3f}",
+                ABSENT if error is None else f"{error:.3f}",
+                str(candidate["paths"]),
+            )
+        )
+    headings = ("block", "candidate", "flattered by", "± error", "paths")
+    return Sheet("What the supernet flatters, points", headings, tuple(rows), ("block", "candidate"))
+
+
+def cost(entry: dict[str, Any]) -> Sheet:
+    """Return what all of it took."""
+    names = {
+        "training": "training supernets",
+        "evaluation": "judging their paths",
+        "stand_alone": "training paths alone",
+    }
+    rows = [
+        (
+            word,
+            amount(entry["cost"][key]["forward_images"]),
+            amount(entry["cost"][key]["macs"]),
+            duration(entry["cost"][key]["seconds"]),
+        )
+        for key, word in names.items()
+    ]
+    return Sheet("Cost", ("of", "forward images", "MACs", "time"), tuple(rows), ("of",))
+
+
+def overview(document: dict[str, Any]) -> Sheet:
+    """Return a row a run, for several of them."""
+    rows = []
+    for entry in document["runs"]:
+        tau = entry["kendall_tau"]
+        rows.append(
+            (
+                entry["run"],
+                entry["sampler"],
+                amount(entry["forward_images"]),
+                str(len(entry["supernet_seeds"])),
+                _coefficient(tau["mean"]),
+                _range([tau["low"], tau["high"]] if tau["low"] is not None else None),
+                _coefficient(entry["tau_ceiling"]),
+                _regret_value(entry["regret_at_1"]),
+            )
+        )
+    headings = ("run", "sampler", "forward images", "seeds", "τ", "range", "ceiling", "regret@1")
+    return Sheet("Runs", headings, tuple(rows), ("run", "sampler"), ("ceiling", "regret@1", "seeds"))
+
+
+def strategies(document: dict[str, Any]) -> Sheet:
+    """Return strategies against `uniform`, over supernet seeds."""
+    rows = [
+        (
+            found["sampler"],
+            found["run"],
+            ABSENT if found["difference"] is None else f"{found['difference']:+.2f}",
+            _coefficient(found["p"], 3),
+            _coefficient(found["adjusted"], 3),
+            found["notes"].get("p", ""),
+        )
+        for found in document["strategies"]
+    ]
+    headings = ("sampler", "run", "τ less", "p", "p, Holm", "")
+    return Sheet("Strategies against uniform", headings, tuple(rows), ("sampler", "run", ""))
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction as per cent."""
+    return ABSENT if value is None else f"{100 * value:.2f} %"
+
+
+def amount(value: float | None) -> str:
+    """Return a number of things, short: 12,345 as it is, 12,345,678 as 12.3 M."""
+    if value is None:
+        return ABSENT
+    for unit, size in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:,.0f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time in the unit that suits it."""
+    if seconds is None:
+        return ABSENT
+    for unit, size in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _milliseconds(value: float | None) -> str:
+    return ABSENT if value is None else f"{1000 * value:.2f} ms"
+
+
+def _points(value: float | None) -> str:
+    return ABSENT if value is None else f"{100 * value:+.2f}"
+
+
+def _sd(value: float | None) -> str:
+    return ABSENT if value is None else f"{100 * value:.2f}"
+
+
+def _loss(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.4f}"
+
+
+def _coefficient(value: float | None, digits: int = 2) -> str:
+    return ABSENT if value is None else f"{value:.{digits}f}"
+
+
+def _range(bounds: Sequence[float] | None) -> str:
+    return ABSENT if bounds is None else f"{bounds[0]:.2f} to {bounds[1]:.2f}"
+
+
+def _note(entry: dict[str, Any], key: str, otherwise: str = "") -> str:
+    return str(entry["notes"].get(key, otherwise))
+
+
+def _over_seeds(entry: dict[str, Any], key: str) -> str:
+    spread, seeds = entry[key], len(entry["supernet_seeds"])
+    told = f"of {spread['paths']} paths" if "paths" in spread and spread["mean"] is not None else ""
+    if spread["mean"] is not None and seeds > 1:
+        told = f"{told} {spread['low']:.2f} to {spread['high']:.2f} over {seeds} supernets".strip()
+    note = _note(entry, key)
+    return f"{told}. {note}".strip(". ") + ("." if note else "") if note else told
+
+
+def _corrected(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
+    corrected = entry["tau_corrected"] or {"stand_alone": None, "both": None}
+    words = {"stand_alone": "τ without stand-alone noise", "both": "τ without either noise"}
+    return [(word, _coefficient(corrected[key]), _note(entry, f"tau_corrected.{key}")) for key, word in words.items()]
+
+
+def _relabelling(entry: dict[str, Any]) -> str:
+    if entry["relabel_p"] is None:
+        return _note(entry, "relabel_p")
+    found = entry["relabelling"]
+    how = "all" if found["exhaustive"] else "drawn"
+    return f"{found['relabellings']:,} relabellings, {how}; least possible {found['smallest_p']:.2g}"
+
+
+def _resolved(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
+    share = entry["resolved_share"]
+    mcnemar = entry["mcnemar"]
+    differing = ABSENT if mcnemar["differing"] is None else f"{mcnemar['differing']:.0f} of {mcnemar['pairs']}"
+    return [
+        (
+            "resolved pairs",
+            ABSENT if share is None else f"{entry['resolved_pairs']:.0f} of {entry['pairs']}",
+            _note(entry, "resolved_share", "differ by more than noise of seeds and images"),
+        ),
+        ("γ of resolved pairs", _coefficient(entry["resolved_gamma"]), _note(entry, "resolved_gamma")),
+        (
+            "networks that differ",
+            differing,
+            _note(entry, "mcnemar.differing", "pairs of one seed's, by McNemar's test and Holm: networks, not paths"),
+        ),
+    ]
+
+
+def _regret(entry: dict[str, Any], k: int) -> tuple[str, str, str]:
+    beside = entry[f"regret_at_{k}_baselines"]
+    value = entry[f"regret_at_{k}"]
+    what = "a random path" if k == 1 else f"{k} random paths"
+    largest = "the largest" if k == 1 else f"the {k} largest"
+    told = f"points; {what} {_regret_value(beside['random'])}, {largest} {_regret_value(beside['largest'])}"
+    return f"regret@{k}", _regret_value(value), _note(entry, f"regret_at_{k}", told)
+
+
+def _regret_value(value: float | None) -> str:
+    return ABSENT if value is None else f"{100 * value:.3f}"
+
+
+_PATH_COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("path", "path", str),
+    ("valid. loss", "one_shot_validation_loss", _loss),
+    ("one-shot", "one_shot_test_accuracy", percent),
+    ("alone", "stand_alone_test_accuracy", percent),
+    ("± sd", "stand_alone_sd", _sd),
+    ("diff.", "difference", _points),
+    ("parameters", "parameters", amount),
+    ("MACs", "macs", amount),
+    ("latency", "latency_seconds", _milliseconds),
+    ("time", "seconds", duration),
+)

@@ -1,0 +1,335 @@
+"""Paths trained alone: side by side in processes, each job on its own, nothing repeated and nothing lost."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from helpers import only_run, program, wait_for
+
+from supernet_cli.engine import checkpoint, device
+from supernet_cli.engine.executors.local import LocalProcesses, _shared_memory_errors
+from supernet_cli.engine.prepare import prepare
+from supernet_cli.engine.retrain import AloneJob, AloneTraining
+from supernet_cli.errors import DiskError
+from supernet_cli.runs.job import JobWriter
+from supernet_cli.runs.store import find_run
+
+Invoke = Callable[..., tuple[int, str, str]]
+FIRST, LAST = "conv3x3_conv3x3", "conv5x5_conv5x5"
+
+
+@pytest.fixture
+def trained_once(supernet: Invoke, tiny_file: Path, tmp_path: Path) -> Path:
+    """Return the folder of a finished run of one supernet, in the folder where commands run."""
+    assert supernet("train", "--preset", tiny_file, "--quiet")[0] == 0
+    return only_run(tmp_path)
+
+
+@pytest.fixture
+def long(supernet: Invoke, tiny_file: Path, tmp_path: Path) -> Path:
+    """Return the folder of a finished run whose paths take a few seconds each to train alone."""
+    assert supernet("train", "--preset", tiny_file, "--set", "retrain.epochs=150", "--quiet")[0] == 0
+    return only_run(tmp_path)
+
+
+def weights(folder: Path, path: str, seed: int = 0, room: str = "standalone") -> bytes:
+    return (folder / room / path / f"seed-{seed}" / "weights.safetensors").read_bytes()
+
+
+def status(folder: Path, path: str, seed: int = 0) -> str:
+    return str(json.loads((folder / "standalone" / path / f"seed-{seed}" / "status.json").read_text())["state"])
+
+
+def test_every_path_is_trained_alone_and_scores_what_its_training_saw(
+    supernet: Invoke, trained_once: Path, tmp_path: Path
+) -> None:
+    code, out, err = supernet("retrain", "--all", "--seeds", "0,4", "--workers", "2", "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert document["run"] == trained_once.name
+    assert [(job["seed"], job["path"]) for job in document["jobs"]] == [
+        (seed, f"conv{a}x{a}_conv{b}x{b}") for seed in (0, 4) for a in (3, 5) for b in (3, 5)
+    ]
+    assert {job["status"] for job in document["jobs"]} == {"finished"}
+    assert all(job["seconds"] > 0 and job["validation_loss"] > 0 for job in document["jobs"])
+    assert "8/8" in err
+    names = {path.name for path in (trained_once / "standalone" / FIRST / "seed-4").iterdir()}
+    assert {"status.json", "metrics-0.jsonl", "log.txt", "checkpoint.pt", "weights.safetensors"} <= names
+
+    # what is done is not done again
+    before = {path: path.stat().st_mtime_ns for path in trained_once.rglob("weights.safetensors")}
+    assert json.loads(supernet("retrain", "--all", "--seeds", "0,4", "--json")[1]) == document
+    assert {path: path.stat().st_mtime_ns for path in trained_once.rglob("weights.safetensors")} == before
+
+    # loaded again, the weights give the very numbers that training recorded
+    code, out, _ = supernet("evaluate", "--split", "validation", "--json")
+    assert code == 0
+    judged = {
+        (row["path"], row["seed"]): (row["accuracy"], row["loss"])
+        for row in json.loads(out)["paths"]
+        if row["kind"] == "stand-alone"
+    }
+    recorded = {(j["path"], j["seed"]): (j["validation_accuracy"], j["validation_loss"]) for j in document["jobs"]}
+    assert judged == recorded
+
+
+def test_a_process_of_its_own_changes_no_bit(supernet: Invoke, trained_once: Path, tmp_path: Path, tiny: Any) -> None:
+    assert supernet("retrain", LAST, "--seeds", "7", "--workers", "1", "--quiet")[0] == 0
+    run = find_run(tmp_path / "elsewhere", str(trained_once))
+    prepared = prepare(run.preset())
+    path = prepared.space.parse(LAST)
+    work, job = AloneTraining.of(prepared), AloneJob(run.alone_job(path, 8), path, 7)
+    work.set_up()
+    with JobWriter(job.folder) as writer:
+        assert work.run(job, writer, lambda: None).state == "finished"
+    assert weights(trained_once, LAST, 8) == weights(trained_once, LAST, 7)
+
+
+def test_two_paths_and_two_seeds_start_from_weights_of_their_own(tiny: Any, tmp_path: Path) -> None:
+    from supernet_cli.engine import seed
+    from supernet_cli.runs.store import create_run
+
+    preset = tiny()
+    run, work = create_run(tmp_path, "tiny", preset), AloneTraining.of(prepare(preset))
+    jobs = [AloneJob(run.alone_job(path, s), path, s) for path in list(work.space.enumerate())[:2] for s in (0, 1)]
+    heads = [work._network(job, seed.derive(job.seed, "alone", str(job.path))).head[1].weight for job in jobs]
+    assert len({tuple(head.flatten().tolist()) for head in heads}) == 4
+
+
+def test_inherited_weights_are_those_of_the_supernet_and_stay_apart(supernet: Invoke, trained_once: Path) -> None:
+    code, out, err = supernet("retrain", LAST, "--init", "inherit", "--workers", "1", "--json")
+    assert code == 0, err
+    (job,) = json.loads(out)["jobs"]
+    assert (job["init"], job["status"]) == ("inherit", "finished")
+    assert weights(trained_once, LAST, room="inherited")
+    assert not (trained_once / "standalone").exists()
+
+    run = find_run(trained_once.parent, trained_once.name)
+    prepared = prepare(run.preset())
+    path, whole = prepared.space.parse(LAST), prepared.supernet(0)
+    checkpoint.load_weights(run.supernet_job(0).weights, whole)
+    work = AloneTraining.of(prepared)
+    network = work._network(AloneJob(run.alone_job(path, 0), path, 0, run.supernet_job(0).weights), 0)
+    images = next(prepared.resident("test").batches(50))[0]
+    with torch.inference_mode():
+        assert torch.equal(network(images, network.space.at(0)), whole(images, path))
+
+    assert supernet("evaluate", "--quiet")[0] == 0
+    assert {row["kind"] for row in json.loads(supernet("evaluate", "--json")[1])["paths"]} == {"one-shot", "inherited"}
+    code, _, err = supernet("compare")
+    assert (code, "no stand-alone results" in err) == (5, True)
+
+
+def test_a_job_that_fails_is_told_with_its_log_while_the_others_finish(supernet: Invoke, trained_once: Path) -> None:
+    folder = trained_once / "standalone" / FIRST / "seed-0"
+    folder.mkdir(parents=True)
+    for name in ("checkpoint.pt", "checkpoint.previous.pt"):
+        (folder / name).write_bytes(b"damaged")
+    code, out, err = supernet("retrain", FIRST, LAST, "--workers", "1", "--json")
+    assert code == 6, err
+    document = json.loads(out)
+    assert {job["path"]: job["status"] for job in document["jobs"]} == {FIRST: "failed", LAST: "finished"}
+    assert "damaged" in document["error"]["message"]
+    assert str((folder / "log.txt").relative_to(Path.cwd())) in document["error"]["message"]
+    assert "damaged" in (folder / "log.txt").read_text()
+    for name in ("checkpoint.pt", "checkpoint.previous.pt"):
+        (folder / name).unlink()
+    assert supernet("retrain", FIRST, LAST, "--workers", "1")[0] == 0
+
+
+def test_diverged_trainings_are_told_and_not_begun_again(supernet: Invoke, tiny_file: Path) -> None:
+    wild = ["--set", 'retrain.optimizer={name="SGD", lr=1e30}', "--set", 'retrain.schedule={name="ConstantLR"}']
+    assert supernet("train", "--preset", tiny_file, *wild)[0] == 0
+    for _ in range(2):
+        code, out, _ = supernet("retrain", LAST, "--workers", "1", "--json")
+        assert code == 6
+        (job,) = json.loads(out)["jobs"]
+        assert (job["status"], "finite" in job["reason"]) == ("diverged", True)
+
+
+def test_a_killed_worker_loses_only_its_job_and_the_same_command_completes_it(
+    supernet: Invoke, long: Path, tmp_path: Path
+) -> None:
+    command = ["retrain", FIRST, LAST, "--workers", "2"]
+    process = program(*command, "--json", cwd=tmp_path)
+    job = long / "standalone" / FIRST / "seed-0"
+    wait_for(lambda: (job / "checkpoint.previous.pt").exists())
+    psutil.Process(json.loads((job / "status.json").read_text())["pid"]).kill()
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 6, err
+    states = {job["path"]: (job["status"], job["reason"]) for job in json.loads(out)["jobs"]}
+    assert states[LAST][0] == "finished"
+    assert states[FIRST][0] == "failed"
+    assert "SIGKILL" in states[FIRST][1]
+    assert not (job / "weights.safetensors").exists()
+    assert supernet(*command)[0] == 0
+    killed = weights(long, FIRST)
+    assert supernet("retrain", FIRST, "--seeds", "0", "--run", str(copy_without(long, FIRST)))[0] == 0
+    assert weights(long.parent / "copy", FIRST) == killed
+
+
+def copy_without(run: Path, path: str) -> Path:
+    """Return a copy of a run in which a path was not trained alone."""
+    import shutil
+
+    copied = run.parent / "copy"
+    shutil.copytree(run, copied)
+    shutil.rmtree(copied / "standalone" / path)
+    return copied
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_every_job_and_leaves_no_process(
+    number: signal.Signals, supernet: Invoke, long: Path, tmp_path: Path
+) -> None:
+    process = program("retrain", "--all", "--workers", "2", cwd=tmp_path)
+    jobs = [long / "standalone" / path / "seed-0" for path in (FIRST, "conv3x3_conv5x5")]
+    wait_for(lambda: all((job / "checkpoint.previous.pt").exists() for job in jobs))
+    children = psutil.Process(process.pid).children(recursive=True)
+    for child in children:  # a terminal sends its signals to all of them
+        child.send_signal(number)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Go on with" in err
+    assert "Traceback" not in err
+    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+    assert [status(long, path) for path in (FIRST, "conv3x3_conv5x5", LAST)] == ["interrupted"] * 2 + ["created"]
+
+
+def test_workers_whose_parent_is_killed_save_and_end(long: Path, tmp_path: Path) -> None:
+    process = program("retrain", FIRST, "--workers", "1", cwd=tmp_path)
+    job = long / "standalone" / FIRST / "seed-0"
+    wait_for(lambda: (job / "checkpoint.previous.pt").exists())
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
+    assert status(long, FIRST) == "interrupted"
+
+
+def test_runs_stop_stops_all_of_them(supernet: Invoke, long: Path, tmp_path: Path) -> None:
+    process = program("retrain", "--all", "--workers", "1", cwd=tmp_path)
+    wait_for(lambda: (long / "standalone" / FIRST / "seed-0" / "checkpoint.previous.pt").exists())
+    assert supernet("runs", "stop", "latest")[0] == 0
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert [status(long, path) for path in (FIRST, LAST)] == ["stopped", "created"]
+
+
+def test_the_best_and_a_sample_are_chosen_by_the_one_shot_ranking(supernet: Invoke, trained: str) -> None:
+    document = json.loads(supernet("evaluate", "--split", "validation", "--json")[1])
+    loss: dict[str, float] = {}
+    for row in document["paths"]:
+        loss[row["path"]] = loss.get(row["path"], 0.0) + row["loss"]
+    ranked = sorted(loss, key=lambda path: loss[path])
+    chosen = {}
+    for way in ("--top", "--sample"):
+        code, out, _ = supernet("retrain", way, "2", "--workers", "1", "--json")
+        assert code == 0
+        chosen[way] = [job["path"] for job in json.loads(out)["jobs"]]
+    assert chosen["--top"] == ranked[:2]
+    first, second = chosen["--sample"]
+    assert first in ranked[:2]
+    assert second in ranked[2:]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, "--sample"),
+        (["--all", "--top", "1"], 2, "--sample"),
+        ([FIRST, "--all"], 2, "--sample"),
+        (["conv3x3_conv9x9"], 2, "no path"),
+        (["--all", "--seeds", "0,0"], 2, "same seed"),
+        (["--all", "--seeds", "x"], 2, "whole numbers"),
+        (["--all", "--workers", "0"], 2, "workers"),
+        (["--top", "1"], 5, "no one-shot scores"),
+        (["--all", "--init", "inherit"], 5, "no finished supernet"),
+        (["--all", "--run", "nothing"], 5, "nothing"),
+    ],
+)
+def test_a_wrong_selection_is_told(
+    arguments: list[str], code: int, words: str, supernet: Invoke, tiny: Any, tmp_path: Path
+) -> None:
+    from supernet_cli.runs.store import create_run
+
+    create_run(tmp_path / "runs", "tiny", tiny())
+    found, _, err = supernet("retrain", *arguments)
+    assert found == code, err
+    assert words in err
+    assert "Traceback" not in err
+    assert not list((tmp_path / "runs").glob("*/standalone"))
+
+
+def test_too_little_shared_memory_is_told() -> None:
+    with pytest.raises(DiskError, match="shared memory"), _shared_memory_errors():
+        raise RuntimeError("unable to write to file </torch_12_34_0>: No space left on device (28)")
+    with pytest.raises(RuntimeError, match="else"), _shared_memory_errors():
+        raise RuntimeError("something else")
+
+
+class _Nothing:
+    """Work that does nothing, but for one job that ends its process."""
+
+    def set_up(self) -> None:
+        pass
+
+    def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
+        import os
+
+        from supernet_cli.engine.training import Outcome
+        from supernet_cli.runs.records import JobEnded
+
+        if job.seed == 3:
+            os._exit(9)
+        recorder.record(JobEnded(step=1, state="finished"))
+        return Outcome("finished")
+
+
+def test_the_executor_replaces_a_worker_that_dies(tiny: Any, tmp_path: Path) -> None:
+    from supernet_cli.runs.store import create_run
+    from supernet_cli.space import SearchSpace
+
+    run = create_run(tmp_path, "tiny", tiny())
+    path = SearchSpace.from_config(run.preset().space).at(0)
+    jobs = [AloneJob(run.alone_job(path, seed), path, seed) for seed in range(8)]
+    heard: list[str] = []
+    begun = time.monotonic()
+    outcomes = LocalProcesses(1).run(_Nothing(), jobs, lambda key, record: heard.append(key), lambda: None)
+    assert {key: outcome.state for key, outcome in outcomes.items() if outcome.state != "finished"} == {
+        jobs[3].folder.key: "failed"
+    }
+    assert outcomes[jobs[3].folder.key].reason == "its process died (exit code 9)"
+    assert heard == [job.folder.key for job in jobs]
+    assert time.monotonic() - begun < 60
+
+
+def test_a_gpu_runs_one_training_at_a_time_unless_told_otherwise(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    from supernet_cli.engine.retrain import room_for
+
+    prepared = prepare(tiny())
+    monkeypatch.setattr(device, "usable_cores", lambda: 6)
+    assert room_for(prepared) == 6
+    assert room_for(replace(prepared, preset=tiny(retrain={"threads": 4}))) == 1
+    assert room_for(replace(prepared, device=device.Device(torch.device("cuda:0"), torch.float32))) == 1
+
+
+def test_nothing_is_printed_by_workers(supernet: Invoke, trained_once: Path, tmp_path: Path) -> None:
+    process = program("retrain", FIRST, "--workers", "1", "--quiet", cwd=tmp_path)
+    out, err = process.communicate(timeout=60)
+    assert isinstance(process, subprocess.Popen)
+    assert (process.returncode, err) == (0, "")
+    assert FIRST in out
