@@ -18,7 +18,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from supernet_cli.errors import DiskError
-from supernet_cli.runs.files import disk_errors, replace_file
+from supernet_cli.runs.files import disk_errors, next_number, replace_file
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import JobEnded, JobStarted, PathsEvaluated, Record, State, StepsTrained, decode, encode
 from supernet_cli.runs.snapshot import JobSnapshot, fold
@@ -180,10 +180,10 @@ class JobWriter:
 
     def _open(self) -> None:
         (self.folder.path / "control").unlink(missing_ok=True)
-        taken = len(list(self.folder.path.glob("metrics-*.jsonl")))
+        number = next_number(self.folder.path, "metrics")
         self._snapshot, _ = self.folder.snapshot()
         with disk_errors(self.folder.path):
-            self._metrics = (self.folder.path / f"metrics-{taken}.jsonl").open("xb", buffering=0)
+            self._metrics = (self.folder.path / f"metrics-{number}.jsonl").open("xb", buffering=0)
             self._log = logging.FileHandler(self.folder.path / "log.txt", encoding="utf-8")
         self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         _package.addHandler(self._log)

@@ -21,7 +21,7 @@ from supernet_cli import __version__
 from supernet_cli.config.load import dump_toml, read_toml, validate
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import PresetError, RunError, did_you_mean
-from supernet_cli.runs.files import disk_errors, replace_file
+from supernet_cli.runs.files import disk_errors, next_number, replace_file
 from supernet_cli.runs.job import JobFolder, create_job
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import Record, State, encode
@@ -127,8 +127,7 @@ class DeviceLog:
     """A recorder that appends device samples to the run's own file; one a process that trains."""
 
     def __init__(self, run: Run) -> None:
-        taken = len(list(run.folder.glob("devices-*.jsonl")))
-        self._path = run.folder / f"devices-{taken}.jsonl"
+        self._path = run.folder / f"devices-{next_number(run.folder, 'devices')}.jsonl"
         with disk_errors(self._path):
             self._file: IO[bytes] = self._path.open("ab", buffering=0)
 

@@ -18,7 +18,7 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs.job import JobFolder, JobStatus, JobWriter
 from supernet_cli.runs.records import JobEnded, StepsTrained
-from supernet_cli.runs.store import Run, create_run, find_run, list_runs, remove_run
+from supernet_cli.runs.store import DeviceLog, Run, create_run, find_run, list_runs, remove_run
 
 NOON = dt.datetime(2026, 1, 2, 12, 0, 0).astimezone()
 
@@ -188,6 +188,26 @@ def test_every_writer_begins_a_segment_of_its_own(job: JobFolder) -> None:
             writer.record(JobEnded(step=step, state="stopped"))
     assert sorted(path.name for path in job.path.glob("metrics-*")) == ["metrics-0.jsonl", "metrics-1.jsonl"]
     assert [record.step for record in job.records() if isinstance(record, StepsTrained)] == [1, 2]
+
+
+def test_a_writer_begins_a_new_segment_also_where_an_earlier_one_was_deleted(job: JobFolder) -> None:
+    for step in (1, 2, 3):
+        with JobWriter(job) as writer:
+            writer.record(steps(step))
+            writer.record(JobEnded(step=step, state="stopped"))
+        if step == 2:
+            (job.path / "metrics-0.jsonl").unlink()
+            (job.path / "metrics-old.jsonl").touch()
+    assert sorted(path.name for path in job.path.glob("metrics-[0-9]*")) == ["metrics-1.jsonl", "metrics-2.jsonl"]
+
+
+def test_a_log_of_devices_never_goes_on_in_that_of_an_earlier_process(run: Run) -> None:
+    for number in (0, 1, 2):
+        with DeviceLog(run):
+            pass
+        assert (run.folder / f"devices-{number}.jsonl").is_file()
+        if number == 1:
+            (run.folder / "devices-0.jsonl").unlink()
 
 
 def test_segments_are_read_in_the_order_of_their_numbers(job: JobFolder) -> None:
