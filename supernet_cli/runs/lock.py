@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import IO
 
-from supernet_cli.errors import RunError
+from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs.files import disk_errors
+
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+"""What the system says of a lock that another process holds."""
 
 
 class FileLock:
@@ -28,13 +32,19 @@ class FileLock:
 
         Raises:
             RunError: Another process holds it.
+            DiskError: The file system gives no lock.
         """
         with disk_errors(self._path):
             file = self._path.open("ab")
         try:
             _lock(file)
-        except OSError:
+        except OSError as error:
             file.close()
+            if error.errno not in _HELD:
+                raise DiskError(
+                    f"{self._path} cannot be locked: {error.strerror or error}.",
+                    "Keep runs where files can be locked, such as on a local disk: --runs-dir says where.",
+                ) from error
             raise RunError(
                 f"{self._what} is being trained by another process.", "`supernet runs ls` shows it; wait, or stop it."
             ) from None

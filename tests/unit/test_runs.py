@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import os
 import shutil
@@ -234,6 +235,22 @@ def test_a_second_owner_is_refused(job: JobFolder) -> None:
             pass
         assert job.status().state == "running"
         writer.record(JobEnded(step=0, state="finished"))
+
+
+@pytest.mark.parametrize(
+    ("number", "busy"), [("EAGAIN", True), ("EACCES", True), ("ENOLCK", False), ("ENOTSUP", False)]
+)
+def test_only_a_lock_that_is_held_means_that_another_process_trains(
+    job: JobFolder, number: str, busy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: object) -> None:
+        raise OSError(getattr(errno, number), os.strerror(getattr(errno, number)))
+
+    monkeypatch.setattr("supernet_cli.runs.lock._lock", refuse)
+    with pytest.raises(RunError if busy else DiskError) as caught, JobWriter(job):
+        pass
+    assert ("another process" in caught.value.message) is busy
+    assert ("cannot be locked: " in caught.value.message) is not busy
 
 
 OWN_AND_DIE = """
