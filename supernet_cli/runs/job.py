@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -184,7 +185,7 @@ class JobWriter:
         self._snapshot, _ = self.folder.snapshot()
         with disk_errors(self.folder.path):
             self._metrics = (self.folder.path / f"metrics-{number}.jsonl").open("xb", buffering=0)
-            self._log = logging.FileHandler(self.folder.path / "log.txt", encoding="utf-8")
+            self._log = _JobLog(self.folder.path / "log.txt", encoding="utf-8")
         self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         _package.addHandler(self._log)
         _package.setLevel(logging.INFO)
@@ -202,7 +203,8 @@ class JobWriter:
         if self._log is not None:
             _package.removeHandler(self._log)
             _package.setLevel(logging.NOTSET)
-            self._log.close()
+            with contextlib.suppress(OSError):  # what it could not write before, it cannot write now
+                self._log.close()
         self._lock.release()
 
     def _update(self, **changes: object) -> None:
@@ -221,6 +223,20 @@ class JobWriter:
                 self._update()
             except DiskError as error:  # the training itself will meet it at its next write
                 logger.warning("heartbeat: %s", error.message)
+
+
+class _JobLog(logging.FileHandler):
+    """The job's log.txt; where it cannot be written, that is said once, and the training goes on without it."""
+
+    _failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._failed:
+            self._failed = True
+            logger.warning("%s cannot be written: %s", self.baseFilename, error.strerror or error)
 
 
 def create_job(folder: JobFolder) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import json
+import logging
 import os
 import shutil
 import socket
@@ -172,6 +173,22 @@ def test_a_job_writes_what_it_reports_and_ends_in_the_state_it_says(job: JobFold
     assert (status.state, status.reason, status.step, status.seconds) == ("stopped", "asked", 7, 1.75)
     assert [record.kind for record in job.records() if record] == ["steps", "ended"]
     assert job.snapshot()[0].state == "stopped"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_log_on_a_full_disk_is_told_once_and_does_not_end_the_job(
+    job: JobFolder, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (job.path / "log.txt").symlink_to("/dev/full")
+    with JobWriter(job) as writer:
+        for _ in range(3):
+            logging.getLogger("supernet_cli.test").info("a line")
+        writer.record(JobEnded(step=0, state="finished"))
+    assert job.status().state == "finished"
+    assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [
+        f"{job.path / 'log.txt'} cannot be written: No space left on device"
+    ]
+    assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("error", "state"), [(RuntimeError, "failed"), (KeyboardInterrupt, "interrupted")])
