@@ -80,11 +80,17 @@ class JobFolder:
         return self.path / "weights.safetensors"
 
     def status(self) -> JobStatus:
-        """Return the job's status as it truly is: nothing is `running` without a living owner."""
+        """Return the job's status as it truly is: nothing is `running` without a living owner.
+
+        A job without a status was only created; one with a damaged status has failed, as far as can be told.
+        """
         try:
             stored = JobStatus.model_validate_json((self.path / "status.json").read_bytes())
-        except (OSError, ValidationError):
+        except FileNotFoundError:
             return JobStatus()
+        except (OSError, ValidationError) as error:
+            told = error.strerror if isinstance(error, OSError) else "it is not what its owner wrote"
+            return JobStatus(state="failed", reason=f"status.json is damaged: {told}")
         if stored.state in _ALIVE and not _owner_lives(stored):
             state: State = "interrupted" if stored.host == socket.gethostname() else "lost"
             return stored.model_copy(update={"state": state, "reason": "its process is gone"})

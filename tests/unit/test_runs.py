@@ -314,9 +314,15 @@ def test_nothing_is_running_without_a_living_owner(job: JobFolder, changes: dict
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "dancing"}'])
-def test_a_damaged_status_is_a_job_that_was_only_created(job: JobFolder, content: str) -> None:
+def test_a_damaged_status_is_told_as_that_of_a_failed_job(job: JobFolder, content: str) -> None:
     (job.path / "status.json").write_text(content)
-    assert job.status().state == "created"
+    status = job.status()
+    assert (status.state, "status.json is damaged" in status.reason) == ("failed", True)
+
+
+def test_a_missing_status_is_that_of_a_job_that_was_only_created(job: JobFolder) -> None:
+    (job.path / "status.json").unlink()
+    assert job.status() == JobStatus()
 
 
 def test_a_request_to_stop_reaches_the_owner_and_is_acknowledged(job: JobFolder) -> None:
