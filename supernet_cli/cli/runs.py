@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from supernet_cli.runs.job import JobFolder
-    from supernet_cli.runs.store import Run
+    from supernet_cli.runs.store import DamagedRun, Run
 
 app = typer.Typer(help="List, show, stop and remove runs.", no_args_is_help=True)
 
@@ -36,19 +37,23 @@ def ls(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, o
     from supernet_cli.cli.output import Output, printable
     from supernet_cli.cli.render import columns
     from supernet_cli.cli.watch import ago, clock
-    from supernet_cli.runs.store import list_runs
+    from supernet_cli.runs.store import list_damaged_runs, list_runs
 
     voice = Output(json, quiet, output)
-    found = list_runs(runs_dir)
-    rows = [_row(run) for run in found]
+    found, damaged = list_runs(runs_dir), list_damaged_runs(runs_dir)
+    rows = [*map(_row, found), *map(_damaged_row, damaged)]
     table = columns(("run", "preset", "status", "started", "time", "jobs"), right=("time", "jobs"))
-    for run, row in zip(found, rows, strict=True):
+    for run, row in zip(found, rows, strict=False):
         done = f"{row['jobs_finished']}/{row['jobs']}"
         cells = (row["run"], row["preset"], row["status"], ago(run.manifest.created), clock(row["seconds"]), done)
         table.add_row(*(Text(printable(cell)) for cell in cells))
+    for lost in damaged:
+        table.add_row(Text(printable(lost.id)), "", "damaged", "", "", "")
     voice.result({"runs": rows}, table if rows else f"There are no runs in {runs_dir}.")
     if not rows:
         voice.note("Start one with: supernet train --preset default")
+    if damaged:
+        voice.note(f"What is wrong: supernet runs show {shlex.quote(damaged[0].id)}")
 
 
 @app.command("show")
@@ -166,7 +171,13 @@ def _row(run: Run) -> dict[str, Any]:
         "seconds": sum(status.seconds for status in statuses),
         "jobs": len(statuses),
         "jobs_finished": sum(status.state == "finished" for status in statuses),
+        "notes": [status.reason for status in statuses if status.reason],
     }
+
+
+def _damaged_row(run: DamagedRun) -> dict[str, Any]:
+    unknown = dict.fromkeys(("preset", "status", "started", "seconds", "jobs", "jobs_finished"))
+    return {"run": run.id} | unknown | {"status": "damaged", "notes": [f"run.json {run.reason}"]}
 
 
 def _job_row(job: JobFolder) -> dict[str, Any]:

@@ -132,6 +132,24 @@ def test_runs_are_listed_shown_and_removed(supernet: Invoke, trained: str, tmp_p
     assert list((tmp_path / "runs").iterdir()) == []
 
 
+def test_a_damaged_run_is_listed_explained_and_left_alone(supernet: Invoke, trained: str, tmp_path: Path) -> None:
+    (tmp_path / "runs" / trained / "run.json").write_text("")
+    code, out, err = supernet("runs", "ls")
+    assert (code, out.splitlines()[1].split()) == (0, [trained, "damaged"])
+    assert f"supernet runs show {trained}" in err
+    (row,) = json.loads(supernet("runs", "ls", "--json")[1])["runs"]
+    assert (row["run"], row["status"], row["preset"], row["notes"]) == (
+        trained,
+        "damaged",
+        None,
+        ["run.json is not what supernet wrote"],
+    )
+    for command in (["show"], ["rm", "--yes"]):
+        code, _, err = supernet("runs", *command, trained)
+        assert (code, "is damaged: its run.json" in err, f"rm -r runs/{trained}" in err) == (5, True, True)
+    assert (tmp_path / "runs" / trained / "supernet").is_dir()
+
+
 def test_an_empty_list_of_runs_says_how_to_start_one(supernet: Invoke) -> None:
     code, out, err = supernet("runs", "ls")
     assert code == 0

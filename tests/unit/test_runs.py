@@ -20,7 +20,7 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs.job import JobFolder, JobStatus, JobWriter
 from supernet_cli.runs.records import JobEnded, StepsTrained
-from supernet_cli.runs.store import DeviceLog, Run, create_run, find_run, list_runs, remove_run
+from supernet_cli.runs.store import DeviceLog, Run, create_run, find_run, list_damaged_runs, list_runs, remove_run
 
 NOON = dt.datetime(2026, 1, 2, 12, 0, 0).astimezone()
 
@@ -110,6 +110,58 @@ def test_newest_runs_come_first_and_other_folders_are_passed_over(
 def test_a_copied_run_is_a_run_of_its_own(runs: Path, run: Run) -> None:
     shutil.copytree(run.folder, runs / "copy")
     assert {found.id for found in list_runs(runs)} == {run.id, "copy"}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "is not what supernet wrote"),
+        ("{", "is not what supernet wrote"),
+        ('{"product": "supernet"}', "is not what supernet wrote"),
+        (" " * 1_000_001, "is larger than one of ours can be"),
+    ],
+    ids=["empty", "cut off", "incomplete", "huge"],
+)
+def test_a_run_with_a_damaged_manifest_is_told_as_damaged_and_never_used_or_removed(
+    runs: Path, run: Run, tiny: Callable[..., Preset], content: str, reason: str
+) -> None:
+    whole = create_run(runs, "whole", tiny(), NOON)
+    (run.folder / "run.json").write_text(content)
+    assert (list_runs(runs), find_run(runs, "latest")) == ([whole], whole)
+    assert [(lost.id, lost.reason) for lost in list_damaged_runs(runs)] == [(run.id, reason)]
+    for reference in (run.id, run.id[:-1], str(run.folder)):
+        with pytest.raises(RunError, match="is damaged: its run.json") as caught:
+            find_run(runs, reference)
+        assert f"rm -r {run.folder}" in caught.value.hint
+    with pytest.raises(RunError, match="nothing was removed"):
+        remove_run(runs, run)
+    with pytest.raises(RunError, match="begins 2 runs"):
+        find_run(runs, "2026")
+    remove_run(runs, whole)
+    with pytest.raises(RunError, match="Every run in .* is damaged"):
+        find_run(runs, "latest")
+
+
+def test_a_manifest_of_an_impossible_time_is_a_damaged_one(runs: Path, run: Run) -> None:
+    table = json.loads((run.folder / "run.json").read_text())
+    for moment in (1e300, -1e300, float("inf")):
+        (run.folder / "run.json").write_text(json.dumps(table | {"created": moment}))
+        assert [lost.id for lost in list_damaged_runs(runs)] == [run.id]
+
+
+def test_folders_of_others_and_links_are_no_damaged_runs(runs: Path, run: Run, tmp_path: Path) -> None:
+    shutil.move(run.folder, tmp_path / "outside")
+    (tmp_path / "outside" / "run.json").write_text("{")
+    (runs / "link").symlink_to(tmp_path / "outside")
+    shutil.copytree(tmp_path / "outside", runs / "manifest")
+    (runs / "manifest" / "run.json").unlink()
+    (runs / "manifest" / "run.json").symlink_to(tmp_path / "outside" / "run.json")
+    (runs / "theirs").mkdir()
+    (runs / "theirs" / "run.json").write_text("{")
+    assert list_damaged_runs(runs) == []
+    for name in ("link", "manifest", "theirs"):
+        with pytest.raises(RunError, match="There are no runs"):
+            find_run(runs, name)
 
 
 def test_removing_takes_the_run_and_nothing_else(runs: Path, run: Run, tiny: Callable[..., Preset]) -> None:
