@@ -55,6 +55,29 @@ class Manifest(BaseModel):
     host: str
 
 
+class JudgedPath(BaseModel):
+    """A path's score under one seed, in evaluation.json."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+    path: str
+    kind: str  # one-shot or stand-alone
+    seed: int
+    accuracy: float  # top-1, a fraction
+    loss: float | None = None  # mean cross-entropy, nats an image
+
+
+class Evaluation(BaseModel):
+    """evaluation.json: what is known of a run's paths, by split."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    splits: dict[str, tuple[JudgedPath, ...]] = {}
+
+
+_SHAPES: dict[str, type[BaseModel]] = {"evaluation": Evaluation}
+
+
 @dataclass(frozen=True)
 class Run:
     """A run and its manifest."""
@@ -106,7 +129,7 @@ class Run:
         return next((state for state in order if state in states), "finished" if states else "created")
 
     def result(self, name: str) -> dict[str, Any] | None:
-        """Return a document from results/, or None where there is none.
+        """Return a document from results/, or None where there is none; one of a known shape has that shape.
 
         Raises:
             RunError: The file is damaged.
@@ -116,11 +139,26 @@ class Run:
             document = json.loads(path.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} is damaged: {error}.", "Delete it and evaluate again.") from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise _damaged_result(path, str(error)) from error
         if not isinstance(document, dict):
-            raise RunError(f"{path} is damaged: not an object.", "Delete it and evaluate again.")
+            raise _damaged_result(path, "not an object")
+        try:
+            if name in _SHAPES:
+                _SHAPES[name].model_validate(document)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise _damaged_result(path, f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}") from error
         return document
+
+    def evaluation(self) -> Evaluation:
+        """Return what evaluation.json says; nothing where no path was judged yet.
+
+        Raises:
+            RunError: The file is damaged.
+        """
+        return Evaluation.model_validate(self.result("evaluation") or {})
 
     def save_result(self, name: str, document: dict[str, Any]) -> None:
         """Write a document into results/, replacing one of the same name."""
@@ -349,6 +387,10 @@ def _damaged(folder: Path, reason: str) -> DamagedRun | None:
         return DamagedRun(folder, reason) if ours and not folder.is_symlink() else None
     except OSError:  # a name too long, or a folder that may not be looked into
         return None
+
+
+def _damaged_result(path: Path, reason: str) -> RunError:
+    return RunError(f"{path} is damaged: {reason}.", "Delete it and evaluate again.")
 
 
 def _whole(run: Run | DamagedRun) -> Run:

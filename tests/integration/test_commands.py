@@ -105,6 +105,15 @@ def test_evaluate_of_named_paths_keeps_earlier_results_of_others(
     assert {row["path"] for row in stored["splits"]["test"]} == {"conv3x3_conv3x3", "conv5x5_conv3x3"}
 
 
+def test_evaluate_says_that_what_it_would_add_to_is_damaged(supernet: Invoke, trained: str, tmp_path: Path) -> None:
+    supernet("evaluate", "conv3x3_conv3x3")
+    stored = tmp_path / "runs" / trained / "results" / "evaluation.json"
+    stored.write_text('{"splits": []}')
+    code, _, err = supernet("evaluate", "conv3x3_conv3x3")
+    assert (code, "evaluation.json is damaged: splits" in err) == (5, True)
+    assert stored.read_text() == '{"splits": []}'
+
+
 def test_evaluate_prints_a_table_of_seeds(supernet: Invoke, trained: str) -> None:
     code, out, _ = supernet("evaluate")
     assert code == 0

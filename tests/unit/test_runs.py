@@ -413,6 +413,37 @@ def test_results_are_stored_and_damaged_ones_told(run: Run) -> None:
             run.result("evaluation")
 
 
+ROW = {"path": "conv3x3", "kind": "one-shot", "seed": 0, "accuracy": 0.5, "loss": None, "of a later version": 1}
+
+
+@pytest.mark.parametrize(
+    "splits",
+    [
+        [],
+        {"test": {}},
+        {"test": [3]},
+        {"test": [{"path": "conv3x3"}]},
+        {"test": [ROW | {"accuracy": "high"}]},
+        {"test": [ROW | {"accuracy": float("nan")}]},
+        {"test": [ROW | {"seed": None}]},
+    ],
+)
+def test_an_evaluation_of_another_shape_is_told_as_damaged(run: Run, splits: object) -> None:
+    run.save_result("evaluation", {})
+    (run.folder / "results" / "evaluation.json").write_text(json.dumps({"splits": splits}))
+    for read in (run.evaluation, lambda: run.result("evaluation")):
+        with pytest.raises(RunError, match=r"evaluation\.json is damaged: splits"):
+            read()
+
+
+def test_an_evaluation_is_read_by_split(run: Run) -> None:
+    assert run.evaluation().splits == {}
+    run.save_result("evaluation", {"run": run.id, "splits": {"test": [ROW]}})
+    (row,) = run.evaluation().splits["test"]
+    assert (row.path, row.kind, row.seed, row.accuracy, row.loss) == ("conv3x3", "one-shot", 0, 0.5, None)
+    assert row.model_dump() == ROW
+
+
 def test_a_run_folder_that_vanishes_is_an_error_and_does_not_come_back(run: Run, job: JobFolder) -> None:
     with JobWriter(job) as writer:
         shutil.rmtree(run.folder)
