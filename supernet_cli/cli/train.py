@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from supernet_cli.runs.job import JobFolder, JobWriter
     from supernet_cli.runs.records import Recorder, State
     from supernet_cli.runs.store import Run
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -173,6 +176,8 @@ def _train(run: Run, prepared: Prepared, voice: Output, tensorboard: bool) -> No
     from supernet_cli.telemetry import Sampling
 
     jobs = [run.supernet_job(seed) for seed in prepared.preset.train.seeds]
+    for job in jobs:
+        _warn_of_a_lost_checkpoint(job)
     if not voice.is_live:
         voice.note(f"{run.id}  {prepared.space.size:,} paths, {prepared.threads} threads on {prepared.device.name}")
     with (
@@ -190,6 +195,14 @@ def _train(run: Run, prepared: Prepared, voice: Output, tensorboard: bool) -> No
                 outcome = train_supernet(prepared, job, job.seed, recorder, _stop(interruption, writer))
             if outcome.state in ("interrupted", "stopped") or interruption.requested or writer.stop_requested:
                 break  # also where the request came too late to stop the job that was just finished
+
+
+def _warn_of_a_lost_checkpoint(job: JobFolder) -> None:
+    """Say that a job begins anew although it had begun: its checkpoints are gone, or it never came to one."""
+    status = job.status()
+    done = max(status.step, job.snapshot()[0].step)
+    if done and not job.has_checkpoint and status.state not in ("finished", "diverged"):
+        logger.warning("%s: there is no checkpoint of its %d steps; it begins anew", job.key, done)
 
 
 @contextmanager
@@ -276,7 +289,9 @@ def _divergence(run: Run) -> SupernetError:
 
     diverged: list[JobFolder] = [job for job in run.supernet_jobs() if job.status().state == "diverged"]
     told = "; ".join(f"{job.key}: {job.status().reason}" for job in diverged)
+    kept = ", ".join(str(job.path) for job in diverged if job.has_checkpoint)
+    what = f"The last good checkpoint is kept in {kept}." if kept else "That was before the first checkpoint."
     return DivergedError(
-        f"Training diverged: {told}. The last good checkpoint is kept in {diverged[0].path}.",
+        f"Training diverged: {told}. {what}",
         "Start a new run with a lower rate, such as --set train.optimizer.lr=0.001.",
     )

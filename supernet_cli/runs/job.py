@@ -75,6 +75,11 @@ class JobFolder:
         return self.path / "checkpoint.pt"
 
     @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is a checkpoint to go on from: the newest, or the one before it."""
+        return any(path.exists() for path in (self.checkpoint, self.checkpoint.with_suffix(".previous.pt")))
+
+    @property
     def weights(self) -> Path:
         """The trained weights, there once the job is finished."""
         return self.path / "weights.safetensors"

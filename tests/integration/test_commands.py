@@ -212,6 +212,37 @@ def test_divergence_is_told_kept_and_not_repeated(supernet: Invoke, tiny_file: P
     assert "bit for bit" in err
 
 
+def test_divergence_before_the_first_checkpoint_claims_none(supernet: Invoke, tiny_file: Path, tmp_path: Path) -> None:
+    settings = ["--set", "train.optimizer={name='SGD', lr=1e9}", "--set", "train.schedule={name='ConstantLR'}"]
+    code, _, err = supernet("train", "--preset", tiny_file, *settings, "--set", "train.checkpoint_every=1000")
+    assert not list(tmp_path.rglob("checkpoint*"))
+    assert (code, "before the first checkpoint" in err, "is kept" in err) == (3, True, False)
+
+
+def test_divergence_names_where_the_last_good_checkpoint_is(supernet: Invoke, trained: str, tmp_path: Path) -> None:
+    from supernet_cli.cli.train import _divergence
+    from supernet_cli.runs.store import find_run
+
+    run = find_run(tmp_path / "runs", trained)
+    for job, gone in zip(run.supernet_jobs(), (True, False), strict=True):
+        (job.path / "status.json").write_text('{"state": "diverged", "reason": "nan"}')
+        job.checkpoint.unlink()
+        if gone:
+            job.checkpoint.with_suffix(".previous.pt").unlink()
+    assert f"is kept in {run.supernet_job(1).path}." in _divergence(run).message
+
+
+def test_a_resumed_job_whose_checkpoints_are_gone_says_that_it_begins_anew(
+    supernet: Invoke, trained: str, tmp_path: Path
+) -> None:
+    job = tmp_path / "runs" / trained / "supernet" / "seed-1"
+    for path in job.parent.glob("seed-*/checkpoint*"):  # seed 0 is finished and needs none
+        path.unlink()
+    (job / "status.json").write_text('{"state": "interrupted", "step": 30, "steps": 30}')
+    code, _, err = supernet("train", "--resume", trained, "--quiet")
+    assert (code, err) == (0, "warning: supernet/seed-1: there is no checkpoint of its 30 steps; it begins anew\n")
+
+
 def test_a_bug_of_ours_is_no_traceback(supernet: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     from supernet_cli.runs import store
 
