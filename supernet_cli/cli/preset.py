@@ -54,7 +54,7 @@ def show(
 
     file = find_preset(preset)
     loaded = load_preset(preset, settings or ())
-    text = dump_toml(loaded.preset) if resolved or settings else file.path.read_text(encoding="utf-8")
+    text = dump_toml(loaded.preset) if resolved or settings else file.path.read_text(encoding="utf-8-sig")
     document = {"preset": loaded.name, "path": str(file.path), "resolved": loaded.preset.model_dump(mode="json")}
     Output(json, quiet, output).result(document, verbatim(text))
 
