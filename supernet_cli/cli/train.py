@@ -120,10 +120,10 @@ def _begin(
     """Check everything, then make the run."""
     loaded = _load(name, settings, seeds)
     from supernet_cli.engine.train import prepare
-    from supernet_cli.runs.store import create_run
+    from supernet_cli.runs.store import create_run, name_for
 
     prepared = prepare(loaded.preset, progress=progress)
-    return create_run(runs_dir, loaded.name, loaded.preset, images=prepared.images_digest), prepared
+    return create_run(runs_dir, name_for(loaded), loaded.preset, images=prepared.images_digest), prepared
 
 
 def _seeds(text: str) -> str:

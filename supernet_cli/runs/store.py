@@ -23,7 +23,7 @@ from typing import IO, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from supernet_cli import __version__
-from supernet_cli.config.load import dump_toml, read_toml, validate
+from supernet_cli.config.load import LoadedPreset, dump_toml, read_toml, validate
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import PresetError, RunError, did_you_mean
 from supernet_cli.runs.files import disk_errors, next_number, replace_file
@@ -249,6 +249,12 @@ def create_run(
         create_job(run.supernet_job(seed))
     replace_file(folder / "run.json", (manifest.model_dump_json(indent=2) + "\n").encode())
     return run
+
+
+def name_for(preset: LoadedPreset) -> str:
+    """Return the name that runs of a preset carry: where it is the preset.toml of a run, that run's."""
+    run = _read(preset.path.parent) if preset.path.name == "preset.toml" else None
+    return run.manifest.preset if isinstance(run, Run) else preset.name
 
 
 def list_runs(runs_dir: Path) -> list[Run]:

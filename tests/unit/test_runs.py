@@ -16,11 +16,21 @@ from pathlib import Path
 import psutil
 import pytest
 
+from supernet_cli.config.load import load_preset
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs.job import JobFolder, JobStatus, JobWriter
 from supernet_cli.runs.records import JobEnded, StepsTrained
-from supernet_cli.runs.store import DeviceLog, Run, create_run, find_run, list_damaged_runs, list_runs, remove_run
+from supernet_cli.runs.store import (
+    DeviceLog,
+    Run,
+    create_run,
+    find_run,
+    list_damaged_runs,
+    list_runs,
+    name_for,
+    remove_run,
+)
 
 NOON = dt.datetime(2026, 1, 2, 12, 0, 0).astimezone()
 
@@ -58,6 +68,16 @@ def test_a_run_has_its_id_its_preset_and_a_folder_for_each_job(run: Run, tiny: C
 def test_runs_of_the_same_second_get_names_of_their_own(runs: Path, run: Run, tiny: Callable[..., Preset]) -> None:
     others = [create_run(runs, "tiny", tiny(), NOON).id for _ in range(2)]
     assert others == ["20260102-120000-tiny-2", "20260102-120000-tiny-3"]
+
+
+def test_a_run_repeated_from_another_ones_preset_is_named_after_the_first(runs: Path, run: Run, tmp_path: Path) -> None:
+    assert name_for(load_preset(str(run.folder / "preset.toml"))) == "tiny"
+    shutil.copy(run.folder / "preset.toml", run.folder / "mine.toml")
+    assert name_for(load_preset(str(run.folder / "mine.toml"))) == "mine"
+    shutil.copy(run.folder / "preset.toml", tmp_path)
+    assert name_for(load_preset(str(tmp_path / "preset.toml"))) == "preset"
+    (run.folder / "run.json").write_text("{")
+    assert name_for(load_preset(str(run.folder / "preset.toml"))) == "preset"
 
 
 def test_a_presets_name_cannot_leave_the_runs_folder(runs: Path, tiny: Callable[..., Preset]) -> None:
