@@ -80,6 +80,8 @@ def copy(
         raise UsageError(f"{to}: a preset's file ends in .toml.", f"For example {to.with_suffix('.toml')}.")
     if to.exists() and not force:
         raise UsageError(f"{to} is there already; it was not changed.", "Choose another name, or add --force.")
+    if not to.absolute().parent.is_dir():
+        raise UsageError(f"{to}: there is no folder {to.parent}.", "Make it first.")
     replace_file(to, copy_text(find_preset(preset)).encode())
     voice.result({"preset": preset, "path": str(to)}, f"{to}  copied from {preset}")
     voice.note(f"Change it, then: supernet train --preset {to}")
