@@ -69,6 +69,8 @@ def copy(
     output: OutputFile = None,
 ) -> None:
     """Copy a preset to a file of your own, to change it."""
+    from shlex import quote
+
     from supernet_cli.cli.output import Output
     from supernet_cli.config.document import copy_text
     from supernet_cli.config.presets import find_preset
@@ -84,7 +86,7 @@ def copy(
         raise UsageError(f"{to}: there is no folder {to.parent}.", "Make it first.")
     replace_file(to, copy_text(find_preset(preset)).encode())
     voice.result({"preset": preset, "path": str(to)}, f"{to}  copied from {preset}")
-    voice.note(f"Change it, then: supernet train --preset {to}")
+    voice.note(f"Change it, then: supernet train --preset {quote(str(to))}")
 
 
 @app.command("validate")

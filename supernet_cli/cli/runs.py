@@ -125,7 +125,7 @@ def stop(
         time.sleep(0.1)
         running = [job for job in found.supernet_jobs() if job.status().state in ("running", "paused")]
     voice.result({"run": found.id, "status": found.state()}, f"{found.id}  {found.state()}")
-    voice.note(f"Go on with: supernet train --resume {found.id}")
+    voice.note(f"Go on with: supernet train --resume {found.typed}")
 
 
 @app.command("rm")

@@ -148,7 +148,7 @@ def _reopen(runs_dir: Path, reference: str, progress: Progress) -> tuple[Run, Pr
     states = [job.status().state for job in run.supernet_jobs()]
     if states and all(state == "finished" for state in states):
         raise UsageError(
-            f"Run {run.id} is finished; there is nothing to go on with.", f"`supernet evaluate --run {run.id}`"
+            f"Run {run.id} is finished; there is nothing to go on with.", f"`supernet evaluate --run {run.typed}`"
         )
     if states and all(state in ("finished", "diverged") for state in states):
         raise DivergedError(
@@ -156,7 +156,9 @@ def _reopen(runs_dir: Path, reference: str, progress: Progress) -> tuple[Run, Pr
             "Start a new run with a lower rate, such as --set train.optimizer.lr=0.001.",
         )
     if any(state in ("running", "paused") for state in states):
-        raise RunError(f"Run {run.id} is being trained by another process.", f"`supernet runs stop {run.id}` stops it.")
+        raise RunError(
+            f"Run {run.id} is being trained by another process.", f"`supernet runs stop {run.typed}` stops it."
+        )
     from supernet_cli.engine.train import prepare
 
     threads = max((job.status().threads for job in run.supernet_jobs()), default=0)
@@ -249,9 +251,9 @@ def _report(run: Run, voice: Output) -> None:
             say_error(error, as_json=False)
         raise typer.Exit(error.exit_code)
     if document["status"] != "finished":
-        voice.note(f"\nGo on with: supernet train --resume {run.id}")
+        voice.note(f"\nGo on with: supernet train --resume {run.typed}")
         raise typer.Exit(INTERRUPTED)
-    voice.note(f"\nJudge every path on the test images: supernet evaluate --run {run.id}")
+    voice.note(f"\nJudge every path on the test images: supernet evaluate --run {run.typed}")
 
 
 def _document(run: Run) -> dict[str, Any]:

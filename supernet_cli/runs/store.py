@@ -90,6 +90,11 @@ class Run:
         """The run's id: its folder's name, so that a copied or renamed folder is a run of its own."""
         return self.folder.resolve().name
 
+    @property
+    def typed(self) -> str:
+        """The id as it is typed into a shell, for commands that are suggested."""
+        return shlex.quote(self.id)
+
     def preset(self) -> Preset:
         """Return the resolved preset the run was started with.
 
@@ -297,7 +302,8 @@ def find_run(runs_dir: Path, reference: str) -> Run:
     known: list[Run | DamagedRun] = [*runs, *list_damaged_runs(runs_dir)]
     if reference == "latest" and known:
         raise RunError(f"Every run in {runs_dir} is damaged.", f"`supernet runs show {shlex.quote(known[0].id)}`")
-    matching = [run for run in known if reference and run.id.startswith(reference)]
+    matching = [run for run in known if run.id == reference]  # a folder may have any name
+    matching = matching or [run for run in known if reference and run.id.startswith(reference)]
     if len(matching) == 1:
         return _whole(matching[0])
     if matching:
@@ -319,7 +325,7 @@ def check_removable(runs_dir: Path, run: Run) -> None:
             f"{folder} is not a run inside {runs_dir}; nothing was removed.", "Give the runs directory with --runs-dir."
         )
     if run.state() in ("running", "paused"):
-        raise RunError(f"Run {run.id} is being trained.", f"Stop it first: `supernet runs stop {shlex.quote(run.id)}`.")
+        raise RunError(f"Run {run.id} is being trained.", f"Stop it first: `supernet runs stop {run.typed}`.")
     for job in run.supernet_jobs():  # whatever a status says, the lock knows whether its owner lives
         if (job.path / "lock").exists():
             lock = FileLock(job.path / "lock", f"The job {job.key}")

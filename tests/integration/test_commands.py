@@ -243,6 +243,21 @@ def test_a_resumed_job_whose_checkpoints_are_gone_says_that_it_begins_anew(
     assert (code, err) == (0, "warning: supernet/seed-1: there is no checkpoint of its 30 steps; it begins anew\n")
 
 
+def test_suggested_commands_can_be_pasted_whatever_a_run_or_file_is_called(
+    supernet: Invoke, trained: str, tmp_path: Path
+) -> None:
+    for name in ("my run", "my run 2"):
+        (tmp_path / "runs" / trained).rename(tmp_path / "runs" / name)
+        _, _, err = supernet("train", "--resume", name)
+        assert f"`supernet evaluate --run '{name}'`" in err
+        trained = name
+    (tmp_path / "runs" / "my run").mkdir()
+    (tmp_path / "runs" / "my run" / "run.json").write_text((tmp_path / "runs" / trained / "run.json").read_text())
+    assert json.loads(supernet("runs", "show", "my run", "--json")[1])["run"] == "my run"
+    _, _, err = supernet("preset", "copy", "quick", "my own.toml")
+    assert "supernet train --preset 'my own.toml'" in err
+
+
 def test_a_bug_of_ours_is_no_traceback(supernet: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     from supernet_cli.runs import store
 
