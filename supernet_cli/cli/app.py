@@ -69,6 +69,9 @@ def run(arguments: list[str]) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader went away; nothing more can be said
         return 0
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # its help is said already, unless it is plain text
+            print(error, end="\n" if str(error) else "")
+            return UsageError.exit_code
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # how typer reports wrong usage
             return _fail(_as_usage_error(error), arguments)
         return _fail_by_bug(error, arguments)

@@ -258,6 +258,16 @@ def test_suggested_commands_can_be_pasted_whatever_a_run_or_file_is_called(
     assert "supernet train --preset 'my own.toml'" in err
 
 
+@pytest.mark.parametrize("group", [[], ["runs"], ["preset"]], ids=["supernet", "runs", "preset"])
+@pytest.mark.parametrize("rich", ["1", "0"])
+def test_a_group_alone_prints_its_help_and_no_error(
+    supernet: Invoke, group: list[str], rich: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TYPER_USE_RICH", rich)
+    code, out, err = supernet(*group)
+    assert (code, err, "Usage: " in out, "--help" in out) == (2, "", True, True)
+
+
 def test_a_bug_of_ours_is_no_traceback(supernet: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     from supernet_cli.runs import store
 
