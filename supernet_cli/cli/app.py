@@ -92,8 +92,20 @@ def _fail(error: SupernetError, arguments: list[str]) -> int:
         import traceback
 
         traceback.print_exception(error)
-    say_error(error, "--json" in arguments)
+    say_error(error, _wants_json(arguments))
     return error.exit_code
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    """Whether --json was typed or is in the environment; asked also where the command line cannot be taken apart."""
+    if "--json" in arguments:
+        return True
+    typed = next((word for word in arguments if not word.startswith("-")), "")
+    for command in app.registered_commands:
+        prefix = (command.context_settings or {}).get("auto_envvar_prefix")
+        if prefix and typed == (command.name or getattr(command.callback, "__name__", "")):
+            return os.environ.get(f"{prefix}_JSON", "").strip().lower() in ("1", "true", "t", "yes", "y", "on")
+    return False
 
 
 def _fail_by_bug(error: Exception, arguments: list[str]) -> int:

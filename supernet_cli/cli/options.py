@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+
+def _settings(context: typer.Context, parameter: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
+    """Read SUPERNET_SET whole: what comes from the environment was split at spaces."""
+    source = context.get_parameter_source(parameter.name or "")
+    if source is None or source.name != "ENVIRONMENT":
+        return value
+    text = os.environ.get("SUPERNET_SET", "")
+    parts = text.splitlines() if "\n" in text else text.split(";")
+    return [part.strip() for part in parts if part.strip()]
 
 
 def complete_preset(incomplete: str) -> list[str]:
@@ -66,7 +77,10 @@ Settings = Annotated[
         "--set",
         envvar="SUPERNET_SET",
         metavar="KEY=VALUE",
-        help="Change a key of the preset, such as train.epochs=4; repeatable.",
+        help="Change a key of the preset, such as train.epochs=4; repeatable. "
+        "Several in SUPERNET_SET stand on lines of their own, or with ; between.",
+        callback=_settings,
+        allow_from_autoenv=False,
         show_envvar=False,
     ),
 ]

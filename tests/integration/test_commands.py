@@ -303,6 +303,49 @@ def test_options_come_from_the_environment_and_flags_win(
     assert (code, "is finished" in err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["--preset", "none.toml"], ["--prest", "quick"], ["--preset"], ["--seeds", "x"], ["--output", "."], ["surplus"]],
+    ids=" ".join,
+)
+def test_errors_are_documents_where_the_environment_asks_for_json(
+    supernet: Invoke, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUPERNET_TRAIN_JSON", "1")
+    code, out, err = supernet("train", *arguments)
+    assert (code, json.loads(out)["error"]["exit_code"], err) == (2, 2, "")
+    monkeypatch.setenv("SUPERNET_TRAIN_JSON", "0")
+    code, out, err = supernet("train", *arguments)
+    assert (code, out, "error: " in err) == (2, "", True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "train.epochs=3; data.root=/my images",
+        "train.epochs=3;data.root=/my images;",
+        "train.epochs=3\ndata.root=/my images\n",
+    ],
+)
+def test_settings_from_the_environment_may_hold_spaces(
+    supernet: Invoke, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUPERNET_SET", text)
+    _, out, _ = supernet("preset", "show", "quick", "--json")
+    resolved = json.loads(out)["resolved"]
+    assert (resolved["train"]["epochs"], resolved["data"]["root"]) == (3, "/my images")
+    _, out, _ = supernet("preset", "show", "quick", "--json", "--set", "train.epochs=4")
+    assert json.loads(out)["resolved"]["data"]["root"] == ""
+
+
+def test_a_setting_from_the_environment_may_hold_a_semicolon_on_a_line_of_its_own(
+    supernet: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUPERNET_SET", "data.root=/a;b\n")
+    _, out, _ = supernet("preset", "show", "quick", "--json")
+    assert json.loads(out)["resolved"]["data"]["root"] == "/a;b"
+
+
 def test_presets_are_listed_shown_copied_and_checked(supernet: Invoke, tmp_path: Path) -> None:
     _, out, _ = supernet("preset", "ls", "--json")
     assert {row["preset"] for row in json.loads(out)["presets"]} == {"default", "fashion", "quick", "reference"}
