@@ -10,10 +10,12 @@ import typer
 
 from supernet_cli import __version__
 from supernet_cli.cli import doctor, evaluate, preset, runs, train
+from supernet_cli.cli.options import Group
 from supernet_cli.errors import INTERRUPTED, SupernetError, UsageError
 
 app = typer.Typer(
     name="supernet",
+    cls=Group,
     epilog="Options of train and evaluate have environment names: SUPERNET_TRAIN_SEEDS=0,1 is `train --seeds 0,1`.",
     help="Train a supernet once, judge every path through it, and know whether that judgement can be trusted.",
     no_args_is_help=True,

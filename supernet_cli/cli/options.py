@@ -4,9 +4,32 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
+
+
+class Group(TyperGroup):
+    """Commands whose help gives flags no type: `<bool>` reads as a value that they would take."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the group's own parameters."""
+        return _without_type_of_flags(super().get_params(ctx))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return one of its commands."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            _without_type_of_flags(command.get_params(ctx))
+        return command
+
+
+def _without_type_of_flags(parameters: list[Any]) -> list[Any]:
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    return parameters
 
 
 def _settings(context: typer.Context, parameter: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
@@ -56,6 +79,7 @@ RunName = Annotated[
     str,
     typer.Option(
         "--run",
+        metavar="RUN",
         help="An id, the beginning of one, a folder, or `latest`.",
         autocompletion=complete_run,
         show_envvar=False,

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from supernet_cli.cli.options import Json, OutputFile, Quiet, Settings, complete_preset
+from supernet_cli.cli.options import Group, Json, OutputFile, Quiet, Settings, complete_preset
 
-app = typer.Typer(help="List, show, copy and check presets.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="List, show, copy and check presets.", no_args_is_help=True)
 
 Name = Annotated[
     str,

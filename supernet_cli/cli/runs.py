@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from supernet_cli.cli.options import RUNS_DIR, Json, OutputFile, Quiet, RunsDir, complete_run
+from supernet_cli.cli.options import RUNS_DIR, Group, Json, OutputFile, Quiet, RunsDir, complete_run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from supernet_cli.runs.job import JobFolder
     from supernet_cli.runs.store import DamagedRun, Run
 
-app = typer.Typer(help="List, show, stop and remove runs.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="List, show, stop and remove runs.", no_args_is_help=True)
 
 Reference = Annotated[
     str,
@@ -132,7 +132,7 @@ def stop(
 def rm(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN…", help="Ids, beginnings of ids, or folders.", autocompletion=complete_run),
+        typer.Argument(metavar="RUN", help="Ids, beginnings of ids, or folders.", autocompletion=complete_run),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     runs_dir: RunsDir = RUNS_DIR,

@@ -33,7 +33,10 @@ def train(
     preset: Annotated[
         str,
         typer.Option(
-            help="A shipped preset, one in ./presets, or a file.", autocompletion=complete_preset, show_envvar=False
+            metavar="PRESET",
+            help="A shipped preset, one in ./presets, or a file.",
+            autocompletion=complete_preset,
+            show_envvar=False,
         ),
     ] = "default",
     settings: Settings = None,

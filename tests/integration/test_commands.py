@@ -268,6 +268,24 @@ def test_a_group_alone_prints_its_help_and_no_error(
     assert (code, err, "Usage: " in out, "--help" in out) == (2, "", True, True)
 
 
+def test_no_help_shows_a_type_for_a_flag(supernet: Invoke) -> None:
+    import typer
+
+    from supernet_cli.cli.app import app
+
+    def names(group: Any) -> list[list[str]]:
+        found = [[]]
+        for name, command in group.commands.items():
+            found += [[name, *rest] for rest in (names(command) if hasattr(command, "commands") else [[]])]
+        return found
+
+    every = names(typer.main.get_command(app))
+    assert ["runs", "rm"] in every
+    for words in every:
+        code, out, _ = supernet(*words, "--help")
+        assert (code, "bool" in out) == (0, False), out
+
+
 def test_a_bug_of_ours_is_no_traceback(supernet: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     from supernet_cli.runs import store
 
