@@ -31,7 +31,7 @@ def ls(json: Json = False, quiet: Quiet = False, output: OutputFile = None) -> N
     rows = [
         {"preset": p.name, "summary": p.summary(), "shipped": p.shipped, "path": str(p.path)} for p in list_presets()
     ]
-    table = columns(("preset", "from", "what it is"))
+    table = columns(("preset", "from", "what it is"), folding=("preset", "what it is"))
     for row in rows:
         cells = (row["preset"], "supernet" if row["shipped"] else "./presets", row["summary"])
         table.add_row(*(Text(printable(str(cell))) for cell in cells))

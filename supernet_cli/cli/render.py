@@ -1,22 +1,29 @@
-"""Rows to Rich: the tables that commands print."""
+"""Rows to Rich: the tables that commands print. Where columns are few, text folds or columns go; no figure is cut."""
 
 from __future__ import annotations
 
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from supernet_cli.cli.output import printable
 
+_TRAINED = "trained images"
 _MOST_SEEDS = 5  # that get a column each
+_NARROWEST_PATH = 16  # columns, before others go
 
 
-def scores_table(rows: Iterable[dict[str, Any]], what: str, sort_by_mean: bool = True) -> Table:
+def scores_table(rows: Iterable[dict[str, Any]], what: str, sort_by_mean: bool = True) -> RenderableType:
     """Return paths with their accuracy under each seed, mean, spread and loss.
+
+    Where they do not fit beside a path, the images that each was trained on go first, then the seeds.
 
     Args:
         rows: Each `path`, `seed`, `accuracy`, `loss` and, where known, `trained_images`.
@@ -28,44 +35,81 @@ def scores_table(rows: Iterable[dict[str, Any]], what: str, sort_by_mean: bool =
         by_path[row["path"]].append(row)
     seeds = sorted({row["seed"] for group in by_path.values() for row in group})
     paths = sorted(by_path, key=lambda path: -_mean(by_path[path], "accuracy")) if sort_by_mean else list(by_path)
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("path", no_wrap=True, overflow="fold")
-    several = len(seeds) > 1
-    counted = any("trained_images" in row for group in by_path.values() for row in group)
-    for heading in [
-        what,
-        *(["± sd"] if several else []),
-        *_seed_headings(seeds),
-        "loss",
-        *(["trained images"] if counted else []),
-    ]:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for path in paths:
-        table.add_row(printable(path), *_cells(by_path[path], seeds))
-    return table
+    figures = [_cells(by_path[path], what, seeds) for path in paths]
+    headings = list(dict.fromkeys(heading for cells in figures for heading in cells))
+    lines = [
+        [printable(path), *(cells.get(h, "") for h in headings)] for path, cells in zip(paths, figures, strict=True)
+    ]
+    per_seed = [f"seed {seed}" for seed in seeds]
+    return _Fitted(["path", *headings], lines, ([], [_TRAINED], per_seed, [_TRAINED, *per_seed]))
 
 
-def _cells(group: Sequence[dict[str, Any]], seeds: Sequence[int]) -> list[str]:
+@dataclass(frozen=True)
+class _Fitted:
+    """A table that leaves out columns where there is no room for them.
+
+    Args:
+        headings: Of all columns; the first is text and may fold, the others are figures.
+        lines: A cell for each heading.
+        sacrifices: Headings to leave out; the first set that makes room is taken, or else the last.
+    """
+
+    headings: Sequence[str]
+    lines: Sequence[Sequence[str]]
+    sacrifices: Sequence[Sequence[str]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        left_out = next((gone for gone in self.sacrifices if self._fits(options.max_width, gone)), self.sacrifices[-1])
+        yield self._table(left_out)
+        missing = [heading for heading in self.headings if heading in left_out]
+        if missing:
+            yield Text(f"No room for: {', '.join(missing)}; --json has them.", style="dim")
+
+    def _fits(self, width: int, left_out: Sequence[str]) -> bool:
+        kept = [index for index, heading in enumerate(self.headings) if heading not in left_out]
+        first, *others = (max(cell_len(line[index]) for line in (self.headings, *self.lines)) for index in kept)
+        return sum(others) + 2 * len(others) + min(first, max(_NARROWEST_PATH, width // 3)) <= width
+
+    def _table(self, left_out: Sequence[str]) -> Table:
+        kept = [index for index, heading in enumerate(self.headings) if heading not in left_out]
+        headings = [self.headings[index] for index in kept]
+        table = columns(headings, right=headings[1:], folding=headings[:1])
+        for line in self.lines:
+            table.add_row(*(Text(line[index]) for index in kept))
+        return table
+
+
+def _cells(group: Sequence[dict[str, Any]], what: str, seeds: Sequence[int]) -> dict[str, str]:
+    """Return a path's figures by their headings, in order."""
     accuracy = {row["seed"]: row["accuracy"] for row in group}
-    cells = [percent(_mean(group, "accuracy"))]
+    cells = {what: percent(_mean(group, "accuracy"))}
     if len(seeds) > 1:
         values = list(accuracy.values())
-        cells.append(f"{100 * statistics.stdev(values):.2f}" if len(values) > 1 else "")
+        cells["± sd"] = f"{100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
     if 1 < len(seeds) <= _MOST_SEEDS:
-        cells += [percent(accuracy[seed]) if seed in accuracy else "" for seed in seeds]
+        cells |= {f"seed {seed}": percent(accuracy[seed]) if seed in accuracy else "" for seed in seeds}
     losses = [row["loss"] for row in group if row["loss"] is not None]
-    cells.append(f"{statistics.fmean(losses):.4f}" if losses else "n/a")
+    cells["loss"] = f"{statistics.fmean(losses):.4f}" if losses else "n/a"
     trained = [row["trained_images"] for row in group if "trained_images" in row]
-    if trained:
-        cells.append(f"{statistics.fmean(trained):,.0f}")
-    return cells
+    return cells | ({_TRAINED: f"{statistics.fmean(trained):,.0f}"} if trained else {})
 
 
-def columns(headings: Sequence[str], right: Sequence[str] = ()) -> Table:
-    """Return an empty table with these headings, some of them for figures on the right."""
+def columns(headings: Sequence[str], right: Sequence[str] = (), folding: Sequence[str] = ()) -> Table:
+    """Return an empty table with these headings.
+
+    Args:
+        headings: From left to right.
+        right: Those of figures, which stand on the right.
+        folding: Those of texts that go on in further lines where columns are few.
+    """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading, no_wrap=True, justify="right" if heading in right else "left")
+        table.add_column(
+            heading,
+            no_wrap=heading not in folding,
+            justify="right" if heading in right else "left",
+            overflow="fold" if heading in folding else "ellipsis",
+        )
     return table
 
 
@@ -82,10 +126,6 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Table:
 def percent(fraction: float) -> str:
     """Return a fraction as per cent with two decimals."""
     return f"{100 * fraction:.2f} %"
-
-
-def _seed_headings(seeds: Sequence[int]) -> list[str]:
-    return [f"seed {seed}" for seed in seeds] if 1 < len(seeds) <= _MOST_SEEDS else []
 
 
 def _mean(group: Sequence[dict[str, Any]], key: str) -> float:

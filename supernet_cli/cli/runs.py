@@ -42,7 +42,9 @@ def ls(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, o
     voice = Output(json, quiet, output)
     found, damaged = list_runs(runs_dir), list_damaged_runs(runs_dir)
     rows = [*map(_row, found), *map(_damaged_row, damaged)]
-    table = columns(("run", "preset", "status", "started", "time", "jobs"), right=("time", "jobs"))
+    table = columns(
+        ("run", "preset", "status", "started", "time", "jobs"), right=("time", "jobs"), folding=("run", "preset")
+    )
     for run, row in zip(found, rows, strict=False):
         done = f"{row['jobs_finished']}/{row['jobs']}"
         cells = (row["run"], row["preset"], row["status"], ago(run.manifest.created), clock(row["seconds"]), done)
