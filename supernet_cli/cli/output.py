@@ -71,7 +71,8 @@ class Output:
         from rich.text import Text
 
         out = console(sys.stdout)
-        for renderable in rendered:
+        for part in rendered:
+            renderable = Text(printable(part)) if isinstance(part, str) else part  # names may look like markup
             out.print(renderable, soft_wrap=isinstance(renderable, Text))
 
     def note(self, text: str) -> None:

@@ -198,6 +198,11 @@ def test_text_from_outside_is_neither_markup_nor_control(supernet: Invoke) -> No
     assert ESCAPE not in err
 
 
+def test_names_in_results_are_neither_markup_nor_control(supernet: Invoke) -> None:
+    code, out, _ = supernet("preset", "copy", "quick", "[red]:smile:\x1b[2J.toml")
+    assert (code, out) == (0, "[red]:smile:\\x1b[2J.toml  copied from quick\n")
+
+
 def test_divergence_is_told_kept_and_not_repeated(supernet: Invoke, tiny_file: Path, tmp_path: Path) -> None:
     settings = ["--set", "train.optimizer={name='SGD', lr=1e9}", "--set", "train.schedule={name='ConstantLR'}"]
     code, out, err = supernet("train", "--preset", tiny_file, *settings)
