@@ -75,12 +75,14 @@ def copy(
     from supernet_cli.config.document import copy_text
     from supernet_cli.config.presets import find_preset
     from supernet_cli.errors import UsageError
-    from supernet_cli.runs.files import replace_file
+    from supernet_cli.runs.files import disk_errors, replace_file
 
     voice = Output(json, quiet, output)
     if to.suffix != ".toml":
         raise UsageError(f"{to}: a preset's file ends in .toml.", f"For example {to.with_suffix('.toml')}.")
-    if to.exists() and not force:
+    with disk_errors(to):  # also where the system refuses the name itself
+        there = to.exists()
+    if there and not force:
         raise UsageError(f"{to} is there already; it was not changed.", "Choose another name, or add --force.")
     if not to.absolute().parent.is_dir():
         raise UsageError(f"{to}: there is no folder {to.parent}.", "Make it first.")

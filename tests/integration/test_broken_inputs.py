@@ -141,6 +141,7 @@ COMMANDS = [
     (["preset", "copy", "default", "empty.toml"], 2, "there already"),
     (["preset", "copy", "default", "mine.txt"], 2, "ends in .toml"),
     (["preset", "copy", "default", "no/folder/mine.toml"], 2, "there is no folder no/folder"),
+    (["preset", "copy", "default", "x" * 300 + ".toml"], 4, "File name too long"),
     (["preset", "validate", "syntax.toml"], 2, "not valid TOML"),
     (["preset", "validate", "default", "--deep", "--set", "train.optimizer=Adm"], 2, "Did you mean"),
     (["preset", "vlaidate"], 2, "validate"),
