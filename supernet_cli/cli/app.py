@@ -10,10 +10,12 @@ import typer
 
 from supernet_cli import __version__
 from supernet_cli.cli import compare, doctor, evaluate, experiment, preset, retrain, runs, train
+from supernet_cli.cli.options import Group
 from supernet_cli.errors import INTERRUPTED, SupernetError, UsageError
 
 app = typer.Typer(
     name="supernet",
+    cls=Group,
     epilog="Options of train and evaluate have environment names: SUPERNET_TRAIN_SEEDS=0,1 is `train --seeds 0,1`.",
     help="Train a supernet once, judge every path through it, and know whether that judgement can be trusted.",
     no_args_is_help=True,
@@ -72,6 +74,9 @@ def run(arguments: list[str]) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader went away; nothing more can be said
         return 0
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # its help is said already, unless it is plain text
+            print(error, end="\n" if str(error) else "")
+            return UsageError.exit_code
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # how typer reports wrong usage
             return _fail(_as_usage_error(error), arguments)
         return _fail_by_bug(error, arguments)
@@ -92,8 +97,20 @@ def _fail(error: SupernetError, arguments: list[str]) -> int:
         import traceback
 
         traceback.print_exception(error)
-    say_error(error, "--json" in arguments)
+    say_error(error, _wants_json(arguments))
     return error.exit_code
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    """Whether --json was typed or is in the environment; asked also where the command line cannot be taken apart."""
+    if "--json" in arguments:
+        return True
+    typed = next((word for word in arguments if not word.startswith("-")), "")
+    for command in app.registered_commands:
+        prefix = (command.context_settings or {}).get("auto_envvar_prefix")
+        if prefix and typed == (command.name or getattr(command.callback, "__name__", "")):
+            return os.environ.get(f"{prefix}_JSON", "").strip().lower() in ("1", "true", "t", "yes", "y", "on")
+    return False
 
 
 def _fail_by_bug(error: Exception, arguments: list[str]) -> int:

@@ -38,7 +38,7 @@ def evaluate(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[PATH]…",
+            metavar="PATH",
             help="Paths to judge; all of them where none is named.",
             autocompletion=complete_path,
             show_envvar=False,
@@ -83,11 +83,13 @@ def judge(run: Run, paths: list[str], split: Split, voice: Output) -> list[dict[
         UsageError: There is no such path, or the space is too large to judge whole.
         RunError: The run has no trained network yet.
     """
+    from supernet_cli.runs.results import evaluation
     from supernet_cli.space import SearchSpace
 
     preset = run.preset()
     chosen = _choose(SearchSpace.from_config(preset.space), paths)
     _check_anything_to_judge(run)
+    evaluation(run)  # what is damaged is told before hours of judging
     with voice.working("loading torch and the data") as advance:
         from supernet_cli.engine.judge import Networks, judge_run
         from supernet_cli.engine.prepare import prepare
@@ -118,5 +120,5 @@ def _check_anything_to_judge(run: Run) -> None:
     if not any(job.weights.is_file() for job in run.jobs()):
         raise RunError(
             f"Run {run.id} has no trained network yet; it is {run.state()}.",
-            f"Finish it first: `supernet train --resume {run.id}`.",
+            f"Finish it first: `supernet train --resume {run.typed}`.",
         )

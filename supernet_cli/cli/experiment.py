@@ -132,7 +132,7 @@ def _leave_where_unfinished(run: Run, voice: Output) -> None:
 def _leave(run: Run, voice: Output) -> None:
     """Say how to go on, and leave as interrupted."""
     voice.result({"run": run.id, "status": run.state()}, f"{run.id}  {run.state()}")
-    voice.note(f"\nGo on with: supernet experiment --resume {run.id}")
+    voice.note(f"\nGo on with: supernet experiment --resume {run.typed}")
     raise typer.Exit(INTERRUPTED)
 
 

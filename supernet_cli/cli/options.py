@@ -2,10 +2,44 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
+
+
+class Group(TyperGroup):
+    """Commands whose help gives flags no type: `<bool>` reads as a value that they would take."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the group's own parameters."""
+        return _without_type_of_flags(super().get_params(ctx))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return one of its commands."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            _without_type_of_flags(command.get_params(ctx))
+        return command
+
+
+def _without_type_of_flags(parameters: list[Any]) -> list[Any]:
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    return parameters
+
+
+def _settings(context: typer.Context, parameter: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
+    """Read SUPERNET_SET whole: what comes from the environment was split at spaces."""
+    source = context.get_parameter_source(parameter.name or "")
+    if source is None or source.name != "ENVIRONMENT":
+        return value
+    text = os.environ.get("SUPERNET_SET", "")
+    parts = text.splitlines() if "\n" in text else text.split(";")
+    return [part.strip() for part in parts if part.strip()]
 
 
 def complete_preset(incomplete: str) -> list[str]:
@@ -51,6 +85,7 @@ PresetName = Annotated[
     str,
     typer.Option(
         "--preset",
+        metavar="PRESET",
         help="A shipped preset, one in ./presets, or a file.",
         autocompletion=complete_preset,
         show_envvar=False,
@@ -60,6 +95,7 @@ RunName = Annotated[
     str,
     typer.Option(
         "--run",
+        metavar="RUN",
         help="An id, the beginning of one, a folder, or `latest`.",
         autocompletion=complete_run,
         show_envvar=False,
@@ -81,7 +117,10 @@ Settings = Annotated[
         "--set",
         envvar="SUPERNET_SET",
         metavar="KEY=VALUE",
-        help="Change a key of the preset, such as train.epochs=4; repeatable.",
+        help="Change a key of the preset, such as train.epochs=4; repeatable. "
+        "Several in SUPERNET_SET stand on lines of their own, or with ; between.",
+        callback=_settings,
+        allow_from_autoenv=False,
         show_envvar=False,
     ),
 ]

@@ -65,7 +65,8 @@ class Output:
         from rich.text import Text
 
         out = console(sys.stdout)
-        for renderable in rendered:
+        for part in rendered:
+            renderable = Text(printable(part)) if isinstance(part, str) else part  # names may look like markup
             out.print(renderable, soft_wrap=isinstance(renderable, Text))
 
     def text(self, text: str) -> None:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from supernet_cli.cli.options import Json, OutputFile, Quiet, Settings, complete_preset
+from supernet_cli.cli.options import Group, Json, OutputFile, Quiet, Settings, complete_preset
 
-app = typer.Typer(help="List, show, copy and check presets.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="List, show, copy and check presets.", no_args_is_help=True)
 
 Name = Annotated[
     str,
@@ -31,7 +31,7 @@ def ls(json: Json = False, quiet: Quiet = False, output: OutputFile = None) -> N
     rows = [
         {"preset": p.name, "summary": p.summary(), "shipped": p.shipped, "path": str(p.path)} for p in list_presets()
     ]
-    table = columns(("preset", "from", "what it is"))
+    table = columns(("preset", "from", "what it is"), folding=("preset", "what it is"))
     for row in rows:
         cells = (row["preset"], "supernet" if row["shipped"] else "./presets", row["summary"])
         table.add_row(*(Text(printable(str(cell))) for cell in cells))
@@ -54,7 +54,7 @@ def show(
 
     file = find_preset(preset)
     loaded = load_preset(preset, settings or ())
-    text = dump_toml(loaded.preset) if resolved or settings else file.path.read_text(encoding="utf-8")
+    text = dump_toml(loaded.preset) if resolved or settings else file.path.read_text(encoding="utf-8-sig")
     document = {"preset": loaded.name, "path": str(file.path), "resolved": loaded.preset.model_dump(mode="json")}
     Output(json, quiet, output).result(document, verbatim(text))
 
@@ -69,20 +69,26 @@ def copy(
     output: OutputFile = None,
 ) -> None:
     """Copy a preset to a file of your own, to change it."""
+    from shlex import quote
+
     from supernet_cli.cli.output import Output
     from supernet_cli.config.document import copy_text
     from supernet_cli.config.presets import find_preset
     from supernet_cli.errors import UsageError
-    from supernet_cli.runs.files import replace_file
+    from supernet_cli.runs.files import disk_errors, replace_file
 
     voice = Output(json, quiet, output)
     if to.suffix != ".toml":
         raise UsageError(f"{to}: a preset's file ends in .toml.", f"For example {to.with_suffix('.toml')}.")
-    if to.exists() and not force:
+    with disk_errors(to):  # also where the system refuses the name itself
+        there = to.exists()
+    if there and not force:
         raise UsageError(f"{to} is there already; it was not changed.", "Choose another name, or add --force.")
+    if not to.absolute().parent.is_dir():
+        raise UsageError(f"{to}: there is no folder {to.parent}.", "Make it first.")
     replace_file(to, copy_text(find_preset(preset)).encode())
     voice.result({"preset": preset, "path": str(to)}, f"{to}  copied from {preset}")
-    voice.note(f"Change it, then: supernet train --preset {to}")
+    voice.note(f"Change it, then: supernet train --preset {quote(str(to))}")
 
 
 @app.command("validate")

@@ -1,12 +1,14 @@
-"""Rows to Rich: the tables that commands print."""
+"""Rows to Rich: the tables that commands print. Where columns are few, text folds or columns go; no figure is cut."""
 
 from __future__ import annotations
 
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
@@ -14,11 +16,16 @@ from rich.text import Text
 from supernet_cli.cli.output import printable
 from supernet_cli.reports.sheets import Sheet
 
+_TRAINED = "trained images"
 _MOST_SEEDS = 5  # that get a column each
+_NARROWEST_PATH = 16  # columns, before others go
+_NARROWEST_REMARK = 24
 
 
-def scores_table(rows: Iterable[dict[str, Any]], what: str, sort_by_mean: bool = True) -> Table:
+def scores_table(rows: Iterable[dict[str, Any]], what: str, sort_by_mean: bool = True) -> RenderableType:
     """Return paths with their accuracy under each seed, mean, spread and loss.
+
+    Where they do not fit beside a path, the images that each was trained on go first, then the seeds.
 
     Args:
         rows: Each `path`, `seed`, `accuracy`, `loss` and, where known, `trained_images`.
@@ -30,88 +37,97 @@ def scores_table(rows: Iterable[dict[str, Any]], what: str, sort_by_mean: bool =
         by_path[row["path"]].append(row)
     seeds = sorted({row["seed"] for group in by_path.values() for row in group})
     paths = sorted(by_path, key=lambda path: -_mean(by_path[path], "accuracy")) if sort_by_mean else list(by_path)
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("path", no_wrap=True, overflow="fold")
-    several = len(seeds) > 1
-    counted = any("trained_images" in row for group in by_path.values() for row in group)
-    for heading in [
-        what,
-        *(["± sd"] if several else []),
-        *_seed_headings(seeds),
-        "loss",
-        *(["trained images"] if counted else []),
-    ]:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for path in paths:
-        table.add_row(printable(path), *_cells(by_path[path], seeds))
-    return table
+    figures = [_cells(by_path[path], what, seeds) for path in paths]
+    headings = list(dict.fromkeys(heading for cells in figures for heading in cells))
+    lines = [
+        [printable(path), *(cells.get(h, "") for h in headings)] for path, cells in zip(paths, figures, strict=True)
+    ]
+    per_seed = [f"seed {seed}" for seed in seeds]
+    sacrifices: tuple[list[str], ...] = ([], [_TRAINED], per_seed, [_TRAINED, *per_seed])
+    return _Fitted(["path", *headings], lines, sacrifices, words=["path"])
 
 
-def _cells(group: Sequence[dict[str, Any]], seeds: Sequence[int]) -> list[str]:
+@dataclass(frozen=True)
+class _Fitted:
+    """A table that leaves out columns where there is no room for them.
+
+    Args:
+        headings: Of all columns; the first may fold, and so may remarks, which have none.
+        lines: A cell for each heading.
+        sacrifices: Headings to leave out; the first set that makes room is taken, or else the last.
+        words: Headings of columns that hold words; the others hold figures.
+    """
+
+    headings: Sequence[str]
+    lines: Sequence[Sequence[str]]
+    sacrifices: Sequence[Sequence[str]]
+    words: Sequence[str]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        left_out = next((gone for gone in self.sacrifices if self._fits(options.max_width, gone)), self.sacrifices[-1])
+        yield self._table(left_out)
+        missing = [heading for heading in self.headings if heading in left_out]
+        if missing:
+            yield Text(f"No room for: {', '.join(missing)}; --json has them.", style="dim")
+
+    def _fits(self, width: int, left_out: Sequence[str]) -> bool:
+        needed = 0
+        for index, heading in enumerate(self.headings):
+            if heading not in left_out:
+                longest = max(cell_len(line[index]) for line in (self.headings, *self.lines))
+                least = max(_NARROWEST_PATH, width // 3) if index == 0 else _NARROWEST_REMARK
+                needed += 2 + (min(longest, least) if index == 0 or heading == "" else longest)
+        return needed - 2 <= width
+
+    def _table(self, left_out: Sequence[str]) -> Table:
+        kept = [index for index, heading in enumerate(self.headings) if heading not in left_out]
+        headings = [self.headings[index] for index in kept]
+        right = [heading for heading in headings if heading not in self.words]
+        table = columns(headings, right, folding=[headings[0], ""])
+        for line in self.lines:
+            table.add_row(*(Text(line[index], style="" if self.headings[index] else "dim") for index in kept))
+        return table
+
+
+def _cells(group: Sequence[dict[str, Any]], what: str, seeds: Sequence[int]) -> dict[str, str]:
+    """Return a path's figures by their headings, in order."""
     accuracy = {row["seed"]: row["accuracy"] for row in group}
-    cells = [percent(_mean(group, "accuracy"))]
+    cells = {what: percent(_mean(group, "accuracy"))}
     if len(seeds) > 1:
         values = list(accuracy.values())
-        cells.append(f"{100 * statistics.stdev(values):.2f}" if len(values) > 1 else "")
+        cells["± sd"] = f"{100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
     if 1 < len(seeds) <= _MOST_SEEDS:
-        cells += [percent(accuracy[seed]) if seed in accuracy else "" for seed in seeds]
+        cells |= {f"seed {seed}": percent(accuracy[seed]) if seed in accuracy else "" for seed in seeds}
     losses = [row["loss"] for row in group if row["loss"] is not None]
-    cells.append(f"{statistics.fmean(losses):.4f}" if losses else "n/a")
+    cells["loss"] = f"{statistics.fmean(losses):.4f}" if losses else "n/a"
     trained = [row["trained_images"] for row in group if "trained_images" in row]
-    if trained:
-        cells.append(f"{statistics.fmean(trained):,.0f}")
-    return cells
+    return cells | ({_TRAINED: f"{statistics.fmean(trained):,.0f}"} if trained else {})
 
 
-def columns(headings: Sequence[str], right: Sequence[str] = ()) -> Table:
-    """Return an empty table with these headings, some of them for figures on the right."""
+def columns(headings: Sequence[str], right: Sequence[str] = (), folding: Sequence[str] = ()) -> Table:
+    """Return an empty table with these headings.
+
+    Args:
+        headings: From left to right.
+        right: Those of figures, which stand on the right.
+        folding: Those of texts that go on in further lines where columns are few.
+    """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading, no_wrap=True, justify="right" if heading in right else "left")
+        table.add_column(
+            heading,
+            no_wrap=heading not in folding,
+            justify="right" if heading in right else "left",
+            overflow="fold" if heading in folding else "ellipsis",
+        )
     return table
 
 
 def sheet_table(sheet: Sheet) -> RenderableType:
     """Return a sheet as a table that leaves out columns it can do without where the terminal is narrow."""
-    return _Fitted(sheet)
-
-
-class _Fitted:
-    """A sheet drawn with as many of its columns as there is room for."""
-
-    def __init__(self, sheet: Sheet) -> None:
-        self._sheet = sheet
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        sheet = self._sheet
-        for kept in range(len(sheet.optional), -1, -1):
-            shown = sheet.without(sheet.optional[: len(sheet.optional) - kept])
-            if sum(_widths(shown)) <= options.max_width:
-                break
-        yield _sheet_table(shown)
-
-
-def _widths(sheet: Sheet) -> list[int]:
-    """Return the columns that each column of a sheet takes, its gap included; remarks fold and take little."""
-    cells = zip(sheet.headings, *sheet.rows, strict=True)
-    return [(20 if cells_of[0] == "" else max(map(len, cells_of))) + 2 for cells_of in cells]
-
-
-def _sheet_table(sheet: Sheet) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for heading in sheet.headings:
-        remark = heading == ""
-        left = heading in sheet.words
-        table.add_column(
-            heading,
-            justify="left" if left else "right",
-            no_wrap=not remark,
-            overflow="fold",
-            style="dim" if remark else "",
-        )
-    for row in sheet.rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    return table
+    sacrifices = [sheet.optional[:count] for count in range(len(sheet.optional) + 1)]
+    lines = [[printable(cell) for cell in row] for row in sheet.rows]
+    return _Fitted(sheet.headings, lines, sacrifices, sheet.words)
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Table:
@@ -127,10 +143,6 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Table:
 def percent(fraction: float) -> str:
     """Return a fraction as per cent with two decimals."""
     return f"{100 * fraction:.2f} %"
-
-
-def _seed_headings(seeds: Sequence[int]) -> list[str]:
-    return [f"seed {seed}" for seed in seeds] if 1 < len(seeds) <= _MOST_SEEDS else []
 
 
 def _mean(group: Sequence[dict[str, Any]], key: str) -> float:

@@ -37,7 +37,7 @@ _WAYS = "Name paths, or give one of --all, --top K (the best by one-shot score),
 def retrain(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PATH]…", help="Paths to train.", autocompletion=complete_path, show_envvar=False),
+        typer.Argument(metavar="PATH", help="Paths to train.", autocompletion=complete_path, show_envvar=False),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Train every path of the space.", show_envvar=False)] = False,
     top: Annotated[
@@ -101,6 +101,7 @@ def train_alone(
         RunError: There is no supernet to inherit from, or a worker could not be started.
         DiskError: The folder cannot be written.
     """
+    from supernet_cli.cli.train import warn_of_a_lost_checkpoint
     from supernet_cli.runs.job import create_job
     from supernet_cli.runs.results import keep_selection
     from supernet_cli.space import SearchSpace
@@ -116,10 +117,12 @@ def train_alone(
 
         prepared = prepare(run.preset(), progress=progress)
         prepared.check_images(run.manifest.fingerprints.get("images"))
-    for job in waiting:
-        if not job.folder.path.exists():
-            create_job(job.folder)
     with voice.warnings():
+        for job in waiting:
+            if job.folder.path.exists():
+                warn_of_a_lost_checkpoint(job.folder)
+            else:
+                create_job(job.folder)
         return jobs, _run(run, prepared, jobs, waiting, workers, voice)
 
 
@@ -179,7 +182,7 @@ def report(run: Run, jobs: Sequence[AloneJob], outcomes: Mapping[str, Outcome], 
         if not voice.json:
             say_error(error, as_json=False)
         raise typer.Exit(error.exit_code)
-    voice.note(f"\nJudge them on the test images: supernet evaluate --run {run.id}")
+    voice.note(f"\nJudge them on the test images: supernet evaluate --run {run.typed}")
 
 
 def failure(run: Run, jobs: Sequence[AloneJob], outcomes: Mapping[str, Outcome]) -> SupernetError | None:
@@ -256,7 +259,7 @@ def _one_shot_losses(run: Run, space: SearchSpace) -> dict[str, float]:
     losses = mean_losses(scores(run, evaluation(run), "validation", "one-shot"))
     if not losses:
         raise RunError(
-            f"Run {run.id} has no one-shot scores to choose by.", f"Finish it: `supernet train --resume {run.id}`."
+            f"Run {run.id} has no one-shot scores to choose by.", f"Finish it: `supernet train --resume {run.typed}`."
         )
     return {path: loss for path, loss in losses.items() if _is_known(space, path)}
 
@@ -282,7 +285,7 @@ def _jobs(run: Run, selection: Selection, seeds: Sequence[int], space: SearchSpa
         if inherits is None:
             raise RunError(
                 f"Run {run.id} has no finished supernet to inherit from.",
-                f"Finish it first: `supernet train --resume {run.id}`.",
+                f"Finish it first: `supernet train --resume {run.typed}`.",
             )
     paths = [space.parse(path) for path in selection.paths]
     return [

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from supernet_cli.cli.options import RUNS_DIR, Json, OutputFile, Quiet, RunsDir, complete_run
+from supernet_cli.cli.options import RUNS_DIR, Group, Json, OutputFile, Quiet, RunsDir, complete_run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from supernet_cli.runs.job import JobFolder
-    from supernet_cli.runs.store import Run
+    from supernet_cli.runs.store import DamagedRun, Run
 
-app = typer.Typer(help="List, show, stop and remove runs.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="List, show, stop and remove runs.", no_args_is_help=True)
 
 Reference = Annotated[
     str,
@@ -36,19 +37,25 @@ def ls(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, o
     from supernet_cli.cli.output import Output, printable
     from supernet_cli.cli.render import columns
     from supernet_cli.cli.watch import ago, clock
-    from supernet_cli.runs.store import list_runs
+    from supernet_cli.runs.store import list_damaged_runs, list_runs
 
     voice = Output(json, quiet, output)
-    found = list_runs(runs_dir)
-    rows = [_row(run) for run in found]
-    table = columns(("run", "preset", "status", "started", "time", "jobs"), right=("time", "jobs"))
-    for run, row in zip(found, rows, strict=True):
+    found, damaged = list_runs(runs_dir), list_damaged_runs(runs_dir)
+    rows = [*map(_row, found), *map(_damaged_row, damaged)]
+    table = columns(
+        ("run", "preset", "status", "started", "time", "jobs"), right=("time", "jobs"), folding=("run", "preset")
+    )
+    for run, row in zip(found, rows, strict=False):
         done = f"{row['jobs_finished']}/{row['jobs']}"
         cells = (row["run"], row["preset"], row["status"], ago(run.manifest.created), clock(row["seconds"]), done)
         table.add_row(*(Text(printable(cell)) for cell in cells))
+    for lost in damaged:
+        table.add_row(Text(printable(lost.id)), "", "damaged", "", "", "")
     voice.result({"runs": rows}, table if rows else f"There are no runs in {runs_dir}.")
     if not rows:
         voice.note("Start one with: supernet train --preset default")
+    if damaged:
+        voice.note(f"What is wrong: supernet runs show {shlex.quote(damaged[0].id)}")
 
 
 @app.command("show")
@@ -120,14 +127,14 @@ def stop(
         time.sleep(0.1)
         running = [job for job in found.jobs() if job.status().state in ("running", "paused")]
     voice.result({"run": found.id, "status": found.state()}, f"{found.id}  {found.state()}")
-    voice.note(f"Go on with: supernet train --resume {found.id}")
+    voice.note(f"Go on with: supernet train --resume {found.typed}")
 
 
 @app.command("rm")
 def rm(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN…", help="Ids, beginnings of ids, or folders.", autocompletion=complete_run),
+        typer.Argument(metavar="RUN", help="Ids, beginnings of ids, or folders.", autocompletion=complete_run),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     runs_dir: RunsDir = RUNS_DIR,
@@ -166,7 +173,13 @@ def _row(run: Run) -> dict[str, Any]:
         "seconds": sum(status.seconds for status in statuses),
         "jobs": len(statuses),
         "jobs_finished": sum(status.state == "finished" for status in statuses),
+        "notes": [status.reason for status in statuses if status.reason],
     }
+
+
+def _damaged_row(run: DamagedRun) -> dict[str, Any]:
+    unknown = dict.fromkeys(("preset", "status", "started", "seconds", "jobs", "jobs_finished"))
+    return {"run": run.id} | unknown | {"status": "damaged", "notes": [f"run.json {run.reason}"]}
 
 
 def _job_row(job: JobFolder) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from supernet_cli.runs.job import JobFolder, JobWriter
     from supernet_cli.runs.records import Recorder, State
     from supernet_cli.runs.store import Run
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -114,10 +117,10 @@ def _load(name: str, settings: list[str], seeds: str | None) -> LoadedPreset:
 def begin(runs_dir: Path, loaded: LoadedPreset, progress: Progress) -> tuple[Run, Prepared]:
     """Check everything that a preset asks for, then make the run."""
     from supernet_cli.engine.prepare import prepare
-    from supernet_cli.runs.store import create_run
+    from supernet_cli.runs.store import create_run, name_for
 
     prepared = prepare(loaded.preset, progress=progress)
-    return create_run(runs_dir, loaded.name, loaded.preset, images=prepared.images_digest), prepared
+    return create_run(runs_dir, name_for(loaded), loaded.preset, images=prepared.images_digest), prepared
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -153,7 +156,7 @@ def reopen(run: Run, progress: Progress) -> tuple[Run, Prepared]:
     states = [job.status().state for job in run.supernet_jobs()]
     if states and all(state == "finished" for state in states):
         raise UsageError(
-            f"Run {run.id} is finished; there is nothing to go on with.", f"`supernet evaluate --run {run.id}`"
+            f"Run {run.id} is finished; there is nothing to go on with.", f"`supernet evaluate --run {run.typed}`"
         )
     if states and all(state in ("finished", "diverged") for state in states):
         raise DivergedError(
@@ -161,7 +164,9 @@ def reopen(run: Run, progress: Progress) -> tuple[Run, Prepared]:
             "Start a new run with a lower rate, such as --set train.optimizer.lr=0.001.",
         )
     if any(state in ("running", "paused") for state in states):
-        raise RunError(f"Run {run.id} is being trained by another process.", f"`supernet runs stop {run.id}` stops it.")
+        raise RunError(
+            f"Run {run.id} is being trained by another process.", f"`supernet runs stop {run.typed}` stops it."
+        )
     from supernet_cli.engine.prepare import prepare
 
     threads = max((job.status().threads for job in run.supernet_jobs()), default=0)
@@ -181,6 +186,9 @@ def train_supernets(run: Run, prepared: Prepared, voice: Output, tensorboard: bo
     from supernet_cli.telemetry import Sampling
 
     jobs = [run.supernet_job(seed) for seed in prepared.preset.train.seeds]
+    with voice.warnings():
+        for job in jobs:
+            warn_of_a_lost_checkpoint(job)
     if not voice.is_live:
         voice.note(f"{run.id}  {prepared.space.size:,} paths, {prepared.threads} threads on {prepared.device.name}")
     with (
@@ -199,6 +207,14 @@ def train_supernets(run: Run, prepared: Prepared, voice: Output, tensorboard: bo
                 outcome = train_supernet(prepared, job, job.seed, recorder, _stop(interruption, writer))
             if outcome.state in ("interrupted", "stopped") or interruption.requested or writer.stop_requested:
                 break  # also where the request came too late to stop the job that was just finished
+
+
+def warn_of_a_lost_checkpoint(job: JobFolder) -> None:
+    """Say that a job begins anew although it had begun: its checkpoints are gone, or it never came to one."""
+    status = job.status()
+    done = max(status.step, job.snapshot()[0].step)
+    if done and not job.has_checkpoint and status.state not in ("finished", "diverged"):
+        logger.warning("%s: there is no checkpoint of its %d steps; it begins anew", job.key, done)
 
 
 @contextmanager
@@ -245,9 +261,9 @@ def _report(run: Run, voice: Output) -> None:
             say_error(error, as_json=False)
         raise typer.Exit(error.exit_code)
     if document["status"] != "finished":
-        voice.note(f"\nGo on with: supernet train --resume {run.id}")
+        voice.note(f"\nGo on with: supernet train --resume {run.typed}")
         raise typer.Exit(INTERRUPTED)
-    voice.note(f"\nJudge every path on the test images: supernet evaluate --run {run.id}")
+    voice.note(f"\nJudge every path on the test images: supernet evaluate --run {run.typed}")
 
 
 def _document(run: Run) -> dict[str, Any]:
@@ -286,7 +302,9 @@ def divergence(run: Run) -> SupernetError:
 
     diverged: list[JobFolder] = [job for job in run.supernet_jobs() if job.status().state == "diverged"]
     told = "; ".join(f"{job.key}: {job.status().reason}" for job in diverged)
+    kept = ", ".join(str(job.path) for job in diverged if job.has_checkpoint)
+    what = f"The last good checkpoint is kept in {kept}." if kept else "That was before the first checkpoint."
     return DivergedError(
-        f"Training diverged: {told}. The last good checkpoint is kept in {diverged[0].path}.",
+        f"Training diverged: {told}. {what}",
         "Start a new run with a lower rate, such as --set train.optimizer.lr=0.001.",
     )

@@ -34,7 +34,7 @@ def json_schema() -> dict[str, Any]:
 def copy_text(preset: PresetFile) -> str:
     """Return a preset's text for a copy elsewhere: its schema line names the installed schema by its whole path."""
     try:
-        text = preset.path.read_text(encoding="utf-8")
+        text = preset.path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PresetError(f"{preset.path} cannot be read: {error}.") from error
     line = f"#:schema {(shipped_folder() / SCHEMA_FILE).resolve().as_uri()}"

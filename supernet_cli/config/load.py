@@ -29,10 +29,11 @@ _LARGEST = 1_000_000  # bytes; a preset is a page of text
 
 @dataclass(frozen=True)
 class LoadedPreset:
-    """A preset and the name that its runs carry."""
+    """A preset, the name that its runs carry, and its file."""
 
     name: str
     preset: Preset
+    path: Path
 
 
 def load_preset(name: str, settings: Sequence[str] = ()) -> LoadedPreset:
@@ -50,7 +51,7 @@ def load_preset(name: str, settings: Sequence[str] = ()) -> LoadedPreset:
     origin = {}
     for setting in settings:
         origin[apply_setting(table, setting)] = f"--set {setting}"
-    return LoadedPreset(file.name, validate(table, file.path, origin))
+    return LoadedPreset(file.name, validate(table, file.path, origin), file.path)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _LARGEST:
             raise PresetError(f"{path} is larger than a preset can be ({_LARGEST:,} bytes).")
-        return tomli.loads(path.read_bytes().decode("utf-8"))
+        return tomli.loads(path.read_bytes().decode("utf-8-sig"))  # some editors begin with a mark
     except OSError as error:
         raise PresetError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

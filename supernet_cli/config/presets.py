@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,11 @@ class PresetFile:
 
     def summary(self) -> str:
         """Return the first line of its opening comment, or nothing where it has none."""
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            text = self.path.read_text(encoding="utf-8-sig", errors="replace")
+        except OSError:  # listed all the same; whoever uses it is told why it cannot be read
+            return ""
+        for line in text.splitlines():
             if not line.startswith("#:"):
                 return line.removeprefix("#").strip() if line.startswith("#") else ""
         return ""
@@ -52,23 +57,29 @@ def list_presets() -> list[PresetFile]:
     return sorted(found.values(), key=lambda preset: preset.name)
 
 
-def _is_file(path: Path) -> bool:
+def _check_file(path: Path) -> None:
+    """Make sure that a path is a file, and say what it is where it is something else."""
     try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name too long, or with a character that no file has
-        return False
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # or a character that no file has
+        raise PresetError(f"There is no preset file {path}.", "Give a file, or a name such as `default`.") from None
+    except OSError as error:
+        raise PresetError(f"{path} cannot be read: {error.strerror}.") from error
+    if stat.S_ISDIR(mode):
+        raise PresetError(f"{path} is a folder, not a preset file.", "Give a file in it, or a name such as `default`.")
+    if not stat.S_ISREG(mode):
+        raise PresetError(f"{path} is a pipe or a device, not a preset file.", "Presets are read from files.")
 
 
 def find_preset(name: str) -> PresetFile:
     """Return the preset of a name or a path.
 
     Raises:
-        PresetError: Nothing is there.
+        PresetError: Nothing is there, or what is there is no file.
     """
     if name.endswith(".toml") or "/" in name or "\\" in name:
         path = Path(os.path.expanduser(name))
-        if not _is_file(path):
-            raise PresetError(f"There is no preset file {name}.", "Give a file, or a name such as `default`.")
+        _check_file(path)
         return PresetFile(path.stem, path, shipped=False)
     known = {preset.name: preset for preset in list_presets()}
     if name not in known:

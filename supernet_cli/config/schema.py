@@ -21,6 +21,7 @@ _SHORTHAND = re.compile(r"([a-z]+?)(?:(\d+)x(\d+))?")
 _LABEL = re.compile(r"[a-z0-9]+")
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 def _check_finite(value: object) -> None:
@@ -179,13 +180,13 @@ class Space(Part):
 class Recipe(Part):
     """How a network is trained; the supernet's and the stand-alone networks' alike."""
 
-    epochs: int = Field(8, ge=1, description="Length; an epoch is as many forward images as there are training images.")
-    batch_size: int = Field(256, ge=1, description="Images a step.")
-    evaluate_every: int = Field(
-        1, ge=1, description="Epochs between two judgements on validation; the last is always judged."
+    epochs: Count = Field(8, description="Length; an epoch is as many forward images as there are training images.")
+    batch_size: Count = Field(256, description="Images a step.")
+    evaluate_every: Count = Field(
+        1, description="Epochs between two judgements on validation; the last is always judged."
     )
-    log_every: int = Field(20, ge=1, description="Steps between two records of the loss.")
-    checkpoint_every: int = Field(100, ge=1, description="Steps between two checkpoints.")
+    log_every: Count = Field(20, description="Steps between two records of the loss.")
+    checkpoint_every: Count = Field(100, description="Steps between two checkpoints.")
     optimizer: NamedOrWord = Field(
         Named.model_validate({"name": "AdamW", "lr": 0.004, "weight_decay": 0.01}),
         description="A class of torch.optim by name, with its parameters.",
@@ -234,11 +235,11 @@ class Train(Recipe):
 class Retrain(Part):
     """The stand-alone trainings: what is not given here is as in [train]."""
 
-    epochs: int | None = Field(None, ge=1, description="Length of one training.")
-    batch_size: int | None = Field(None, ge=1, description="Images a step.")
-    evaluate_every: int | None = Field(None, ge=1, description="Epochs between two judgements on validation.")
-    log_every: int | None = Field(None, ge=1, description="Steps between two records of the loss.")
-    checkpoint_every: int | None = Field(None, ge=1, description="Steps between two checkpoints.")
+    epochs: Count | None = Field(None, description="Length of one training.")
+    batch_size: Count | None = Field(None, description="Images a step.")
+    evaluate_every: Count | None = Field(None, description="Epochs between two judgements on validation.")
+    log_every: Count | None = Field(None, description="Steps between two records of the loss.")
+    checkpoint_every: Count | None = Field(None, description="Steps between two checkpoints.")
     optimizer: NamedOrWord | None = Field(None, description="As train.optimizer.")
     renew_optimizer: bool | None = Field(None, description="As train.renew_optimizer.")
     schedule: NamedOrWord | None = Field(None, description="As train.schedule.")

@@ -138,14 +138,14 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
     space = SearchSpace.from_config(run.preset().space)
     one_shot = scores(run, stored, "validation", "one-shot")
     if not one_shot:
-        raise RunError(f"Run {run.id} has no one-shot scores yet.", f"`supernet train --resume {run.id}`")
+        raise RunError(f"Run {run.id} has no one-shot scores yet.", f"`supernet train --resume {run.typed}`")
     truth = _truth(source, evaluation(source), space)
     names = [str(path) for path in truth.paths]
     seeds = tuple(seed for seed in sorted(one_shot) if all(name in one_shot[seed] for name in names))
     if not seeds:
         raise RunError(
             f"Run {run.id} has no one-shot scores of the {len(names)} paths that were trained alone.",
-            f"`supernet evaluate --split validation --run {run.id}`",
+            f"`supernet evaluate --split validation --run {run.typed}`",
         )
     jobs = [job for job in run.supernet_jobs() if job.seed in seeds]
     training, judging = _training_cost(jobs), _evaluation_cost(jobs)
@@ -179,7 +179,7 @@ def check_same(run: Run, other: Run) -> None:
         others = ", another ".join(differing)
         raise UsageError(
             f"The stand-alone results of {other.id} are no truth about {run.id}: another {others}.",
-            f"Train its own: `supernet retrain --all --run {run.id}`.",
+            f"Train its own: `supernet retrain --all --run {run.typed}`.",
         )
 
 
@@ -243,10 +243,10 @@ def _coverage(run: Run, names: set[str], space: SearchSpace) -> Coverage:
 def _no_truth(run: Run) -> tuple[str, str]:
     trained = [job for job in run.alone_jobs() if job.weights.is_file()]
     if trained:
-        return f"The stand-alone networks of run {run.id} are not judged yet.", f"`supernet evaluate --run {run.id}`"
+        return f"The stand-alone networks of run {run.id} are not judged yet.", f"`supernet evaluate --run {run.typed}`"
     return (
         f"Run {run.id} has no stand-alone results: there is nothing to compare its one-shot scores with.",
-        f"`supernet retrain --all --run {run.id}`, then `supernet evaluate --run {run.id}`",
+        f"`supernet retrain --all --run {run.typed}`, then `supernet evaluate --run {run.typed}`",
     )
 
 
@@ -269,25 +269,25 @@ def _missing(
         which = "--all" if truth.coverage == "all" or len(names) > 3 else " ".join(names)
         wanted = ",".join(map(str, sorted({job.seed for job in unfinished})))
         count = f"{len(unfinished)} of {len(alone)} stand-alone trainings are not finished"
-        found.append(Missing(count, f"supernet retrain {which} --seeds {wanted} --run {source.id}"))
+        found.append(Missing(count, f"supernet retrain {which} --seeds {wanted} --run {source.typed}"))
     judged = {(seed, name) for seed in truth.seeds for name in map(str, truth.paths)}
     finished = sum(state == "finished" for state in states.values())
     if finished > len(judged):
         what = f"{finished - len(judged)} finished stand-alone trainings are not judged, or lack the others' seeds"
-        found.append(Missing(what, f"supernet evaluate --run {source.id}"))
+        found.append(Missing(what, f"supernet evaluate --run {source.typed}"))
     open_jobs = [job for job in run.supernet_jobs() if not job.weights.is_file()]
     if open_jobs:
         what = f"{len(open_jobs)} supernets are not finished"
-        found.append(Missing(what, f"supernet train --resume {run.id}"))
+        found.append(Missing(what, f"supernet train --resume {run.typed}"))
     left_out = [seed for seed in one_shot if seed not in seeds]
     if left_out:
         what = f"supernet seeds {', '.join(map(str, left_out))} lack scores of some paths"
-        found.append(Missing(what, f"supernet evaluate --split validation --run {run.id}"))
+        found.append(Missing(what, f"supernet evaluate --split validation --run {run.typed}"))
     if any(str(path) not in test.get(seed, {}) for seed in seeds for path in truth.paths):
-        found.append(Missing("one-shot accuracies on test are not known", f"supernet evaluate --run {run.id}"))
+        found.append(Missing("one-shot accuracies on test are not known", f"supernet evaluate --run {run.typed}"))
     if truth.coverage != "all" and space.size <= 256:
         what = f"{space.size - len(truth.paths)} of {space.size} paths were not trained alone"
-        found.append(Missing(what, f"supernet retrain --all --run {source.id}"))
+        found.append(Missing(what, f"supernet retrain --all --run {source.typed}"))
     return found
 
 

@@ -67,6 +67,12 @@ def replacing(path: Path, *, durable: bool = False, make_folder: bool = False, h
                 os.unlink(name)
 
 
+def next_number(folder: Path, stem: str) -> int:
+    """Return the number after the highest of the files `<stem>-<number>.jsonl` in a folder; 0 where there is none."""
+    words = (path.stem.removeprefix(f"{stem}-") for path in folder.glob(f"{stem}-*.jsonl"))
+    return max((int(word) for word in words if word.isdecimal() and word.isascii()), default=-1) + 1
+
+
 @contextlib.contextmanager
 def disk_errors(path: Path, hint: str = "") -> Iterator[None]:
     """Turn a failed write into words.

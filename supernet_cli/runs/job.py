@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from supernet_cli.errors import DiskError
-from supernet_cli.runs.files import disk_errors, replace_file
+from supernet_cli.runs.files import disk_errors, next_number, replace_file
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import JobEnded, JobStarted, PathsEvaluated, Record, State, StepsTrained, decode, encode
 from supernet_cli.runs.snapshot import JobSnapshot, fold
@@ -74,16 +75,27 @@ class JobFolder:
         return self.path / "checkpoint.pt"
 
     @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is a checkpoint to go on from: the newest, or the one before it."""
+        return any(path.exists() for path in (self.checkpoint, self.checkpoint.with_suffix(".previous.pt")))
+
+    @property
     def weights(self) -> Path:
         """The trained weights, there once the job is finished."""
         return self.path / "weights.safetensors"
 
     def status(self) -> JobStatus:
-        """Return the job's status as it truly is: nothing is `running` without a living owner."""
+        """Return the job's status as it truly is: nothing is `running` without a living owner.
+
+        A job without a status was only created; one with a damaged status has failed, as far as can be told.
+        """
         try:
             stored = JobStatus.model_validate_json((self.path / "status.json").read_bytes())
-        except (OSError, ValidationError):
+        except FileNotFoundError:
             return JobStatus()
+        except (OSError, ValidationError) as error:
+            told = error.strerror if isinstance(error, OSError) else "it is not what its owner wrote"
+            return JobStatus(state="failed", reason=f"status.json is damaged: {told}")
         if stored.state in _ALIVE and not _owner_lives(stored):
             state: State = "interrupted" if stored.host == socket.gethostname() else "lost"
             return stored.model_copy(update={"state": state, "reason": "its process is gone"})
@@ -180,11 +192,11 @@ class JobWriter:
 
     def _open(self) -> None:
         (self.folder.path / "control").unlink(missing_ok=True)
-        taken = len(list(self.folder.path.glob("metrics-*.jsonl")))
+        number = next_number(self.folder.path, "metrics")
         self._snapshot, _ = self.folder.snapshot()
         with disk_errors(self.folder.path):
-            self._metrics = (self.folder.path / f"metrics-{taken}.jsonl").open("xb", buffering=0)
-            self._log = logging.FileHandler(self.folder.path / "log.txt", encoding="utf-8")
+            self._metrics = (self.folder.path / f"metrics-{number}.jsonl").open("xb", buffering=0)
+            self._log = _JobLog(self.folder.path / "log.txt", encoding="utf-8")
         self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         _package.addHandler(self._log)
         _package.setLevel(logging.INFO)
@@ -202,7 +214,8 @@ class JobWriter:
         if self._log is not None:
             _package.removeHandler(self._log)
             _package.setLevel(logging.NOTSET)
-            self._log.close()
+            with contextlib.suppress(OSError):  # what it could not write before, it cannot write now
+                self._log.close()
         self._lock.release()
 
     def _update(self, **changes: object) -> None:
@@ -221,6 +234,20 @@ class JobWriter:
                 self._update()
             except DiskError as error:  # the training itself will meet it at its next write
                 logger.warning("heartbeat: %s", error.message)
+
+
+class _JobLog(logging.FileHandler):
+    """The job's log.txt; where it cannot be written, that is said once, and the training goes on without it."""
+
+    _failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._failed:
+            self._failed = True
+            logger.warning("%s cannot be written: %s", self.baseFilename, error.strerror or error)
 
 
 def create_job(folder: JobFolder) -> None:

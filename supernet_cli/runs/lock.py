@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from pathlib import Path
 from typing import IO
 
-from supernet_cli.errors import RunError
+from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs.files import disk_errors
+
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+"""What the system says of a lock that another process holds."""
+
+
+_PAUSE_SECONDS = 0.05
 
 
 class FileLock:
@@ -32,33 +39,43 @@ class FileLock:
 
         Raises:
             RunError: Another process holds it.
+            DiskError: The file system gives no lock.
         """
         with disk_errors(self._path):
             file = self._path.open("ab")
         deadline = time.monotonic() + patience
-        while not _free(file):
+        while not self._take(file):
             if time.monotonic() >= deadline:
                 file.close()
                 raise RunError(
                     f"{self._what} is held by another process.", "`supernet runs ls` shows what runs; wait, or stop it."
                 )
-            time.sleep(0.05)
+            time.sleep(_PAUSE_SECONDS)
         self._file = file
+
+    def _take(self, file: IO[bytes]) -> bool:
+        """Take the lock if nobody has it; return whether it is ours.
+
+        Raises:
+            DiskError: The file system gives no lock.
+        """
+        try:
+            _lock(file)
+        except OSError as error:
+            if error.errno in _HELD:
+                return False
+            file.close()
+            raise DiskError(
+                f"{self._path} cannot be locked: {error.strerror or error}.",
+                "Keep runs where files can be locked, such as on a local disk: --runs-dir says where.",
+            ) from error
+        return True
 
     def release(self) -> None:
         """Let go."""
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-def _free(file: IO[bytes]) -> bool:
-    """Take the lock if nobody has it; return whether it is ours."""
-    try:
-        _lock(file)
-    except OSError:
-        return False
-    return True
 
 
 if sys.platform == "win32":

@@ -224,7 +224,9 @@ def _read(path: Path, default: _Document) -> _Document:
     except FileNotFoundError:
         return default
     except ValidationError as error:
-        raise _damaged(path, error.errors()[0]["msg"]) from error
+        first = error.errors(include_url=False)[0]
+        place = "".join(f"{part}." for part in first["loc"]).rstrip(".")
+        raise _damaged(path, f"{place}: {first['msg']}".removeprefix(": ")) from error
     except OSError as error:
         raise _damaged(path, error.strerror or str(error)) from error
 

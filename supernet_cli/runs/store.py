@@ -1,4 +1,8 @@
-"""Runs on disk: create, find, list and remove them. A run is a folder with our run.json in it, and nothing else is."""
+"""Runs on disk: create, find, list and remove them. A run is a folder with our run.json in it, and nothing else is.
+
+A folder with our preset.toml, our jobs and a run.json that cannot be read is a damaged run: it is listed and explained,
+and never used or removed.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +13,20 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from supernet_cli import __version__
-from supernet_cli.config.load import dump_toml, read_toml, validate
+from supernet_cli.config.load import LoadedPreset, dump_toml, read_toml, validate
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import PresetError, RunError, did_you_mean
-from supernet_cli.runs.files import disk_errors, replace_file
+from supernet_cli.runs.files import disk_errors, next_number, replace_file
 from supernet_cli.runs.job import JobFolder, create_job
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import Record, State, encode
@@ -33,6 +38,8 @@ _PRODUCT = "supernet"
 _ROOMS = {"scratch": "standalone", "inherit": "inherited"}
 _LONGEST_FOLDER = 200  # characters; file systems take 255
 _LIBRARIES = ("torch", "torchvision", "numpy")
+_LARGEST = 1_000_000  # bytes of a run.json; we write less than a thousand
+_YEAR_9999 = 253_370_764_800
 
 
 Init = Literal["scratch", "inherit"]
@@ -48,7 +55,7 @@ class Manifest(BaseModel):
     format: int
     id: str
     preset: str
-    created: float
+    created: float = Field(ge=0, lt=_YEAR_9999, allow_inf_nan=False)
     fingerprints: dict[str, str]
     versions: dict[str, str]
     host: str
@@ -65,6 +72,11 @@ class Run:
     def id(self) -> str:
         """The run's id: its folder's name, so that a copied or renamed folder is a run of its own."""
         return self.folder.resolve().name
+
+    @property
+    def typed(self) -> str:
+        """The id as it is typed into a shell, for commands that are suggested."""
+        return shlex.quote(self.id)
 
     def preset(self) -> Preset:
         """Return the resolved preset the run was started with.
@@ -125,12 +137,37 @@ class Run:
         return next((state for state in order if state in states), "finished" if states else "created")
 
 
+@dataclass(frozen=True)
+class DamagedRun:
+    """A folder that holds what a run of ours holds, but whose run.json cannot be read.
+
+    Args:
+        folder: Where it is.
+        reason: What is wrong with its run.json, after "it".
+    """
+
+    folder: Path
+    reason: str
+
+    @property
+    def id(self) -> str:
+        """The id that the run has: its folder's name."""
+        return self.folder.resolve().name
+
+    def error(self) -> RunError:
+        """Return what to tell somebody who wants to do something with it."""
+        return RunError(
+            f"Run {self.id} is damaged: its run.json {self.reason}.",
+            "Nothing else in it was looked at or changed: put a copy of its run.json back, "
+            f"or remove the folder by hand: rm -r {shlex.quote(str(self.folder))}",
+        )
+
+
 class DeviceLog:
     """A recorder that appends device samples to the run's own file; one a process that trains."""
 
     def __init__(self, run: Run) -> None:
-        taken = len(list(run.folder.glob("devices-*.jsonl")))
-        self._path = run.folder / f"devices-{taken}.jsonl"
+        self._path = run.folder / f"devices-{next_number(run.folder, 'devices')}.jsonl"
         with disk_errors(self._path):
             self._file: IO[bytes] = self._path.open("ab", buffering=0)
 
@@ -183,19 +220,29 @@ def create_run(
     return run
 
 
+def name_for(preset: LoadedPreset) -> str:
+    """Return the name that runs of a preset carry: where it is the preset.toml of a run, that run's."""
+    run = _read(preset.path.parent) if preset.path.name == "preset.toml" else None
+    return run.manifest.preset if isinstance(run, Run) else preset.name
+
+
 def list_runs(runs_dir: Path) -> list[Run]:
-    """Return the runs in a folder, newest first; folders that are no runs are passed over.
+    """Return the runs in a folder, newest first; folders that are no runs, or damaged ones, are passed over.
 
     Raises:
         RunError: The folder cannot be read.
     """
-    if not runs_dir.is_dir():
-        return []
-    try:
-        found = [run for path in runs_dir.iterdir() if (run := _read(path)) is not None]
-    except OSError as error:
-        raise RunError(f"{runs_dir} cannot be read: {error.strerror}.", "See that the folder can be read.") from error
+    found = [run for run in _read_all(runs_dir) if isinstance(run, Run)]
     return sorted(found, key=lambda run: (run.manifest.created, run.id), reverse=True)
+
+
+def list_damaged_runs(runs_dir: Path) -> list[DamagedRun]:
+    """Return the damaged runs in a folder, by id.
+
+    Raises:
+        RunError: The folder cannot be read.
+    """
+    return sorted((run for run in _read_all(runs_dir) if isinstance(run, DamagedRun)), key=lambda run: run.id)
 
 
 def find_run(runs_dir: Path, reference: str) -> Run:
@@ -206,24 +253,28 @@ def find_run(runs_dir: Path, reference: str) -> Run:
         reference: An id, a unique prefix of one, a folder, or `latest`.
 
     Raises:
-        RunError: None, or several, are meant; names the nearest.
+        RunError: None, several or a damaged one are meant; names the nearest.
     """
     exact = _read(runs_dir / reference) if _ID.fullmatch(reference) else None
     if exact is not None:
-        return exact
+        return _whole(exact)
     if "/" in reference or os.sep in reference or reference in (".", ".."):
         return _from_folder(Path(os.path.expanduser(reference)))
     runs = list_runs(runs_dir)
     if reference == "latest" and runs:
         return runs[0]
-    matching = [run for run in runs if reference and run.id.startswith(reference)]
+    known: list[Run | DamagedRun] = [*runs, *list_damaged_runs(runs_dir)]
+    if reference == "latest" and known:
+        raise RunError(f"Every run in {runs_dir} is damaged.", f"`supernet runs show {shlex.quote(known[0].id)}`")
+    matching = [run for run in known if run.id == reference]  # a folder may have any name
+    matching = matching or [run for run in known if reference and run.id.startswith(reference)]
     if len(matching) == 1:
-        return matching[0]
+        return _whole(matching[0])
     if matching:
         raise RunError(f"'{reference}' begins {len(matching)} runs.", f"Write more of one: {_some(matching)}.")
-    if not runs:
+    if not known:
         raise RunError(f"There are no runs in {runs_dir}.", "Start one with `supernet train --preset default`.")
-    raise RunError(f"There is no run '{reference}' in {runs_dir}.", did_you_mean(reference, [run.id for run in runs]))
+    raise RunError(f"There is no run '{reference}' in {runs_dir}.", did_you_mean(reference, [run.id for run in known]))
 
 
 def check_removable(runs_dir: Path, run: Run) -> None:
@@ -233,12 +284,12 @@ def check_removable(runs_dir: Path, run: Run) -> None:
         RunError: It is somewhere else, a link, no run, or still being trained.
     """
     folder = run.folder
-    if folder.is_symlink() or folder.resolve().parent != runs_dir.resolve() or _read(folder) is None:
+    if folder.is_symlink() or folder.resolve().parent != runs_dir.resolve() or not isinstance(_read(folder), Run):
         raise RunError(
             f"{folder} is not a run inside {runs_dir}; nothing was removed.", "Give the runs directory with --runs-dir."
         )
     if run.state() in ("running", "paused"):
-        raise RunError(f"Run {run.id} is being trained.", f"Stop it first: `supernet runs stop {run.id}`.")
+        raise RunError(f"Run {run.id} is being trained.", f"Stop it first: `supernet runs stop {run.typed}`.")
     for job in run.jobs():  # whatever a status says, the lock knows whether its owner lives
         if (job.path / "lock").exists():
             lock = FileLock(job.path / "lock", f"The job {job.key}")
@@ -286,23 +337,53 @@ def _hash(value: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _read(folder: Path) -> Run | None:
+def _read_all(runs_dir: Path) -> list[Run | DamagedRun]:
+    if not runs_dir.is_dir():
+        return []
+    try:
+        return [run for path in runs_dir.iterdir() if (run := _read(path)) is not None]
+    except OSError as error:
+        raise RunError(f"{runs_dir} cannot be read: {error.strerror}.", "See that the folder can be read.") from error
+
+
+def _read(folder: Path) -> Run | DamagedRun | None:
     """Return the run in a folder, or None where there is no run of ours."""
     path = folder / "run.json"
     try:
-        if path.is_symlink() or path.stat().st_size > 1_000_000:
+        if path.is_symlink() or not path.is_file():
             return None
+        if path.stat().st_size > _LARGEST:
+            return _damaged(folder, "is larger than one of ours can be")
         manifest = Manifest.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError, ValueError):
+    except ValidationError:
+        return _damaged(folder, "is not what supernet wrote")
+    except OSError as error:
+        return _damaged(folder, f"cannot be read ({error.strerror})")
+    except ValueError:  # a name that no file has
         return None
     return Run(folder, manifest) if manifest.product == _PRODUCT and _ID.fullmatch(manifest.id) else None
+
+
+def _damaged(folder: Path, reason: str) -> DamagedRun | None:
+    """Return a folder as a damaged run where what else is in it is surely ours."""
+    try:
+        ours = (folder / "preset.toml").is_file() and any((folder / "supernet").glob("seed-*/status.json"))
+        return DamagedRun(folder, reason) if ours and not folder.is_symlink() else None
+    except OSError:  # a name too long, or a folder that may not be looked into
+        return None
+
+
+def _whole(run: Run | DamagedRun) -> Run:
+    if isinstance(run, DamagedRun):
+        raise run.error()
+    return run
 
 
 def _from_folder(folder: Path) -> Run:
     run = _read(folder)
     if run is None:
         raise RunError(f"{folder} is not a run: no run.json of ours is in it.", "`supernet runs ls` lists runs.")
-    return run
+    return _whole(run)
 
 
 def _new_folder(runs_dir: Path, name: str) -> Path:
@@ -333,5 +414,5 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _some(runs: list[Run]) -> str:
+def _some(runs: Sequence[Run | DamagedRun]) -> str:
     return ", ".join(run.id for run in runs[:5]) + (", …" if len(runs) > 5 else "")

@@ -105,6 +105,15 @@ def test_evaluate_of_named_paths_keeps_earlier_results_of_others(
     assert {row["path"] for row in stored["splits"]["test"]} == {"conv3x3_conv3x3", "conv5x5_conv3x3"}
 
 
+def test_evaluate_says_that_what_it_would_add_to_is_damaged(supernet: Invoke, trained: str, tmp_path: Path) -> None:
+    supernet("evaluate", "conv3x3_conv3x3")
+    stored = tmp_path / "runs" / trained / "results" / "evaluation.json"
+    stored.write_text('{"splits": []}')
+    code, _, err = supernet("evaluate", "conv3x3_conv3x3")
+    assert (code, "evaluation.json is damaged: splits" in err) == (5, True)
+    assert stored.read_text() == '{"splits": []}'
+
+
 def test_evaluate_prints_a_table_of_seeds(supernet: Invoke, trained: str) -> None:
     code, out, _ = supernet("evaluate")
     assert code == 0
@@ -130,6 +139,24 @@ def test_runs_are_listed_shown_and_removed(supernet: Invoke, trained: str, tmp_p
     code, out, _ = supernet("runs", "rm", trained, trained[:12], "--yes")
     assert (code, out.split()) == (0, [trained, "removed"])
     assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_damaged_run_is_listed_explained_and_left_alone(supernet: Invoke, trained: str, tmp_path: Path) -> None:
+    (tmp_path / "runs" / trained / "run.json").write_text("")
+    code, out, err = supernet("runs", "ls")
+    assert (code, out.splitlines()[1].split()) == (0, [trained, "damaged"])
+    assert f"supernet runs show {trained}" in err
+    (row,) = json.loads(supernet("runs", "ls", "--json")[1])["runs"]
+    assert (row["run"], row["status"], row["preset"], row["notes"]) == (
+        trained,
+        "damaged",
+        None,
+        ["run.json is not what supernet wrote"],
+    )
+    for command in (["show"], ["rm", "--yes"]):
+        code, _, err = supernet("runs", *command, trained)
+        assert (code, "is damaged: its run.json" in err, f"rm -r runs/{trained}" in err) == (5, True, True)
+    assert (tmp_path / "runs" / trained / "supernet").is_dir()
 
 
 def test_an_empty_list_of_runs_says_how_to_start_one(supernet: Invoke) -> None:
@@ -171,6 +198,11 @@ def test_text_from_outside_is_neither_markup_nor_control(supernet: Invoke) -> No
     assert ESCAPE not in err
 
 
+def test_names_in_results_are_neither_markup_nor_control(supernet: Invoke) -> None:
+    code, out, _ = supernet("preset", "copy", "quick", "[red]:smile:\x1b[2J.toml")
+    assert (code, out) == (0, "[red]:smile:\\x1b[2J.toml  copied from quick\n")
+
+
 def test_divergence_is_told_kept_and_not_repeated(supernet: Invoke, tiny_file: Path, tmp_path: Path) -> None:
     settings = ["--set", "train.optimizer={name='SGD', lr=1e9}", "--set", "train.schedule={name='ConstantLR'}"]
     code, out, err = supernet("train", "--preset", tiny_file, *settings)
@@ -183,6 +215,80 @@ def test_divergence_is_told_kept_and_not_repeated(supernet: Invoke, tiny_file: P
     code, _, err = supernet("train", "--resume", document["run"])
     assert code == 3
     assert "bit for bit" in err
+
+
+def test_divergence_before_the_first_checkpoint_claims_none(supernet: Invoke, tiny_file: Path, tmp_path: Path) -> None:
+    settings = ["--set", "train.optimizer={name='SGD', lr=1e9}", "--set", "train.schedule={name='ConstantLR'}"]
+    code, _, err = supernet("train", "--preset", tiny_file, *settings, "--set", "train.checkpoint_every=1000")
+    assert not list(tmp_path.rglob("checkpoint*"))
+    assert (code, "before the first checkpoint" in err, "is kept" in err) == (3, True, False)
+
+
+def test_divergence_names_where_the_last_good_checkpoint_is(supernet: Invoke, trained: str, tmp_path: Path) -> None:
+    from supernet_cli.cli.train import divergence
+    from supernet_cli.runs.store import find_run
+
+    run = find_run(tmp_path / "runs", trained)
+    for job, gone in zip(run.supernet_jobs(), (True, False), strict=True):
+        (job.path / "status.json").write_text('{"state": "diverged", "reason": "nan"}')
+        job.checkpoint.unlink()
+        if gone:
+            job.checkpoint.with_suffix(".previous.pt").unlink()
+    assert f"is kept in {run.supernet_job(1).path}." in divergence(run).message
+
+
+def test_a_resumed_job_whose_checkpoints_are_gone_says_that_it_begins_anew(
+    supernet: Invoke, trained: str, tmp_path: Path
+) -> None:
+    job = tmp_path / "runs" / trained / "supernet" / "seed-1"
+    for path in job.parent.glob("seed-*/checkpoint*"):  # seed 0 is finished and needs none
+        path.unlink()
+    (job / "status.json").write_text('{"state": "interrupted", "step": 30, "steps": 30}')
+    code, _, err = supernet("train", "--resume", trained, "--quiet")
+    assert (code, err) == (0, "warning: supernet/seed-1: there is no checkpoint of its 30 steps; it begins anew\n")
+
+
+def test_suggested_commands_can_be_pasted_whatever_a_run_or_file_is_called(
+    supernet: Invoke, trained: str, tmp_path: Path
+) -> None:
+    for name in ("my run", "my run 2"):
+        (tmp_path / "runs" / trained).rename(tmp_path / "runs" / name)
+        _, _, err = supernet("train", "--resume", name)
+        assert f"`supernet evaluate --run '{name}'`" in err
+        trained = name
+    (tmp_path / "runs" / "my run").mkdir()
+    (tmp_path / "runs" / "my run" / "run.json").write_text((tmp_path / "runs" / trained / "run.json").read_text())
+    assert json.loads(supernet("runs", "show", "my run", "--json")[1])["run"] == "my run"
+    _, _, err = supernet("preset", "copy", "quick", "my own.toml")
+    assert "supernet train --preset 'my own.toml'" in err
+
+
+@pytest.mark.parametrize("group", [[], ["runs"], ["preset"]], ids=["supernet", "runs", "preset"])
+@pytest.mark.parametrize("rich", ["1", "0"])
+def test_a_group_alone_prints_its_help_and_no_error(
+    supernet: Invoke, group: list[str], rich: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TYPER_USE_RICH", rich)
+    code, out, err = supernet(*group)
+    assert (code, err, "Usage: " in out, "--help" in out) == (2, "", True, True)
+
+
+def test_no_help_shows_a_type_for_a_flag(supernet: Invoke) -> None:
+    import typer
+
+    from supernet_cli.cli.app import app
+
+    def names(group: Any) -> list[list[str]]:
+        found = [[]]
+        for name, command in group.commands.items():
+            found += [[name, *rest] for rest in (names(command) if hasattr(command, "commands") else [[]])]
+        return found
+
+    every = names(typer.main.get_command(app))
+    assert ["runs", "rm"] in every
+    for words in every:
+        code, out, _ = supernet(*words, "--help")
+        assert (code, "bool" in out) == (0, False), out
 
 
 def test_a_bug_of_ours_is_no_traceback(supernet: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,6 +324,49 @@ def test_options_come_from_the_environment_and_flags_win(
     assert [job["seed"] for job in json.loads(out)["jobs"]] == [6]
     code, _, err = supernet("train", "--resume", "latest")
     assert (code, "is finished" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--preset", "none.toml"], ["--prest", "quick"], ["--preset"], ["--seeds", "x"], ["--output", "."], ["surplus"]],
+    ids=" ".join,
+)
+def test_errors_are_documents_where_the_environment_asks_for_json(
+    supernet: Invoke, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUPERNET_TRAIN_JSON", "1")
+    code, out, err = supernet("train", *arguments)
+    assert (code, json.loads(out)["error"]["exit_code"], err) == (2, 2, "")
+    monkeypatch.setenv("SUPERNET_TRAIN_JSON", "0")
+    code, out, err = supernet("train", *arguments)
+    assert (code, out, "error: " in err) == (2, "", True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "train.epochs=3; data.root=/my images",
+        "train.epochs=3;data.root=/my images;",
+        "train.epochs=3\ndata.root=/my images\n",
+    ],
+)
+def test_settings_from_the_environment_may_hold_spaces(
+    supernet: Invoke, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUPERNET_SET", text)
+    _, out, _ = supernet("preset", "show", "quick", "--json")
+    resolved = json.loads(out)["resolved"]
+    assert (resolved["train"]["epochs"], resolved["data"]["root"]) == (3, "/my images")
+    _, out, _ = supernet("preset", "show", "quick", "--json", "--set", "train.epochs=4")
+    assert json.loads(out)["resolved"]["data"]["root"] == ""
+
+
+def test_a_setting_from_the_environment_may_hold_a_semicolon_on_a_line_of_its_own(
+    supernet: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUPERNET_SET", "data.root=/a;b\n")
+    _, out, _ = supernet("preset", "show", "quick", "--json")
+    assert json.loads(out)["resolved"]["data"]["root"] == "/a;b"
 
 
 def test_presets_are_listed_shown_copied_and_checked(supernet: Invoke, tmp_path: Path) -> None:

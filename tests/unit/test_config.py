@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import tomli
 
 from supernet_cli.config.catalog import entries
+from supernet_cli.config.document import copy_text
 from supernet_cli.config.load import apply_setting, dump_toml, load_preset, validate
-from supernet_cli.config.presets import list_presets, shipped_folder
+from supernet_cli.config.presets import find_preset, list_presets, shipped_folder
 from supernet_cli.errors import PresetError
 
 SHIPPED = ["default", "quick", "reference"]
@@ -119,6 +121,31 @@ def test_a_mistyped_preset_names_the_nearest(name: str) -> None:
 def test_a_preset_that_is_not_there_is_an_error(name: str) -> None:
     with pytest.raises(PresetError):
         load_preset(name)
+
+
+def test_what_is_there_and_no_preset_file_is_called_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "folder.toml").mkdir()
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "loop.toml").symlink_to("loop.toml")
+    for name, words in (
+        ("folder.toml", "is a folder, not a preset file"),
+        ("pipe.toml", "is a pipe or a device"),
+        ("loop.toml", "cannot be read: Too many levels of symbolic links"),
+        ("x" * 300 + ".toml", "cannot be read: File name too long"),
+        ("none.toml", "There is no preset file"),
+        ("none\0.toml", "There is no preset file"),
+    ):
+        with pytest.raises(PresetError, match=words):
+            load_preset(str(tmp_path / name))
+
+
+def test_a_preset_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "marked.toml"
+    path.write_text((shipped_folder() / "quick.toml").read_text(), encoding="utf-8-sig")
+    file = find_preset(str(path))
+    assert load_preset(str(path)).preset == load_preset("quick").preset
+    assert file.summary() == find_preset("quick").summary()
+    assert copy_text(file) == copy_text(find_preset("quick"))
 
 
 def test_the_catalog_is_read_from_the_files_without_importing_them() -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
+import logging
 import os
 import shutil
 import socket
@@ -15,11 +17,21 @@ import psutil
 import pytest
 from helpers import space_of
 
+from supernet_cli.config.load import load_preset
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs.job import JobFolder, JobStatus, JobWriter, create_job
 from supernet_cli.runs.records import JobEnded, StepsTrained
-from supernet_cli.runs.store import Run, create_run, find_run, list_runs, remove_run
+from supernet_cli.runs.store import (
+    DeviceLog,
+    Run,
+    create_run,
+    find_run,
+    list_damaged_runs,
+    list_runs,
+    name_for,
+    remove_run,
+)
 from supernet_cli.space import SearchSpace
 
 NOON = dt.datetime(2026, 1, 2, 12, 0, 0).astimezone()
@@ -58,6 +70,16 @@ def test_a_run_has_its_id_its_preset_and_a_folder_for_each_job(run: Run, tiny: C
 def test_runs_of_the_same_second_get_names_of_their_own(runs: Path, run: Run, tiny: Callable[..., Preset]) -> None:
     others = [create_run(runs, "tiny", tiny(), NOON).id for _ in range(2)]
     assert others == ["20260102-120000-tiny-2", "20260102-120000-tiny-3"]
+
+
+def test_a_run_repeated_from_another_ones_preset_is_named_after_the_first(runs: Path, run: Run, tmp_path: Path) -> None:
+    assert name_for(load_preset(str(run.folder / "preset.toml"))) == "tiny"
+    shutil.copy(run.folder / "preset.toml", run.folder / "mine.toml")
+    assert name_for(load_preset(str(run.folder / "mine.toml"))) == "mine"
+    shutil.copy(run.folder / "preset.toml", tmp_path)
+    assert name_for(load_preset(str(tmp_path / "preset.toml"))) == "preset"
+    (run.folder / "run.json").write_text("{")
+    assert name_for(load_preset(str(run.folder / "preset.toml"))) == "preset"
 
 
 def test_a_presets_name_cannot_leave_the_runs_folder(runs: Path, tiny: Callable[..., Preset]) -> None:
@@ -110,6 +132,58 @@ def test_newest_runs_come_first_and_other_folders_are_passed_over(
 def test_a_copied_run_is_a_run_of_its_own(runs: Path, run: Run) -> None:
     shutil.copytree(run.folder, runs / "copy")
     assert {found.id for found in list_runs(runs)} == {run.id, "copy"}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "is not what supernet wrote"),
+        ("{", "is not what supernet wrote"),
+        ('{"product": "supernet"}', "is not what supernet wrote"),
+        (" " * 1_000_001, "is larger than one of ours can be"),
+    ],
+    ids=["empty", "cut off", "incomplete", "huge"],
+)
+def test_a_run_with_a_damaged_manifest_is_told_as_damaged_and_never_used_or_removed(
+    runs: Path, run: Run, tiny: Callable[..., Preset], content: str, reason: str
+) -> None:
+    whole = create_run(runs, "whole", tiny(), NOON)
+    (run.folder / "run.json").write_text(content)
+    assert (list_runs(runs), find_run(runs, "latest")) == ([whole], whole)
+    assert [(lost.id, lost.reason) for lost in list_damaged_runs(runs)] == [(run.id, reason)]
+    for reference in (run.id, run.id[:-1], str(run.folder)):
+        with pytest.raises(RunError, match="is damaged: its run.json") as caught:
+            find_run(runs, reference)
+        assert f"rm -r {run.folder}" in caught.value.hint
+    with pytest.raises(RunError, match="nothing was removed"):
+        remove_run(runs, run)
+    with pytest.raises(RunError, match="begins 2 runs"):
+        find_run(runs, "2026")
+    remove_run(runs, whole)
+    with pytest.raises(RunError, match="Every run in .* is damaged"):
+        find_run(runs, "latest")
+
+
+def test_a_manifest_of_an_impossible_time_is_a_damaged_one(runs: Path, run: Run) -> None:
+    table = json.loads((run.folder / "run.json").read_text())
+    for moment in (1e300, -1e300, float("inf")):
+        (run.folder / "run.json").write_text(json.dumps(table | {"created": moment}))
+        assert [lost.id for lost in list_damaged_runs(runs)] == [run.id]
+
+
+def test_folders_of_others_and_links_are_no_damaged_runs(runs: Path, run: Run, tmp_path: Path) -> None:
+    shutil.move(run.folder, tmp_path / "outside")
+    (tmp_path / "outside" / "run.json").write_text("{")
+    (runs / "link").symlink_to(tmp_path / "outside")
+    shutil.copytree(tmp_path / "outside", runs / "manifest")
+    (runs / "manifest" / "run.json").unlink()
+    (runs / "manifest" / "run.json").symlink_to(tmp_path / "outside" / "run.json")
+    (runs / "theirs").mkdir()
+    (runs / "theirs" / "run.json").write_text("{")
+    assert list_damaged_runs(runs) == []
+    for name in ("link", "manifest", "theirs"):
+        with pytest.raises(RunError, match="There are no runs"):
+            find_run(runs, name)
 
 
 def test_removing_takes_the_run_and_nothing_else(runs: Path, run: Run, tiny: Callable[..., Preset]) -> None:
@@ -175,6 +249,22 @@ def test_a_job_writes_what_it_reports_and_ends_in_the_state_it_says(job: JobFold
     assert job.snapshot()[0].state == "stopped"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_log_on_a_full_disk_is_told_once_and_does_not_end_the_job(
+    job: JobFolder, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (job.path / "log.txt").symlink_to("/dev/full")
+    with JobWriter(job) as writer:
+        for _ in range(3):
+            logging.getLogger("supernet_cli.test").info("a line")
+        writer.record(JobEnded(step=0, state="finished"))
+    assert job.status().state == "finished"
+    assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [
+        f"{job.path / 'log.txt'} cannot be written: No space left on device"
+    ]
+    assert "Traceback" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("error", "state"), [(RuntimeError, "failed"), (KeyboardInterrupt, "interrupted")])
 def test_a_job_that_is_left_in_the_middle_says_so(job: JobFolder, error: type[BaseException], state: str) -> None:
     with pytest.raises(error), JobWriter(job):
@@ -190,6 +280,26 @@ def test_every_writer_begins_a_segment_of_its_own(job: JobFolder) -> None:
             writer.record(JobEnded(step=step, state="stopped"))
     assert sorted(path.name for path in job.path.glob("metrics-*")) == ["metrics-0.jsonl", "metrics-1.jsonl"]
     assert [record.step for record in job.records() if isinstance(record, StepsTrained)] == [1, 2]
+
+
+def test_a_writer_begins_a_new_segment_also_where_an_earlier_one_was_deleted(job: JobFolder) -> None:
+    for step in (1, 2, 3):
+        with JobWriter(job) as writer:
+            writer.record(steps(step))
+            writer.record(JobEnded(step=step, state="stopped"))
+        if step == 2:
+            (job.path / "metrics-0.jsonl").unlink()
+            (job.path / "metrics-old.jsonl").touch()
+    assert sorted(path.name for path in job.path.glob("metrics-[0-9]*")) == ["metrics-1.jsonl", "metrics-2.jsonl"]
+
+
+def test_a_log_of_devices_never_goes_on_in_that_of_an_earlier_process(run: Run) -> None:
+    for number in (0, 1, 2):
+        with DeviceLog(run):
+            pass
+        assert (run.folder / f"devices-{number}.jsonl").is_file()
+        if number == 1:
+            (run.folder / "devices-0.jsonl").unlink()
 
 
 def test_segments_are_read_in_the_order_of_their_numbers(job: JobFolder) -> None:
@@ -216,6 +326,22 @@ def test_a_second_owner_is_refused(job: JobFolder) -> None:
             pass
         assert job.status().state == "running"
         writer.record(JobEnded(step=0, state="finished"))
+
+
+@pytest.mark.parametrize(
+    ("number", "busy"), [("EAGAIN", True), ("EACCES", True), ("ENOLCK", False), ("ENOTSUP", False)]
+)
+def test_only_a_lock_that_is_held_means_that_another_process_trains(
+    job: JobFolder, number: str, busy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: object) -> None:
+        raise OSError(getattr(errno, number), os.strerror(getattr(errno, number)))
+
+    monkeypatch.setattr("supernet_cli.runs.lock._lock", refuse)
+    with pytest.raises(RunError if busy else DiskError) as caught, JobWriter(job):
+        pass
+    assert ("another process" in caught.value.message) is busy
+    assert ("cannot be locked: " in caught.value.message) is not busy
 
 
 OWN_AND_DIE = """
@@ -262,9 +388,15 @@ def test_nothing_is_running_without_a_living_owner(job: JobFolder, changes: dict
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "dancing"}'])
-def test_a_damaged_status_is_a_job_that_was_only_created(job: JobFolder, content: str) -> None:
+def test_a_damaged_status_is_told_as_that_of_a_failed_job(job: JobFolder, content: str) -> None:
     (job.path / "status.json").write_text(content)
-    assert job.status().state == "created"
+    status = job.status()
+    assert (status.state, "status.json is damaged" in status.reason) == ("failed", True)
+
+
+def test_a_missing_status_is_that_of_a_job_that_was_only_created(job: JobFolder) -> None:
+    (job.path / "status.json").unlink()
+    assert job.status() == JobStatus()
 
 
 def test_a_request_to_stop_reaches_the_owner_and_is_acknowledged(job: JobFolder) -> None:
