@@ -6,10 +6,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
-from supernet_cli.config.schema import Space
+from supernet_cli.config.schema import Preset, Space
+from supernet_cli.runs.job import JobFolder, JobWriter
+from supernet_cli.runs.records import JobEnded, JobStarted, PathScore, PathsEvaluated, StepsTrained
+from supernet_cli.runs.results import (
+    Kind,
+    PathProfile,
+    Profiles,
+    ScoreRow,
+    Selection,
+    keep_profiles,
+    keep_scores,
+    keep_selection,
+)
+from supernet_cli.runs.store import Run, create_run
 from supernet_cli.space import SearchSpace
 
 TWO = ["conv3x3", "conv5x5"]
@@ -48,3 +62,90 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
+
+
+def store_run(
+    folder: Path,
+    preset: Preset,
+    one_shot: Mapping[int, Mapping[str, tuple[float, float]]],
+    alone: Mapping[int, Mapping[str, float]],
+    images: int = 400,
+    how: Literal["all", "top", "sample", "named"] = "all",
+    name: str = "stored",
+) -> Run:
+    """Write a run as if it had been trained and judged.
+
+    Args:
+        folder: The runs directory.
+        preset: Its preset.
+        one_shot: By supernet seed and path, accuracy and loss, on validation and on test alike.
+        alone: By seed and path, accuracy of training alone, on validation and on test alike.
+        images: Test images; which are right is drawn by the accuracy.
+        how: How the paths trained alone were chosen.
+        name: The preset's name.
+    """
+    import numpy as np
+
+    run = create_run(folder, name, preset)
+    space = SearchSpace.from_config(preset.space)
+    rng = np.random.default_rng(0)
+    for seed, paths in one_shot.items():
+        store_job(run.supernet_job(seed), {path: score[0] for path, score in paths.items()})
+        rows = [_score(path, "one-shot", seed, *score) for path, score in paths.items()]
+        for split in ("test", "validation"):
+            keep_scores(run, split, rows, {})  # type: ignore[arg-type]
+    for seed, accuracies in alone.items():
+        for path, accuracy in accuracies.items():
+            store_job(run.alone_job(space.parse(path), seed), {path: accuracy})
+        answers = {path: rng.random(images) < accuracy for path, accuracy in accuracies.items()}
+        rows = [_score(path, "stand-alone", seed, accuracy, 1 - accuracy) for path, accuracy in accuracies.items()]
+        keep_scores(run, "test", rows, {("stand-alone", seed): answers})
+    sizes = {
+        str(path): PathProfile(
+            parameters=1000 + space.index(path),
+            macs=10 * space.index(path),
+            latency_seconds=1e-3,
+            latency_batch_seconds=1e-2,
+        )
+        for path in space.enumerate()
+    }
+    keep_profiles(run, Profiles(device="cpu", threads=1, batch=250, paths=sizes))
+    if alone:
+        everything = tuple(dict.fromkeys(path for paths in alone.values() for path in paths))
+        keep_selection(run, Selection(how=how, init="scratch", paths=everything))
+    return run
+
+
+def store_job(job: JobFolder, accuracies: Mapping[str, float]) -> None:
+    """Write a finished job of 100 steps that judged these paths in the end."""
+    with JobWriter(job) as writer:
+        for record in (
+            JobStarted(
+                step=0, steps=100, epochs=1, paths=4, train_images=500, validation_images=100, device="cpu", threads=1
+            ),
+            StepsTrained(
+                step=100,
+                epoch=1,
+                objective=1.0,
+                loss=0.5,
+                learning_rate=0.1,
+                forward_images=5000,
+                macs=70_000,
+                seconds=2.0,
+            ),
+            PathsEvaluated(
+                step=100,
+                epoch=1,
+                seconds=0.5,
+                forward_images=400,
+                macs=5000,
+                scores=tuple(PathScore(path=p, accuracy=a, loss=1 - a) for p, a in accuracies.items()),
+            ),
+            JobEnded(step=100, state="finished"),
+        ):
+            writer.record(record)
+    job.weights.write_bytes(b"weights")
+
+
+def _score(path: str, kind: Kind, seed: int, accuracy: float, loss: float) -> ScoreRow:
+    return ScoreRow(path=path, kind=kind, seed=seed, accuracy=accuracy, loss=loss, accuracy_unrecalibrated=accuracy)

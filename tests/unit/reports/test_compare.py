@@ -1,0 +1,344 @@
+"""From stored facts to the document: what is taken, what is refused, what is told as missing."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import store_job, store_run
+
+from supernet_cli.config.schema import Preset
+from supernet_cli.errors import RunError, UsageError
+from supernet_cli.reports.compare import compare
+from supernet_cli.reports.export import as_csv, as_markdown, sort_rows
+from supernet_cli.reports.facts import complete_block, gather
+from supernet_cli.reports.sheets import sheets
+from supernet_cli.runs.job import create_job
+from supernet_cli.runs.results import evaluation
+from supernet_cli.runs.store import Run, create_run
+from supernet_cli.space import SearchSpace
+
+Make = Callable[..., Preset]
+KERNELS = ["conv1x1", "conv3x3", "conv5x5", "conv7x7"]
+
+
+@pytest.fixture
+def lab(tiny: Make) -> Preset:
+    """Return a preset of 16 paths."""
+    block = {"channels": 4, "pool": 1, "candidates": KERNELS}
+    return tiny(space={"blocks": [block, block]})
+
+
+def names(preset: Preset) -> list[str]:
+    return [str(path) for path in SearchSpace.from_config(preset.space).enumerate()]
+
+
+def ladder(preset: Preset, top: float = 0.95, step: float = 0.01) -> dict[str, float]:
+    """Return accuracies that fall from path to path."""
+    return {path: top - step * index for index, path in enumerate(names(preset))}
+
+
+def scored(accuracies: dict[str, float], noise: float = 0.0, seed: int = 0) -> dict[str, tuple[float, float]]:
+    rng = np.random.default_rng(seed)
+    noisy = {path: min(1.0, accuracy + noise * rng.normal()) for path, accuracy in accuracies.items()}
+    return {path: (accuracy, 1 - accuracy) for path, accuracy in noisy.items()}
+
+
+@pytest.fixture
+def whole(tmp_path: Path, lab: Preset) -> Run:
+    """Return a run of two supernets and three stand-alone seeds over all 16 paths, all in the same order."""
+    exact = ladder(lab)
+    rng = np.random.default_rng(1)
+    alone = {seed: {path: a + 0.002 * rng.normal() for path, a in exact.items()} for seed in (0, 1, 2)}
+    return store_run(tmp_path, lab, {0: scored(exact), 1: scored(exact, 0.001)}, alone, images=2000)
+
+
+def entry_of(*runs: Run, **how: Any) -> dict[str, Any]:
+    return dict(compare(runs, **how)["runs"][0])
+
+
+def test_a_perfect_ranking_is_told_as_one(whole: Run) -> None:
+    entry = entry_of(whole)
+    assert (entry["n"], entry["supernet_seeds"], entry["stand_alone_seeds"]) == (16, [0, 1], [0, 1, 2])
+    assert entry["kendall_tau"]["mean"] == pytest.approx(1.0, abs=0.05)
+    assert entry["relabel_p"] == pytest.approx(1 / 576)  # 4! ways to relabel each of the two blocks
+    assert entry["tau_ceiling"] > 0.9
+    assert entry["resolved_share"] > 0.5
+    assert entry["resolved_gamma"] == 1.0
+    assert entry["regret_at_1"] == pytest.approx(0.0, abs=0.002)
+    assert entry["audit"]["total"] < 0.2
+    assert [baseline["name"] for baseline in entry["baselines"]] == ["random", "parameters", "macs"]
+    assert entry["baselines"][1]["kendall_tau"] == pytest.approx(-1.0, abs=0.05)  # sizes grow as accuracies fall
+    assert "n = 16 paths, the whole space" in entry["verdict"]
+    assert "more than chance" in entry["verdict"]
+    assert entry["missing"] == []
+    json.dumps(entry, allow_nan=False)
+
+
+def test_rows_hold_means_over_seeds(whole: Run) -> None:
+    entry, stored = entry_of(whole), evaluation(whole)
+    row = entry["rows"][3]
+    alone = [stored.rows("test", "stand-alone")[seed][row["path"]].accuracy for seed in (0, 1, 2)]
+    one_shot = [stored.rows("validation", "one-shot")[seed][row["path"]] for seed in (0, 1)]
+    assert row["stand_alone_test_accuracy"] == pytest.approx(np.mean(alone))
+    assert row["stand_alone_sd"] == pytest.approx(np.std(alone, ddof=1))
+    assert row["one_shot_validation_loss"] == pytest.approx(np.mean([r.loss for r in one_shot]))
+    assert row["one_shot_validation_accuracy"] == pytest.approx(np.mean([r.accuracy for r in one_shot]))
+    assert row["difference"] == pytest.approx(row["one_shot_test_accuracy"] - row["stand_alone_test_accuracy"])
+    assert (row["parameters"], row["macs"], row["latency_seconds"], row["seconds"]) == (1003, 30, 1e-3, 2.0)
+
+
+def test_costs_count_a_training_step_as_three_forward_passes(whole: Run) -> None:
+    entry = entry_of(whole)
+    assert entry["cost"] == {
+        "training": {"forward_images": 2 * 5000, "macs": 2 * 3 * 70_000, "seconds": 2 * 2.0},
+        "evaluation": {"forward_images": 2 * 400, "macs": 2 * 5000, "seconds": 2 * 0.5},
+        "stand_alone": {"forward_images": 48 * 5000, "macs": 48 * 3 * 70_000, "seconds": 48 * 2.0},
+    }
+    assert entry["forward_images"] == 5000
+
+
+def test_the_same_facts_give_the_same_document(whole: Run) -> None:
+    assert compare([whole]) == compare([whole])
+
+
+def test_a_reversed_ranking_is_negative(tmp_path: Path, lab: Preset) -> None:
+    falling, rising = ladder(lab), dict(zip(names(lab), reversed(ladder(lab).values()), strict=True))
+    entry = entry_of(store_run(tmp_path, lab, {0: scored(falling)}, {0: rising, 1: rising}))
+    assert entry["kendall_tau"]["mean"] == pytest.approx(-1.0)
+    assert entry["relabel_p"] == 1.0
+    assert "Chance would do as well" in entry["verdict"]
+
+
+def test_all_equal_accuracies_give_nulls_with_reasons(tmp_path: Path, lab: Preset) -> None:
+    equal = dict.fromkeys(names(lab), 0.9)
+    entry = entry_of(store_run(tmp_path, lab, {0: scored(ladder(lab))}, {0: equal, 1: equal}))
+    assert entry["kendall_tau"]["mean"] is None
+    assert "equal" in entry["notes"]["kendall_tau"]
+    assert "no agreement can be computed" in entry["verdict"]
+    for sheet in sheets(entry):
+        assert sheet.rows
+
+
+def test_a_supernet_whose_loss_is_no_number_is_left_out_of_tau(tmp_path: Path, lab: Preset) -> None:
+    exact = ladder(lab)
+    run = store_run(tmp_path, lab, {0: scored(exact), 1: scored(exact)}, {0: exact, 1: exact})
+    path = run.folder / "results" / "evaluation.json"
+    document = json.loads(path.read_text())
+    for row in document["splits"]["validation"]:
+        if (row["seed"], row["path"]) == (1, names(lab)[0]):
+            row["loss"] = None
+    path.write_text(json.dumps(document))
+    entry = entry_of(run)
+    assert entry["kendall_tau"]["per_seed"] == [pytest.approx(1.0), None]
+    assert "Only 1 of 2" in entry["notes"]["kendall_tau"]
+    assert entry["rows"][0]["one_shot_validation_loss"] is None
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_fewer_than_three_paths_rank_nothing(count: int, tmp_path: Path, lab: Preset) -> None:
+    some = dict(list(ladder(lab).items())[:count])
+    entry = entry_of(store_run(tmp_path, lab, {0: scored(ladder(lab))}, {0: some, 1: some}, how="named"))
+    assert entry["n"] == count
+    assert entry["coverage"] == "named"
+    assert entry["kendall_tau"] == {"mean": None, "per_seed": [None], "low": None, "high": None}
+    assert "fewer than 3" in entry["notes"]["kendall_tau"]
+    assert "by name" in entry["verdict"]
+    assert [row["stand_alone_test_accuracy"] is None for row in entry["rows"]] == [False] * count + [True] * (
+        16 - count
+    )
+    as_markdown({"runs": [entry]})
+
+
+def test_one_stand_alone_seed_has_no_noise_to_tell(tmp_path: Path, lab: Preset) -> None:
+    exact = ladder(lab)
+    entry = entry_of(store_run(tmp_path, lab, {0: scored(exact)}, {0: exact}))
+    assert entry["kendall_tau"]["mean"] == pytest.approx(1.0)
+    nothing = ("seed_agreement", "tau_ceiling", "tau_corrected", "resolved_share", "resolved_gamma", "regret_at_1")
+    assert {name: entry[name] for name in nothing} == dict.fromkeys(nothing)
+    for name in set(nothing) - {"tau_corrected"}:
+        assert entry["notes"][name], name
+    assert "With one stand-alone seed" in entry["verdict"]
+
+
+def test_the_four_paths_of_the_reference_prove_little(tmp_path: Path, tiny: Make) -> None:
+    exact = ladder(tiny())
+    entry = entry_of(store_run(tmp_path, tiny(), {0: scored(exact)}, {0: exact, 1: exact, 2: exact}))
+    assert (entry["n"], entry["relabel_p"]) == (4, 0.25)
+    for words in ("n = 4 paths", "τ = 1.00", "proves little", "p ≥ 0.25", "1 time in 8"):
+        assert words in entry["verdict"]
+
+
+def test_favourites_are_labelled_and_never_quoted_as_the_space(tmp_path: Path, lab: Preset) -> None:
+    best = dict(list(ladder(lab).items())[:6])
+    entry = entry_of(store_run(tmp_path, lab, {0: scored(ladder(lab))}, {0: best, 1: best}, how="top"))
+    assert entry["coverage"] == "top"
+    assert "Range-restricted" in entry["notes"]["kendall_tau"]
+    assert "range-restricted and not the space's" in entry["verdict"]
+    assert entry["tau_bootstrap"] is None
+
+
+def test_a_sample_has_an_interval_over_paths(tmp_path: Path, lab: Preset) -> None:
+    some = dict(list(ladder(lab).items())[2:14])
+    noisy = scored(ladder(lab), 0.05)
+    entry = entry_of(store_run(tmp_path, lab, {0: noisy}, {0: some, 1: some}, how="sample"))
+    low, high = entry["tau_bootstrap"]
+    assert low < entry["kendall_tau"]["mean"] < high
+    assert "spread over the ranking" in entry["verdict"]
+
+
+def test_seeds_that_not_every_path_has_are_left_out_and_told(whole: Run, lab: Preset) -> None:
+    space = SearchSpace.from_config(lab.space)
+    create_job(whole.alone_job(space.at(5), 3))
+    store_job(whole.alone_job(space.at(6), 3), {str(space.at(6)): 0.9})
+    entry = entry_of(whole)
+    assert entry["stand_alone_seeds"] == [0, 1, 2]
+    missing = {found["what"]: found["command"] for found in entry["missing"]}
+    assert missing == {
+        "1 of 50 stand-alone trainings are not finished": f"supernet retrain --all --seeds 3 --run {whole.id}",
+        "1 finished stand-alone trainings are not judged, or lack the others' seeds": (
+            f"supernet evaluate --run {whole.id}"
+        ),
+    }
+
+
+def test_the_largest_whole_block_of_paths_and_seeds_is_taken() -> None:
+    assert complete_block({0: {"a", "b", "c"}, 1: {"a", "b", "c"}, 2: {"a"}}) == ([0, 1], {"a", "b", "c"})
+    assert complete_block({0: {"a"}, 7: {"a", "b"}}) == ([7], {"a", "b"})
+
+
+def test_scores_of_training_count_where_nothing_was_judged_on_validation(whole: Run) -> None:
+    path = whole.folder / "results" / "evaluation.json"
+    document = json.loads(path.read_text())
+    del document["splits"]["validation"]
+    path.write_text(json.dumps(document))
+    facts = gather(whole)
+    first = names(whole.preset())[0]
+    assert facts.one_shot[0][first].accuracy == pytest.approx(0.95)
+    assert math.isfinite(facts.truth.validation.sum())
+
+
+def test_a_truth_can_be_borrowed(whole: Run, tmp_path: Path, lab: Preset) -> None:
+    bare = store_run(tmp_path, lab, {5: scored(ladder(lab), 0.02)}, {}, name="bare")
+    with pytest.raises(RunError, match="no stand-alone results"):
+        compare([bare])
+    entry = entry_of(bare, truth=whole)
+    assert (entry["run"], entry["truth"]["run"], entry["supernet_seeds"]) == (bare.id, whole.id, [5])
+    assert entry["kendall_tau"]["mean"] > 0.4
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"retrain": {"seeds": [0], "epochs": 9}}, "another retraining recipe"),
+        ({"data": {"dataset": "mnist", "validation": 99}}, "another data or split"),
+    ],
+)
+def test_a_truth_that_does_not_fit_is_refused(
+    change: dict[str, Any], words: str, whole: Run, tmp_path: Path, lab: Preset, tiny: Make
+) -> None:
+    block = {"channels": 4, "pool": 1, "candidates": KERNELS}
+    other = tiny(space={"blocks": [block, block]}, **change)
+    run = store_run(tmp_path, other, {0: scored(ladder(lab))}, {}, name="other")
+    with pytest.raises(UsageError, match=words):
+        compare([run], whole)
+
+
+def test_runs_of_two_spaces_are_refused(whole: Run, tmp_path: Path, tiny: Make) -> None:
+    small = store_run(tmp_path, tiny(), {0: scored(ladder(tiny()))}, {0: ladder(tiny())}, name="small")
+    with pytest.raises(UsageError, match="different search spaces"):
+        compare([whole, small])
+
+
+def test_several_runs_are_a_row_each_and_strategies_are_tested_against_uniform(
+    tmp_path: Path, lab: Preset, tiny: Make
+) -> None:
+    block = {"channels": 4, "pool": 1, "candidates": KERNELS}
+    by_epoch = tiny(space={"blocks": [block, block]}, train={"sampler": "epoch"})
+    exact, seeds = ladder(lab), range(3)
+    good = store_run(tmp_path, lab, {s: scored(exact, 0.01, s) for s in seeds}, {0: exact, 1: exact}, name="good")
+    bad = store_run(tmp_path, by_epoch, {s: scored(exact, 0.2, 9 + s) for s in seeds}, {0: exact, 1: exact}, name="bad")
+    document = compare([good, bad])
+    (found,) = document["strategies"]
+    assert (found["run"], found["sampler"], found["against"]) == (bad.id, "epoch", good.id)
+    assert found["difference"] < 0
+    assert 0 < found["p"] == found["adjusted"] < 0.2
+    text = as_markdown(document)
+    assert "## Runs" in text
+    assert "## Strategies against uniform" in text
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words", "hint"),
+    [
+        (lambda run, space: None, "no one-shot scores yet", "train --resume"),
+        (
+            lambda run, space: store_job(run.supernet_job(0), {"conv1x1_conv1x1": 0.5}),
+            "no stand-alone",
+            "retrain --all",
+        ),
+    ],
+)
+def test_what_is_missing_altogether_is_told_with_the_command(
+    prepare: Callable[..., None], words: str, hint: str, tmp_path: Path, lab: Preset
+) -> None:
+    run = create_run(tmp_path, "empty", lab)
+    prepare(run, SearchSpace.from_config(lab.space))
+    with pytest.raises(RunError, match=words) as caught:
+        compare([run])
+    assert hint in caught.value.hint
+
+
+def test_networks_that_were_not_judged_are_told(tmp_path: Path, lab: Preset) -> None:
+    run = store_run(tmp_path, lab, {0: scored(ladder(lab))}, {})
+    space = SearchSpace.from_config(lab.space)
+    store_job(run.alone_job(space.at(0), 0), {str(space.at(0)): 0.9})
+    with pytest.raises(RunError, match="not judged yet") as caught:
+        compare([run])
+    assert "supernet evaluate" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["evaluation", "profile"])
+def test_a_damaged_result_file_is_told(name: str, whole: Run) -> None:
+    (whole.folder / "results" / f"{name}.json").write_text('{"splits": 1, "paths": 1}')
+    with pytest.raises(RunError, match=rf"{name}\.json is damaged"):
+        compare([whole])
+
+
+def test_rows_are_sorted_by_any_column(whole: Run) -> None:
+    document = compare([whole])
+    by_accuracy = [row["stand_alone_test_accuracy"] for row in sort_rows(document, None)["runs"][0]["rows"]]
+    assert by_accuracy == sorted(by_accuracy, reverse=True)
+    by_loss = [
+        row["one_shot_validation_loss"] for row in sort_rows(document, "one_shot_validation_loss")["runs"][0]["rows"]
+    ]
+    assert by_loss == sorted(by_loss)
+    with pytest.raises(UsageError, match="no such column") as caught:
+        sort_rows(document, "parametres")
+    assert "'parameters'" in caught.value.hint
+
+
+def test_csv_holds_every_row_and_leaves_the_unknown_empty(tmp_path: Path, lab: Preset) -> None:
+    import csv
+
+    some = dict(list(ladder(lab).items())[:3])
+    run = store_run(tmp_path, lab, {0: scored(ladder(lab))}, {0: some}, how="named")
+    rows = list(csv.DictReader(as_csv(compare([run])).splitlines()))
+    assert len(rows) == 16
+    assert {row["run"] for row in rows} == {run.id}
+    assert float(rows[0]["stand_alone_test_accuracy"]) == some[rows[0]["path"]]
+    assert rows[-1]["stand_alone_test_accuracy"] == ""
+
+
+def test_markdown_escapes_what_would_break_its_tables(whole: Run) -> None:
+    document = compare([whole])
+    document["runs"][0]["rows"][0]["path"] = "a|b<c>"
+    text = as_markdown(document)
+    assert "| a\\|b&lt;c> |" in text
+    table = [line for line in text.splitlines() if line.startswith("| conv")]
+    assert len({line.count("|") for line in table}) == 1
