@@ -74,14 +74,14 @@ def experiment(
     _leave_where_unfinished(run, voice)
     loaded = run.preset()
     selection = everything(SearchSpace.from_config(loaded.space))
-    jobs, outcomes = train_alone(run, selection, loaded.retrain.seeds, workers, voice)
-    if any(outcome.state in ("interrupted", "stopped") for outcome in outcomes.values()):
+    trained = train_alone(run, selection, loaded.retrain.seeds, workers, voice)
+    if trained.interrupted:
         _leave(run, voice)
     if _lacks_scores(run):
         judge(run, [], "validation", voice)
     judge(run, [], "test", voice)
     say_comparison([run], None, voice)
-    _fail(failure(run, jobs, outcomes), voice)
+    _fail(failure(trained), voice)
 
 
 def _new(

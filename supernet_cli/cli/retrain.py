@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -78,13 +79,29 @@ def retrain(
     found = find_run(runs_dir, run)
     selection = _select(found, paths or [], every, top, sample, init)
     wanted = parse_seeds(seeds) if seeds is not None else found.preset().retrain.seeds
-    jobs, outcomes = train_alone(found, selection, wanted, workers, voice)
-    report(found, jobs, outcomes, voice)
+    _report(train_alone(found, selection, wanted, workers, voice), voice)
+
+
+@dataclass(frozen=True)
+class TrainedAlone:
+    """How trainings of single paths went.
+
+    Args:
+        run: The run they belong to.
+        jobs: All that were asked for, done earlier or now.
+        outcomes: By key, how those that ran ended.
+        interrupted: Whether somebody asked to stop before all were done.
+    """
+
+    run: Run
+    jobs: Sequence[AloneJob]
+    outcomes: Mapping[str, Outcome]
+    interrupted: bool = False
 
 
 def train_alone(
     run: Run, selection: Selection, seeds: Sequence[int], workers: int | None, voice: Output
-) -> tuple[list[AloneJob], Mapping[str, Outcome]]:
+) -> TrainedAlone:
     """Train paths alone, each with each seed; those that are done are not repeated.
 
     Args:
@@ -93,9 +110,6 @@ def train_alone(
         seeds: Trainings of each.
         workers: How many run side by side; None for as many as there is room for.
         voice: Shows progress.
-
-    Returns:
-        All jobs that were asked for, done earlier or now; and how those that ran ended, by key.
 
     Raises:
         RunError: There is no supernet to inherit from, or a worker could not be started.
@@ -111,7 +125,7 @@ def train_alone(
     waiting = [job for job in jobs if job.folder.status().state not in ("finished", "diverged")]
     keep_selection(run, selection)
     if not waiting:
-        return jobs, {}
+        return TrainedAlone(run, jobs, {})
     with voice.working("loading torch and the data") as progress:
         from supernet_cli.engine.prepare import prepare
 
@@ -123,7 +137,9 @@ def train_alone(
                 warn_of_a_lost_checkpoint(job.folder)
             else:
                 create_job(job.folder)
-        return jobs, _run(run, prepared, jobs, waiting, workers, voice)
+        outcomes = _run(run, prepared, jobs, waiting, workers, voice)
+    stopped = any(outcome.state in ("interrupted", "stopped") for outcome in outcomes.values())
+    return TrainedAlone(run, jobs, outcomes, stopped or len(outcomes) < len(waiting))
 
 
 def _run(
@@ -160,22 +176,23 @@ def _run(
         )
 
 
-def report(run: Run, jobs: Sequence[AloneJob], outcomes: Mapping[str, Outcome], voice: Output) -> None:
+def _report(trained: TrainedAlone, voice: Output) -> None:
     """Say how the trainings went, from what is stored, and leave with the exit code of that."""
     from supernet_cli.cli.output import error_document, say_error
     from supernet_cli.cli.render import scores_table
 
-    told = [_row(job, outcomes) for job in jobs]
+    run = trained.run
+    told = [_row(job, trained.outcomes) for job in trained.jobs]
     document: dict[str, Any] = {"run": run.id, "jobs": told}
     rows = [
         {**row, "accuracy": row["validation_accuracy"], "loss": row["validation_loss"]}
         for row in told
         if row["validation_accuracy"] is not None
     ]
-    error = failure(run, jobs, outcomes)
+    error = failure(trained)
     table = scores_table(rows, "validation") if rows else "No path was judged yet."
     voice.result(document | (error_document(error) if error else {}), f"{run.id}  trained alone", "", table)
-    if any(outcome.state in ("interrupted", "stopped") for outcome in outcomes.values()):
+    if trained.interrupted:
         voice.note("\nGo on with the same command.")
         raise typer.Exit(INTERRUPTED)
     if error is not None:
@@ -185,13 +202,13 @@ def report(run: Run, jobs: Sequence[AloneJob], outcomes: Mapping[str, Outcome], 
     voice.note(f"\nJudge them on the test images: supernet evaluate --run {run.typed}")
 
 
-def failure(run: Run, jobs: Sequence[AloneJob], outcomes: Mapping[str, Outcome]) -> SupernetError | None:
+def failure(trained: TrainedAlone) -> SupernetError | None:
     """Return what to say where some trainings failed or diverged, with the place of their logs."""
     from supernet_cli.errors import JobsError
 
     told = []
-    for job in jobs:
-        status, outcome = job.folder.status(), outcomes.get(job.folder.key)
+    for job in trained.jobs:
+        status, outcome = job.folder.status(), trained.outcomes.get(job.folder.key)
         state = outcome.state if outcome is not None else status.state
         if state in ("failed", "diverged"):
             reason = outcome.reason if outcome is not None else status.reason
@@ -200,7 +217,7 @@ def failure(run: Run, jobs: Sequence[AloneJob], outcomes: Mapping[str, Outcome])
         return None
     more = [f"… and {len(told) - 10} more"] if len(told) > 10 else []
     return JobsError(
-        "\n".join([f"{len(told)} of {len(jobs)} trainings did not come to their end:", *told[:10], *more]),
+        "\n".join([f"{len(told)} of {len(trained.jobs)} trainings did not come to their end:", *told[:10], *more]),
         "Look at the logs; the same command goes on with those that failed. One that diverged would diverge again.",
     )
 

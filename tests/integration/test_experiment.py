@@ -1,0 +1,206 @@
+"""The whole experiment in one command, and its comparison as a person or a script meets it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import only_run, store_run
+
+from supernet_cli.cli.signals import Interruption
+from supernet_cli.engine import judge
+from supernet_cli.space import SearchSpace
+
+Invoke = Callable[..., tuple[int, str, str]]
+PATHS = [f"conv{a}x{a}_conv{b}x{b}" for a in (3, 5) for b in (3, 5)]
+FIELDS = {
+    "run", "n", "supernet_seeds", "stand_alone_seeds", "score", "truth", "rows", "kendall_tau", "spearman_rho",
+    "kendall_tau_top_quarter", "seed_agreement", "tau_ceiling", "tau_corrected", "relabel_p", "resolved_share",
+    "resolved_gamma", "sparse_tau", "regret_at_1", "regret_at_3", "baselines", "audit", "cost", "verdict", "notes",
+}  # fmt: skip
+ROW = {
+    "path", "one_shot_validation_loss", "one_shot_validation_accuracy", "one_shot_test_accuracy",
+    "stand_alone_test_accuracy", "stand_alone_sd", "stand_alone_test_loss", "difference", "parameters", "macs",
+    "latency_seconds", "seconds",
+}  # fmt: skip
+
+
+def test_an_experiment_goes_from_nothing_to_a_verdict(supernet: Invoke, tiny_file: Path, tmp_path: Path) -> None:
+    arguments = ["--preset", tiny_file, "--seeds", "0,1", "--supernet-seeds", "0,1", "--workers", "1"]
+    code, out, err = supernet("experiment", *arguments, "--json")
+    assert code == 0, err
+    (entry,) = json.loads(out)["runs"]
+    assert set(entry) >= FIELDS
+    assert (entry["n"], entry["supernet_seeds"], entry["stand_alone_seeds"]) == (4, [0, 1], [0, 1])
+    assert sorted(row["path"] for row in entry["rows"]) == PATHS
+    for row in entry["rows"]:
+        assert set(row) >= ROW
+        assert None not in [row[name] for name in ROW]
+    assert entry["missing"] == []
+    assert entry["cost"]["training"]["forward_images"] == 2 * 3 * 500
+    assert entry["cost"]["stand_alone"]["forward_images"] == 8 * 3 * 500
+    run = only_run(tmp_path)
+    stored = json.loads((run / "results" / "comparison.json").read_text())["runs"][0]
+    assert {row["path"]: row for row in stored["rows"]} == {row["path"]: row for row in entry["rows"]}
+
+    # compare says the same again, from what is stored alone
+    assert json.loads(supernet("compare", "--json")[1]) == json.loads(out)
+    # so does an experiment that goes on where nothing is left to do
+    code, again, err = supernet("experiment", "--resume", "latest", "--json")
+    assert (code, err.count("finished")) == (0, 0)
+    same = ("rows", "kendall_tau", "audit", "verdict")
+    assert [json.loads(again)["runs"][0][name] for name in same] == [entry[name] for name in same]
+
+
+def test_an_experiment_goes_on_wherever_it_was_interrupted(
+    supernet: Invoke, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> str:
+        with monkeypatch.context() as at_once:
+            at_once.setattr(Interruption, "__enter__", lambda self: setattr(self, "requested", True) or self)
+            code, _, err = supernet("experiment", *arguments)
+        assert code == 130
+        assert "Go on with: supernet experiment --resume" in err
+        return str(json.loads(supernet("runs", "ls", "--json")[1])["runs"][0]["status"])
+
+    assert interrupted("--preset", tiny_file) == "interrupted"  # in the supernet's first steps
+    assert supernet("train", "--resume", "latest")[0] == 0
+    assert interrupted("--resume", "latest") == "created"  # before any path is trained alone
+    code, out, err = supernet("experiment", "--resume", "latest", "--workers", "1")
+    assert code == 0, err
+    assert "Verdict" in out
+    assert (only_run(tmp_path) / "results" / "comparison.json").exists()
+
+
+def test_a_space_too_large_to_train_path_by_path_is_told_before_anything_is_trained(
+    supernet: Invoke, tiny_file: Path, tmp_path: Path
+) -> None:
+    block = '{channels=4, pool=1, candidates=["conv1x1", "conv3x3", "conv5x5", "conv7x7"]}'
+    code, _, err = supernet("experiment", "--preset", tiny_file, "--set", f"space.blocks=[{', '.join([block] * 7)}]")
+    assert (code, "16,384 paths" in err, "--sample" in err) == (2, True, True)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "option", [["--preset", "quick"], ["--seeds", "0"], ["--supernet-seeds", "0"], ["--set", "a=1"]]
+)
+def test_resume_takes_no_other_plan(option: list[str], supernet: Invoke) -> None:
+    code, _, err = supernet("experiment", "--resume", "latest", *option)
+    assert (code, "own preset" in err) == (2, True)
+
+
+def test_evaluate_judges_both_kinds_and_keeps_sizes_and_answers(supernet: Invoke, trained: str, tmp_path: Path) -> None:
+    assert supernet("retrain", PATHS[0], "--workers", "1", "--quiet")[0] == 0
+    code, out, _ = supernet("evaluate", *PATHS[:2], "--json")
+    assert code == 0
+    kinds = [(row["kind"], row["seed"], row["path"]) for row in json.loads(out)["paths"]]
+    assert sorted(kinds) == sorted(
+        [("one-shot", seed, path) for seed in (0, 1) for path in PATHS[:2]] + [("stand-alone", 0, PATHS[0])]
+    )
+    results = tmp_path / "runs" / trained / "results"
+    profile = json.loads((results / "profile.json").read_text())
+    assert set(profile["paths"]) == set(PATHS[:2])
+    for measured in profile["paths"].values():
+        assert measured["macs"] > 0
+        assert 0 < measured["latency_seconds"] < measured["latency_batch_seconds"] * 250
+    assert sorted(path.name for path in (results / "correct" / "test").iterdir()) == [
+        "one-shot-seed-0.npz",
+        "one-shot-seed-1.npz",
+        "stand-alone-seed-0.npz",
+    ]
+
+
+def test_what_is_measured_is_not_measured_again(
+    supernet: Invoke, trained: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert supernet("evaluate", PATHS[0])[0] == 0
+    seen: list[str] = []
+    measure = judge.profile_paths
+    monkeypatch.setattr(judge, "profile_paths", lambda p, paths: seen.extend(map(str, paths)) or measure(p, paths))
+    assert supernet("evaluate")[0] == 0
+    assert seen == PATHS[1:]
+
+
+@pytest.fixture
+def stored(tmp_path: Path, tiny: Any) -> str:
+    """Return the id of a run with results, written without training anything."""
+    names = [str(path) for path in SearchSpace.from_config(tiny().space).enumerate()]
+    accuracies = dict(zip(names, (0.9, 0.8, 0.7, 0.6), strict=True))
+    one_shot = {0: {path: (accuracy, 1 - accuracy) for path, accuracy in accuracies.items()}}
+    return store_run(tmp_path / "runs", tiny(), one_shot, {0: accuracies, 1: accuracies}).id
+
+
+def test_compare_never_imports_torch(stored: str, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from supernet_cli.cli.app import run; code = run(['compare', '--quiet']);"
+        "assert not {'torch', 'torchvision'} & set(sys.modules); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Verdict" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [("table", "Verdict"), ("json", '"verdict"'), ("csv", "run,path,"), ("markdown", "| path | valid. loss |")],
+)
+def test_compare_speaks_in_every_format_on_stdout_and_into_files(
+    form: str, words: str, supernet: Invoke, stored: str, tmp_path: Path
+) -> None:
+    code, out, _ = supernet("compare", "--format", form)
+    assert (code, words in out) == (0, True)
+    code, _, _ = supernet("compare", "--format", form, "--output", "result")
+    text = (tmp_path / "result").read_text()
+    assert ('"verdict"' if form == "table" else words) in text
+
+
+@pytest.mark.parametrize(("name", "words"), [("a.csv", "run,path,"), ("a.md", "# "), ("a.json", '"verdict"')])
+def test_the_ending_of_the_file_decides_the_format(
+    name: str, words: str, supernet: Invoke, stored: str, tmp_path: Path
+) -> None:
+    assert supernet("compare", "--output", name)[0] == 0
+    assert words in (tmp_path / name).read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--format", "pdf"], 2, "markdown"),
+        (["--sort", "acuracy"], 2, "no such column"),
+        (["--run", "nothing"], 5, "nothing"),
+        (["--truth", "nothing"], 5, "nothing"),
+        (["--output", "nowhere/a.json"], 2, "no folder"),
+    ],
+)
+def test_a_wrong_comparison_is_told(arguments: list[str], code: int, words: str, supernet: Invoke, stored: str) -> None:
+    found, _, err = supernet("compare", *arguments)
+    assert (found, words in err) == (code, True), err
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_comparison_fits_the_terminal(
+    width: int, supernet: Invoke, stored: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from supernet_cli.cli.compare import _rendered
+    from supernet_cli.reports.compare import compare
+    from supernet_cli.runs.store import find_run
+
+    screen = StringIO()
+    console = Console(file=screen, width=width, color_system=None)
+    for part in _rendered(compare([find_run(Path("runs"), stored)])):
+        console.print(part)
+    text = screen.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for path in PATHS:
+        assert path in text
