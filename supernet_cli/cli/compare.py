@@ -123,6 +123,7 @@ def _as_json(document: dict[str, Any]) -> str:
 
 def _rendered(document: dict[str, Any]) -> list[RenderableType]:
     """Return what a person reads."""
+    from rich.console import Group
     from rich.text import Text
 
     from supernet_cli.cli.render import sheet_table
@@ -137,5 +138,5 @@ def _rendered(document: dict[str, Any]) -> list[RenderableType]:
         parts.append(Text.assemble((entry["run"], "bold"), f"  one-shot against stand-alone, {entry['n']} paths"))
         for sheet in sheets(entry, _MOST_ROWS):
             parts += ["", Text(sheet.title, style="bold"), sheet_table(sheet)]
-        parts += ["", Text("Verdict", style="bold"), Text(entry["verdict"]), ""]
+        parts += ["", Text("Verdict", style="bold"), Group(Text(entry["verdict"])), ""]
     return parts[:-1]

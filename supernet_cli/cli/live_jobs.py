@@ -57,7 +57,7 @@ def _choose(jobs: Sequence[tuple[str, JobSnapshot]], room: int) -> list[tuple[st
 
 
 def _table(jobs: Sequence[tuple[str, JobSnapshot]], width: int) -> Table:
-    longest = max(len(_path(key)) for key, _ in jobs)
+    longest = max(len(_path(key)) for key, _ in jobs) + 2  # its mark and a space
     path = min(longest, max(16, width // 3))
     room = min(_LONGEST_BAR, max(6, width - path - _COLUMNS_BESIDE_BARS))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")

@@ -270,7 +270,9 @@ def _over_seeds(entry: dict[str, Any], key: str) -> str:
 
 
 def _corrected(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
-    corrected = entry["tau_corrected"] or {"stand_alone": None, "both": None}
+    corrected = entry["tau_corrected"]
+    if corrected is None:
+        return []  # for the reason that there is no ceiling
     words = {"stand_alone": "τ without stand-alone noise", "both": "τ without either noise"}
     return [(word, _coefficient(corrected[key]), _note(entry, f"tau_corrected.{key}")) for key, word in words.items()]
 

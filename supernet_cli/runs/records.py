@@ -103,7 +103,7 @@ class DevicesSampled(_Record):
     cores: tuple[float, ...]  # per cent, each core
     memory_used_bytes: int
     memory_total_bytes: int
-    process_memory_bytes: int
+    process_memory_bytes: int  # of the command and its workers; what they share counts for each
     gpus: tuple[Gpu, ...] = ()
 
 

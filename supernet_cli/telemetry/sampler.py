@@ -34,9 +34,17 @@ class DeviceSampler:
             cores=tuple(psutil.cpu_percent(percpu=True)),
             memory_used_bytes=memory.total - memory.available,
             memory_total_bytes=memory.total,
-            process_memory_bytes=self._process.memory_info().rss,
+            process_memory_bytes=self._memory(),
             gpus=self._gpus(),
         )
+
+    def _memory(self) -> int:
+        """Return what this process and its workers hold."""
+        held = self._process.memory_info().rss
+        for child in self._process.children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # it has just ended
+                held += child.memory_info().rss
+        return int(held)
 
     def _gpus(self) -> tuple[Gpu, ...]:
         if self._nvml is None:

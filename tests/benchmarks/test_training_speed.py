@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import pty
 import statistics
 import subprocess
@@ -18,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from measuring import loop, say, spread
 
-LOOPS = Path(__file__).parent / "loops.py"
 ROUNDS = 5
 
 pytestmark = pytest.mark.benchmark
@@ -62,23 +60,6 @@ def _drain(master: int, drawn: bytearray) -> None:
             break
         drawn += chunk
     os.close(master)
-
-
-def loop(name: str) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, str(LOOPS), name], capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout))
-
-
-def spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
-
-
-def say(*lines: str) -> None:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    host = f"{platform.processor() or platform.machine()}, {cores} cores"
-    print(f"\n{host}, Python {platform.python_version()}, torch {torch.__version__}")
-    for line in lines:
-        print(line)
 
 
 def test_training_is_as_fast_as_a_bare_loop(tmp_path: Path) -> None:
