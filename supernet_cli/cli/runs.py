@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,6 +28,12 @@ Reference = Annotated[
 ]
 
 _PATIENCE_SECONDS = 60.0
+_MOST_UNFINISHED = 8
+_ROOMS = {
+    "supernet": "one-shot, as training saw it last",
+    "standalone": "trained alone, from scratch",
+    "inherited": "trained alone, from a supernet's weights",
+}
 
 
 @app.command("ls")
@@ -74,7 +81,7 @@ def show(
 
     voice = Output(json, quiet, output)
     found = find_run(runs_dir, run)
-    jobs = [_job_row(job) for job in found.supernet_jobs()]
+    jobs = [_job_row(job) for job in found.jobs()]
     document = _row(found) | {
         "jobs": jobs,
         "folder": str(found.folder.resolve()),
@@ -91,11 +98,15 @@ def show(
         ("folder", document["folder"]),
         ("versions", versions),
     ]
-    pairs += [(job["job"], _progress(job)) for job in jobs]
-    rows = [{"seed": job["seed"], **path} for job in jobs for path in job["paths"]]
-    parts: list[RenderableType] = [facts(pairs)]
-    if rows:
-        parts += ["", scores_table(rows, "validation")]
+    parts: list[RenderableType] = [facts([*pairs, *_told(jobs)])]
+    for room, title in _ROOMS.items():
+        rows = [{"seed": job["seed"], **path} for job in jobs if _room(job) == room for path in job["paths"]]
+        if rows:
+            parts += [
+                "",
+                *([title] if len(jobs) > len(found.supernet_jobs()) else []),
+                scores_table(rows, "validation"),
+            ]
     voice.result(document, *parts)
 
 
@@ -127,7 +138,9 @@ def stop(
         time.sleep(0.1)
         running = [job for job in found.jobs() if job.status().state in ("running", "paused")]
     voice.result({"run": found.id, "status": found.state()}, f"{found.id}  {found.state()}")
-    voice.note(f"Go on with: supernet train --resume {found.typed}")
+    of_supernets = any(key.startswith("supernet/") for key in asked)
+    again = f"supernet train --resume {found.typed}" if of_supernets else "the command that was stopped"
+    voice.note(f"Go on with: {again}")
 
 
 @app.command("rm")
@@ -198,6 +211,23 @@ def _job_row(job: JobFolder) -> dict[str, Any]:
         "damaged_lines": damaged,
         "paths": [view.score.model_dump() for view in snapshot.paths.values()],
     }
+
+
+def _room(job: dict[str, Any]) -> str:
+    return str(job["job"]).partition("/")[0]
+
+
+def _told(jobs: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return a line for each supernet; for paths trained alone how many are done, and a line for what is not."""
+    told = [(job["job"], _progress(job)) for job in jobs if _room(job) == "supernet"]
+    for room in [room for room in _ROOMS if room != "supernet"]:
+        alone = [job for job in jobs if _room(job) == room]
+        states = Counter(job["status"] for job in alone)
+        if alone:
+            told.append((room, ", ".join(f"{count} {state}" for state, count in states.most_common())))
+        unfinished = [job for job in alone if job["status"] not in ("finished", "created")]
+        told += [(job["job"], _progress(job)) for job in unfinished[:_MOST_UNFINISHED]]
+    return told
 
 
 def _progress(job: dict[str, Any]) -> str:

@@ -32,6 +32,6 @@ class Interruption:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if self.requested and number != getattr(signal, "SIGHUP", None):  # a terminal that closes may hang up twice
             raise KeyboardInterrupt
         self.requested = True
