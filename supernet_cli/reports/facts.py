@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from supernet_cli.errors import RunError, UsageError
 from supernet_cli.reports.scores import scores
-from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.results import Evaluation, PathProfile, ScoreRow, correct, evaluation, profiles, selections
+from supernet_cli.runs.snapshot import JobSnapshot
 from supernet_cli.runs.store import Run
 from supernet_cli.space import Architecture, SearchSpace
 
@@ -37,9 +37,6 @@ class Cost:
     forward_images: int = 0
     macs: int = 0
     seconds: float = 0.0
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.forward_images + other.forward_images, self.macs + other.macs, self.seconds + other.seconds)
 
 
 @dataclass(frozen=True)
@@ -147,8 +144,8 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
             f"Run {run.id} has no one-shot scores of the {len(names)} paths that were trained alone.",
             f"`supernet evaluate --split validation --run {run.typed}`",
         )
-    jobs = [job for job in run.supernet_jobs() if job.seed in seeds]
-    training, judging = _training_cost(jobs), _evaluation_cost(jobs)
+    snapshots = [job.snapshot()[0] for job in run.supernet_jobs() if job.seed in seeds]
+    training, judging = _training_cost(snapshots), _evaluation_cost(snapshots)
     test = scores(run, stored, "test", "one-shot")
     return Facts(
         run=run.id,
@@ -200,9 +197,7 @@ def _truth(run: Run, stored: Evaluation, space: SearchSpace) -> Truth:
     validation = scores(run, stored, "validation", "stand-alone")
     answers = {seed: correct(run, "test", "stand-alone", seed) for seed in seeds}
     whole = all(name in answers[seed] for seed in seeds for name in order)
-    snapshots = {job.key: job.snapshot()[0] for job in run.alone_jobs()}
-    jobs = {(path, seed): run.alone_job(path, seed) for path in paths for seed in seeds}
-    seconds = [[_seconds(snapshots.get(jobs[path, seed].key)) for seed in seeds] for path in paths]
+    snapshots = [[run.alone_job(path, seed).snapshot()[0] for seed in seeds] for path in paths]
     return Truth(
         run=run.id,
         paths=tuple(paths),
@@ -215,8 +210,8 @@ def _truth(run: Run, stored: Evaluation, space: SearchSpace) -> Truth:
         else None,
         correct_first=np.array([answers[seeds[0]][name] for name in order]) if whole else None,
         coverage=_coverage(run, set(order), space),
-        seconds=np.array(seconds).mean(axis=1),
-        cost=_training_cost(list(jobs.values())),
+        seconds=np.array([[snapshot.train_seconds for snapshot in row] for row in snapshots]).mean(axis=1),
+        cost=_training_cost([snapshot for row in snapshots for snapshot in row]),
     )
 
 
@@ -291,30 +286,26 @@ def _missing(
     return found
 
 
-def _training_cost(jobs: Sequence[JobFolder]) -> Cost:
-    total = Cost()
-    for job in jobs:
-        snapshot, _ = job.snapshot()
-        total += Cost(snapshot.forward_images, 3 * snapshot.forward_macs, snapshot.train_seconds)
-    return total
+def _training_cost(jobs: Sequence[JobSnapshot]) -> Cost:
+    return Cost(
+        sum(job.forward_images for job in jobs),
+        sum(3 * job.forward_macs for job in jobs),
+        sum(job.train_seconds for job in jobs),
+    )
 
 
-def _evaluation_cost(jobs: Sequence[JobFolder]) -> Cost:
-    total = Cost()
-    for job in jobs:
-        snapshot, _ = job.snapshot()
-        total += Cost(snapshot.evaluation_images, snapshot.evaluation_macs, snapshot.evaluation_seconds)
-    return total
+def _evaluation_cost(jobs: Sequence[JobSnapshot]) -> Cost:
+    return Cost(
+        sum(job.evaluation_images for job in jobs),
+        sum(job.evaluation_macs for job in jobs),
+        sum(job.evaluation_seconds for job in jobs),
+    )
 
 
 def mean(values: Sequence[float | None]) -> float | None:
     """Return the mean of the values that are known, or None where none is."""
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known else None
-
-
-def _seconds(snapshot: object) -> float:
-    return float(getattr(snapshot, "train_seconds", float("nan")))
 
 
 def _score(row: ScoreRow | None) -> float:

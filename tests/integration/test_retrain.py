@@ -297,6 +297,33 @@ class _Nothing:
         return Outcome("finished")
 
 
+class _Shares:
+    """Work that says whether what it was given lies in memory that processes share."""
+
+    def __init__(self, training: AloneTraining) -> None:
+        self.training = training
+
+    def set_up(self) -> None:
+        pass
+
+    def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
+        from supernet_cli.engine.training import Outcome
+
+        tensors = [value for value in vars(self.training.data.training).values() if isinstance(value, torch.Tensor)]
+        return Outcome("finished", f"{len(tensors)} {all(tensor.is_shared() for tensor in tensors)}")
+
+
+def test_workers_share_the_images_and_copy_none(tiny: Any, tmp_path: Path) -> None:
+    from supernet_cli.runs.store import create_run
+
+    work = AloneTraining.of(prepare(tiny()))
+    path = work.space.at(0)
+    job = AloneJob(create_run(tmp_path, "tiny", tiny()).alone_job(path, 0), path, 0)
+    outcomes = LocalProcesses(1).run(_Shares(work), [job], lambda key, record: None, lambda: None)
+    assert outcomes[job.folder.key].reason == "4 True"
+    assert work.data.training._padded_NHWC.is_shared()
+
+
 def test_the_executor_replaces_a_worker_that_dies(tiny: Any, tmp_path: Path) -> None:
     from supernet_cli.runs.store import create_run
     from supernet_cli.space import SearchSpace
