@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -74,6 +75,8 @@ def run(arguments: list[str]) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader went away; nothing more can be said
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.EIO:  # the terminal was closed: nobody can be told
+            return INTERRUPTED
         if type(error).__name__ == "NoArgsIsHelpError":  # its help is said already, unless it is plain text
             print(error, end="\n" if str(error) else "")
             return UsageError.exit_code
