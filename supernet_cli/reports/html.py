@@ -1,0 +1,333 @@
+"""A comparison as one page of HTML: figures, tables and words in a file that needs nothing else, on screen or paper.
+
+The page loads nothing and runs nothing, and says so to the browser (Content-Security-Policy). Whatever comes from a run
+is escaped. The same document and the same metrics give the same bytes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib import resources
+from typing import Any
+
+from supernet_cli.errors import RunError
+from supernet_cli.reports import canvas, curves, learning, plots, scatter
+from supernet_cli.reports.canvas import Drawing
+from supernet_cli.reports.notes import unknowns
+from supernet_cli.reports.scores import scores
+from supernet_cli.reports.sheets import (
+    ABSENT,
+    Sheet,
+    baselines,
+    candidates,
+    cost,
+    disagreement,
+    measures,
+    overview,
+    paths,
+    strategies,
+)
+from supernet_cli.runs.results import evaluation
+from supernet_cli.runs.store import Run
+
+_MOST_ROWS = 200
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def as_html(document: dict[str, Any], runs: Sequence[Run], truth: Run | None) -> str:
+    """Return the report of a comparison.
+
+    Args:
+        document: Of `supernet compare`.
+        runs: The runs that its entries are of, in the same order.
+        truth: Whose stand-alone results were taken; their own where left out.
+
+    Raises:
+        UsageError: matplotlib is not installed.
+    """
+    entries = document["runs"]
+    several = len(entries) > 1
+    with canvas.style():
+        parts = [_overview(document)] if several else []
+        for number, (entry, run) in enumerate(zip(entries, runs, strict=True), 1):
+            parts.append(_run(entry, run, truth or run, f"run-{number}", "h2" if several else "h1"))
+    title = f"{len(entries)} runs compared" if several else f"{entries[0]['run']}: one-shot against stand-alone"
+    return _page(title, "\n".join(parts))
+
+
+def _page(title: str, body: str) -> str:
+    css = resources.files("supernet_cli.reports").joinpath("html.css").read_text(encoding="utf-8")
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta name="color-scheme" content="light dark">
+<title>{_text(title)}</title>
+<style>
+{css}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+def _overview(document: dict[str, Any]) -> str:
+    """Return what stands before several runs: all of them in one view, and the way to each."""
+    entries = document["runs"]
+    links = "".join(
+        f'<li><a href="#run-{number}">{_text(entry["run"])}</a></li>' for number, entry in enumerate(entries, 1)
+    )
+    tables = [_table(overview(document))]
+    tables += [_table(strategies(document))] if document.get("strategies") else []
+    return f"""<header>
+<p class="over">supernet · comparison</p>
+<h1>{len(entries)} runs, one-shot against stand-alone</h1>
+<nav class="jump" aria-label="Runs"><ul class="facts">{links}</ul></nav>
+</header>
+{_figures([plots.runs(document, "runs")])}
+{"".join(tables)}"""
+
+
+def _run(entry: dict[str, Any], run: Run, source: Run, key: str, heading: str) -> str:
+    """Return all that is to say of one run, the verdict first."""
+    losses = _losses(entry, run)
+    supernets, _ = curves.trainings(run.supernet_jobs(), entry["supernet_seeds"])
+    alone, of = curves.trainings(source.alone_jobs(), entry["stand_alone_seeds"])
+    below = "h2" if heading == "h1" else "h3"
+    best = sorted(
+        (row for row in entry["rows"] if row["stand_alone_test_accuracy"] is not None),
+        key=lambda row: -row["stand_alone_test_accuracy"],
+    )
+    went = [
+        learning.losses(supernets, alone, of, f"{key}-loss"),
+        learning.accuracies(supernets, [row["path"] for row in best], f"{key}-accuracy"),
+    ]
+    table = paths(entry, _MOST_ROWS)
+    sections = [
+        _section(
+            "Ranking",
+            below,
+            _figures(
+                [
+                    scatter.scatter(entry, losses, f"{key}-scatter"),
+                    scatter.best_scatter(entry, losses, f"{key}-best"),
+                    plots.ranking(entry, f"{key}-ranking"),
+                    plots.yardsticks(entry, f"{key}-yardsticks"),
+                ]
+            ),
+            _table(measures(entry)),
+            _table(baselines(entry)),
+        ),
+        _section(table.title, below, _table(table, titled=False), _left_out(entry)),
+        _section(
+            "Where scores and truth part",
+            below,
+            _figures([plots.disagreement(entry, f"{key}-audit"), plots.flattered(entry, f"{key}-bias")]),
+            _table(disagreement(entry)),
+            _table(candidates(entry)),
+        ),
+        _section("Training and its cost", below, _figures(went) or _no_metrics(), _table(cost(entry))),
+        _section("What is missing", below, _missing(entry)),
+        _section("What is not known", below, _unknowns(entry)),
+    ]
+    return f"""<article id="{key}">
+{_head(entry, run, heading)}
+{"".join(sections)}
+{_foot(entry, run)}
+</article>"""
+
+
+def _head(entry: dict[str, Any], run: Run, heading: str) -> str:
+    first, dot, rest = entry["verdict"].partition(". ")
+    count, size = entry["n"], entry["space_size"]
+    told = [
+        f"preset {run.manifest.preset}",
+        f"sampler {entry['sampler']}",
+        f"{count} of {size:,} paths" if count != size else f"all {count} paths",
+        _count(len(entry["supernet_seeds"]), "supernet"),
+        _count(len(entry["stand_alone_seeds"]), "stand-alone seed"),
+    ]
+    if entry["truth"]["run"] != entry["run"]:
+        told.append(f"stand-alone results of {entry['truth']['run']}")
+    lead = f'<p class="lead">{_prose(first + dot.strip())}</p>' + (
+        f'<p class="lead">{_prose(rest)}</p>' if rest else ""
+    )
+    return f"""<header>
+<p class="over">supernet · one-shot against stand-alone</p>
+<{heading}>{_text(entry["run"])}</{heading}>
+<p class="over">{_text(" · ".join(told))}</p>
+{lead}
+</header>
+{_numbers(entry)}"""
+
+
+def _numbers(entry: dict[str, Any]) -> str:
+    """Return the few numbers that the verdict rests on."""
+    tau, ceiling, p = entry["kendall_tau"], entry["tau_ceiling"], entry["relabel_p"]
+    seeds = len(entry["supernet_seeds"])
+    ranged = f"{tau['low']:.2f} to {tau['high']:.2f} over {seeds} supernets" if tau["low"] is not None else ""
+    known = [(b["kendall_tau"], b["name"]) for b in entry["baselines"] if b["kendall_tau"] is not None]
+    best = max(known, default=(None, "none known"))
+    share, pairs, regret = entry["resolved_share"], entry["pairs"], entry["regret_at_1"]
+    lost = ABSENT if regret is None else f"{100 * regret:.3f}"
+    told = [
+        ("Kendall τ", _number(tau["mean"]), ranged if seeds > 1 else "one supernet"),
+        ("ceiling of τ", _number(ceiling), "what exact accuracies score" if ceiling is not None else "not known"),
+        ("best baseline", _number(best[0]), {"macs": "multiply-accumulates"}.get(best[1], best[1])),
+        ("p by relabelling", _probability(p), "relabellings that do as well" if p is not None else "not known"),
+        (
+            "resolved pairs",
+            ABSENT if share is None else f"{100 * share:.0f} %",
+            "not known" if share is None else f"{entry['resolved_pairs']:.0f} of {pairs:,} beyond noise",
+        ),
+        (
+            "regret@1",
+            lost,
+            "points" if regret is not None else "not known",
+        ),
+    ]
+    cells = (
+        f'<div><dt>{_text(name)}</dt><dd class="value">{_prose(value)}</dd><dd>{_prose(remark)}</dd></div>'
+        for name, value, remark in told
+    )
+    return f'<dl class="numbers">{"".join(cells)}</dl>'
+
+
+def _section(title: str, heading: str, *parts: str) -> str:
+    body = "\n".join(filter(None, parts))
+    return f"\n<section>\n<{heading}>{_text(title)}</{heading}>\n{body}\n</section>" if body else ""
+
+
+def _figures(drawings: Iterable[Drawing | None]) -> str:
+    there = [_figure(drawing) for drawing in drawings if drawing is not None]
+    return f'<div class="figures">\n{"".join(there)}</div>' if there else ""
+
+
+def _figure(drawing: Drawing) -> str:
+    return f"""<figure id="{drawing.name}">
+<h3>{_text(drawing.title)}</h3>
+{drawing.svg}
+<figcaption>{_prose(drawing.caption)}</figcaption>
+</figure>
+"""
+
+
+def _table(sheet: Sheet, titled: bool = True) -> str:
+    """Return a table that scrolls in its own frame where it is too wide; its title may stand above it already."""
+    if "" in sheet.headings and not any(row[sheet.headings.index("")] for row in sheet.rows):
+        sheet = sheet.without(("",))
+    kinds = [_kind(heading, sheet) for heading in sheet.headings]
+    head = "".join(
+        f'<th scope="col"{kind}>{_text(heading) or _REMARK}</th>'
+        for heading, kind in zip(sheet.headings, kinds, strict=True)
+    )
+    rows = "\n".join(
+        "<tr>"
+        + "".join(
+            f'<th scope="row"{kind}>{_text(cell)}</th>' if index == 0 else f"<td{kind}>{_prose(cell)}</td>"
+            for index, (cell, kind) in enumerate(zip(row, kinds, strict=True))
+        )
+        + "</tr>"
+        for row in sheet.rows
+    )
+    size = "sheet short" if len(sheet.rows) <= 20 else "sheet"
+    title = f"<h3>{_text(sheet.title)}</h3>\n" if titled else ""
+    return f"""<div class="{size}">
+{title}<div class="scroll" tabindex="0" role="region" aria-label="{_text(sheet.title)}">
+<table aria-label="{_text(sheet.title)}">
+<thead><tr>{head}</tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+</div>
+</div>
+"""
+
+
+_REMARK = '<span class="hidden">remark</span>'
+
+
+def _kind(heading: str, sheet: Sheet) -> str:
+    if not heading:
+        return ' class="remark"'
+    return ' class="words"' if heading in sheet.words else ""
+
+
+def _left_out(entry: dict[str, Any]) -> str:
+    left = len(entry["rows"]) - _MOST_ROWS
+    if left <= 0:
+        return ""
+    command = f"supernet compare --run {entry['run']} --format csv"
+    return f'<p class="note">{left:,} more paths are left out here; <code>{_text(command)}</code> lists all.</p>'
+
+
+def _missing(entry: dict[str, Any]) -> str:
+    items = (f"<li>{_text(item['what'])}<br><code>{_text(item['command'])}</code></li>" for item in entry["missing"])
+    body = "".join(items)
+    return f'<ul class="facts">{body}</ul>' if body else ""
+
+
+def _unknowns(entry: dict[str, Any]) -> str:
+    items = (f"<div><dt>{_text(', '.join(names))}</dt><dd>{_prose(why)}</dd></div>" for why, names in unknowns(entry))
+    body = "".join(items)
+    return f'<dl class="facts">{body}</dl>' if body else ""
+
+
+def _no_metrics() -> str:
+    return '<p class="note">Metrics of the trainings are not there any more, so there are no curves.</p>'
+
+
+def _foot(entry: dict[str, Any], run: Run) -> str:
+    manifest = run.manifest
+    created = dt.datetime.fromtimestamp(manifest.created, dt.UTC)
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    return f"""<footer>
+<p>Run {_text(entry["run"])}, preset {_text(manifest.preset)}, created {created.day} {created:%B %Y, %H:%M} UTC</p>
+<p>{_text(versions)}</p>
+</footer>"""
+
+
+def _losses(entry: dict[str, Any], run: Run) -> dict[str, list[float]]:
+    """Return each path's loss of every supernet seed; nothing where the scores are not there any more."""
+    try:
+        by_seed = scores(run, evaluation(run), "validation", "one-shot")
+    except RunError:
+        return {}
+    found: dict[str, list[float]] = {}
+    for seed in entry["supernet_seeds"]:
+        for name, row in by_seed.get(seed, {}).items():
+            if row.loss is not None:
+                found.setdefault(name, []).append(row.loss)
+    return found
+
+
+def _number(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.2f}"
+
+
+def _probability(value: float | None) -> str:
+    if value is None:
+        return ABSENT
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _text(text: str) -> str:
+    return escape(canvas.printable(text))
+
+
+def _prose(text: str) -> str:
+    """Return a text set well: minus signs, and no line that begins with a sign of a number's."""
+    text = re.sub(r"(?<![\w.,])-(?=\d)", "\N{MINUS SIGN}", text)
+    return _text(re.sub(r" (?=[=%≥])|(?<=[=≥]) ", "\N{NO-BREAK SPACE}", text))

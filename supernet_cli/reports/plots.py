@@ -1,0 +1,271 @@
+"""The other figures of a comparison: τ beside its yardsticks, ranks, what the disagreement is made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from supernet_cli.reports.canvas import (
+    ACCENT,
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    SECOND,
+    Drawing,
+    axes,
+    name_axes,
+    printable,
+    short,
+    svg,
+    ticks,
+    width,
+)
+from supernet_cli.reports.scatter import Row, judged, ranks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_FEW_SLOPES = 28
+_MANY_SLOPES = 160
+
+
+def yardsticks(entry: dict[str, Any], name: str) -> Drawing | None:
+    """Draw τ of the supernets beside what chance, size and exact knowledge reach; None where there is no τ."""
+    tau = entry["kendall_tau"]
+    if tau["mean"] is None:
+        return None
+    words = {"macs": "multiply-accumulates", "random": "random order"}
+    lines = [_Line("this supernet", tau["mean"], _known(tau["per_seed"]), entry["tau_ceiling"])]
+    for baseline in entry["baselines"]:
+        if baseline["kendall_tau"] is not None:
+            label = words.get(baseline["name"], baseline["name"])
+            lines.append(_Line(label, baseline["kendall_tau"], band=baseline.get("range")))
+    seeds = len(_known(tau["per_seed"]))
+    caption = ["How well orders agree with stand-alone training: 1 is the same order, 0 none, −1 the reverse."]
+    caption += [f"Small rings: the {seeds} supernets; diamond: their mean."] if seeds > 1 else []
+    caption += ["Upright stroke: the ceiling that noise of the trainings leaves."] if entry["tau_ceiling"] else []
+    caption += ["Grey bar: 95 % of random orders."] if any(line.band for line in lines) else []
+    alt = "Kendall τ: " + "; ".join(f"{line.label} {line.mean:.2f}" for line in lines) + "."
+    return _dots(lines, name, "τ beside its yardsticks", " ".join(caption), alt)
+
+
+def runs(document: dict[str, Any], name: str) -> Drawing | None:
+    """Draw τ of several runs; None where none has one."""
+    lines = [
+        _Line(
+            short(f"{entry['sampler']} · {entry['run']}", 30),
+            tau["mean"],
+            _known(tau["per_seed"]),
+            entry["tau_ceiling"],
+        )
+        for entry in document["runs"]
+        if (tau := entry["kendall_tau"])["mean"] is not None
+    ]
+    if not lines:
+        return None
+    caption = (
+        "Kendall τ with stand-alone training. Small rings: single supernets; diamond: their mean; stroke: ceiling."
+    )
+    alt = "Kendall τ: " + "; ".join(f"{line.label} {line.mean:.2f}" for line in lines) + "."
+    return _dots(lines, name, "τ of each run", caption, alt)
+
+
+def ranking(entry: dict[str, Any], name: str) -> Drawing | None:
+    """Draw where each path stands in either ranking; None where fewer than two stand in both."""
+    rows = judged(entry)
+    if len(rows) < 2:
+        return None
+    if len(rows) > _MANY_SLOPES:
+        return _rank_grid(rows, name)
+    by_score = ranks([row["one_shot_validation_loss"] for row in rows])
+    by_truth = ranks([-row["stand_alone_test_accuracy"] for row in rows])
+    few = len(rows) <= _FEW_SLOPES
+    best = math.ceil(len(rows) / 4)
+    labels = [short(row["path"], 36) for row in rows]
+    right = max(map(width, labels)) + 44 if few else 60
+    figure, plot = axes(max(150, 17 * len(rows) + 50) if few else 420, left=58, right=right, bottom=12)
+    for row, (score, truth) in enumerate(zip(by_score, by_truth, strict=True)):
+        good = truth <= best
+        color, line = (ACCENT, 1.8) if good else (MUTED, 0.8)
+        marker = "o" if good else ""
+        plot.plot(
+            [0, 1],
+            [score, truth],
+            color=color,
+            lw=line,
+            marker=marker,
+            ms=4,
+            alpha=1 if good or few else 0.6,
+            clip_on=False,
+        )
+        if few:
+            plot.annotate(f"{truth:g}  {labels[row]}", (1, truth), (8, 0), textcoords="offset pixels", va="center")
+            plot.annotate(f"{score:g}", (0, score), (-8, 0), textcoords="offset pixels", va="center", ha="right")
+    plot.set(xlim=(0, 1), ylim=(len(rows) + 0.5, 0.5))
+    _slope_axes(plot, [] if few else [1, *range(10, len(rows) + 1, 10)])
+    moved = [abs(score - truth) for score, truth in zip(by_score, by_truth, strict=True)]
+    told = f"a path moves {sum(moved) / len(moved):.1f} places on average, {max(moved):g} at most."
+    caption = "Left the order by one-shot loss, right by stand-alone accuracy. Thick lines with dots: the best quarter "
+    caption += f"when trained alone. A{told[1:]}"
+    alt = f"Slope chart of {len(rows)} ranks; {told}"
+    return Drawing(name, "Ranks, one-shot and alone", caption, alt, svg(figure, name, alt))
+
+
+def disagreement(entry: dict[str, Any], name: str) -> Drawing | None:
+    """Draw what the disagreement is made of, as shares of its variance; None where that is not known."""
+    audit = entry["audit"]
+    if not audit["total"]:
+        return None
+    words = {
+        "stand_alone": "stand-alone noise",
+        "supernet": "supernet noise",
+        "images": "image noise",
+        "sharing": "bias of sharing",
+    }
+    shares = {word: None if audit[key] is None else 100 * audit[key] / audit["total"] for key, word in words.items()}
+    figure, plot = axes(40 + 28 * len(shares) + 14, left=126, right=64, top=8)
+    for place, (word, share) in enumerate(shares.items()):
+        plot.barh(place, share or 0, 0.62, color=SECOND if word == words["sharing"] else ACCENT)
+        told = "not known" if share is None else f"{share:.0f} %"
+        tone = MUTED if share is None else INK
+        plot.annotate(told, (share or 0, place), (6, 0), textcoords="offset pixels", va="center", color=tone)
+    plot.axvline(100, color=RULE, lw=1, zorder=0)
+    most = max([100.0, *(share for share in shares.values() if share is not None)])
+    plot.set(xlim=(0, most), ylim=(len(shares) - 0.5, -0.5), yticks=range(len(shares)))
+    plot.set_yticklabels(list(shares), color=INK)
+    plot.tick_params(axis="y", length=0)
+    plot.spines["left"].set_color(MUTED)
+    ticks(plot.xaxis, 5)
+    name_axes(plot, "per cent of the variance of the differences", "")
+    caption = "What scores and truth differ by, in parts. Noise is what other seeds or images would change."
+    if most > 100:
+        caption += " Estimates of noise may exceed the whole where there are few paths."
+    alt = "Shares of variance: " + "; ".join(
+        f"{word} {'not known' if share is None else f'{share:.0f} %'}" for word, share in shares.items()
+    )
+    return Drawing(name, "What the disagreement is made of", caption, f"{alt}.", svg(figure, name, f"{alt}."))
+
+
+def flattered(entry: dict[str, Any], name: str) -> Drawing | None:
+    """Draw the bias of each candidate with its error; None where none is known."""
+    candidates = [candidate for candidate in entry["audit"]["candidates"] if candidate["bias"] is not None]
+    if not candidates or len(candidates) > 80:
+        return None
+    labels = [f"{candidate['block'] + 1} · {short(candidate['label'], 24)}" for candidate in candidates]
+    places = [index + 0.7 * candidate["block"] for index, candidate in enumerate(candidates)]
+    height = 18 * (places[-1] + 1) + 56
+    figure, plot = axes(height, left=max(map(width, labels)) + 14, right=20, top=12)
+    plot.axvline(0, color=MUTED, lw=1)
+    for place, candidate in zip(places, candidates, strict=True):
+        bias, error = candidate["bias"], candidate["error"] or 0.0
+        clear = candidate["error"] is not None and abs(bias) > 2 * error
+        plot.plot([bias - error, bias + error], [place, place], color=SECOND if clear else MUTED, lw=1.6)
+        face = SECOND if clear else PAPER
+        plot.plot(bias, place, "o", ms=6.5, mfc=face, mec=SECOND if clear else MUTED, mew=1.4)
+    plot.set(ylim=(places[-1] + 0.7, -0.7), yticks=places)
+    plot.set_yticklabels(labels, color=INK)
+    plot.tick_params(axis="y", length=0)
+    plot.spines["left"].set_visible(False)
+    ticks(plot.xaxis, 5)
+    name_axes(plot, "← judged too low · points · flattered →", "")
+    caption = (
+        "By block, how much the supernet's scores favour an operation, in accuracy points, with ± one standard error. "
+    )
+    caption += "Filled: more than two errors from zero."
+    alt = "Bias of candidates in points: " + "; ".join(
+        f"block {label.replace(' ·', '')} {candidate['bias']:+.3f}"
+        for label, candidate in zip(labels, candidates, strict=True)
+    )
+    return Drawing(name, "Which operations the supernet flatters", caption, f"{alt}.", svg(figure, name, f"{alt}."))
+
+
+@dataclass(frozen=True)
+class _Line:
+    label: str
+    mean: float
+    singles: Sequence[float] = ()
+    ceiling: float | None = None
+    band: Sequence[float] | None = None
+
+
+def _dots(lines: Sequence[_Line], name: str, title: str, caption: str, alt: str) -> Drawing:
+    """Draw a line of dots for each order, on one scale of τ."""
+    left = max(width(printable(line.label)) for line in lines) + 12
+    figure, plot = axes(30 * len(lines) + 52, left=left, right=46, top=8)
+    known = [value for line in lines for value in (line.mean, *line.singles, *(line.band or ()))]
+    plot.axvline(0, color=RULE, lw=1, zorder=0)
+    for place, line in enumerate(lines):
+        own = place == 0 or bool(line.singles)
+        if line.band:
+            plot.plot(line.band, [place, place], color=RULE, lw=7, solid_capstyle="butt")
+        plot.plot(line.singles, [place] * len(line.singles), "o", ms=5, mfc="none", mec=ACCENT, mew=1)
+        plot.plot(line.mean, place, "D" if own else "o", ms=7, color=ACCENT if own else MUTED)
+        told = f"{line.mean:.2f}".replace("-", "−")
+        tone = INK if own else MUTED
+        plot.text(1.03, place, told, transform=plot.get_yaxis_transform(), va="center", color=tone)
+        if line.ceiling is not None:
+            plot.plot([line.ceiling, line.ceiling], [place - 0.38, place + 0.38], color=SECOND, lw=2)
+    plot.set(xlim=(min(0.0, *known) - 0.03, 1.03), ylim=(len(lines) - 0.4, -0.6), yticks=range(len(lines)))
+    plot.set_yticklabels([printable(line.label) for line in lines], color=INK)
+    plot.tick_params(axis="y", length=0)
+    plot.spines["left"].set_visible(False)
+    ticks(plot.xaxis, 6)
+    name_axes(plot, "Kendall τ with stand-alone accuracy", "")
+    return Drawing(name, title, caption, alt, svg(figure, name, alt))
+
+
+def _rank_grid(rows: Sequence[Row], name: str) -> Drawing:
+    """Draw tenths of one ranking against tenths of the other, for more paths than lines can be told apart."""
+    by_score = ranks([row["one_shot_validation_loss"] for row in rows])
+    by_truth = ranks([-row["stand_alone_test_accuracy"] for row in rows])
+    counts = [[0] * 10 for _ in range(10)]
+    for score, truth in zip(by_score, by_truth, strict=True):
+        counts[_tenth(score, len(rows))][_tenth(truth, len(rows))] += 1
+    figure, plot = axes(400)
+    most = max(map(max, counts))
+    for row, line in enumerate(counts):
+        for column, count in enumerate(line):
+            if count:
+                plot.add_patch(_square(column, row, math.sqrt(count / most)))
+    plot.plot([0.5, 10.5], [0.5, 10.5], color=RULE, lw=1, zorder=0)
+    plot.set(xlim=(0.4, 10.6), ylim=(10.6, 0.4), xticks=range(1, 11), yticks=range(1, 11))
+    name_axes(plot, "tenth by stand-alone accuracy (1 is best)", "tenth by one-shot loss (1 is best)")
+    found = 10 * counts[0][0] / len(rows)
+    caption = (
+        f"{len(rows):,} paths by tenths of both rankings; the area of a square is how many. Agreement lies on the "
+        f"diagonal. Of the best tenth when trained alone, {100 * found:.0f} % are in the supernet's best tenth."
+    )
+    alt = f"Grid of rank tenths of {len(rows):,} paths; {100 * found:.0f} % of the best tenth are in both."
+    return Drawing(name, "Ranks, one-shot and alone", caption, alt, svg(figure, name, alt))
+
+
+def _square(column: int, row: int, side: float) -> Any:
+    from matplotlib.patches import Rectangle
+
+    side *= 0.92
+    return Rectangle((column + 1 - side / 2, row + 1 - side / 2), side, side, color=ACCENT, lw=0)
+
+
+def _tenth(rank: float, count: int) -> int:
+    return min(9, int(10 * (rank - 0.5) / count))
+
+
+def _slope_axes(plot: Axes, marks: Sequence[int]) -> None:
+    """Leave two upright lines, with the names of the orders above them."""
+    for side in ("bottom", "right"):
+        plot.spines[side].set_visible(side == "right")
+    plot.set_xticks([])
+    plot.set_yticks(marks)
+    for place, label in ((0, "one-shot"), (1, "alone")):
+        align = "right" if place == 0 else "left"
+        shift = (12, 8) if place == 0 else (-12, 8)
+        plot.annotate(
+            label, (place, 1), shift, xycoords="axes fraction", textcoords="offset pixels", ha=align, color=MUTED
+        )
+
+
+def _known(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]

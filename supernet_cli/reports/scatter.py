@@ -1,0 +1,216 @@
+"""The figure at the heart of a report: the supernet's score of each path against what it reaches when trained alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from supernet_cli.reports.canvas import (
+    ACCENT,
+    MUTED,
+    PAPER,
+    SECOND,
+    Drawing,
+    axes,
+    label_points,
+    name_axes,
+    printable,
+    svg,
+    ticks,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_FEW_NAMES = 8
+_FEW_LABELS = 28
+_LONGEST_NAME = 24
+_FEW_PAIRS = 30
+_FEW_BARS = 300
+_ZOOM_FROM = 24
+_MANY_POINTS = 1000
+
+Row = dict[str, Any]
+"""Of the document's rows."""
+
+
+def scatter(entry: dict[str, Any], losses: Mapping[str, Sequence[float]], name: str) -> Drawing | None:
+    """Draw one-shot score against stand-alone accuracy; None where fewer than two paths have both.
+
+    Args:
+        entry: Of the document.
+        losses: By path, its loss of each supernet seed, as far as known.
+        name: The figure's.
+    """
+    rows = judged(entry)
+    if len(rows) < 2:
+        return None
+    numbered = len(rows) <= _FEW_LABELS and not _by_name(rows)
+    caption = [
+        "A point is a path: its score in the supernet against its accuracy when trained alone. Better is up and right.",
+        _tau_sentence(entry),
+        _bars_sentence(entry, rows, losses),
+        _pairs_sentence(entry, len(rows)),
+        "Numbers: places in the stand-alone order." if numbered else "",
+    ]
+    tau = entry["kendall_tau"]["mean"]
+    alt = f"Scatter of {len(rows)} paths, one-shot validation loss against stand-alone test accuracy"
+    alt += f"; Kendall τ {tau:.2f}." if tau is not None else "."
+    return _scatter(entry, rows, losses, name, "Score against truth", " ".join(filter(None, caption)), alt)
+
+
+def best_scatter(entry: dict[str, Any], losses: Mapping[str, Sequence[float]], name: str) -> Drawing | None:
+    """Draw the same for the best quarter alone, which is what a search chooses from; None where that is too small."""
+    rows = judged(entry)
+    if len(rows) < _ZOOM_FROM:
+        return None
+    best = sorted(rows, key=lambda row: -row["stand_alone_test_accuracy"])[: math.ceil(len(rows) / 4)]
+    tau = entry["kendall_tau_top_quarter"]["mean"]
+    told = "no τ can be computed" if tau is None else f"τ = {tau:.2f}"
+    caption = (
+        f"The best {len(best)} paths by stand-alone accuracy, enlarged; among them {told}. A search chooses here. "
+    )
+    caption += "Numbers: places in the stand-alone order."
+    alt = f"Scatter of the {len(best)} best paths; {told}."
+    return _scatter(entry, best, losses, name, "The best quarter", caption, alt)
+
+
+def judged(entry: dict[str, Any]) -> list[Row]:
+    """Return the rows with both a score and a stand-alone accuracy."""
+    fields = ("one_shot_validation_loss", "stand_alone_test_accuracy")
+    return [row for row in entry["rows"] if all(row[field] is not None for field in fields)]
+
+
+def ranks(values: Sequence[float]) -> list[float]:
+    """Return ranks from 1, the smallest first; equals share the mean of theirs."""
+    from scipy.stats import rankdata
+
+    return [float(rank) for rank in rankdata(values)]
+
+
+def _scatter(
+    entry: dict[str, Any],
+    rows: Sequence[Row],
+    losses: Mapping[str, Sequence[float]],
+    name: str,
+    title: str,
+    caption: str,
+    alt: str,
+) -> Drawing:
+    names = [row["path"] for row in rows]
+    x = [100 * row["stand_alone_test_accuracy"] for row in rows]
+    y = [row["one_shot_validation_loss"] for row in rows]
+    figure, plot = axes(380)
+    if len(rows) > _MANY_POINTS:  # one path of round dots takes a tenth of the room of as many marks
+        plot.plot(_apart_by_gaps(x), _apart_by_gaps(y), color=ACCENT, lw=2.6, alpha=0.45)
+    else:
+        if len(rows) <= _FEW_BARS:
+            _bars(plot, rows, losses)
+        _join_unresolved(plot, entry, dict(zip(names, zip(x, y, strict=True), strict=True)))
+        _points(plot, x, y, _unclear(entry, rows))
+    plot.margins(0.08)
+    plot.invert_yaxis()
+    ticks(plot.xaxis, 5)
+    ticks(plot.yaxis, 5)
+    name_axes(plot, "stand-alone test accuracy, % →", "↑ one-shot validation loss, nats (low is good)")
+    if len(rows) <= _FEW_LABELS:
+        places = [f"{rank:g}" for rank in ranks([-value for value in x])]
+        label_points(plot, x, y, [printable(name) for name in names] if _by_name(rows) else places)
+    return Drawing(name, title, caption, alt, svg(figure, name, alt))
+
+
+def _bars(plot: Axes, rows: Sequence[Row], losses: Mapping[str, Sequence[float]]) -> None:
+    """Draw ± the standard deviation of stand-alone seeds across, and the range of supernet seeds upwards."""
+    thin: Any = {"color": MUTED, "lw": 1.0, "alpha": 0.6 if len(rows) <= _FEW_LABELS else 0.4, "zorder": 1}
+    for row in rows:
+        x, y, sd = 100 * row["stand_alone_test_accuracy"], row["one_shot_validation_loss"], row["stand_alone_sd"]
+        if sd is not None:
+            plot.plot([x - 100 * sd, x + 100 * sd], [y, y], **thin)
+        each = losses.get(row["path"], ())
+        if len(each) > 1:
+            plot.plot([x, x], [min(each), max(each)], **thin)
+
+
+def _points(plot: Axes, x: Sequence[float], y: Sequence[float], unclear: Sequence[bool]) -> None:
+    size = 7 if len(x) <= _FEW_LABELS else 5
+    for hollow, face in ((True, PAPER), (False, ACCENT)):
+        chosen = [index for index, value in enumerate(unclear) if value is hollow]
+        plot.plot(
+            [x[index] for index in chosen],
+            [y[index] for index in chosen],
+            "o",
+            ms=size,
+            mfc=face,
+            mec=ACCENT,
+            mew=1.4,
+            zorder=3,
+        )
+
+
+def _join_unresolved(plot: Axes, entry: dict[str, Any], points: Mapping[str, tuple[float, float]]) -> None:
+    pairs = entry["unresolved"] or []
+    if len(pairs) > _FEW_PAIRS:
+        return
+    for one, other in pairs:
+        if one in points and other in points:
+            (x0, y0), (x1, y1) = points[one], points[other]
+            plot.plot([x0, x1], [y0, y1], color=SECOND, lw=1.1, ls=(0, (0.5, 3)), zorder=2, dash_capstyle="round")
+
+
+def _unclear(entry: dict[str, Any], rows: Sequence[Row]) -> list[bool]:
+    """Return which paths cannot be told from one of their neighbours in the stand-alone order."""
+    pairs = {frozenset(pair) for pair in entry["unresolved"] or ()}
+    if len(pairs) <= _FEW_PAIRS:
+        return [False] * len(rows)
+    order = sorted(rows, key=lambda row: -row["stand_alone_test_accuracy"])
+    doubtful = set()
+    for one, other in zip(order[:-1], order[1:], strict=True):
+        if frozenset((one["path"], other["path"])) in pairs:
+            doubtful |= {one["path"], other["path"]}
+    return [row["path"] in doubtful for row in rows]
+
+
+def _tau_sentence(entry: dict[str, Any]) -> str:
+    tau, ceiling = entry["kendall_tau"], entry["tau_ceiling"]
+    if tau["mean"] is None:
+        return "No τ can be computed."
+    seeds = len(entry["supernet_seeds"])
+    over = f" ({tau['low']:.2f} to {tau['high']:.2f} over {seeds} supernets)" if seeds > 1 else " (one supernet)"
+    return f"τ = {tau['mean']:.2f}{over}, ceiling {'not known' if ceiling is None else f'{ceiling:.2f}'}."
+
+
+def _bars_sentence(entry: dict[str, Any], rows: Sequence[Row], losses: Mapping[str, Sequence[float]]) -> str:
+    if len(rows) > _FEW_BARS:
+        return ""
+    told = []
+    if any(row["stand_alone_sd"] is not None for row in rows):
+        told.append(f"across, ± one standard deviation of {len(entry['stand_alone_seeds'])} stand-alone seeds")
+    if any(len(losses.get(row["path"], ())) > 1 for row in rows):
+        told.append(f"upwards, the range of {len(entry['supernet_seeds'])} supernets")
+    return f"Bars: {'; '.join(told)}." if told else ""
+
+
+def _pairs_sentence(entry: dict[str, Any], count: int) -> str:
+    pairs, share = entry["unresolved"], entry["resolved_share"]
+    if pairs is None:
+        left = None if share is None else round(entry["pairs"] * (1 - share))
+        return "" if not left else f"Noise hides the order of {left:,} of {entry['pairs']:,} pairs; too many to mark."
+    if not pairs:
+        return "Every pair of paths differs by more than noise."
+    told = f"noise hides the order of {len(pairs)} of {entry['pairs']} pairs"
+    if len(pairs) <= _FEW_PAIRS:
+        return f"Dotted lines: {told}."
+    if count > _MANY_POINTS:
+        return f"{told[0].upper()}{told[1:]}."
+    return f"Hollow: not to be told from a neighbour in the stand-alone order; {told}."
+
+
+def _by_name(rows: Sequence[Row]) -> bool:
+    """Whether there is room for the paths' names beside points; else their places stand for them."""
+    return len(rows) <= _FEW_NAMES and all(len(row["path"]) <= _LONGEST_NAME for row in rows)
+
+
+def _apart_by_gaps(values: Sequence[float]) -> list[float]:
+    """Return each value twice and then a gap: a line of no length, which a round cap makes a dot."""
+    return [part for value in values for part in (value, value, math.nan)]
