@@ -37,6 +37,7 @@ _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "supernet",
     "text.parse_math": False,
+    "path.simplify": False,  # it would drop lines of no length, and curves are thinned before
     "font.size": SIZE,
     "text.color": INK,
     "axes.edgecolor": RULE,

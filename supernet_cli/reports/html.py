@@ -53,7 +53,7 @@ def as_html(document: dict[str, Any], runs: Sequence[Run], truth: Run | None) ->
     with canvas.style():
         parts = [_overview(document)] if several else []
         for number, (entry, run) in enumerate(zip(entries, runs, strict=True), 1):
-            parts.append(_run(entry, run, truth or run, f"run-{number}", "h2" if several else "h1"))
+            parts.append(_run(entry, run, truth or run, f"run-{number}", 2 if several else 1))
     title = f"{len(entries)} runs compared" if several else f"{entries[0]['run']}: one-shot against stand-alone"
     return _page(title, "\n".join(parts))
 
@@ -82,70 +82,75 @@ def _overview(document: dict[str, Any]) -> str:
     """Return what stands before several runs: all of them in one view, and the way to each."""
     entries = document["runs"]
     links = "".join(
-        f'<li><a href="#run-{number}">{_text(entry["run"])}</a></li>' for number, entry in enumerate(entries, 1)
+        f'<li><a href="#run-{number}">{_text(entry["run"])}</a><br>{_prose(_sentences(entry["verdict"])[0])}</li>'
+        for number, entry in enumerate(entries, 1)
     )
-    tables = [_table(overview(document))]
-    tables += [_table(strategies(document))] if document.get("strategies") else []
+    tables = [_table(overview(document), 2)]
+    tables += [_table(strategies(document), 2)] if document.get("strategies") else []
     return f"""<header>
 <p class="over">supernet · comparison</p>
-<h1>{len(entries)} runs, one-shot against stand-alone</h1>
-<nav class="jump" aria-label="Runs"><ul class="facts">{links}</ul></nav>
+<h1 class="title">{len(entries)} runs, one-shot against stand-alone</h1>
+<nav aria-label="Runs"><ul class="facts">{links}</ul></nav>
 </header>
-{_figures([plots.runs(document, "runs")])}
+{_figures([plots.runs(document, "runs")], 2)}
 {"".join(tables)}"""
 
 
-def _run(entry: dict[str, Any], run: Run, source: Run, key: str, heading: str) -> str:
-    """Return all that is to say of one run, the verdict first."""
-    losses = _losses(entry, run)
-    supernets, _ = curves.trainings(run.supernet_jobs(), entry["supernet_seeds"])
-    alone, of = curves.trainings(source.alone_jobs(), entry["stand_alone_seeds"])
-    below = "h2" if heading == "h1" else "h3"
-    best = sorted(
-        (row for row in entry["rows"] if row["stand_alone_test_accuracy"] is not None),
-        key=lambda row: -row["stand_alone_test_accuracy"],
+def _run(entry: dict[str, Any], run: Run, source: Run, key: str, level: int) -> str:
+    """Return all that is to say of one run, the verdict first.
+
+    Args:
+        entry: Of the document.
+        run: The run.
+        source: Whose stand-alone results were taken.
+        key: What identifiers begin with.
+        level: Of its heading.
+    """
+    ranked = _figures(
+        [
+            scatter.scatter(entry, losses := _losses(entry, run), f"{key}-scatter"),
+            scatter.best_scatter(entry, losses, f"{key}-best"),
+            plots.ranking(entry, f"{key}-ranking"),
+            plots.yardsticks(entry, f"{key}-yardsticks"),
+        ],
+        level + 2,
     )
-    went = [
-        learning.losses(supernets, alone, of, f"{key}-loss"),
-        learning.accuracies(supernets, [row["path"] for row in best], f"{key}-accuracy"),
-    ]
+    parted = _figures([plots.disagreement(entry, f"{key}-audit"), plots.flattered(entry, f"{key}-bias")], level + 2)
     table = paths(entry, _MOST_ROWS)
-    sections = [
-        _section(
-            "Ranking",
-            below,
-            _figures(
-                [
-                    scatter.scatter(entry, losses, f"{key}-scatter"),
-                    scatter.best_scatter(entry, losses, f"{key}-best"),
-                    plots.ranking(entry, f"{key}-ranking"),
-                    plots.yardsticks(entry, f"{key}-yardsticks"),
-                ]
-            ),
-            _table(measures(entry)),
-            _table(baselines(entry)),
-        ),
-        _section(table.title, below, _table(table, titled=False), _left_out(entry)),
-        _section(
-            "Where scores and truth part",
-            below,
-            _figures([plots.disagreement(entry, f"{key}-audit"), plots.flattered(entry, f"{key}-bias")]),
-            _table(disagreement(entry)),
-            _table(candidates(entry)),
-        ),
-        _section("Training and its cost", below, _figures(went) or _no_metrics(), _table(cost(entry))),
-        _section("What is missing", below, _missing(entry)),
-        _section("What is not known", below, _unknowns(entry)),
-    ]
+    sections = {
+        "Ranking": [ranked, _table(measures(entry), level + 2), _table(baselines(entry), level + 2)],
+        table.title: [_table(table), _left_out(entry)],
+        "Where scores and truth part": [
+            parted,
+            _table(disagreement(entry), level + 2),
+            _table(candidates(entry), level + 2),
+        ],
+        "Training and its cost": [_learning(entry, run, source, key, level + 2), _table(cost(entry), level + 2)],
+        "What is missing": [_missing(entry)],
+        "What is not known": [_unknowns(entry)],
+    }
+    body = "".join(_section(title, level + 1, parts) for title, parts in sections.items())
     return f"""<article id="{key}">
-{_head(entry, run, heading)}
-{"".join(sections)}
+{_head(entry, run, level)}{body}
 {_foot(entry, run)}
 </article>"""
 
 
-def _head(entry: dict[str, Any], run: Run, heading: str) -> str:
-    first, dot, rest = entry["verdict"].partition(". ")
+def _learning(entry: dict[str, Any], run: Run, source: Run, key: str, level: int) -> str:
+    """Return the figures of how training went, as far as its metrics are still there."""
+    supernets, _ = curves.trainings(run.supernet_jobs(), entry["supernet_seeds"])
+    alone, of = curves.trainings(source.alone_jobs(), entry["stand_alone_seeds"])
+    judged = [row for row in entry["rows"] if row["stand_alone_test_accuracy"] is not None]
+    best = sorted(judged, key=lambda row: -row["stand_alone_test_accuracy"])
+    drawings = [
+        learning.losses(supernets, alone, of, f"{key}-loss"),
+        learning.accuracies(supernets, [row["path"] for row in best], f"{key}-accuracy"),
+    ]
+    gone = '<p class="note">Metrics of the trainings are not there any more, so there are no curves.</p>'
+    return _figures(drawings, level) or gone
+
+
+def _head(entry: dict[str, Any], run: Run, level: int) -> str:
     count, size = entry["n"], entry["space_size"]
     told = [
         f"preset {run.manifest.preset}",
@@ -156,12 +161,10 @@ def _head(entry: dict[str, Any], run: Run, heading: str) -> str:
     ]
     if entry["truth"]["run"] != entry["run"]:
         told.append(f"stand-alone results of {entry['truth']['run']}")
-    lead = f'<p class="lead">{_prose(first + dot.strip())}</p>' + (
-        f'<p class="lead">{_prose(rest)}</p>' if rest else ""
-    )
+    lead = "".join(f'<p class="lead">{_prose(part)}</p>' for part in _sentences(entry["verdict"]) if part)
     return f"""<header>
 <p class="over">supernet · one-shot against stand-alone</p>
-<{heading}>{_text(entry["run"])}</{heading}>
+<h{level} class="title">{_text(entry["run"])}</h{level}>
 <p class="over">{_text(" · ".join(told))}</p>
 {lead}
 </header>
@@ -187,11 +190,7 @@ def _numbers(entry: dict[str, Any]) -> str:
             ABSENT if share is None else f"{100 * share:.0f} %",
             "not known" if share is None else f"{entry['resolved_pairs']:.0f} of {pairs:,} beyond noise",
         ),
-        (
-            "regret@1",
-            lost,
-            "points" if regret is not None else "not known",
-        ),
+        ("regret@1", lost, "points" if regret is not None else "not known"),
     ]
     cells = (
         f'<div><dt>{_text(name)}</dt><dd class="value">{_prose(value)}</dd><dd>{_prose(remark)}</dd></div>'
@@ -200,27 +199,39 @@ def _numbers(entry: dict[str, Any]) -> str:
     return f'<dl class="numbers">{"".join(cells)}</dl>'
 
 
-def _section(title: str, heading: str, *parts: str) -> str:
+def _sentences(text: str) -> tuple[str, str]:
+    """Return a verdict's first sentence, and the rest."""
+    first, stop, rest = text.partition(". ")
+    return first + stop.strip(), rest
+
+
+def _section(title: str, level: int, parts: Sequence[str]) -> str:
     body = "\n".join(filter(None, parts))
-    return f"\n<section>\n<{heading}>{_text(title)}</{heading}>\n{body}\n</section>" if body else ""
+    heading = f'<h{level} class="section">{_text(title)}</h{level}>'
+    return f"\n<section>\n{heading}\n{body}\n</section>" if body else ""
 
 
-def _figures(drawings: Iterable[Drawing | None]) -> str:
-    there = [_figure(drawing) for drawing in drawings if drawing is not None]
+def _figures(drawings: Iterable[Drawing | None], level: int) -> str:
+    there = [_figure(drawing, level) for drawing in drawings if drawing is not None]
     return f'<div class="figures">\n{"".join(there)}</div>' if there else ""
 
 
-def _figure(drawing: Drawing) -> str:
+def _figure(drawing: Drawing, level: int) -> str:
     return f"""<figure id="{drawing.name}">
-<h3>{_text(drawing.title)}</h3>
+<h{level} class="name">{_text(drawing.title)}</h{level}>
 {drawing.svg}
 <figcaption>{_prose(drawing.caption)}</figcaption>
 </figure>
 """
 
 
-def _table(sheet: Sheet, titled: bool = True) -> str:
-    """Return a table that scrolls in its own frame where it is too wide; its title may stand above it already."""
+def _table(sheet: Sheet, level: int | None = None) -> str:
+    """Return a table that scrolls in its own frame where it is too wide.
+
+    Args:
+        sheet: The table.
+        level: Of its heading; left out where its title stands above it already.
+    """
     if "" in sheet.headings and not any(row[sheet.headings.index("")] for row in sheet.rows):
         sheet = sheet.without(("",))
     kinds = [_kind(heading, sheet) for heading in sheet.headings]
@@ -238,7 +249,7 @@ def _table(sheet: Sheet, titled: bool = True) -> str:
         for row in sheet.rows
     )
     size = "sheet short" if len(sheet.rows) <= 20 else "sheet"
-    title = f"<h3>{_text(sheet.title)}</h3>\n" if titled else ""
+    title = f'<h{level} class="name">{_text(sheet.title)}</h{level}>\n' if level else ""
     return f"""<div class="{size}">
 {title}<div class="scroll" tabindex="0" role="region" aria-label="{_text(sheet.title)}">
 <table aria-label="{_text(sheet.title)}">
@@ -281,16 +292,12 @@ def _unknowns(entry: dict[str, Any]) -> str:
     return f'<dl class="facts">{body}</dl>' if body else ""
 
 
-def _no_metrics() -> str:
-    return '<p class="note">Metrics of the trainings are not there any more, so there are no curves.</p>'
-
-
 def _foot(entry: dict[str, Any], run: Run) -> str:
     manifest = run.manifest
     created = dt.datetime.fromtimestamp(manifest.created, dt.UTC)
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     return f"""<footer>
-<p>Run {_text(entry["run"])}, preset {_text(manifest.preset)}, created {created.day} {created:%B %Y, %H:%M} UTC</p>
+<p>Run {_text(entry["run"])}, preset {_text(manifest.preset)}, created {created:%Y-%m-%d %H:%M} UTC</p>
 <p>{_text(versions)}</p>
 </footer>"""
 

@@ -56,7 +56,7 @@ def runs(document: dict[str, Any], name: str) -> Drawing | None:
     """Draw τ of several runs; None where none has one."""
     lines = [
         _Line(
-            short(f"{entry['sampler']} · {entry['run']}", 30),
+            short(entry["run"], 32),
             tau["mean"],
             _known(tau["per_seed"]),
             entry["tau_ceiling"],
@@ -224,7 +224,7 @@ def _rank_grid(rows: Sequence[Row], name: str) -> Drawing:
     counts = [[0] * 10 for _ in range(10)]
     for score, truth in zip(by_score, by_truth, strict=True):
         counts[_tenth(score, len(rows))][_tenth(truth, len(rows))] += 1
-    figure, plot = axes(400)
+    figure, plot = axes(444)
     most = max(map(max, counts))
     for row, line in enumerate(counts):
         for column, count in enumerate(line):

@@ -103,7 +103,7 @@ def _scatter(
     y = [row["one_shot_validation_loss"] for row in rows]
     figure, plot = axes(380)
     if len(rows) > _MANY_POINTS:  # one path of round dots takes a tenth of the room of as many marks
-        plot.plot(_apart_by_gaps(x), _apart_by_gaps(y), color=ACCENT, lw=2.6, alpha=0.45)
+        plot.plot(_apart_by_gaps(x), _apart_by_gaps(y), color=ACCENT, lw=2.6, alpha=0.7)
     else:
         if len(rows) <= _FEW_BARS:
             _bars(plot, rows, losses)
