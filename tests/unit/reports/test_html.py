@@ -1,0 +1,396 @@
+"""The report in HTML: needs nothing, hides nothing, breaks on nothing."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from supernet_cli.config.load import validate
+from supernet_cli.errors import UsageError
+from supernet_cli.reports import canvas
+from supernet_cli.reports.compare import compare
+from supernet_cli.reports.curves import trainings
+from supernet_cli.reports.html import as_html
+from supernet_cli.reports.notes import unknowns
+from supernet_cli.reports.sheets import overview, sheets, strategies
+from supernet_cli.runs.records import JobEnded, JobStarted, PathScore, PathsEvaluated, Record, StepsTrained, encode
+from supernet_cli.runs.results import PathProfile, Profiles, ScoreRow, keep_profiles, keep_scores
+from supernet_cli.runs.store import Run, create_run
+from supernet_cli.space import SearchSpace
+
+BATCH = 50
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """What a page is made of; it must be well formed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+    def values(self, name: str) -> list[str]:
+        return [value for key, value in self.attributes if key == name]
+
+
+def made(root: Path, name: str = "made", sampler: str = "uniform", candidates: int = 2, seeds: int = 2) -> Run:
+    """Return a run with invented facts: candidates^2 paths, as many supernet as stand-alone seeds."""
+    block = {"channels": 4, "pool": 2, "candidates": ["conv1x1", "conv3x3", "conv5x5", "conv7x7"][:candidates]}
+    preset = validate(
+        {
+            "data": {"dataset": "mnist", "validation": 100},
+            "space": {"hidden": 16, "blocks": [block, block]},
+            "train": {
+                "epochs": 2,
+                "batch_size": BATCH,
+                "seeds": list(range(seeds)),
+                "optimizer": {"name": "SGD", "lr": 0.1},
+                "sampler": {"name": sampler},
+            },
+        },
+        Path("made.toml"),
+    )
+    run = create_run(root, name, preset)
+    paths = list(SearchSpace.from_config(preset.space).enumerate())
+    rng = np.random.default_rng(len(name))
+    test, validation, answers = [], [], {}
+    for seed in range(seeds):
+        right = {str(path): rng.random(200) < 0.8 + 0.02 * sum(path.choices) for path in paths}
+        answers["stand-alone", seed] = right
+        for path in paths:
+            alone, shared = float(right[str(path)].mean()), 0.7 + 0.03 * sum(path.choices) + 0.01 * rng.random()
+            test += [row(str(path), "stand-alone", seed, alone), row(str(path), "one-shot", seed, shared)]
+            validation += [row(str(path), "stand-alone", seed, alone), row(str(path), "one-shot", seed, shared)]
+            write_metrics(run.alone_job(path, seed).path, [str(path)])
+        write_metrics(run.supernet_job(seed).path, [str(path) for path in paths])
+    keep_scores(run, "test", test, answers)
+    keep_scores(run, "validation", validation, {})
+    sizes = {
+        str(path): PathProfile(
+            parameters=1000 + sum(path.choices), macs=10**6, latency_seconds=None, latency_batch_seconds=None
+        )
+        for path in paths
+    }
+    keep_profiles(run, Profiles(paths=sizes))
+    return run
+
+
+def row(path: str, kind: Any, seed: int, accuracy: float) -> ScoreRow:
+    return ScoreRow(
+        path=path, kind=kind, seed=seed, accuracy=accuracy, loss=1 - accuracy, accuracy_unrecalibrated=accuracy
+    )
+
+
+def write_metrics(folder: Path, paths: list[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    records: list[Record] = [
+        JobStarted(
+            step=0, steps=40, epochs=2, paths=4, train_images=1000, validation_images=100, device="cpu", threads=1
+        )
+    ]
+    for step in range(4, 41, 4):
+        records.append(
+            StepsTrained(
+                step=step,
+                epoch=1,
+                objective=1.0,
+                loss=2 / step,
+                learning_rate=0.1,
+                forward_images=2 * BATCH * step,
+                seconds=1.0,
+            )
+        )
+        if step % 20 == 0:
+            scores = tuple(PathScore(path=path, accuracy=0.9 - 1 / step, loss=0.3) for path in paths)
+            records.append(PathsEvaluated(step=step, epoch=1, scores=scores, seconds=1.0))
+    records.append(JobEnded(step=40, state="finished"))
+    (folder / "metrics-0.jsonl").write_text("".join(f"{encode(record)}\n" for record in records))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return made(tmp_path_factory.mktemp("runs"), seeds=1, candidates=3)
+
+
+@pytest.fixture(scope="module")
+def document(run: Run) -> dict[str, Any]:
+    return compare([run])
+
+
+@pytest.fixture(scope="module")
+def report(document: dict[str, Any], run: Run) -> str:
+    return as_html(document, [run], None)
+
+
+def changed(document: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {**document, "runs": [{**copy.deepcopy(document["runs"][0]), **fields}]}
+
+
+def test_a_report_needs_nothing_but_itself(report: str) -> None:
+    page = Page(report)
+    assert not {"script", "link", "img", "iframe", "object", "base", "image", "foreignobject"} & set(page.tags)
+    assert not [name for name, _ in page.attributes if name.startswith("on") or name in ("src", "srcset", "action")]
+    assert "http:" not in report
+    assert "https:" not in report
+    assert "@import" not in report
+    assert all(found.startswith("#") for found in re.findall(r"url\(([^)]*)", report))
+    assert "default-src 'none'" in report
+
+
+def test_what_is_referred_to_is_there_once(report: str) -> None:
+    page = Page(report)
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    assert {value.removeprefix("#") for value in page.values("href")} <= set(ids)
+    assert set(re.findall(r"url\(#([^)]*)\)", report)) <= set(ids)
+
+
+def test_the_verdict_all_tables_and_figures_and_the_run_are_there(report: str, document: dict[str, Any]) -> None:
+    page, entry = Page(report), document["runs"][0]
+    text = page.text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{MINUS SIGN}", "-")
+    assert page.tags.count("figure") == page.tags.count("svg") == 7
+    assert all(page.values("aria-label"))
+    for sheet in sheets(entry):
+        assert sheet.title in text
+        assert all(cell in text for cells in sheet.rows for cell in cells)
+    for sentence in entry["verdict"].split(". "):
+        assert sentence in text
+    for reason in entry["notes"].values():
+        assert reason in text
+    assert f"Run {entry['run']}, preset made, created" in text
+    assert "torch" in text
+
+
+def test_the_same_document_gives_the_same_bytes(report: str, document: dict[str, Any], run: Run) -> None:
+    import matplotlib as mpl
+
+    with mpl.rc_context({"font.size": 30, "svg.fonttype": "path", "text.usetex": True}):
+        assert as_html(document, [run], run) == report
+
+
+def test_colours_are_the_page_s_own(report: str) -> None:
+    figures = "".join(re.findall(r"<svg.*?</svg>", report, re.DOTALL))
+    assert set(re.findall(r"#[0-9a-f]{6}\b", figures)) == set()
+    names = set(re.findall(r"var\(--(\w+)\)", report))
+    defined = re.findall(r"--(\w+):", report)
+    assert all(defined.count(name) == 3 for name in names), "light, dark and print define every colour"
+
+
+def test_hostile_names_stay_words(document: dict[str, Any], run: Run) -> None:
+    evil = "<script>alert('$x_1$')</script>\"&\x00\x1b]--> \ud800"
+    hostile = json.loads(json.dumps(document).replace("conv3x3", "EVIL").replace("made", "EVIL"))
+    hostile = replaced(hostile, "EVIL", evil)
+    hostile["runs"][0] |= {"verdict": f"{evil}. {evil}", "notes": {evil: evil, "tau_ceiling": evil}}
+    hostile["runs"][0]["missing"] = [{"what": evil, "command": evil}]
+    text = as_html(hostile, [run], None)
+    page = Page(text)
+    assert "script" not in page.tags
+    assert "\x00" not in text
+    assert "\x1b" not in text
+    text.encode()
+    assert "<script>alert('$x_1$')</script>\"&" in page.text
+
+
+def replaced(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, dict):
+        return {key.replace(old, new): replaced(part, old, new) for key, part in value.items()}
+    if isinstance(value, list):
+        return [replaced(part, old, new) for part in value]
+    return value.replace(old, new) if isinstance(value, str) else value
+
+
+_KNOWN = {"run", "n", "space_size", "coverage", "sampler", "score", "path", "name", "split", "block", "label", "paths"}
+
+
+def nothing(value: Any, key: str = "") -> Any:
+    """Return a document with everything unknown that can be."""
+    if isinstance(value, dict):
+        return {name: nothing(part, name) for name, part in value.items()}
+    if isinstance(value, list) and key != "range":
+        return [nothing(part) for part in value]
+    return value if key in _KNOWN or isinstance(value, str) else None
+
+
+def test_unknown_fields_everywhere_break_nothing(document: dict[str, Any], run: Run) -> None:
+    entry = document["runs"][0]
+    kept = {name: entry[name] for name in ("supernet_seeds", "stand_alone_seeds", "relabelling", "pairs", "notes")}
+    empty = nothing(entry) | kept | {"unresolved": None, "tau_corrected": None, "tau_interval": None}
+    text = Page(as_html({"runs": [empty]}, [run], None)).text
+    assert "Training loss" in text
+    assert "nan" not in text.lower()
+    assert "None" not in text
+
+
+def test_a_single_row_is_a_report_without_scatter(document: dict[str, Any], run: Run) -> None:
+    one = changed(document, rows=document["runs"][0]["rows"][:1])
+    text = as_html(one, [run], None)
+    assert "Score against truth" not in text
+    assert "Agreement" in text
+
+
+def test_a_run_whose_metrics_and_scores_are_gone_still_gives_a_report(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    document = compare([run])
+    for path in run.folder.rglob("metrics-*.jsonl"):
+        path.unlink()
+    (run.folder / "results" / "evaluation.json").write_text("{")
+    text = Page(as_html(document, [run], None)).text
+    assert "Training loss" not in text
+    assert "Metrics of the trainings are not there any more" in text
+    assert "Score against truth" in text
+
+
+def test_several_runs_begin_with_all_of_them(tmp_path: Path) -> None:
+    runs = [made(tmp_path, "one"), made(tmp_path, "two", sampler="epoch")]
+    document = compare(runs, runs[0])
+    page = Page(as_html(document, runs, runs[0]))
+    assert page.values("href")[:2] == ["#run-1", "#run-2"]
+    assert {"run-1", "run-2"} <= set(page.values("id"))
+    assert len(page.values("id")) == len(set(page.values("id")))
+    assert page.tags.count("h1") == 1
+    for sheet in (overview(document), strategies(document)):
+        assert sheet.title in page.text
+    assert f"stand-alone results of {runs[0].id}" in page.text
+
+
+def test_a_large_space_stays_a_reasonable_file(document: dict[str, Any], run: Run) -> None:
+    rng, template = np.random.default_rng(0), document["runs"][0]["rows"][0]
+    rows = [
+        {
+            **template,
+            "path": f"path{index}",
+            "one_shot_validation_loss": float(rng.random()),
+            "stand_alone_test_accuracy": float(rng.random()),
+        }
+        for index in range(4096)
+    ]
+    text = as_html(changed(document, rows=rows, n=4096, space_size=4096, unresolved=None), [run], None)
+    assert len(text) < 500_000
+    assert "path199<" in text
+    assert "path200<" not in text
+    assert "3,896 more paths are left out here" in text
+    assert "--format csv" in text
+
+
+def test_few_unresolved_pairs_are_joined_and_many_leave_paths_hollow(document: dict[str, Any], run: Run) -> None:
+    entry = document["runs"][0]
+    names = [line["path"] for line in sorted(entry["rows"], key=lambda line: line["stand_alone_test_accuracy"])]
+    few = as_html(
+        changed(document, unresolved=[names[:2]], pairs=36, resolved_share=35 / 36, resolved_pairs=35), [run], None
+    )
+    assert "Dotted lines: noise hides the order of 1 of 36 pairs." in Page(few).text.replace("\xa0", " ")
+    everything = [[one, other] for index, one in enumerate(names) for other in names[index + 1 :]]
+    many = as_html(
+        changed(document, unresolved=everything, pairs=36, resolved_share=0.0, resolved_pairs=0), [run], None
+    )
+    assert "Hollow: not to be told from a neighbour" in Page(many).text
+    assert many.count("fill:var(--paper)") > few.count("fill:var(--paper)")
+
+
+def test_without_matplotlib_a_sentence_says_how_to_install_it(
+    supernet: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = made(tmp_path / "runs")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(UsageError, match="matplotlib"):
+        as_html(compare([run]), [run], None)
+    code, _, errors = supernet("compare", "--format", "html")
+    assert code == 2
+    assert 'pip install "supernet-cli[report]"' in " ".join(errors.split())
+
+
+def test_a_report_does_not_change_how_others_draw(report: str) -> None:
+    import matplotlib as mpl
+
+    assert mpl.rcParams["svg.hashsalt"] is None
+
+
+def test_curves_run_over_images_and_not_over_steps(run: Run) -> None:
+    found, count = trainings(run.supernet_jobs(), [0])
+    assert count == 1
+    assert found[0].loss.images == tuple(2.0 * BATCH * step for step in range(4, 41, 4))
+    assert found[0].loss.values == tuple(2 / step for step in range(4, 41, 4))
+    (curve, *_) = found[0].accuracies.values()
+    assert curve.images == (2000.0, 4000.0)
+    assert curve.values == (0.9 - 1 / 20, 0.9 - 1 / 40)
+    assert trainings(run.supernet_jobs(), [7]) == ([], 0)
+
+
+def test_reasons_are_told_once_with_the_names_of_what_they_are_about() -> None:
+    notes = {"tau_ceiling": "Few.", "tau_corrected.both": "Few.", "audit.candidates.0.error": "One.", "odd.key": "?"}
+    assert unknowns({"notes": notes}) == [
+        ("Few.", ["ceiling of τ", "τ without either noise"]),
+        ("One.", ["error of candidates' bias"]),
+        ("?", ["odd"]),
+    ]
+
+
+def test_labels_at_line_ends_keep_apart_and_inside() -> None:
+    placed = canvas.apart([5.0, 5.0, 4.0, 100.0], 10.0, 0.0, 50.0)
+    order = sorted(placed)
+    assert all(high - low >= 10 for low, high in zip(order[:-1], order[1:], strict=True))
+    assert order[0] >= 0
+    assert order[-1] <= 50
+    assert placed[2] == order[0]
+
+
+def test_labels_of_points_cover_neither_points_nor_each_other() -> None:
+    with canvas.style():
+        figure, axes = canvas.axes(300)
+        x, y = [0.0, 0.1, 0.2, 5.0], [0.0, 0.1, 0.0, 5.0]
+        axes.plot(x, y, "o")
+        count = canvas.label_points(axes, x, y, ["first", "second", "third", "fourth"])
+        figure.canvas.draw()
+        boxes = [text.get_window_extent() for text in axes.texts]
+        points = axes.transData.transform(list(zip(x, y, strict=True)))
+    assert count == len(boxes) >= 3
+    assert not any(one.overlaps(other) for index, one in enumerate(boxes) for other in boxes[:index])
+    assert not any(box.contains(*point) for box in boxes for point in points)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_a_browser_shows_it_without_complaint(report: str, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text(report, encoding="utf-8")
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
+    done = subprocess.run(
+        [*command, f"file://{tmp_path}/report.html"], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "CONSOLE" not in done.stderr
+    assert done.stdout.count("<figure") == 7
