@@ -127,7 +127,7 @@ def _run(entry: dict[str, Any], run: Run, source: Run, key: str, level: int) -> 
         ],
         "Training and its cost": [_learning(entry, run, source, key, level + 2), _table(cost(entry), level + 2)],
         "What is missing": [_missing(entry)],
-        "What is not known": [_unknowns(entry)],
+        "Not known, or only in part": [_unknowns(entry)],
     }
     body = "".join(_section(title, level + 1, parts) for title, parts in sections.items())
     return f"""<article id="{key}">

@@ -77,9 +77,10 @@ def accuracies(supernets: Sequence[Training], best: Sequence[str], name: str) ->
         return None
     few = len(curves) <= _FEW_PATHS
     shown = list(curves) if few else [path for path in best if path in curves][:3]
-    labels = {path: short(path, _LABEL) for path in shown}
+    named = few and max(map(len, curves)) <= _LABEL
+    labels = {path: short(path, _LABEL) if named or path not in best else f"{best.index(path) + 1}" for path in shown}
     right = max([40.0, *(width(label) + 14 for label in labels.values())])
-    figure, plot = axes(330, left=46, right=min(right, 190))
+    figure, plot = axes(330, left=46, right=right)
     if not few:
         _band(plot, list(curves.values()), MUTED, 100)
     ends = []
@@ -97,6 +98,8 @@ def accuracies(supernets: Sequence[Training], best: Sequence[str], name: str) ->
     caption = f"Accuracy of paths inside the supernet as it trains{over}."
     if not few:
         caption += f" Grey: median and middle 80 % of {len(curves):,} paths; lines: the best when trained alone."
+    if not named:
+        caption += " Numbers: places in the stand-alone order."
     alt = f"One-shot validation accuracy of {len(curves):,} paths over the supernet's training."
     return Drawing(name, "Paths while the supernet trains", caption, alt, svg(figure, name, alt))
 

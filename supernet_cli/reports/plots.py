@@ -80,37 +80,32 @@ def ranking(entry: dict[str, Any], name: str) -> Drawing | None:
         return None
     if len(rows) > _MANY_SLOPES:
         return _rank_grid(rows, name)
-    by_score = ranks([row["one_shot_validation_loss"] for row in rows])
-    by_truth = ranks([-row["stand_alone_test_accuracy"] for row in rows])
-    few = len(rows) <= _FEW_SLOPES
-    best = math.ceil(len(rows) / 4)
+    losses = [row["one_shot_validation_loss"] for row in rows]
+    errors = [-row["stand_alone_test_accuracy"] for row in rows]
+    few, best = len(rows) <= _FEW_SLOPES, math.ceil(len(rows) / 4)
     labels = [short(row["path"], 36) for row in rows]
-    right = max(map(width, labels)) + 44 if few else 60
-    figure, plot = axes(max(150, 17 * len(rows) + 50) if few else 420, left=58, right=right, bottom=12)
-    for row, (score, truth) in enumerate(zip(by_score, by_truth, strict=True)):
-        good = truth <= best
-        color, line = (ACCENT, 1.8) if good else (MUTED, 0.8)
-        marker = "o" if good else ""
-        plot.plot(
-            [0, 1],
-            [score, truth],
-            color=color,
-            lw=line,
-            marker=marker,
-            ms=4,
-            alpha=1 if good or few else 0.6,
-            clip_on=False,
-        )
+    figure, plot = axes(
+        max(150, 17 * len(rows) + 50) if few else 420,
+        left=58,
+        right=max(map(width, labels)) + 44 if few else 60,
+        bottom=12,
+    )
+    ends = zip(ranks(losses, "ordinal"), ranks(errors, "ordinal"), strict=True)
+    told = zip(ranks(losses, "min"), ranks(errors, "min"), labels, strict=True)
+    for (left, right), (score, truth, label) in zip(ends, told, strict=True):
+        thick: Any = {"color": ACCENT, "lw": 1.8, "marker": "o", "ms": 4, "zorder": 3}
+        thin: Any = {"color": MUTED, "lw": 0.8, "alpha": 1 if few else 0.6}
+        plot.plot([0, 1], [left, right], **(thick if right <= best else thin), clip_on=False)
         if few:
-            plot.annotate(f"{truth:g}  {labels[row]}", (1, truth), (8, 0), textcoords="offset pixels", va="center")
-            plot.annotate(f"{score:g}", (0, score), (-8, 0), textcoords="offset pixels", va="center", ha="right")
+            plot.annotate(f"{truth:g}  {label}", (1, right), (8, 0), textcoords="offset pixels", va="center")
+            plot.annotate(f"{score:g}", (0, left), (-8, 0), textcoords="offset pixels", va="center", ha="right")
     plot.set(xlim=(0, 1), ylim=(len(rows) + 0.5, 0.5))
     _slope_axes(plot, [] if few else [1, *range(10, len(rows) + 1, 10)])
-    moved = [abs(score - truth) for score, truth in zip(by_score, by_truth, strict=True)]
-    told = f"a path moves {sum(moved) / len(moved):.1f} places on average, {max(moved):g} at most."
+    moved = [abs(score - truth) for score, truth in zip(ranks(losses), ranks(errors), strict=True)]
+    moves = f"a path moves {sum(moved) / len(moved):.1f} places on average, {max(moved):g} at most."
     caption = "Left the order by one-shot loss, right by stand-alone accuracy. Thick lines with dots: the best quarter "
-    caption += f"when trained alone. A{told[1:]}"
-    alt = f"Slope chart of {len(rows)} ranks; {told}"
+    caption += f"when trained alone. A{moves[1:]}"
+    alt = f"Slope chart of {len(rows)} ranks; {moves}"
     return Drawing(name, "Ranks, one-shot and alone", caption, alt, svg(figure, name, alt))
 
 

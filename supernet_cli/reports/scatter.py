@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from supernet_cli.reports.canvas import (
     ACCENT,
@@ -82,11 +82,16 @@ def judged(entry: dict[str, Any]) -> list[Row]:
     return [row for row in entry["rows"] if all(row[field] is not None for field in fields)]
 
 
-def ranks(values: Sequence[float]) -> list[float]:
-    """Return ranks from 1, the smallest first; equals share the mean of theirs."""
+def ranks(values: Sequence[float], equals: Literal["average", "min", "ordinal"] = "average") -> list[float]:
+    """Return ranks from 1, the smallest value first.
+
+    Args:
+        values: What to rank.
+        equals: The rank that equal values share: the mean of theirs or the first, or none, each having its own.
+    """
     from scipy.stats import rankdata
 
-    return [float(rank) for rank in rankdata(values)]
+    return [float(rank) for rank in rankdata(values, equals)]
 
 
 def _scatter(
@@ -115,7 +120,7 @@ def _scatter(
     ticks(plot.yaxis, 5)
     name_axes(plot, "stand-alone test accuracy, % →", "↑ one-shot validation loss, nats (low is good)")
     if len(rows) <= _FEW_LABELS:
-        places = [f"{rank:g}" for rank in ranks([-value for value in x])]
+        places = [f"{rank:g}" for rank in ranks([-value for value in x], "min")]
         label_points(plot, x, y, [printable(name) for name in names] if _by_name(rows) else places)
     return Drawing(name, title, caption, alt, svg(figure, name, alt))
 

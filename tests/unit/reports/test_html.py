@@ -213,7 +213,7 @@ def test_colours_are_the_page_s_own(report: str) -> None:
 
 
 def test_hostile_names_stay_words(document: dict[str, Any], run: Run) -> None:
-    evil = "<script>alert('$x_1$')</script>\"&\x00\x1b]--> \ud800"
+    evil = "<script>alert('$x_1$')</script>\"&\x00\x1b]--> 路 \ud800"
     hostile = json.loads(json.dumps(document).replace("conv3x3", "EVIL").replace("made", "EVIL"))
     hostile = replaced(hostile, "EVIL", evil)
     hostile["runs"][0] |= {"verdict": f"{evil}. {evil}", "notes": {evil: evil, "tau_ceiling": evil}}
