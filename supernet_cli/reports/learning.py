@@ -52,8 +52,8 @@ def losses(supernets: Sequence[Training], alone: Sequence[Training], of: int, na
         if found:
             ends.append((_lines(plot, found, color, dash), word, color))
             told.append(_how(found, word))
-    plot.set_yscale("log")
-    _plain_log(plot)
+    if any(value > 0 for training in (*supernets, *alone) for value in training.loss.values):
+        _logarithmic(plot)
     _images(plot)
     _at_the_ends(plot, ends)
     name_axes(plot, "images run forward in training", "training loss, nats an image")
@@ -157,10 +157,11 @@ def _images(plot: Axes) -> None:
     plot.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short_number(value)))
 
 
-def _plain_log(plot: Axes) -> None:
-    """Write losses on a logarithmic axis as they are: 0.2, not powers of ten."""
+def _logarithmic(plot: Axes) -> None:
+    """Make the upright axis logarithmic, and write losses there as they are: 0.2, not powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+    plot.set_yscale("log")
     plot.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
     plot.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     plot.yaxis.set_minor_formatter(NullFormatter())

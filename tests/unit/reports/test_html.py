@@ -18,9 +18,9 @@ import pytest
 
 from supernet_cli.config.load import validate
 from supernet_cli.errors import UsageError
-from supernet_cli.reports import canvas
+from supernet_cli.reports import canvas, learning
 from supernet_cli.reports.compare import compare
-from supernet_cli.reports.curves import trainings
+from supernet_cli.reports.curves import Curve, Training, trainings
 from supernet_cli.reports.html import as_html
 from supernet_cli.reports.notes import unknowns
 from supernet_cli.reports.sheets import overview, sheets, strategies
@@ -350,6 +350,22 @@ def test_curves_run_over_images_and_not_over_steps(run: Run) -> None:
     assert curve.images == (2000.0, 4000.0)
     assert curve.values == (0.9 - 1 / 20, 0.9 - 1 / 40)
     assert trainings(run.supernet_jobs(), [7]) == ([], 0)
+
+
+@pytest.mark.parametrize("loss", [0.0, 1.0, 1e-12])
+def test_curves_without_extent_are_drawn(loss: float) -> None:
+    found = [Training(0, Curve((1.0, 2.0), (loss, loss)), {"a": Curve((1.0, 2.0), (loss, loss))})]
+    with canvas.style():
+        assert learning.losses(found, found * 20, 20, "loss") is not None
+        assert learning.accuracies(found, [], "accuracy") is not None
+        assert learning.losses([], [], 0, "loss") is None
+        assert learning.accuracies([], [], "accuracy") is None
+
+
+def test_paths_that_are_all_alike_are_drawn(document: dict[str, Any], run: Run) -> None:
+    alike = {"stand_alone_test_accuracy": 0.5, "one_shot_validation_loss": 1e30, "stand_alone_sd": 0.0}
+    rows = [{**line, **alike} for line in document["runs"][0]["rows"]]
+    assert "Score against truth" in as_html(changed(document, rows=rows), [run], None)
 
 
 def test_reasons_are_told_once_with_the_names_of_what_they_are_about() -> None:
