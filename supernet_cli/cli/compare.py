@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
     from supernet_cli.runs.store import Run
 
-Format = Literal["table", "json", "csv", "markdown"]
+Format = Literal["table", "json", "csv", "markdown", "html"]
 
-_SUFFIXES: dict[str, Format] = {".json": "json", ".csv": "csv", ".md": "markdown"}
+_SUFFIXES: dict[str, Format] = {".json": "json", ".csv": "csv", ".md": "markdown", ".html": "html", ".htm": "html"}
 _MOST_ROWS = 40
 
 
@@ -108,6 +109,8 @@ def say_comparison(
         voice.text(as_csv(document))
     elif form == "markdown":
         voice.text(as_markdown(document))
+    elif form == "html":
+        _write_report(runs, truth, document, voice)
     else:
         voice.result(document, *_rendered(document))
         for entry in document["runs"]:
@@ -119,6 +122,15 @@ def _as_json(document: dict[str, Any]) -> str:
     import json
 
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def _write_report(runs: Sequence[Run], truth: Run | None, document: dict[str, Any], voice: Output) -> None:
+    """Write the report to a file: the one that was asked for, or one in the first run's results."""
+    from supernet_cli.reports.html import as_html
+
+    file = voice.file or runs[0].folder / "results" / "report.html"
+    replace(voice, file=file).text(as_html(document, runs, truth))
+    replace(voice, file=None).result({"report": str(file)}, f"The report is in {file}")
 
 
 def _rendered(document: dict[str, Any]) -> list[RenderableType]:
