@@ -126,7 +126,7 @@ def _as_json(document: dict[str, Any]) -> str:
 
 def _write_report(runs: Sequence[Run], truth: Run | None, document: dict[str, Any], voice: Output) -> None:
     """Write the report to a file: the one that was asked for, or one in the first run's results."""
-    from supernet_cli.reports.html import as_html
+    from supernet_cli.reports.page.html import as_html
 
     file = voice.file or runs[0].folder / "results" / "report.html"
     replace(voice, file=file).text(as_html(document, runs, truth))

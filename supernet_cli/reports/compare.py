@@ -15,8 +15,9 @@ from supernet_cli.runs.store import Run
 if TYPE_CHECKING:
     import numpy as np
 
-    from supernet_cli.reports.ranking import Agreement, Spread
+    from supernet_cli.reports.statistics.ranking import Agreement, Spread
 
+_MOST_PAIRS = 5000  # told by name
 _CHANCE_SEED = 0
 """Of all draws of a comparison: the same facts give the same document."""
 
@@ -93,10 +94,10 @@ class _Comparison:
 
     def _agreement(self, names: list[str], notes: dict[str, str]) -> dict[str, Any]:
         """Return how rankings agree, what could be reached, and what is left without noise."""
-        from supernet_cli.reports.ceiling import corrected_tau, tau_ceiling
-        from supernet_cli.reports.intervals import tau_interval
-        from supernet_cli.reports.quantity import document
-        from supernet_cli.reports.ranking import agreement, seed_agreement, sparse_tau, supernet_agreement
+        from supernet_cli.reports.statistics.ceiling import corrected_tau, tau_ceiling
+        from supernet_cli.reports.statistics.intervals import tau_interval
+        from supernet_cli.reports.statistics.quantity import document
+        from supernet_cli.reports.statistics.ranking import agreement, seed_agreement, sparse_tau, supernet_agreement
 
         truth, scores = self.facts.truth.test, self.facts.scores(names)
         count, seeds = truth.shape
@@ -131,9 +132,9 @@ class _Comparison:
         """Return what a judge that knows nothing would reach, and for a sample of paths its interval."""
         import numpy as np
 
-        from supernet_cli.reports.chance import relabel_p
-        from supernet_cli.reports.intervals import bootstrap_interval
-        from supernet_cli.reports.quantity import document
+        from supernet_cli.reports.statistics.chance import relabel_p
+        from supernet_cli.reports.statistics.intervals import bootstrap_interval
+        from supernet_cli.reports.statistics.quantity import document
 
         facts, truth = self.facts, self.facts.truth
         scored = [
@@ -171,8 +172,8 @@ class _Comparison:
         """Return which pairs of paths differ by more than noise."""
         import numpy as np
 
-        from supernet_cli.reports.pairs import mcnemar_pairs, resolved_pairs
-        from supernet_cli.reports.quantity import document, unknown
+        from supernet_cli.reports.statistics.pairs import mcnemar_pairs, resolved_pairs
+        from supernet_cli.reports.statistics.quantity import document, unknown
 
         truth = self.facts.truth
         found = resolved_pairs(truth.test, truth.correct, self.facts.scores(names))
@@ -191,13 +192,15 @@ class _Comparison:
         unresolved = None
         if found.mask is not None:
             one, other = np.nonzero(np.triu(~found.mask, 1))
-            unresolved = [[names[a], names[b]] for a, b in zip(one, other, strict=True)] if len(one) <= 300 else None
+            unresolved = (
+                [[names[a], names[b]] for a, b in zip(one, other, strict=True)] if len(one) <= _MOST_PAIRS else None
+            )
         return {**plain, "pairs": found.pairs, "unresolved": unresolved}
 
     def _regret(self, names: list[str], notes: dict[str, str], rng: np.random.Generator) -> dict[str, Any]:
         """Return what is lost by training only a few paths alone."""
-        from supernet_cli.reports.quantity import document
-        from supernet_cli.reports.regret import regret
+        from supernet_cli.reports.statistics.quantity import document
+        from supernet_cli.reports.statistics.regret import regret
 
         facts, truth = self.facts, self.facts.truth
         parameters = self._sizes(names, "parameters")
@@ -215,9 +218,9 @@ class _Comparison:
 
     def _baselines(self, names: list[str], notes: dict[str, str], rng: np.random.Generator) -> list[dict[str, Any]]:
         """Return how well orders that need no supernet agree with the truth."""
-        from supernet_cli.reports.chance import random_order_range
-        from supernet_cli.reports.quantity import document
-        from supernet_cli.reports.ranking import kendall_tau, mean_accuracy
+        from supernet_cli.reports.statistics.chance import random_order_range
+        from supernet_cli.reports.statistics.quantity import document
+        from supernet_cli.reports.statistics.ranking import kendall_tau, mean_accuracy
 
         accuracy = mean_accuracy(self.facts.truth.test)
         bounds, _ = document(random_order_range(accuracy, rng))
@@ -236,8 +239,8 @@ class _Comparison:
         """Return what the disagreement is made of, and which operations the supernet flatters."""
         import numpy as np
 
-        from supernet_cli.reports.audit import audit
-        from supernet_cli.reports.quantity import document
+        from supernet_cli.reports.statistics.audit import audit
+        from supernet_cli.reports.statistics.quantity import document
 
         facts, truth = self.facts, self.facts.truth
         accuracies = np.array([[facts.one_shot[seed][name].accuracy for name in names] for seed in facts.seeds])
@@ -331,8 +334,8 @@ def _pair(bounds: dict[str, Any]) -> list[float] | None:
 
 def _strategies(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return each run's strategy against `uniform`, over supernet seeds."""
-    from supernet_cli.reports.intervals import welch_against
-    from supernet_cli.reports.quantity import document
+    from supernet_cli.reports.statistics.intervals import welch_against
+    from supernet_cli.reports.statistics.quantity import document
 
     baseline = next((entry for entry in entries if entry["sampler"] == "uniform"), None)
     if baseline is None:

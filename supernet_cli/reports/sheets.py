@@ -90,7 +90,7 @@ def measures(entry: dict[str, Any]) -> Sheet:
             _note(entry, "tau_ceiling", "what exact accuracies score"),
         ),
         *_corrected(entry),
-        ("p by relabelling", _coefficient(entry["relabel_p"], 3), _relabelling(entry)),
+        ("p by relabelling", probability(entry["relabel_p"]), _relabelling(entry)),
         (
             "τ at 0.1 % accuracy",
             _coefficient(entry["sparse_tau"]),
@@ -109,9 +109,13 @@ def baselines(entry: dict[str, Any]) -> Sheet:
         remark = _note(entry, f"baselines.{baseline['name']}")
         if baseline.get("range"):
             remark = f"95 % of random orders lie within {_range(baseline['range'])}"
-        name = {"macs": "multiply-accumulates", "random": "random order"}.get(baseline["name"], baseline["name"])
-        rows.append((name, _coefficient(baseline["kendall_tau"]), remark))
+        rows.append((baseline_name(baseline["name"]), _coefficient(baseline["kendall_tau"]), remark))
     return Sheet("Baselines", ("order by", "τ", ""), tuple(rows), ("order by", ""))
+
+
+def baseline_name(name: str) -> str:
+    """Return what a baseline is called in words."""
+    return {"macs": "multiply-accumulates", "random": "random order"}.get(name, name)
 
 
 def disagreement(entry: dict[str, Any]) -> Sheet:
@@ -197,8 +201,8 @@ def strategies(document: dict[str, Any]) -> Sheet:
             found["sampler"],
             found["run"],
             ABSENT if found["difference"] is None else f"{found['difference']:+.2f}",
-            _coefficient(found["p"], 3),
-            _coefficient(found["adjusted"], 3),
+            probability(found["p"]),
+            probability(found["adjusted"]),
             found["notes"].get("p", ""),
         )
         for found in document["strategies"]
@@ -210,6 +214,13 @@ def strategies(document: dict[str, Any]) -> Sheet:
 def percent(value: float | None) -> str:
     """Return a fraction as per cent."""
     return ABSENT if value is None else f"{100 * value:.2f} %"
+
+
+def probability(value: float | None) -> str:
+    """Return a p-value."""
+    if value is None:
+        return ABSENT
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
 
 
 def amount(value: float | None) -> str:
@@ -288,11 +299,11 @@ def _relabelling(entry: dict[str, Any]) -> str:
 def _resolved(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
     share = entry["resolved_share"]
     mcnemar = entry["mcnemar"]
-    differing = ABSENT if mcnemar["differing"] is None else f"{mcnemar['differing']:.0f} of {mcnemar['pairs']}"
+    differing = ABSENT if mcnemar["differing"] is None else f"{mcnemar['differing']:,.0f} of {mcnemar['pairs']:,}"
     return [
         (
             "resolved pairs",
-            ABSENT if share is None else f"{entry['resolved_pairs']:.0f} of {entry['pairs']}",
+            ABSENT if share is None else f"{entry['resolved_pairs']:,.0f} of {entry['pairs']:,}",
             _note(entry, "resolved_share", "differ by more than noise of seeds and images"),
         ),
         ("γ of resolved pairs", _coefficient(entry["resolved_gamma"]), _note(entry, "resolved_gamma")),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from supernet_cli.reports.sheets import baseline_name
+
 _SIGNIFICANT = 0.05
 
 
@@ -67,7 +69,7 @@ def _pairs(entry: dict[str, Any]) -> list[str]:
     share, gamma = entry["resolved_share"], entry["resolved_gamma"]
     if share is None:
         return ["With one stand-alone seed, noise cannot be told from differences between paths."]
-    told = f"Of {entry['pairs']} pairs of paths, {entry['resolved_pairs']:.0f} differ by more than noise"
+    told = f"Of {entry['pairs']:,} pairs of paths, {entry['resolved_pairs']:,.0f} differ by more than noise"
     if gamma is None:
         return [f"{told}."]
     right = round(100 * (1 + gamma) / 2)
@@ -75,7 +77,7 @@ def _pairs(entry: dict[str, Any]) -> list[str]:
 
 
 def _best_baseline(entry: dict[str, Any]) -> tuple[str, float] | None:
-    known = [(b["name"], b["kendall_tau"]) for b in entry["baselines"] if b["kendall_tau"] is not None]
+    known = [(baseline_name(b["name"]), b["kendall_tau"]) for b in entry["baselines"] if b["kendall_tau"] is not None]
     return max(known, key=lambda pair: pair[1]) if known else None
 
 

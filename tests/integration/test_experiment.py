@@ -160,6 +160,16 @@ def test_compare_speaks_in_every_format_on_stdout_and_into_files(
     assert ('"verdict"' if form == "table" else words) in text
 
 
+def test_a_report_goes_into_the_run_or_where_it_is_wanted(supernet: Invoke, stored: str, tmp_path: Path) -> None:
+    inside = tmp_path / "runs" / stored / "results" / "report.html"
+    code, out, _ = supernet("compare", "--format", "html")
+    assert (code, str(inside.relative_to(tmp_path)) in out) == (0, True)
+    code, out, _ = supernet("compare", "--output", "mine.html")
+    assert (code, "mine.html" in out) == (0, True)
+    assert (tmp_path / "mine.html").read_text() == inside.read_text()
+    assert "<svg" in inside.read_text()
+
+
 @pytest.mark.parametrize(("name", "words"), [("a.csv", "run,path,"), ("a.md", "# "), ("a.json", '"verdict"')])
 def test_the_ending_of_the_file_decides_the_format(
     name: str, words: str, supernet: Invoke, stored: str, tmp_path: Path

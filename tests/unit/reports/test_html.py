@@ -18,11 +18,11 @@ import pytest
 
 from supernet_cli.config.load import validate
 from supernet_cli.errors import UsageError
-from supernet_cli.reports import canvas, learning
 from supernet_cli.reports.compare import compare
-from supernet_cli.reports.curves import Curve, Training, trainings
-from supernet_cli.reports.html import as_html
-from supernet_cli.reports.notes import unknowns
+from supernet_cli.reports.page import canvas, learning
+from supernet_cli.reports.page.curves import Curve, Training, trainings
+from supernet_cli.reports.page.html import as_html
+from supernet_cli.reports.page.notes import unknowns
 from supernet_cli.reports.sheets import overview, sheets, strategies
 from supernet_cli.runs.records import JobEnded, JobStarted, PathScore, PathsEvaluated, Record, StepsTrained, encode
 from supernet_cli.runs.results import PathProfile, Profiles, ScoreRow, keep_profiles, keep_scores

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from supernet_cli.reports.quantity import Booleans, Interval, Quantity, document, unknown
+from supernet_cli.reports.statistics.quantity import Booleans, Interval, Quantity, document, unknown
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from supernet_cli.reports.ceiling import corrected_tau, tau_ceiling
+from supernet_cli.reports.statistics.ceiling import corrected_tau, tau_ceiling
 
 
 @pytest.mark.parametrize(("seeds", "ceiling"), [(2, 0.906), (3, 0.923), (4, 0.933)])

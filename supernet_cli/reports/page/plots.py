@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from supernet_cli.reports.canvas import (
+from supernet_cli.reports.page.canvas import (
     ACCENT,
     INK,
     MUTED,
@@ -23,7 +23,8 @@ from supernet_cli.reports.canvas import (
     ticks,
     width,
 )
-from supernet_cli.reports.scatter import Row, judged, ranks
+from supernet_cli.reports.page.scatter import Row, judged, ranks
+from supernet_cli.reports.sheets import baseline_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,12 +38,10 @@ def yardsticks(entry: dict[str, Any], name: str) -> Drawing | None:
     tau = entry["kendall_tau"]
     if tau["mean"] is None:
         return None
-    words = {"macs": "multiply-accumulates", "random": "random order"}
     lines = [_Line("this supernet", tau["mean"], _known(tau["per_seed"]), entry["tau_ceiling"])]
     for baseline in entry["baselines"]:
         if baseline["kendall_tau"] is not None:
-            label = words.get(baseline["name"], baseline["name"])
-            lines.append(_Line(label, baseline["kendall_tau"], band=baseline.get("range")))
+            lines.append(_Line(baseline_name(baseline["name"]), baseline["kendall_tau"], band=baseline.get("range")))
     seeds = len(_known(tau["per_seed"]))
     caption = ["How well orders agree with stand-alone training: 1 is the same order, 0 none, −1 the reverse."]
     caption += [f"Small rings: the {seeds} supernets; diamond: their mean."] if seeds > 1 else []

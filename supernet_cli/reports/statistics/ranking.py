@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from supernet_cli.reports.quantity import Floats, Quantity, unknown
+from supernet_cli.reports.statistics.quantity import Floats, Quantity, unknown
 
 FEWEST = 3
 """Paths that a ranking needs: two are in order or not, which measures nothing."""

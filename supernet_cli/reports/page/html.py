@@ -14,13 +14,14 @@ from importlib import resources
 from typing import Any
 
 from supernet_cli.errors import RunError
-from supernet_cli.reports import canvas, curves, learning, plots, scatter
-from supernet_cli.reports.canvas import Drawing
-from supernet_cli.reports.notes import unknowns
+from supernet_cli.reports.page import canvas, curves, learning, plots, scatter
+from supernet_cli.reports.page.canvas import Drawing
+from supernet_cli.reports.page.notes import unknowns
 from supernet_cli.reports.scores import scores
 from supernet_cli.reports.sheets import (
     ABSENT,
     Sheet,
+    baseline_name,
     baselines,
     candidates,
     cost,
@@ -59,7 +60,7 @@ def as_html(document: dict[str, Any], runs: Sequence[Run], truth: Run | None) ->
 
 
 def _page(title: str, body: str) -> str:
-    css = resources.files("supernet_cli.reports").joinpath("html.css").read_text(encoding="utf-8")
+    css = resources.files("supernet_cli.reports.page").joinpath("html.css").read_text(encoding="utf-8")
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -183,7 +184,7 @@ def _numbers(entry: dict[str, Any]) -> str:
     told = [
         ("Kendall τ", _number(tau["mean"]), ranged if seeds > 1 else "one supernet"),
         ("ceiling of τ", _number(ceiling), "what exact accuracies score" if ceiling is not None else "not known"),
-        ("best baseline", _number(best[0]), {"macs": "multiply-accumulates"}.get(best[1], best[1])),
+        ("best baseline", _number(best[0]), baseline_name(best[1])),
         ("p by relabelling", _probability(p), "relabellings that do as well" if p is not None else "not known"),
         (
             "resolved pairs",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from supernet_cli.reports.quantity import Floats, Integers
+from supernet_cli.reports.statistics.quantity import Floats, Integers
 
 BATCH = 100_000
 """About how many ranks to handle at once: more saves no time and costs memory."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from supernet_cli.reports.intervals import bootstrap_interval, holm, tau_interval, welch_against
+from supernet_cli.reports.statistics.intervals import bootstrap_interval, holm, tau_interval, welch_against
 
 TAUS = [0.71, 0.78, 0.66, 0.74, 0.80]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from supernet_cli.reports.canvas import (
+from supernet_cli.reports.page.canvas import (
     ACCENT,
     INK,
     MUTED,
@@ -20,7 +20,7 @@ from supernet_cli.reports.canvas import (
     ticks,
     width,
 )
-from supernet_cli.reports.curves import Curve, Training, mean_accuracies, whole
+from supernet_cli.reports.page.curves import Curve, Training, mean_accuracies, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

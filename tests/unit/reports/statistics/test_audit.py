@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.polynomial.hermite_e import hermegauss
 
-from supernet_cli.reports.audit import Audit, audit
+from supernet_cli.reports.statistics.audit import Audit, audit
 
 LABELS = (("conv3x3", "conv5x5", "identity"), ("conv3x3", "sep5x5", "maxpool3x3"), ("conv1x1", "conv3x3", "conv5x5"))
 PATHS = np.array(list(itertools.product(range(3), repeat=3)))

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from supernet_cli.reports.quantity import Floats, Integers, Quantity, unknown
-from supernet_cli.reports.ranking import finite_seeds, mean_accuracy
+from supernet_cli.reports.statistics.quantity import Floats, Integers, Quantity, unknown
+from supernet_cli.reports.statistics.ranking import finite_seeds, mean_accuracy
 
 MOST_SPLITS = 200
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from supernet_cli.reports.canvas import (
+from supernet_cli.reports.page.canvas import (
     ACCENT,
     MUTED,
     PAPER,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, rankdata
 
-from supernet_cli.reports.kendall import dense_ranks, tau_b_rows
+from supernet_cli.reports.statistics.kendall import dense_ranks, tau_b_rows
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 7, 8, 9, 33, 100])

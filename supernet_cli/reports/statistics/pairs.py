@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from supernet_cli.reports.intervals import holm
-from supernet_cli.reports.quantity import Booleans, Floats, Quantity, unknown
-from supernet_cli.reports.ranking import finite_seeds, mean_accuracy
+from supernet_cli.reports.statistics.intervals import holm
+from supernet_cli.reports.statistics.quantity import Booleans, Floats, Quantity, unknown
+from supernet_cli.reports.statistics.ranking import finite_seeds, mean_accuracy
 
 MOST_NETWORKS = 200
 """Networks whose pairs McNemar's test goes through."""

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from supernet_cli.reports.regret import regret
+from supernet_cli.reports.statistics.regret import regret
 
 
 def _pick(group: tuple[int, ...], quality: np.ndarray, score: np.ndarray, judged: np.ndarray) -> float:

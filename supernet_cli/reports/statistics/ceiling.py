@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from supernet_cli.reports.quantity import Quantity, unknown
+from supernet_cli.reports.statistics.quantity import Quantity, unknown
 
 FEWEST_PATHS = 10
 LEAST_AGREEMENT = 0.2

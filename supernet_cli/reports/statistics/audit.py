@@ -32,9 +32,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from supernet_cli.reports.pairs import seed_variance
-from supernet_cli.reports.quantity import Floats, Integers, Quantity, unknown
-from supernet_cli.reports.ranking import finite_seeds, mean_accuracy, why_unranked
+from supernet_cli.reports.statistics.pairs import seed_variance
+from supernet_cli.reports.statistics.quantity import Floats, Integers, Quantity, unknown
+from supernet_cli.reports.statistics.ranking import finite_seeds, mean_accuracy, why_unranked
 
 POINTS = 100.0
 """Accuracy points in 1."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from supernet_cli.reports.chance import random_order_range, relabel_p
+from supernet_cli.reports.statistics.chance import random_order_range, relabel_p
 
 
 def _paths(*sizes: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, spearmanr
 
-from supernet_cli.reports.ranking import (
+from supernet_cli.reports.statistics.ranking import (
     agreement,
     best_quarter,
     kendall_tau,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from supernet_cli.reports.intervals import holm
-from supernet_cli.reports.pairs import mcnemar, mcnemar_pairs, resolved_pairs
+from supernet_cli.reports.statistics.intervals import holm
+from supernet_cli.reports.statistics.pairs import mcnemar, mcnemar_pairs, resolved_pairs
 
 
 def _networks(rng: np.random.Generator, skill: np.ndarray, seeds: int, images: int) -> np.ndarray:

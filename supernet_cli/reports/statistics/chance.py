@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from supernet_cli.reports.kendall import BATCH, dense_ranks, tau_b_rows
-from supernet_cli.reports.quantity import Floats, Integers, Interval, Quantity, unknown
-from supernet_cli.reports.ranking import finite_seeds, mean_accuracy, why_unranked
+from supernet_cli.reports.statistics.kendall import BATCH, dense_ranks, tau_b_rows
+from supernet_cli.reports.statistics.quantity import Floats, Integers, Interval, Quantity, unknown
+from supernet_cli.reports.statistics.ranking import finite_seeds, mean_accuracy, why_unranked
 
 _EXHAUSTIVE = 20_000
 _TOLERANCE = 1e-9
