@@ -27,6 +27,7 @@ Workers = Annotated[
     typer.Option(
         min=1,
         max=1024,
+        metavar="N",
         help="Trainings side by side; left out, as many as the cores have room for.",
         show_envvar=False,
     ),
