@@ -78,7 +78,7 @@ def _pairs(entry: dict[str, Any]) -> list[str]:
 
 def _best_baseline(entry: dict[str, Any]) -> tuple[str, float] | None:
     known = [(baseline_name(b["name"]), b["kendall_tau"]) for b in entry["baselines"] if b["kendall_tau"] is not None]
-    return max(known, key=lambda pair: pair[1]) if known else None
+    return max(reversed(known), key=lambda pair: pair[1]) if known else None  # of equals not the random order
 
 
 def _paths(entry: dict[str, Any]) -> str:
