@@ -90,15 +90,15 @@ def store_run(
     space = SearchSpace.from_config(preset.space)
     rng = np.random.default_rng(0)
     for seed, paths in one_shot.items():
-        store_job(run.supernet_job(seed), {path: score[0] for path, score in paths.items()})
-        rows = [_score(path, "one-shot", seed, *score) for path, score in paths.items()]
+        store_job(run.supernet_job(seed), {path: found[0] for path, found in paths.items()})
+        rows = [score(path, "one-shot", seed, *found) for path, found in paths.items()]
         for split in ("test", "validation"):
             keep_scores(run, split, rows, {})  # type: ignore[arg-type]
     for seed, accuracies in alone.items():
         for path, accuracy in accuracies.items():
             store_job(run.alone_job(space.parse(path), seed), {path: accuracy})
         answers = {path: rng.random(images) < accuracy for path, accuracy in accuracies.items()}
-        rows = [_score(path, "stand-alone", seed, accuracy, 1 - accuracy) for path, accuracy in accuracies.items()]
+        rows = [score(path, "stand-alone", seed, accuracy, 1 - accuracy) for path, accuracy in accuracies.items()]
         keep_scores(run, "test", rows, {("stand-alone", seed): answers})
     sizes = {
         str(path): PathProfile(
@@ -147,5 +147,6 @@ def store_job(job: JobFolder, accuracies: Mapping[str, float]) -> None:
     job.weights.write_bytes(b"weights")
 
 
-def _score(path: str, kind: Kind, seed: int, accuracy: float, loss: float) -> ScoreRow:
+def score(path: str, kind: Kind, seed: int, accuracy: float, loss: float) -> ScoreRow:
+    """Return a row of evaluation.json."""
     return ScoreRow(path=path, kind=kind, seed=seed, accuracy=accuracy, loss=loss, accuracy_unrecalibrated=accuracy)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from supernet_cli.cli.output import Output
+    from supernet_cli.errors import SupernetError
     from supernet_cli.runs.store import Run
 
 Format = Literal["table", "json", "csv", "markdown", "html"]
@@ -56,7 +57,13 @@ def compare(
     quiet: Quiet = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write it to this file.", dir_okay=False, show_envvar=False),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write it to this file; of a table, the JSON document.",
+            dir_okay=False,
+            show_envvar=False,
+        ),
     ] = None,
 ) -> None:
     """Say whether the supernet's ranking can be trusted: from stored facts alone, in a moment.
@@ -65,9 +72,12 @@ def compare(
     the supernet flatters, what all of it cost, and a verdict in plain words.
     """
     from supernet_cli.cli.output import Output
+    from supernet_cli.errors import UsageError
     from supernet_cli.runs.store import find_run
 
     voice = Output(json, quiet, output)
+    if json and "form" in typed(context) and form != "json":
+        raise UsageError(f"--json and --format {form} ask for two things.", "Leave one of them out.")
     if json:
         form = "json"
     elif output is not None and "form" not in typed(context):
@@ -80,7 +90,12 @@ def compare(
 
 
 def say_comparison(
-    runs: Sequence[Run], truth: Run | None, voice: Output, form: Format = "table", sort: str | None = None
+    runs: Sequence[Run],
+    truth: Run | None,
+    voice: Output,
+    form: Format = "table",
+    sort: str | None = None,
+    error: SupernetError | None = None,
 ) -> None:
     """Compare runs, keep the result where it is of one, and say it.
 
@@ -90,19 +105,18 @@ def say_comparison(
         voice: How to speak.
         form: In which format.
         sort: The column to sort paths by.
+        error: What went wrong before; it becomes part of the document.
 
     Raises:
         RunError: Facts are missing or damaged.
         UsageError: Runs or truth do not fit, or there is no such column.
     """
+    from supernet_cli.cli.output import error_document
     from supernet_cli.reports.compare import compare
     from supernet_cli.reports.export import as_csv, as_markdown, sort_rows
-    from supernet_cli.runs.results import keep_comparison
 
-    document = compare(runs, truth)
-    for run, entry in zip(runs, document["runs"], strict=True):
-        keep_comparison(run, {"runs": [entry]})
-    document = sort_rows(document, sort)
+    compared = compare(runs, truth)
+    document = sort_rows(compared, sort) | (error_document(error) if error else {})
     if voice.json or form == "json":
         voice.text(_as_json(document))
     elif form == "csv":
@@ -115,7 +129,21 @@ def say_comparison(
         voice.result(document, *_rendered(document))
         for entry in document["runs"]:
             for missing in entry["missing"]:
-                voice.note(f"missing: {missing['what']}: {missing['command']}")
+                voice.note(f"missing: {missing['what']}" + (f": {missing['command']}" if missing["command"] else ""))
+    if truth is None:
+        _keep(runs, compared, voice)
+
+
+def _keep(runs: Sequence[Run], document: dict[str, Any], voice: Output) -> None:
+    """Store each run's comparison with it, for whoever looks at the run later; a run of others may be read-only."""
+    from supernet_cli.errors import DiskError
+    from supernet_cli.runs.results import keep_comparison
+
+    for run, entry in zip(runs, document["runs"], strict=True):
+        try:
+            keep_comparison(run, {"runs": [entry]})
+        except DiskError as failed:
+            voice.note(f"The comparison could not be kept with the run: {failed.message}")
 
 
 def _as_json(document: dict[str, Any]) -> str:

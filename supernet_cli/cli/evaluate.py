@@ -81,23 +81,31 @@ def judge(run: Run, paths: list[str], split: Split, voice: Output) -> list[dict[
 
     Raises:
         UsageError: There is no such path, or the space is too large to judge whole.
-        RunError: The run has no trained network yet.
+        RunError: The run has no trained network yet, or its results are damaged.
+        KeyboardInterrupt: A signal came; what was judged until then is kept.
     """
-    from supernet_cli.runs.results import evaluation
+    from supernet_cli.cli.signals import Interruption
+    from supernet_cli.runs.results import check_results
     from supernet_cli.space import SearchSpace
 
     preset = run.preset()
     chosen = _choose(SearchSpace.from_config(preset.space), paths)
     _check_anything_to_judge(run)
-    evaluation(run)  # what is damaged is told before hours of judging
-    with voice.working("loading torch and the data") as advance:
+    check_results(run)
+    with voice.working("loading torch and the data") as advance, Interruption() as interruption:
         from supernet_cli.engine.judge import Networks, judge_run
         from supernet_cli.engine.prepare import prepare
 
         threads = max((job.status().threads for job in run.supernet_jobs()), default=0)
         prepared = prepare(preset, threads or None, advance)
         prepared.check_images(run.manifest.fingerprints.get("images"))
-        rows = judge_run(prepared, run, Networks.of(run, chosen), chosen, split, advance)
+
+        def advance_or_stop(doing: str, done: int, total: int) -> None:
+            advance(doing, done, total)
+            if interruption.requested:
+                raise KeyboardInterrupt
+
+        rows = judge_run(prepared, run, Networks.of(run, chosen), chosen, split, advance_or_stop)
     return [row.model_dump() for row in rows]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -18,13 +18,12 @@ from supernet_cli.cli.options import (
     typed,
 )
 from supernet_cli.cli.retrain import Workers
-from supernet_cli.errors import INTERRUPTED
+from supernet_cli.errors import INTERRUPTED, RunError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from supernet_cli.cli.output import Output
-    from supernet_cli.errors import SupernetError
     from supernet_cli.runs.store import Run
 
 
@@ -34,14 +33,22 @@ def experiment(
     settings: Settings = None,
     seeds: Annotated[
         str | None,
-        typer.Option(metavar="N,N,…", help="Trainings of each path alone; the preset's where left out."),
+        typer.Option(
+            metavar="N,N,…", help="Trainings of each path alone; the preset's where left out.", show_envvar=False
+        ),
     ] = None,
     supernet_seeds: Annotated[
-        str | None, typer.Option(metavar="N,N,…", help="Supernets to train; the preset's where left out.")
+        str | None,
+        typer.Option(metavar="N,N,…", help="Supernets to train; the preset's where left out.", show_envvar=False),
     ] = None,
     resume: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="Go on with a run, from wherever it is.", autocompletion=complete_run),
+        typer.Option(
+            metavar="RUN",
+            help="Go on with a run, from wherever it is.",
+            autocompletion=complete_run,
+            show_envvar=False,
+        ),
     ] = None,
     workers: Workers = None,
     runs_dir: RunsDir = RUNS_DIR,
@@ -68,26 +75,38 @@ def experiment(
             "Leave them out, or start a new run without --resume.",
         )
     if resume is None:
-        run = _new(runs_dir, preset, settings or [], seeds, supernet_seeds, voice)
+        run, stopped = _new(runs_dir, preset, settings or [], seeds, supernet_seeds, voice)
     else:
-        run = _old(runs_dir, resume, voice)
-    _leave_where_unfinished(run, voice)
-    loaded = run.preset()
-    selection = everything(SearchSpace.from_config(loaded.space))
-    trained = train_alone(run, selection, loaded.retrain.seeds, workers, voice)
-    if trained.interrupted:
+        run, stopped = _old(runs_dir, resume, voice)
+    _check_supernets(run)
+    trained = None
+    if not stopped:
+        loaded = run.preset()
+        selection = everything(SearchSpace.from_config(loaded.space))
+        trained = train_alone(run, selection, loaded.retrain.seeds, workers, voice)
+    if trained is None or trained.interrupted:
         _leave(run, voice)
-    if _lacks_scores(run):
-        judge(run, [], "validation", voice)
-    judge(run, [], "test", voice)
-    say_comparison([run], None, voice)
-    _fail(failure(trained), voice)
+    error = failure(trained)
+    try:
+        if _lacks_scores(run):
+            judge(run, [], "validation", voice)
+        judge(run, [], "test", voice)
+    except KeyboardInterrupt:
+        _leave(run, voice)
+    try:
+        say_comparison([run], None, voice, error=error)
+    except RunError:
+        if error is None:
+            raise
+        raise error from None  # nothing can be compared because the trainings failed: that is what to say
+    if error is not None:
+        voice.fail(error)
 
 
 def _new(
     runs_dir: Path, preset: str, settings: list[str], seeds: str | None, supernet_seeds: str | None, voice: Output
-) -> Run:
-    """Make a run and train its supernets."""
+) -> tuple[Run, bool]:
+    """Make a run and train its supernets; return whether somebody asked to stop."""
     from supernet_cli.cli.retrain import everything
     from supernet_cli.cli.train import begin, parse_seeds, train_supernets
     from supernet_cli.config.load import load_preset
@@ -96,40 +115,38 @@ def _new(
     given = {"train.seeds": supernet_seeds, "retrain.seeds": seeds}
     extra = [f"{key}={list(parse_seeds(text))}" for key, text in given.items() if text is not None]
     loaded = load_preset(preset, [*settings, *extra])
-    everything(
-        SearchSpace.from_config(loaded.preset.space)
-    )  # too large a space is found before the supernet is trained
+    everything(SearchSpace.from_config(loaded.preset.space))  # too large a one is told before anything is trained
     with voice.working("loading torch and the data") as progress:
         run, prepared = begin(runs_dir, loaded, progress)
-    train_supernets(run, prepared, voice)
-    return run
+    return run, train_supernets(run, prepared, voice)
 
 
-def _old(runs_dir: Path, reference: str, voice: Output) -> Run:
-    """Find a run, and train those of its supernets that are not done."""
-    from supernet_cli.cli.train import reopen, train_supernets
+def _old(runs_dir: Path, reference: str, voice: Output) -> tuple[Run, bool]:
+    """Find a run, and train those of its supernets that are not done; return whether somebody asked to stop."""
+    from supernet_cli.cli.train import is_done, reopen, train_supernets
     from supernet_cli.runs.store import find_run
 
     run = find_run(runs_dir, reference)
-    if run.state(run.supernet_jobs()) != "finished":
-        with voice.working("loading torch and the data") as progress:
-            run, prepared = reopen(run, progress)
-        train_supernets(run, prepared, voice)
-    return run
+    if all(is_done(job) for job in run.supernet_jobs()):
+        return run, False
+    with voice.working("loading torch and the data") as progress:
+        run, prepared = reopen(run, progress)
+    return run, train_supernets(run, prepared, voice)
 
 
-def _leave_where_unfinished(run: Run, voice: Output) -> None:
-    """Leave with the exit code of supernets that were interrupted, or that all diverged."""
+def _check_supernets(run: Run) -> None:
+    """Make sure that there is something to compare with.
+
+    Raises:
+        DivergedError: All supernets diverged.
+    """
     from supernet_cli.cli.train import divergence
 
-    states = {job.status().state for job in run.supernet_jobs()}
-    if states & {"interrupted", "stopped", "created"}:
-        _leave(run, voice)
-    if "finished" not in states:
+    if all(job.status().state == "diverged" for job in run.supernet_jobs()):
         raise divergence(run)
 
 
-def _leave(run: Run, voice: Output) -> None:
+def _leave(run: Run, voice: Output) -> NoReturn:
     """Say how to go on, and leave as interrupted."""
     voice.result({"run": run.id, "status": run.state()}, f"{run.id}  {run.state()}")
     voice.note(f"\nGo on with: supernet experiment --resume {run.typed}")
@@ -144,13 +161,3 @@ def _lacks_scores(run: Run) -> bool:
 
     size = SearchSpace.from_config(run.preset().space).size
     return any(len(rows) < size for rows in scores(run, evaluation(run), "validation", "one-shot").values())
-
-
-def _fail(error: SupernetError | None, voice: Output) -> None:
-    """Leave with the exit code of trainings that failed; the others have been compared."""
-    from supernet_cli.cli.output import say_error
-
-    if error is not None:
-        if not voice.json:
-            say_error(error, as_json=False)
-        raise typer.Exit(error.exit_code)

@@ -82,7 +82,7 @@ def _row(key: str, job: JobSnapshot, room: int) -> tuple[Text, Text, Text, Text,
         progress = Text(f"{mark(job.state)} {word}: {job.reason}"[: room + 6], style="red")
     losses, ranked = job.loss.values, job.ranked()
     return (
-        Text.assemble(f"{mark(job.state)} ", _path(key), style=style),
+        Text.assemble(f"{mark('created' if quiet else job.state)} ", _path(key), style=style),
         Text(key.rpartition("-")[2], style=style),
         Text() if quiet else progress,
         Text(f"{losses[-1]:.4f}" if losses else "", style=style),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from supernet_cli.errors import SupernetError, UsageError
 
@@ -86,6 +86,14 @@ class Output:
             target.write_text(text, encoding="utf-8")
         else:
             replace_file(target, text.encode())
+
+    def fail(self, error: SupernetError) -> NoReturn:
+        """Leave with an error's exit code; a document holds the error already, a person is told it here."""
+        import typer
+
+        if not self.json:
+            say_error(error, as_json=False)
+        raise typer.Exit(error.exit_code)
 
     def note(self, text: str) -> None:
         """Say something beside the result, unless quiet."""

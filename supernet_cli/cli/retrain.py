@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -15,10 +15,12 @@ from supernet_cli.errors import INTERRUPTED
 if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
     from supernet_cli.engine.prepare import Prepared
-    from supernet_cli.engine.retrain import AloneJob
     from supernet_cli.engine.training import Outcome
     from supernet_cli.errors import SupernetError
+    from supernet_cli.runs.alone import AloneJob
+    from supernet_cli.runs.job import JobFolder
     from supernet_cli.runs.results import Selection
+    from supernet_cli.runs.snapshot import JobSnapshot
     from supernet_cli.runs.store import Init, Run
     from supernet_cli.space import SearchSpace
 
@@ -123,24 +125,40 @@ def train_alone(
 
     space = SearchSpace.from_config(run.preset().space)
     jobs = _jobs(run, selection, seeds, space)
-    waiting = [job for job in jobs if job.folder.status().state not in ("finished", "diverged")]
-    keep_selection(run, selection)
+    waiting = [job for job in jobs if not job.is_done]
     if not waiting:
+        keep_selection(run, selection)
         return TrainedAlone(run, jobs, {})
+    _check_free(run, waiting)
     with voice.working("loading torch and the data") as progress:
         from supernet_cli.engine.prepare import prepare
 
         prepared = prepare(run.preset(), progress=progress)
         prepared.check_images(run.manifest.fingerprints.get("images"))
+    keep_selection(run, selection)
     with voice.warnings():
         for job in waiting:
             if job.folder.path.exists():
                 warn_of_a_lost_checkpoint(job.folder)
             else:
                 create_job(job.folder)
-        outcomes = _run(run, prepared, jobs, waiting, workers, voice)
-    stopped = any(outcome.state in ("interrupted", "stopped") for outcome in outcomes.values())
-    return TrainedAlone(run, jobs, outcomes, stopped or len(outcomes) < len(waiting))
+        return _run(run, prepared, jobs, waiting, workers, voice)
+
+
+def _check_free(run: Run, waiting: Sequence[AloneJob]) -> None:
+    """Make sure that nobody else trains what is to be trained.
+
+    Raises:
+        RunError: Somebody does.
+    """
+    from supernet_cli.errors import RunError
+
+    busy = [job for job in waiting if job.folder.status().state in ("running", "paused")]
+    if busy:
+        raise RunError(
+            f"{len(busy)} of these trainings are being done by another process, {busy[0].folder.key} among them.",
+            f"Wait for it, or stop it: `supernet runs stop {run.typed}`.",
+        )
 
 
 def _run(
@@ -150,7 +168,7 @@ def _run(
     waiting: Sequence[AloneJob],
     workers: int | None,
     voice: Output,
-) -> Mapping[str, Outcome]:
+) -> TrainedAlone:
     from supernet_cli.cli.signals import Interruption
     from supernet_cli.cli.watch import watching
     from supernet_cli.engine.executors.local import LocalProcesses
@@ -165,21 +183,29 @@ def _run(
             f"{run.id}  {len(waiting)} of {len(jobs)} trainings to do, {count} side by side, "
             f"{prepared.preset.retrain.threads} threads each on {prepared.device.name}"
         )
-    views = [(job.folder.key, job.folder.snapshot()[0]) for job in jobs]
+    views = [(job.folder.key, _view(job.folder)) for job in jobs]
     with (
         DeviceLog(run) as devices,
         watching(voice, sys.stderr, run.id, views, side_by_side=True) as watch,
         Sampling(Fanout(devices, watch)),
         Interruption() as interruption,
     ):
-        return LocalProcesses(count).run(
+        outcomes = LocalProcesses(count).run(
             AloneTraining.of(prepared), waiting, watch.take, lambda: "interrupted" if interruption.requested else None
         )
+    stopped = any(outcome.state in ("interrupted", "stopped") for outcome in outcomes.values())
+    return TrainedAlone(run, jobs, outcomes, interruption.requested or stopped)
+
+
+def _view(folder: JobFolder) -> JobSnapshot:
+    """Return what a job's records say, with the state it truly has: an owner that was killed recorded no end."""
+    snapshot, _ = folder.snapshot()
+    return replace(snapshot, state=folder.status().state)
 
 
 def _report(trained: TrainedAlone, voice: Output) -> None:
     """Say how the trainings went, from what is stored, and leave with the exit code of that."""
-    from supernet_cli.cli.output import error_document, say_error
+    from supernet_cli.cli.output import error_document
     from supernet_cli.cli.render import scores_table
 
     run = trained.run
@@ -197,9 +223,7 @@ def _report(trained: TrainedAlone, voice: Output) -> None:
         voice.note("\nGo on with the same command.")
         raise typer.Exit(INTERRUPTED)
     if error is not None:
-        if not voice.json:
-            say_error(error, as_json=False)
-        raise typer.Exit(error.exit_code)
+        voice.fail(error)
     voice.note(f"\nJudge them on the test images: supernet evaluate --run {run.typed}")
 
 
@@ -238,13 +262,12 @@ def _select(run: Run, paths: list[str], every: bool, top: int | None, sample: in
         raise UsageError("Which paths are to be trained?", _WAYS)
     space = SearchSpace.from_config(run.preset().space)
     if paths:
-        chosen = tuple(str(space.parse(path)) for path in dict.fromkeys(paths))
-        return Selection(how="named", init=init, paths=chosen)
+        return Selection(how="named", init=init, paths=tuple(dict.fromkeys(str(space.parse(path)) for path in paths)))
     if every:
         return everything(space, init)
     from supernet_cli.reports.scores import best, stratified
 
-    losses = _one_shot_losses(run, space)
+    losses = _one_shot_losses(run, space, top or sample or 1)
     if top is not None:
         return Selection(how="top", init=init, paths=tuple(best(losses, top)))
     assert sample is not None
@@ -269,8 +292,14 @@ def everything(space: SearchSpace, init: Init = "scratch") -> Selection:
     return Selection(how="all", init=init, paths=tuple(map(str, space.enumerate())))
 
 
-def _one_shot_losses(run: Run, space: SearchSpace) -> dict[str, float]:
-    from supernet_cli.errors import RunError
+def _one_shot_losses(run: Run, space: SearchSpace, wanted: int) -> dict[str, float]:
+    """Return the one-shot losses to choose by.
+
+    Raises:
+        RunError: There are none.
+        UsageError: Fewer paths have one than are wanted.
+    """
+    from supernet_cli.errors import RunError, UsageError
     from supernet_cli.reports.scores import mean_losses, scores
     from supernet_cli.runs.results import evaluation
 
@@ -279,23 +308,18 @@ def _one_shot_losses(run: Run, space: SearchSpace) -> dict[str, float]:
         raise RunError(
             f"Run {run.id} has no one-shot scores to choose by.", f"Finish it: `supernet train --resume {run.typed}`."
         )
-    return {path: loss for path, loss in losses.items() if _is_known(space, path)}
-
-
-def _is_known(space: SearchSpace, path: str) -> bool:
-    from supernet_cli.errors import UsageError
-
-    try:
-        space.parse(path)
-    except UsageError:
-        return False
-    return True
+    if len(losses) < min(wanted, space.size):
+        raise UsageError(
+            f"{wanted} paths are asked for, and {len(losses)} of the space's {space.size:,} have a one-shot score.",
+            f"Judge more of them first: `supernet evaluate --split validation --run {run.typed}`, or name paths to it.",
+        )
+    return losses
 
 
 def _jobs(run: Run, selection: Selection, seeds: Sequence[int], space: SearchSpace) -> list[AloneJob]:
     """Return the trainings, seed by seed: wherever they are stopped, the ranking is as whole as it can be."""
-    from supernet_cli.engine.retrain import AloneJob
     from supernet_cli.errors import RunError
+    from supernet_cli.runs.alone import AloneJob
 
     inherits = None
     if selection.init == "inherit":

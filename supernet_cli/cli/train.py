@@ -154,11 +154,11 @@ def reopen(run: Run, progress: Progress) -> tuple[Run, Prepared]:
 
     preset = run.preset()
     states = [job.status().state for job in run.supernet_jobs()]
-    if states and all(state == "finished" for state in states):
+    if states and "diverged" not in states and all(is_done(job) for job in run.supernet_jobs()):
         raise UsageError(
             f"Run {run.id} is finished; there is nothing to go on with.", f"`supernet evaluate --run {run.typed}`"
         )
-    if states and all(state in ("finished", "diverged") for state in states):
+    if states and all(is_done(job) for job in run.supernet_jobs()):
         raise DivergedError(
             f"Run {run.id} diverged; going on would repeat that bit for bit.",
             "Start a new run with a lower rate, such as --set train.optimizer.lr=0.001.",
@@ -175,8 +175,12 @@ def reopen(run: Run, progress: Progress) -> tuple[Run, Prepared]:
     return run, prepared
 
 
-def train_supernets(run: Run, prepared: Prepared, voice: Output, tensorboard: bool = False) -> None:
-    """Train every supernet of a run that is not done, one after another."""
+def train_supernets(run: Run, prepared: Prepared, voice: Output, tensorboard: bool = False) -> bool:
+    """Train every supernet of a run that is not done, one after another.
+
+    Returns:
+        Whether somebody asked to stop, be it that the request came too late to stop anything.
+    """
     from supernet_cli.cli.signals import Interruption
     from supernet_cli.cli.watch import watching
     from supernet_cli.engine.train import train_supernet
@@ -200,13 +204,20 @@ def train_supernets(run: Run, prepared: Prepared, voice: Output, tensorboard: bo
         Interruption() as interruption,
     ):
         for job in jobs:
-            if job.status().state in ("finished", "diverged"):
+            if is_done(job):
                 continue
             with JobWriter(job) as writer, _event_files(run.folder / "tensorboard" / job.key, tensorboard) as events:
                 recorder = Fanout(writer, watch.of(job.key), *events)
                 outcome = train_supernet(prepared, job, job.seed, recorder, _stop(interruption, writer))
             if outcome.state in ("interrupted", "stopped") or interruption.requested or writer.stop_requested:
-                break  # also where the request came too late to stop the job that was just finished
+                return True  # also where the request came too late to stop the job that was just finished
+    return False
+
+
+def is_done(job: JobFolder) -> bool:
+    """Return whether training a supernet on would give nothing new: it has its weights, or diverged."""
+    state = job.status().state
+    return state == "diverged" or (state == "finished" and job.weights.is_file())
 
 
 def warn_of_a_lost_checkpoint(job: JobFolder) -> None:
@@ -242,7 +253,7 @@ def _stop(interruption: Any, writer: JobWriter) -> Callable[[], State | None]:
 
 def _report(run: Run, voice: Output) -> None:
     """Say how it went, from what is stored, and leave with the exit code of that."""
-    from supernet_cli.cli.output import error_document, say_error
+    from supernet_cli.cli.output import error_document
     from supernet_cli.cli.render import scores_table
 
     document = _document(run)
@@ -257,9 +268,7 @@ def _report(run: Run, voice: Output) -> None:
     table = scores_table(rows, "validation") if rows else "No path was judged yet."
     voice.result(document | (error_document(error) if error else {}), title, "", table)
     if error is not None:
-        if not voice.json:
-            say_error(error, as_json=False)
-        raise typer.Exit(error.exit_code)
+        voice.fail(error)
     if document["status"] != "finished":
         voice.note(f"\nGo on with: supernet train --resume {run.typed}")
         raise typer.Exit(INTERRUPTED)

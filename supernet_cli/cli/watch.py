@@ -111,7 +111,7 @@ class JobLines:
         """Say how a job ended."""
         if not isinstance(record, JobEnded):
             return
-        ended = sum(job.state not in ("created", "running") for _, job in view.jobs)
+        ended = sum(job.state in ("finished", "diverged", "failed") for _, job in view.jobs)
         job = view.job
         parts = [f"{ended}/{len(view.jobs)}  {view.current}  {record.state}"]
         parts += [f"{100 * path.score.accuracy:.2f} %" for path in job.ranked()[:1]]

@@ -94,7 +94,10 @@ def load_weights(path: Path, module: nn.Module) -> None:
         raise RunError(f"There are no weights at {path}.", "The job is not finished; go on with --resume.") from None
     except (SafetensorError, OSError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
-        raise RunError(f"The weights {path} are damaged or of another network: {reason}") from error
+        raise RunError(
+            f"The weights {path} are damaged or of another network: {reason}",
+            "Delete the file: `supernet train --resume`, or `supernet retrain` for a path alone, makes it again.",
+        ) from error
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ import numpy as np
 import torch
 
 from supernet_cli.engine import checkpoint, device
+from supernet_cli.engine.data.resident import ResidentImages
 from supernet_cli.engine.evaluate import BATCH, Score, evaluate_paths
 from supernet_cli.engine.prepare import Prepared, seeded_supernet
-from supernet_cli.engine.profile import latency, profile
+from supernet_cli.engine.profile import latency, path_costs, profile
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.results import (
+    KINDS,
+    JudgingCost,
     Kind,
     PathProfile,
     Profiles,
@@ -27,6 +31,8 @@ from supernet_cli.runs.results import (
 )
 from supernet_cli.runs.store import Run
 from supernet_cli.space import Architecture
+
+_KEPT_TOGETHER = 16  # networks; each addition to the results writes their files anew
 
 Advance = Callable[[str, int, int], None]
 """Told what is done now, how many networks are done, and of how many."""
@@ -85,40 +91,67 @@ def judge_run(
         DiskError: Results cannot be written.
     """
     rows: list[ScoreRow] = []
-    answers: dict[tuple[Kind, int], dict[str, np.ndarray]] = defaultdict(dict)
     total = len(networks.supernets) * len(paths) + len(networks.alone)
     with device.memory_errors():
-        for kind, seed, path, score in _scores(prepared, networks, paths, split):
-            assert score.correct is not None
-            rows.append(_row(kind, seed, path, score))
-            answers[kind, seed][str(path)] = score.correct.numpy()
+        for group in _judge(prepared, networks, paths, split):
+            found = [_row(group.kind, group.seed, path, score) for path, score in group.scores]
+            answers = {str(path): _correct(score) for path, score in group.scores}
+            keep_scores(run, split, found, {(group.kind, group.seed): answers}, group.cost)
+            rows += found
             advance(f"judging on {split}", len(rows), total)
-        keep_scores(run, split, rows, answers)
         _measure(prepared, run, paths, advance)
-    return rows
+    return sorted(rows, key=lambda row: (KINDS.index(row.kind), row.seed))
 
 
-def _scores(
-    prepared: Prepared, networks: Networks, paths: Sequence[Architecture], split: Split
-) -> Iterator[tuple[Kind, int, Architecture, Score]]:
+@dataclass(frozen=True)
+class _Judged:
+    """Networks that were judged together: kept at once, whatever befalls the next ones."""
+
+    kind: Kind
+    seed: int
+    scores: Sequence[tuple[Architecture, Score]]
+    cost: JudgingCost | None = None
+
+
+def _judge(prepared: Prepared, networks: Networks, paths: Sequence[Architecture], split: Split) -> Iterator[_Judged]:
     images = prepared.resident(split)
     for job in networks.supernets:
         supernet = prepared.supernet(0)
         checkpoint.load_weights(job.weights, supernet)
+        begun = time.perf_counter()
         scores = evaluate_paths(supernet, paths, images, prepared.device, keep_correct=True)
-        for path, score in scores.items():
-            yield "one-shot", job.seed, path, score
+        cost = JudgingCost(
+            split=split,
+            seed=job.seed,
+            forward_images=len(images) * len(scores),
+            macs=len(images) * path_costs(supernet, images.shape, prepared.device).of_shared_prefixes(paths),
+            seconds=time.perf_counter() - begun,
+        )
+        yield _Judged("one-shot", job.seed, list(scores.items()), cost)
     try:
-        for kind, path, job in networks.alone:
-            # Threads change last bits: with its own, a network scores what its training saw.
-            torch.set_num_threads(job.status().threads or prepared.preset.retrain.threads)
-            space = prepared.space.only(path)
-            network = seeded_supernet(space, prepared.image_shape, prepared.num_classes, 0, prepared.device)
-            checkpoint.load_weights(job.weights, network)
-            (score,) = evaluate_paths(network, [space.at(0)], images, prepared.device, keep_correct=True).values()
-            yield kind, job.seed, path, score
+        for start in range(0, len(networks.alone), _KEPT_TOGETHER):
+            together: dict[tuple[Kind, int], list[tuple[Architecture, Score]]] = defaultdict(list)
+            for kind, path, job in networks.alone[start : start + _KEPT_TOGETHER]:
+                together[kind, job.seed].append((path, _judge_alone(prepared, path, job, images)))
+            for (kind, seed), scored in together.items():
+                yield _Judged(kind, seed, scored)
     finally:
         torch.set_num_threads(prepared.threads)
+
+
+def _judge_alone(prepared: Prepared, path: Architecture, job: JobFolder, images: ResidentImages) -> Score:
+    """Judge one network with the threads that trained it: they change last bits, and training saw a score too."""
+    torch.set_num_threads(job.status().threads or prepared.preset.retrain.threads)
+    space = prepared.space.only(path)
+    network = seeded_supernet(space, prepared.image_shape, prepared.num_classes, 0, prepared.device)
+    checkpoint.load_weights(job.weights, network)
+    (score,) = evaluate_paths(network, [space.at(0)], images, prepared.device, keep_correct=True).values()
+    return score
+
+
+def _correct(score: Score) -> np.ndarray:
+    assert score.correct is not None
+    return score.correct.numpy()
 
 
 def _row(kind: Kind, seed: int, path: Architecture, score: Score) -> ScoreRow:

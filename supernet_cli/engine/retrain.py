@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import torch
 
@@ -13,27 +12,10 @@ from supernet_cli.engine import checkpoint, device, seed
 from supernet_cli.engine.prepare import Prepared, TrainingData, seeded_supernet
 from supernet_cli.engine.supernet import Supernet
 from supernet_cli.engine.training import Assignment, Outcome, Stop, Training, preset_digest
-from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.records import Recorder
 from supernet_cli.sampling import build_sampler
-from supernet_cli.space import Architecture, SearchSpace
-
-
-@dataclass(frozen=True)
-class AloneJob:
-    """One path to be trained alone.
-
-    Args:
-        folder: Where its facts go.
-        path: The path.
-        seed: Of its initial weights and the order of its images, together with the path.
-        inherits: Weights of a supernet to begin with; None for a beginning from scratch.
-    """
-
-    folder: JobFolder
-    path: Architecture
-    seed: int
-    inherits: Path | None = None
+from supernet_cli.space import SearchSpace
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from supernet_cli.errors import UsageError
-from supernet_cli.reports.facts import BySeed, Facts, gather, mean
+from supernet_cli.reports.facts import Facts, gather, mean
+from supernet_cli.reports.scores import BySeed
 from supernet_cli.reports.verdict import verdict
 from supernet_cli.runs.results import PathProfile
 from supernet_cli.runs.store import Run
@@ -39,7 +40,14 @@ def compare(runs: Sequence[Run], truth: Run | None = None) -> dict[str, Any]:
     _check_one_space(runs)
     gathered = [gather(run, truth if truth is not None and truth.folder != run.folder else None) for run in runs]
     entries = [_Comparison(facts).document() for facts in gathered]
-    return {"runs": entries, "strategies": _strategies(entries)} if len(entries) > 1 else {"runs": entries}
+    if len(entries) == 1:
+        return {"runs": entries}
+    why_not = _differing_truths([truth or run for run in runs])
+    return {
+        "runs": entries,
+        "strategies": [] if why_not else _strategies(entries),
+        "notes": {"strategies": why_not} if why_not else {},
+    }
 
 
 def _check_one_space(runs: Sequence[Run]) -> None:
@@ -50,6 +58,14 @@ def _check_one_space(runs: Sequence[Run]) -> None:
                 f"Runs {runs[0].id} and {run.id} have different search spaces: their rankings are of different things.",
                 "Compare runs of one space; `supernet runs show` tells their fingerprints.",
             )
+
+
+def _differing_truths(sources: Sequence[Run]) -> str:
+    """Say why strategies of several runs cannot be tested against each other; nothing where they can."""
+    for what, words in (("split", "data or splits"), ("retrain", "retraining recipes"), ("images", "images")):
+        if len({source.manifest.fingerprints.get(what) for source in sources}) > 1:
+            return f"The runs' truths have different {words}: their τ are of different things. --truth RUN shares one."
+    return ""
 
 
 @dataclass(frozen=True)
@@ -301,10 +317,10 @@ def _size(profile: PathProfile | None) -> dict[str, Any]:
 
 
 def _mean_of(rows: BySeed, seeds: Sequence[int], name: str, what: str) -> float | None:
-    """Return the mean over seeds that have the path; None where one of them has no finite number."""
-    known = [row for seed in seeds if (row := rows.get(seed, {}).get(name)) is not None]
-    values = [getattr(row, what) for row in known]
-    return None if any(value is None for value in values) else mean(values)
+    """Return the mean over seeds; None where one of them lacks the path, or has no finite number for it."""
+    known = [rows.get(seed, {}).get(name) for seed in seeds]
+    values = [None if row is None else getattr(row, what) for row in known]
+    return None if None in values else mean(values)
 
 
 def _sd(values: Sequence[float]) -> float | None:
@@ -340,13 +356,26 @@ def _strategies(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     baseline = next((entry for entry in entries if entry["sampler"] == "uniform"), None)
     if baseline is None:
         return []
-    others = {entry["run"]: entry["kendall_tau"]["per_seed"] for entry in entries if entry["sampler"] != "uniform"}
+    others = {entry["run"]: entry["kendall_tau"]["per_seed"] for entry in entries if entry is not baseline}
     plain, notes = document(welch_against(baseline["kendall_tau"]["per_seed"], others))
-    samplers = {entry["run"]: entry["sampler"] for entry in entries}
     return [
-        {"run": run, "sampler": samplers[run], "against": baseline["run"], **found, "notes": _below(notes, run)}
-        for run, found in plain.items()
+        {
+            "run": entry["run"],
+            "sampler": entry["sampler"],
+            "against": baseline["run"],
+            **plain[entry["run"]],
+            "notes": _below(notes, entry["run"]) | _unequal(entry, baseline),
+        }
+        for entry in entries
+        if entry is not baseline
     ]
+
+
+def _unequal(entry: dict[str, Any], baseline: dict[str, Any]) -> dict[str, str]:
+    """Return a remark where two supernets were trained with different budgets."""
+    if entry["forward_images"] == baseline["forward_images"]:
+        return {}
+    return {"budget": f"{entry['forward_images']:,.0f} forward images against {baseline['forward_images']:,.0f}."}
 
 
 def _below(notes: dict[str, str], prefix: str) -> dict[str, str]:

@@ -64,7 +64,8 @@ def as_markdown(document: dict[str, Any]) -> str:
         parts.append(_table(strategies(document)))
     for entry in document["runs"]:
         parts += [f"# {_escaped(entry['run'])}", entry["verdict"], *map(_table, sheets(entry))]
-        parts += [f"Missing: {missing['what']}. `{missing['command']}`" for missing in entry["missing"]]
+        for missing in entry["missing"]:
+            parts.append(f"Missing: {missing['what']}." + (f" `{missing['command']}`" if missing["command"] else ""))
     return "\n\n".join(parts) + "\n"
 
 

@@ -11,8 +11,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from supernet_cli.errors import RunError, UsageError
-from supernet_cli.reports.scores import scores
-from supernet_cli.runs.results import Evaluation, PathProfile, ScoreRow, correct, evaluation, profiles, selections
+from supernet_cli.reports.missing import Missing, missing_alone, missing_one_shot
+from supernet_cli.reports.scores import BySeed, scores
+from supernet_cli.runs.results import (
+    Evaluation,
+    JudgingCost,
+    PathProfile,
+    ScoreRow,
+    correct,
+    evaluation,
+    profiles,
+    selections,
+)
 from supernet_cli.runs.snapshot import JobSnapshot
 from supernet_cli.runs.store import Run
 from supernet_cli.space import Architecture, SearchSpace
@@ -20,8 +30,8 @@ from supernet_cli.space import Architecture, SearchSpace
 if TYPE_CHECKING:
     import numpy as np
 
-Coverage = Literal["all", "sample", "top", "named"]
-BySeed = Mapping[int, Mapping[str, ScoreRow]]
+Coverage = Literal["all", "part", "sample", "top", "named"]
+"""How the paths trained alone were chosen: all; all, of which some are not done; a sample; the best; or by name."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +47,6 @@ class Cost:
     forward_images: int = 0
     macs: int = 0
     seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Missing:
-    """Something that a judgement lacks, and the command that completes it."""
-
-    what: str
-    command: str
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,8 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
     one_shot = scores(run, stored, "validation", "one-shot")
     if not one_shot:
         raise RunError(f"Run {run.id} has no one-shot scores yet.", f"`supernet train --resume {run.typed}`")
-    truth = _truth(source, evaluation(source), space)
+    stored_truth = evaluation(source)
+    truth = _truth(source, stored_truth, space)
     names = [str(path) for path in truth.paths]
     seeds = tuple(seed for seed in sorted(one_shot) if all(name in one_shot[seed] for name in names))
     if not seeds:
@@ -145,7 +148,8 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
             f"`supernet evaluate --split validation --run {run.typed}`",
         )
     snapshots = [job.snapshot()[0] for job in run.supernet_jobs() if job.seed in seeds]
-    training, judging = _training_cost(snapshots), _evaluation_cost(snapshots)
+    judged_later = [cost for cost in stored.costs if cost.split == "validation" and cost.seed in seeds]
+    training, judging = _training_cost(snapshots), _evaluation_cost(snapshots, judged_later)
     test = scores(run, stored, "test", "one-shot")
     return Facts(
         run=run.id,
@@ -159,7 +163,10 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
         forward_images=training.forward_images / len(seeds),
         training=training,
         evaluation=judging,
-        missing=tuple(_missing(run, source, space, truth, one_shot, seeds, test)),
+        missing=(
+            *missing_alone(source, stored_truth, space, truth.paths, truth.seeds),
+            *missing_one_shot(run, truth.paths, seeds, one_shot, test),
+        ),
     )
 
 
@@ -185,13 +192,17 @@ def _truth(run: Run, stored: Evaluation, space: SearchSpace) -> Truth:
     import numpy as np
 
     known = {str(path): path for path in space.enumerate()} if space.size <= 100_000 else {}
-    test = {
-        seed: {name: row for name, row in rows.items() if not known or name in known}
-        for seed, rows in stored.rows("test", "stand-alone").items()
+    test = stored.rows("test", "stand-alone")
+    jobs = {(job.path.parent.name, job.seed): job for job in run.alone_jobs()}
+    folders = {name: run.alone_job(known.get(name) or space.parse(name), 0).path.parent.name for name in _all(test)}
+    there = {
+        seed: {name for name in rows if (folders[name], seed) in jobs}  # a training that was removed counts no more
+        for seed, rows in test.items()
     }
-    if not any(test.values()):
+    if not any(there.values()):
         raise RunError(*_no_truth(run))
-    seeds, names = complete_block({seed: set(rows) for seed, rows in test.items()})
+    diverged = {folder for (folder, _), job in jobs.items() if job.status().state == "diverged"}
+    seeds, names = complete_block(there, frozenset(name for name in folders if folders[name] in diverged))
     paths = sorted((known.get(name) or space.parse(name) for name in names), key=space.index)
     order = [str(path) for path in paths]
     validation = scores(run, stored, "validation", "stand-alone")
@@ -210,29 +221,38 @@ def _truth(run: Run, stored: Evaluation, space: SearchSpace) -> Truth:
         else None,
         correct_first=np.array([answers[seeds[0]][name] for name in order]) if whole else None,
         coverage=_coverage(run, set(order), space),
-        seconds=np.array([[snapshot.train_seconds for snapshot in row] for row in snapshots]).mean(axis=1),
+        seconds=np.array([[_seconds(snapshot) for snapshot in row] for row in snapshots]).mean(axis=1),
         cost=_training_cost([snapshot for row in snapshots for snapshot in row]),
     )
 
 
-def complete_block(paths_by_seed: Mapping[int, set[str]]) -> tuple[list[int], set[str]]:
-    """Return seeds and paths of which every combination is there.
+def complete_block(
+    paths_by_seed: Mapping[int, set[str]], without: frozenset[str] = frozenset()
+) -> tuple[list[int], set[str]]:
+    """Return seeds and paths of which every combination is there: statistics over seeds need the same for each path.
 
-    As many paths as one seed has, and then every further seed that has all of them: statistics over seeds need the same
-    seeds for each path.
+    As many paths as one seed has, and then every further seed that has all of them.
+
+    Args:
+        paths_by_seed: The paths that each seed has.
+        without: Paths that will never have all seeds, and so are dropped rather than a seed; unless that drops all.
     """
     by_size = sorted(paths_by_seed, key=lambda seed: (-len(paths_by_seed[seed]), seed))
-    paths = set(paths_by_seed[by_size[0]])
+    paths = paths_by_seed[by_size[0]] - without or set(paths_by_seed[by_size[0]])
     return sorted(seed for seed in by_size if paths <= paths_by_seed[seed]), paths
 
 
 def _coverage(run: Run, names: set[str], space: SearchSpace) -> Coverage:
+    """Return how paths were chosen; also where some of those that were are not done, or diverged."""
     if len(names) == space.size:
         return "all"
-    for selection in selections(run):
-        if selection.init == "scratch" and selection.how != "all" and names == set(selection.paths):
-            return selection.how
-    return "named"
+    chosen = [selection for selection in selections(run) if selection.init == "scratch"]
+    if any(selection.how == "top" and names <= set(selection.paths) for selection in chosen):
+        return "top"
+    if any(selection.how == "sample" and names <= set(selection.paths) for selection in chosen):
+        return "sample"
+    hows = {selection.how for selection in chosen if names & set(selection.paths)}
+    return "part" if "all" in hows else "top" if "top" in hows else "named"
 
 
 def _no_truth(run: Run) -> tuple[str, str]:
@@ -245,47 +265,6 @@ def _no_truth(run: Run) -> tuple[str, str]:
     )
 
 
-def _missing(
-    run: Run,
-    source: Run,
-    space: SearchSpace,
-    truth: Truth,
-    one_shot: BySeed,
-    seeds: Sequence[int],
-    test: BySeed,
-) -> list[Missing]:
-    """Return what is not there yet, each with the command that makes it."""
-    found = []
-    alone = source.alone_jobs()
-    states = {job.key: job.status().state for job in alone}
-    unfinished = [job for job in alone if states[job.key] != "finished"]
-    if unfinished:
-        names = sorted({job.path.parent.name for job in unfinished})
-        which = "--all" if truth.coverage == "all" or len(names) > 3 else " ".join(names)
-        wanted = ",".join(map(str, sorted({job.seed for job in unfinished})))
-        count = f"{len(unfinished)} of {len(alone)} stand-alone trainings are not finished"
-        found.append(Missing(count, f"supernet retrain {which} --seeds {wanted} --run {source.typed}"))
-    judged = {(seed, name) for seed in truth.seeds for name in map(str, truth.paths)}
-    finished = sum(state == "finished" for state in states.values())
-    if finished > len(judged):
-        what = f"{finished - len(judged)} finished stand-alone trainings are not judged, or lack the others' seeds"
-        found.append(Missing(what, f"supernet evaluate --run {source.typed}"))
-    open_jobs = [job for job in run.supernet_jobs() if not job.weights.is_file()]
-    if open_jobs:
-        what = f"{len(open_jobs)} supernets are not finished"
-        found.append(Missing(what, f"supernet train --resume {run.typed}"))
-    left_out = [seed for seed in one_shot if seed not in seeds]
-    if left_out:
-        what = f"supernet seeds {', '.join(map(str, left_out))} lack scores of some paths"
-        found.append(Missing(what, f"supernet evaluate --split validation --run {run.typed}"))
-    if any(str(path) not in test.get(seed, {}) for seed in seeds for path in truth.paths):
-        found.append(Missing("one-shot accuracies on test are not known", f"supernet evaluate --run {run.typed}"))
-    if truth.coverage != "all" and space.size <= 256:
-        what = f"{space.size - len(truth.paths)} of {space.size} paths were not trained alone"
-        found.append(Missing(what, f"supernet retrain --all --run {source.typed}"))
-    return found
-
-
 def _training_cost(jobs: Sequence[JobSnapshot]) -> Cost:
     return Cost(
         sum(job.forward_images for job in jobs),
@@ -294,11 +273,12 @@ def _training_cost(jobs: Sequence[JobSnapshot]) -> Cost:
     )
 
 
-def _evaluation_cost(jobs: Sequence[JobSnapshot]) -> Cost:
+def _evaluation_cost(jobs: Sequence[JobSnapshot], later: Sequence[JudgingCost]) -> Cost:
+    """Return what judging paths took, while training and by commands after it."""
     return Cost(
-        sum(job.evaluation_images for job in jobs),
-        sum(job.evaluation_macs for job in jobs),
-        sum(job.evaluation_seconds for job in jobs),
+        sum(job.evaluation_images for job in jobs) + sum(cost.forward_images for cost in later),
+        sum(job.evaluation_macs for job in jobs) + sum(cost.macs for cost in later),
+        sum(job.evaluation_seconds for job in jobs) + sum(cost.seconds for cost in later),
     )
 
 
@@ -306,6 +286,14 @@ def mean(values: Sequence[float | None]) -> float | None:
     """Return the mean of the values that are known, or None where none is."""
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known else None
+
+
+def _all(rows: BySeed) -> set[str]:
+    return {name for by_path in rows.values() for name in by_path}
+
+
+def _seconds(snapshot: JobSnapshot) -> float:
+    return snapshot.train_seconds if snapshot.steps else float("nan")  # its records may be gone
 
 
 def _score(row: ScoreRow | None) -> float:

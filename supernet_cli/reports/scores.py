@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import PathScore
@@ -12,6 +12,9 @@ from supernet_cli.runs.results import Evaluation, Kind, ScoreRow, Split
 from supernet_cli.runs.store import Run
 
 _SAMPLE_SEED = 0
+
+BySeed = Mapping[int, Mapping[str, ScoreRow]]
+"""Scores by seed and path."""
 
 
 def scores(run: Run, stored: Evaluation, split: Split, kind: Kind) -> dict[int, dict[str, ScoreRow]]:
@@ -63,12 +66,6 @@ def stratified(losses: Mapping[str, float], count: int) -> list[str]:
     count = min(count, len(ranked))
     edges = [round(index * len(ranked) / count) for index in range(count + 1)] if count else []
     return [ranked[rng.randrange(low, high)] for low, high in zip(edges[:-1], edges[1:], strict=True)]
-
-
-def in_order(paths: Iterable[str], order: Sequence[str]) -> list[str]:
-    """Return paths in an order given for all of them."""
-    wanted = set(paths)
-    return [path for path in order if path in wanted]
 
 
 def _jobs(run: Run, kind: Kind) -> list[JobFolder]:

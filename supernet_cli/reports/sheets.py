@@ -203,7 +203,7 @@ def strategies(document: dict[str, Any]) -> Sheet:
             ABSENT if found["difference"] is None else f"{found['difference']:+.2f}",
             probability(found["p"]),
             probability(found["adjusted"]),
-            found["notes"].get("p", ""),
+            " ".join(found["notes"][key] for key in ("budget", "p") if key in found["notes"]),
         )
         for found in document["strategies"]
     ]

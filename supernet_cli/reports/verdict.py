@@ -24,7 +24,7 @@ def verdict(entry: dict[str, Any]) -> str:
 
 
 def _agreement(entry: dict[str, Any], tau: float) -> str:
-    seeds = len(entry["supernet_seeds"])
+    seeds = sum(known is not None for known in entry["kendall_tau"]["per_seed"])
     low, high = entry["kendall_tau"]["low"], entry["kendall_tau"]["high"]
     spread = f" ({low:.2f} to {high:.2f} over {seeds} supernets)" if seeds > 1 else " (one supernet)"
     ceiling = entry["tau_ceiling"]
@@ -53,7 +53,7 @@ def _weight(entry: dict[str, Any], tau: float) -> str:
         return f"Chance would do as well with p = {p:.2g}: the ranking shows no knowledge of the paths."
     if best and best[1] >= tau:
         return f"It is more than chance (p = {p:.2g}), but {best[0]} alone ranks as well: the supernet did not pay."
-    return f"It is more than chance (p = {p:.2g}) and more than any baseline tells without a supernet{_lack(entry)}."
+    return f"It is more than chance (p = {p:.2g}) and more than any of the baselines tells{_lack(entry)}."
 
 
 def _lack(entry: dict[str, Any]) -> str:
@@ -85,8 +85,13 @@ def _paths(entry: dict[str, Any]) -> str:
     count, size = entry["n"], entry["space_size"]
     if count == size:
         return f"n = {count} paths, the whole space"
-    how = {"sample": "spread over the ranking", "top": "the best by one-shot score"}.get(entry["coverage"], "by name")
-    return f"n = {count} of {size:,} paths, chosen {how}"
+    how = {
+        "part": "those that are done so far",
+        "sample": "spread over the ranking",
+        "top": "the best by one-shot score among them",
+        "named": "chosen by name",
+    }
+    return f"n = {count} of {size:,} paths, {how[entry['coverage']]}"
 
 
 def _is_two_by_two(entry: dict[str, Any]) -> bool:

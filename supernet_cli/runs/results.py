@@ -17,7 +17,7 @@ import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["one-shot", "stand-alone", "inherited"]
 """How a network came by its weights: those of a supernet, alone from scratch, or alone from a supernet's."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Split = Literal["test", "validation"]
 
@@ -53,11 +55,22 @@ class ScoreRow(_Stored):
     accuracy_unrecalibrated: float  # with the running statistics that normalisation has from training
 
 
+class JudgingCost(_Stored):
+    """What judging one supernet's paths has taken, over all times it was done."""
+
+    split: Split
+    seed: int
+    forward_images: int  # counted once a path
+    macs: int
+    seconds: float
+
+
 class Evaluation(_Stored):
     """evaluation.json."""
 
     run: str = ""
     splits: dict[Split, list[ScoreRow]] = {}
+    costs: list[JudgingCost] = []
 
     def rows(self, split: Split, kind: Kind) -> dict[int, dict[str, ScoreRow]]:
         """Return the rows of one kind, by seed and path."""
@@ -133,9 +146,12 @@ def correct(run: Run, split: Split, kind: Kind, seed: int) -> dict[str, np.ndarr
     Raises:
         RunError: The file is damaged.
     """
+    return _read_bits(_bits_path(run, split, kind, seed))
+
+
+def _read_bits(path: Path) -> dict[str, np.ndarray]:
     import numpy as np
 
-    path = _bits_path(run, split, kind, seed)
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             images = int(stored["images"])
@@ -150,8 +166,24 @@ def correct(run: Run, split: Split, kind: Kind, seed: int) -> dict[str, np.ndarr
     return dict(zip(names, unpacked, strict=True))
 
 
+def check_results(run: Run) -> None:
+    """Read all that judging adds to, so that what is damaged is told before hours of work.
+
+    Raises:
+        RunError: A file is damaged.
+    """
+    evaluation(run)
+    profiles(run)
+    for path in (_folder(run) / "correct").glob("*/*.npz"):
+        _read_bits(path)
+
+
 def keep_scores(
-    run: Run, split: Split, rows: Iterable[ScoreRow], answers: Mapping[tuple[Kind, int], Mapping[str, np.ndarray]]
+    run: Run,
+    split: Split,
+    rows: Iterable[ScoreRow],
+    answers: Mapping[tuple[Kind, int], Mapping[str, np.ndarray]],
+    cost: JudgingCost | None = None,
 ) -> None:
     """Add scores and correct answers to a run's, in the place of earlier ones of the same network.
 
@@ -160,6 +192,7 @@ def keep_scores(
         split: Whose images.
         rows: The scores.
         answers: By kind and seed, and then by path, (N,) bool.
+        cost: What it took, for a supernet; added to what is known.
 
     Raises:
         DiskError: A write failed.
@@ -171,7 +204,8 @@ def keep_scores(
         before = evaluation(run)
         merged = {(row.kind, row.seed, row.path): row for row in [*before.splits.get(split, []), *rows]}
         splits = {**before.splits, split: [merged[key] for key in sorted(merged)]}
-        _write(run, "evaluation", Evaluation(run=run.id, splits=splits))
+        costs = before.costs if cost is None else _added(before.costs, cost)
+        _write(run, "evaluation", Evaluation(run=run.id, splits=splits, costs=costs))
 
 
 def keep_profiles(run: Run, found: Profiles) -> None:
@@ -196,6 +230,18 @@ def keep_comparison(run: Run, document: dict[str, Any]) -> None:
     with _exclusively(run):
         text = json.dumps(document, indent=1, allow_nan=False)
         replace_file(_folder(run) / "comparison.json", f"{text}\n".encode())
+
+
+def _added(costs: list[JudgingCost], more: JudgingCost) -> list[JudgingCost]:
+    same = [cost for cost in costs if (cost.split, cost.seed) == (more.split, more.seed)]
+    total = more.model_copy(
+        update={
+            "forward_images": more.forward_images + sum(cost.forward_images for cost in same),
+            "macs": more.macs + sum(cost.macs for cost in same),
+            "seconds": more.seconds + sum(cost.seconds for cost in same),
+        }
+    )
+    return [*(cost for cost in costs if cost not in same), total]
 
 
 def _folder(run: Run) -> Path:

@@ -82,15 +82,24 @@ class Run:
         """Return the resolved preset the run was started with.
 
         Raises:
-            RunError: preset.toml is missing or damaged.
+            RunError: preset.toml is missing or damaged, or asks for another experiment than when the run began.
         """
         path = self.folder / "preset.toml"
         try:
-            return validate(read_toml(path), path)
+            preset = validate(read_toml(path), path)
         except PresetError as error:
             raise RunError(
                 f"Run {self.id} is damaged: {error.message}", "Its preset.toml must be as it was."
             ) from error
+        begun_with = self.manifest.fingerprints
+        changed = [what for what, now in fingerprints(preset).items() if begun_with.get(what, now) != now]
+        if changed:
+            raise RunError(
+                f"The preset.toml of run {self.id} was changed after the run began ({', '.join(changed)}): "
+                "its results would no longer be of one experiment.",
+                "Put it back as it was, or start a new run with the changed one.",
+            )
+        return preset
 
     def supernet_job(self, seed: int) -> JobFolder:
         """Return the job that trains the supernet of a seed."""
@@ -314,6 +323,7 @@ def fingerprints(preset: Preset) -> dict[str, str]:
     recipe = preset.standalone_recipe().model_dump(
         mode="json", exclude={"evaluate_every", "log_every", "checkpoint_every"}
     )
+    runtime = preset.runtime.model_dump(mode="json", include={"device", "precision"})
     data = preset.data.model_dump(mode="json", exclude={"root"})
     if preset.data.dataset == "folder":  # elsewhere the name alone says which images they are
         data["root"] = str(Path(preset.data.root).expanduser().resolve())
@@ -321,7 +331,7 @@ def fingerprints(preset: Preset) -> dict[str, str]:
     return {
         "space": SearchSpace.from_config(preset.space).fingerprint(),
         "split": _hash(split),
-        "retrain": _hash({"recipe": recipe, "data": data, "threads": preset.retrain.threads}),
+        "retrain": _hash({"recipe": recipe, "data": data, "threads": preset.retrain.threads, **runtime}),
     }
 
 

@@ -75,6 +75,58 @@ def test_an_experiment_goes_on_wherever_it_was_interrupted(
     assert (only_run(tmp_path) / "results" / "comparison.json").exists()
 
 
+def test_an_interruption_as_a_phase_ends_stops_the_experiment(
+    supernet: Invoke, tiny_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from supernet_cli.engine import training
+
+    judged = training.evaluate_paths
+
+    def interrupt_then_judge(*arguments: Any) -> Any:
+        import os
+        import signal
+
+        os.kill(os.getpid(), signal.SIGINT)
+        return judged(*arguments)
+
+    monkeypatch.setattr(training, "evaluate_paths", interrupt_then_judge)
+    code, out, err = supernet("experiment", "--preset", tiny_file, "--set", "train.epochs=1", "--json")
+    assert (code, "Go on with: supernet experiment --resume" in err) == (130, False)  # --json says no hints
+    assert json.loads(out)["status"] == "finished"  # of its only jobs so far
+    assert not list(Path("runs").glob("*/standalone"))
+
+
+def test_an_interruption_while_judging_keeps_what_was_judged_and_goes_on(
+    supernet: Invoke, trained: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as at_once:
+        at_once.setattr(Interruption, "__enter__", lambda self: setattr(self, "requested", True) or self)
+        assert supernet("evaluate")[0] == 130
+    stored = json.loads((Path("runs") / trained / "results" / "evaluation.json").read_text())
+    assert {row["seed"] for row in stored["splits"]["test"]} == {0}
+
+
+def test_trainings_that_all_fail_are_what_an_experiment_tells(supernet: Invoke, tiny_file: Path) -> None:
+    wild = ["--set", 'retrain.optimizer={name="SGD", lr=1e30}', "--set", 'retrain.schedule={name="ConstantLR"}']
+    code, out, _ = supernet("experiment", "--preset", tiny_file, *wild, "--workers", "1", "--json")
+    assert code == 6
+    assert "4 of 4 trainings did not come to their end" in json.loads(out)["error"]["message"]
+
+
+def test_an_experiment_compares_what_there_is_and_tells_what_failed(
+    supernet: Invoke, trained: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "runs" / trained / "standalone" / PATHS[0] / "seed-0"
+    folder.mkdir(parents=True)
+    for name in ("checkpoint.pt", "checkpoint.previous.pt"):
+        (folder / name).write_bytes(b"damaged")
+    code, out, _ = supernet("experiment", "--resume", "latest", "--workers", "1", "--json")
+    assert code == 6
+    document = json.loads(out)
+    assert document["runs"][0]["n"] == 3
+    assert PATHS[0] in document["error"]["message"]
+
+
 def test_a_space_too_large_to_train_path_by_path_is_told_before_anything_is_trained(
     supernet: Invoke, tiny_file: Path, tmp_path: Path
 ) -> None:
@@ -131,6 +183,36 @@ def stored(tmp_path: Path, tiny: Any) -> str:
     accuracies = dict(zip(names, (0.9, 0.8, 0.7, 0.6), strict=True))
     one_shot = {0: {path: (accuracy, 1 - accuracy) for path, accuracy in accuracies.items()}}
     return store_run(tmp_path / "runs", tiny(), one_shot, {0: accuracies, 1: accuracies}).id
+
+
+@pytest.mark.parametrize("form", ["table", "html"])
+def test_json_and_another_format_are_one_too_many(form: str, supernet: Invoke, stored: str) -> None:
+    code, out, _ = supernet("compare", "--json", "--format", form)
+    assert (code, "two things" in json.loads(out)["error"]["message"]) == (2, True)
+
+
+def test_a_run_that_cannot_be_written_is_compared_all_the_same(
+    supernet: Invoke, stored: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from supernet_cli.errors import DiskError
+    from supernet_cli.runs import results
+
+    def full(run: Any, document: Any) -> None:
+        raise DiskError("results/lock cannot be written: Read-only file system.")
+
+    monkeypatch.setattr(results, "keep_comparison", full)
+    code, out, err = supernet("compare")
+    assert (code, "Verdict" in out, "could not be kept" in err) == (0, True, True)
+
+
+def test_a_sample_larger_than_what_is_scored_is_refused(supernet: Invoke, tiny: Any, tmp_path: Path) -> None:
+    block = {"channels": 4, "pool": 1, "candidates": ["conv1x1", "conv3x3"]}
+    preset = tiny(space={"blocks": [block] * 4})
+    names = [str(path) for path in SearchSpace.from_config(preset.space).enumerate()]
+    store_run(tmp_path / "runs", preset, {0: dict.fromkeys(names[:4], (0.5, 0.5))}, {})
+    for way in ("--sample", "--top"):
+        code, _, err = supernet("retrain", way, "5")
+        assert (code, "4 of the space's 16" in err, "evaluate --split validation" in err) == (2, True, True)
 
 
 def test_compare_never_imports_torch(stored: str, tmp_path: Path) -> None:

@@ -18,9 +18,11 @@ from helpers import only_run, program, wait_for
 from supernet_cli.engine import checkpoint, device
 from supernet_cli.engine.executors.local import LocalProcesses, _shared_memory_errors
 from supernet_cli.engine.prepare import prepare
-from supernet_cli.engine.retrain import AloneJob, AloneTraining
-from supernet_cli.errors import DiskError
+from supernet_cli.engine.retrain import AloneTraining
+from supernet_cli.errors import DiskError, RunError
+from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.job import JobWriter
+from supernet_cli.runs.records import JobEnded
 from supernet_cli.runs.store import find_run
 
 Invoke = Callable[..., tuple[int, str, str]]
@@ -341,6 +343,72 @@ def test_the_executor_replaces_a_worker_that_dies(tiny: Any, tmp_path: Path) -> 
     assert outcomes[jobs[3].folder.key].reason == "its process died (exit code 9)"
     assert heard == [job.folder.key for job in jobs]
     assert time.monotonic() - begun < 60
+
+
+class _Unfit(_Nothing):
+    """Work whose processes cannot be made ready."""
+
+    def set_up(self) -> None:
+        raise ValueError("no such kernel")
+
+
+class _Dying(_Nothing):
+    """Work whose processes die as soon as they have something to do."""
+
+    def set_up(self) -> None:
+        import os
+
+        os._exit(7)
+
+
+def three_jobs(tiny: Any, folder: Path) -> list[AloneJob]:
+    from supernet_cli.runs.store import create_run
+
+    run = create_run(folder, "tiny", tiny())
+    path = prepare(tiny()).space.at(0)
+    return [AloneJob(run.alone_job(path, seed), path, seed) for seed in range(5)]
+
+
+def test_a_process_that_cannot_be_made_ready_says_why_in_the_job_log(tiny: Any, tmp_path: Path) -> None:
+    job = three_jobs(tiny, tmp_path)[0]
+    outcomes = LocalProcesses(1).run(_Unfit(), [job], lambda key, record: None, lambda: None)
+    assert outcomes[job.folder.key].reason == "ValueError: no such kernel"
+    assert "no such kernel" in (job.folder.path / "log.txt").read_text()
+
+
+def test_workers_that_die_without_a_word_are_not_hired_for_ever(tiny: Any, tmp_path: Path) -> None:
+    heard: list[str] = []
+    with pytest.raises(RunError, match=r"before they begin: its process died \(exit code 7\)"):
+        LocalProcesses(1).run(_Dying(), three_jobs(tiny, tmp_path), lambda key, record: heard.append(key), lambda: None)
+    assert len(heard) == 3
+
+
+def test_jobs_that_another_process_trains_are_refused(supernet: Invoke, trained_once: Path) -> None:
+    run = find_run(trained_once.parent, trained_once.name)
+    path = prepare(run.preset()).space.parse(FIRST)
+    with JobWriter(run.alone_job(path, 0)) as writer:
+        code, _, err = supernet("retrain", "--all")
+        assert (code, "another process" in err, "runs stop" in err) == (5, True, True)
+        writer.record(JobEnded(step=0, state="stopped"))
+
+
+def test_a_preset_that_was_changed_after_the_run_began_is_refused(supernet: Invoke, trained_once: Path) -> None:
+    preset = trained_once / "preset.toml"
+    preset.write_text(preset.read_text().replace("[retrain]", "[retrain]\nepochs = 9"))
+    code, _, err = supernet("retrain", "--all")
+    assert (code, "changed after the run began (retrain)" in err) == (5, True)
+    assert not (trained_once / "standalone").exists()
+
+
+def test_weights_that_are_gone_are_made_again_from_the_checkpoint(supernet: Invoke, trained_once: Path) -> None:
+    assert supernet("retrain", FIRST, "--workers", "1", "--quiet")[0] == 0
+    before = weights(trained_once, FIRST)
+    (trained_once / "standalone" / FIRST / "seed-0" / "weights.safetensors").unlink()
+    (trained_once / "supernet" / "seed-0" / "weights.safetensors").unlink()
+    assert supernet("retrain", FIRST, "--workers", "1", "--quiet")[0] == 0
+    assert weights(trained_once, FIRST) == before
+    assert supernet("train", "--resume", "latest", "--quiet")[0] == 0
+    assert (trained_once / "supernet" / "seed-0" / "weights.safetensors").is_file()
 
 
 def test_a_gpu_runs_one_training_at_a_time_unless_told_otherwise(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,15 +9,15 @@ to stop is asked by the parent alone, through one byte of shared memory that no 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import connection
 from typing import Any, get_args
 
@@ -31,6 +31,7 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 _STATES: tuple[State, ...] = get_args(State)
 _POLL_SECONDS = 0.2
 _PATIENCE_SECONDS = 10.0
+_MOST_STILLBORN = 3
 
 logger = logging.getLogger(__name__)
 
@@ -50,12 +51,19 @@ class LocalProcesses:
 
         Raises:
             DiskError: There is not enough shared memory for what the jobs share.
+            RunError: No worker can be started, or each dies before it has said anything.
         """
-        crew = _Crew(work, self._workers)
+        crew, patience = _Crew(work, self._workers), _PATIENCE_SECONDS
         try:
             return crew.finish(deque(jobs), report, stop)
+        except KeyboardInterrupt:  # the second one: at once
+            patience = 0.0
+            raise
+        except Exception:
+            crew.ask_to("interrupted")
+            raise
         finally:
-            crew.dismiss(_PATIENCE_SECONDS if sys.exc_info()[0] is None else 0.0)
+            crew.dismiss(patience)
 
 
 class _Crew:
@@ -66,6 +74,7 @@ class _Crew:
         self._work, self._most = work, most
         self._asked_to = self._context.RawValue("b", -1)  # position in _STATES of the state to end in
         self._workers: list[_Worker] = []
+        self._stillborn = 0  # workers, one after another, that died without a word
 
     def finish(self, waiting: deque[Job], report: Report, stop: Stop) -> dict[str, Outcome]:
         """Work until nothing is waiting or running; return how each job that was started ended."""
@@ -74,7 +83,7 @@ class _Crew:
             asked = stop() if self._asked_to.value < 0 else None
             asked = asked or next((o.state for o in outcomes.values() if o.state in ("stopped", "interrupted")), None)
             if asked is not None:  # also where somebody asked one job: all of them are meant
-                self._asked_to.value = _STATES.index(asked)
+                self.ask_to(asked)
                 waiting.clear()
             self._assign(waiting)
             busy = [worker for worker in self._workers if worker.job is not None]
@@ -82,6 +91,16 @@ class _Crew:
                 return outcomes
             for worker in _ready(busy):
                 outcomes |= worker.hear(report)
+                self._stillborn = 0 if worker.has_spoken else self._stillborn + 1
+            if self._stillborn >= _MOST_STILLBORN:
+                reason = next(reversed(outcomes.values())).reason
+                raise RunError(
+                    f"Workers end before they begin: {reason}.", "Try --workers 1, and look at the jobs' logs."
+                )
+
+    def ask_to(self, state: State) -> None:
+        """Ask everybody to save and end in a state."""
+        self._asked_to.value = _STATES.index(state)
 
     def dismiss(self, patience: float) -> None:
         """Let everybody go; who does not within so many seconds is ended."""
@@ -113,6 +132,7 @@ class _Worker:
     def __init__(self, context: Any, work: Work, asked_to: Any) -> None:
         self.job: Job | None = None
         self.lives = True
+        self.has_spoken = False
         self._step, self._ended = 0, False  # what its job's records have said so far
         self.connection, theirs = context.Pipe()
         self._process = context.Process(
@@ -134,6 +154,7 @@ class _Worker:
         key = self.job.folder.key
         try:
             said = self.connection.recv()
+            self.has_spoken = True
         except (EOFError, OSError, pickle.UnpicklingError):
             self.lives = False
             self.reap(_PATIENCE_SECONDS)
@@ -181,16 +202,18 @@ def _serve(work: Work, parent: connection.Connection, asked_to: Any) -> None:
             return "interrupted"
         return None if asked_to.value < 0 else _STATES[asked_to.value]
 
-    work.set_up()
+    set_up = functools.cache(work.set_up)
     with contextlib.suppress(EOFError, OSError):  # the parent is gone: nobody is left to work for
         while (job := parent.recv()) is not None:
-            parent.send(_do(work, job, speaker, stop))
+            state = stop()  # asked while this process was starting: nothing has begun
+            speaker.say(_do(work, set_up, job, speaker, stop) if state is None else Outcome(state, "before it began"))
 
 
-def _do(work: Work, job: Job, speaker: _Speaker, stop: Stop) -> Outcome:
+def _do(work: Work, set_up: Callable[[], None], job: Job, speaker: _Speaker, stop: Stop) -> Outcome:
     """Do one job as the owner of its folder; whatever goes wrong is an outcome."""
     try:
         with JobWriter(job.folder) as writer, _own_output(job.folder):
+            set_up()
             return work.run(job, Fanout(writer, speaker), lambda: "stopped" if writer.stop_requested else stop())
     except SupernetError as error:
         return Outcome("failed", error.message)
@@ -199,22 +222,26 @@ def _do(work: Work, job: Job, speaker: _Speaker, stop: Stop) -> Outcome:
 
 
 class _Speaker(logging.Handler):
-    """Passes records and warnings to the parent; in silence once that is gone."""
+    """Passes records and warnings to the parent, from any thread; in silence once that is gone."""
 
     def __init__(self, parent: connection.Connection) -> None:
         super().__init__(logging.WARNING)
         self._parent = parent
+        self._turn = threading.Lock()
+
+    def say(self, what: Outcome | Record | str) -> None:
+        """Pass something on."""
+        with self._turn, contextlib.suppress(OSError):
+            self._parent.send(what)
 
     def record(self, record: Record) -> None:
         """Pass a record on."""
-        with contextlib.suppress(OSError):
-            self._parent.send(record)
+        self.say(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass a warning on; what ends a job is told by its outcome."""
         if record.exc_info is None:
-            with contextlib.suppress(OSError):
-                self._parent.send(record.getMessage())
+            self.say(record.getMessage())
 
 
 def _keep_quiet() -> None:

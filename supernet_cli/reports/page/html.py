@@ -281,8 +281,12 @@ def _left_out(entry: dict[str, Any]) -> str:
     return f'<p class="note">{left:,} more paths are left out here; <code>{_text(command)}</code> lists all.</p>'
 
 
+def _missing_item(what: str, command: str) -> str:
+    return f"<li>{_text(what)}" + (f"<br><code>{_text(command)}</code>" if command else "") + "</li>"
+
+
 def _missing(entry: dict[str, Any]) -> str:
-    items = (f"<li>{_text(item['what'])}<br><code>{_text(item['command'])}</code></li>" for item in entry["missing"])
+    items = (_missing_item(item["what"], item["command"]) for item in entry["missing"])
     body = "".join(items)
     return f'<ul class="facts">{body}</ul>' if body else ""
 

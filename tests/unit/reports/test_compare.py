@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import store_job, store_run
+from helpers import score, store_job, store_run
 
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import RunError, UsageError
@@ -19,7 +19,7 @@ from supernet_cli.reports.export import as_csv, as_markdown, sort_rows
 from supernet_cli.reports.facts import complete_block, gather
 from supernet_cli.reports.sheets import sheets
 from supernet_cli.runs.job import create_job
-from supernet_cli.runs.results import evaluation
+from supernet_cli.runs.results import JudgingCost, Selection, evaluation, keep_scores, keep_selection
 from supernet_cli.runs.store import Run, create_run
 from supernet_cli.space import SearchSpace
 
@@ -183,6 +183,17 @@ def test_favourites_are_labelled_and_never_quoted_as_the_space(tmp_path: Path, l
     assert entry["tau_bootstrap"] is None
 
 
+def test_favourites_of_which_one_is_not_done_are_favourites_still(tmp_path: Path, lab: Preset) -> None:
+    best = dict(list(ladder(lab).items())[:6])
+    run = store_run(tmp_path, lab, {0: scored(ladder(lab))}, {0: best}, how="top")
+    keep_selection(run, Selection(how="top", init="scratch", paths=tuple(names(lab)[:7])))
+    keep_selection(run, Selection(how="named", init="scratch", paths=(names(lab)[3],)))
+    create_job(run.alone_job(SearchSpace.from_config(lab.space).at(6), 0))
+    entry = entry_of(run)
+    assert entry["coverage"] == "top"
+    assert entry["missing"][0]["command"] == f"supernet retrain --top 7 --seeds 0 --run {run.id}"
+
+
 def test_a_sample_has_an_interval_over_paths(tmp_path: Path, lab: Preset) -> None:
     some = dict(list(ladder(lab).items())[2:14])
     noisy = scored(ladder(lab), 0.05)
@@ -201,15 +212,63 @@ def test_seeds_that_not_every_path_has_are_left_out_and_told(whole: Run, lab: Pr
     missing = {found["what"]: found["command"] for found in entry["missing"]}
     assert missing == {
         "1 of 50 stand-alone trainings are not finished": f"supernet retrain --all --seeds 3 --run {whole.id}",
-        "1 finished stand-alone trainings are not judged, or lack the others' seeds": (
-            f"supernet evaluate --run {whole.id}"
-        ),
+        "1 stand-alone networks are not judged": f"supernet evaluate --run {whole.id}",
     }
+    keep_scores(whole, "test", [score(str(space.at(6)), "stand-alone", 3, 0.9, 0.1)], {})
+    told = [found["what"] for found in entry_of(whole)["missing"]]
+    assert told[1] == f"1 stand-alone results are left out, lacking the others' seeds: {space.at(6)} seed 3"
+
+
+def test_a_path_that_diverged_is_dropped_and_not_the_seed_of_all_others(whole: Run, lab: Preset) -> None:
+    space = SearchSpace.from_config(lab.space)
+    job = whole.alone_job(space.at(2), 1)
+    status = json.loads((job.path / "status.json").read_text())
+    (job.path / "status.json").write_text(json.dumps(status | {"state": "diverged"}))
+    path = whole.folder / "results" / "evaluation.json"
+    document = json.loads(path.read_text())
+    document["splits"]["test"] = [
+        row
+        for row in document["splits"]["test"]
+        if (row["kind"], row["seed"], row["path"]) != ("stand-alone", 1, str(space.at(2)))
+    ]
+    path.write_text(json.dumps(document))
+    entry = entry_of(whole)
+    assert (entry["n"], entry["stand_alone_seeds"], entry["coverage"]) == (15, [0, 1, 2], "part")
+    (told, unused) = entry["missing"]
+    assert told == {
+        "what": f"1 stand-alone trainings diverged, and would again: {space.at(2)} seed 1",
+        "command": "",
+    }
+    assert "2 stand-alone results are left out" in unused["what"]
+    assert "15 of 16 paths, those that are done so far" in entry["verdict"]
+
+
+def test_results_of_a_training_that_was_removed_count_no_more(whole: Run, lab: Preset) -> None:
+    import shutil
+
+    shutil.rmtree(whole.folder / "standalone" / names(lab)[4])
+    entry = entry_of(whole)
+    assert entry["n"] == 15
+    assert entry["rows"][-1]["path"] == names(lab)[4]
+    assert entry["rows"][-1]["stand_alone_test_accuracy"] is None
+    assert [found["command"] for found in entry["missing"]] == [f"supernet retrain --all --run {whole.id}"]
+
+
+def test_judging_after_training_is_part_of_the_cost(whole: Run) -> None:
+    before = entry_of(whole)["cost"]["evaluation"]
+    for split, seed in (("validation", 0), ("validation", 0), ("validation", 9), ("test", 0)):
+        cost = JudgingCost(split=split, seed=seed, forward_images=100, macs=1000, seconds=0.25)
+        keep_scores(whole, split, [], {}, cost)
+    after = entry_of(whole)["cost"]["evaluation"]
+    added = {key: after[key] - before[key] for key in after}
+    assert added == {"forward_images": 200, "macs": 2000, "seconds": 0.5}
 
 
 def test_the_largest_whole_block_of_paths_and_seeds_is_taken() -> None:
     assert complete_block({0: {"a", "b", "c"}, 1: {"a", "b", "c"}, 2: {"a"}}) == ([0, 1], {"a", "b", "c"})
     assert complete_block({0: {"a"}, 7: {"a", "b"}}) == ([7], {"a", "b"})
+    assert complete_block({0: {"a", "b"}, 1: {"a"}}, frozenset("b")) == ([0, 1], {"a"})
+    assert complete_block({0: {"a"}}, frozenset("a")) == ([0], {"a"})
 
 
 def test_scores_of_training_count_where_nothing_was_judged_on_validation(whole: Run) -> None:
@@ -268,9 +327,25 @@ def test_several_runs_are_a_row_each_and_strategies_are_tested_against_uniform(
     assert (found["run"], found["sampler"], found["against"]) == (bad.id, "epoch", good.id)
     assert found["difference"] < 0
     assert 0 < found["p"] == found["adjusted"] < 0.2
+    assert found["notes"] == {}
     text = as_markdown(document)
     assert "## Runs" in text
     assert "## Strategies against uniform" in text
+
+
+def test_strategies_with_different_truths_are_not_tested_against_each_other(
+    tmp_path: Path, lab: Preset, tiny: Make
+) -> None:
+    block = {"channels": 4, "pool": 1, "candidates": KERNELS}
+    longer = tiny(space={"blocks": [block, block]}, train={"sampler": "epoch"}, retrain={"epochs": 9})
+    exact = ladder(lab)
+    runs = [
+        store_run(tmp_path, preset, {s: scored(exact, 0.01, s) for s in range(3)}, {0: exact}, name="a")
+        for preset in (lab, longer)
+    ]
+    document = compare(runs)
+    assert document["strategies"] == []
+    assert "different retraining recipes" in document["notes"]["strategies"]
 
 
 @pytest.mark.parametrize(
