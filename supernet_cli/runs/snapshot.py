@@ -7,10 +7,12 @@ more than a short one.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 from supernet_cli.runs.records import (
     DevicesSampled,
@@ -26,8 +28,7 @@ from supernet_cli.runs.records import (
 _LIMIT = 1024
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """One point of a curve."""
 
     step: int
@@ -50,14 +51,21 @@ class Series:
 
     def add(self, step: int, value: float) -> Series:
         """Return the curve with one more value."""
-        pending = (*self.pending, Point(step, value))
-        if len(pending) < self.stride:
-            return replace(self, pending=pending)
-        points = (*self.points, _mean(pending))
-        if len(points) < _LIMIT:
-            return replace(self, points=points, pending=())
-        halved = tuple(_mean(points[i : i + 2]) for i in range(0, len(points), 2))
-        return Series(halved, self.stride * 2)
+        return self.extend([(step, value)])
+
+    def extend(self, values: Iterable[tuple[int, float]]) -> Series:
+        """Return the curve with more values: pairs of step and value, in order."""
+        points, stride, pending = list(self.points), self.stride, list(self.pending)
+        for step, value in values:
+            pending.append(Point(step, value))
+            if len(pending) < stride:
+                continue
+            points.append(_mean(pending))
+            pending = []
+            if len(points) >= _LIMIT:
+                points = [_mean(points[i : i + 2]) for i in range(0, len(points), 2)]
+                stride *= 2
+        return Series(tuple(points), stride, tuple(pending))
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -103,6 +111,7 @@ class JobSnapshot:
     device: str = ""
     threads: int = 0
     loss: Series = Series()
+    validation: Series = Series()  # mean validation loss of the paths judged
     learning_rate: float | None = None
     forward_images: int = 0
     forward_macs: int = 0
@@ -187,13 +196,24 @@ def fold_run(run: RunSnapshot, key: str | None, record: Record) -> RunSnapshot:
     return replace(run, jobs=jobs, current=key)
 
 
+def fold_all(job: JobSnapshot, records: Iterable[Record]) -> JobSnapshot:
+    """Return the job's state after many records: as if folded one by one, and several times as quick."""
+    for kind, group in itertools.groupby(records, key=type):
+        if kind is StepsTrained:
+            job = _trained(job, [record for record in group if isinstance(record, StepsTrained)])
+        else:
+            for record in group:
+                job = fold(job, record)
+    return job
+
+
 def fold(job: JobSnapshot, record: Record) -> JobSnapshot:
     """Return the job's state after a record."""
     match record:
         case JobStarted():
             return _started(job, record)
         case StepsTrained():
-            return _trained(job, record)
+            return _trained(job, [record])
         case PathsEvaluated():
             return _evaluated(job, record)
         case JobEnded():
@@ -214,28 +234,33 @@ def _started(job: JobSnapshot, record: JobStarted) -> JobSnapshot:
         device=record.device,
         threads=record.threads,
         loss=job.loss.before(record.step),
+        validation=job.validation.before(record.step),
         started=record.time,
         first_step=record.step,
         updated=record.time,
     )
 
 
-def _trained(job: JobSnapshot, record: StepsTrained) -> JobSnapshot:
-    images, seconds = record.forward_images - job.forward_images, record.seconds - job.train_seconds
-    pace = images / seconds if images > 0 and seconds > 0 else job.images_per_second
-    if pace is not None and job.images_per_second is not None:
-        pace = 0.8 * job.images_per_second + 0.2 * pace
+def _trained(job: JobSnapshot, records: Sequence[StepsTrained]) -> JobSnapshot:
+    images, seconds, pace = job.forward_images, job.train_seconds, job.images_per_second
+    for record in records:
+        more_images, more_seconds = record.forward_images - images, record.seconds - seconds
+        images, seconds = record.forward_images, record.seconds
+        if more_images > 0 and more_seconds > 0:
+            now = more_images / more_seconds
+            pace = now if pace is None else 0.8 * pace + 0.2 * now
+    last = records[-1]
     return replace(
         job,
-        step=record.step,
-        epoch=record.epoch,
-        loss=job.loss if not _is_number(record.loss) else job.loss.add(record.step, record.loss or 0.0),
-        learning_rate=record.learning_rate,
-        forward_images=record.forward_images,
-        forward_macs=record.macs,
-        train_seconds=record.seconds,
+        step=last.step,
+        epoch=last.epoch,
+        loss=job.loss.extend((r.step, r.loss) for r in records if r.loss is not None and math.isfinite(r.loss)),
+        learning_rate=last.learning_rate,
+        forward_images=images,
+        forward_macs=last.macs,
+        train_seconds=seconds,
         images_per_second=pace,
-        updated=record.time,
+        updated=last.time,
     )
 
 
@@ -244,9 +269,12 @@ def _evaluated(job: JobSnapshot, record: PathsEvaluated) -> JobSnapshot:
     for score in record.scores:
         history = paths[score.path].history if score.path in paths else Series()
         paths[score.path] = PathView(score, history.before(record.step - 1).add(record.step, score.accuracy))
+    losses = [score.loss for score in record.scores if score.loss is not None and math.isfinite(score.loss)]
+    validation = job.validation.before(record.step - 1)
     return replace(
         job,
         paths=MappingProxyType(paths),
+        validation=validation.add(record.step, sum(losses) / len(losses)) if losses else validation,
         evaluation_images=job.evaluation_images + record.forward_images,
         evaluation_macs=job.evaluation_macs + record.macs,
         evaluation_seconds=job.evaluation_seconds + record.seconds,
@@ -254,9 +282,5 @@ def _evaluated(job: JobSnapshot, record: PathsEvaluated) -> JobSnapshot:
     )
 
 
-def _is_number(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
-
-
-def _mean(points: tuple[Point, ...]) -> Point:
+def _mean(points: Sequence[Point]) -> Point:
     return Point(points[-1].step, sum(point.value for point in points) / len(points))
