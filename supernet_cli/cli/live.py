@@ -15,15 +15,14 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from supernet_cli.cli.watch import Watch, clock
-from supernet_cli.runs.records import DevicesSampled, Gpu, State
+from supernet_cli.cli.watch import Watch
+from supernet_cli.glyphs import MARKS, bar, clock, floor_below, gib, sparkline
+from supernet_cli.runs.records import DevicesSampled, Gpu
 from supernet_cli.runs.snapshot import JobSnapshot, PathView, RunSnapshot
 
 _REDRAWS = 4  # a second
 _MOST_PATHS = 10
 _COLUMNS_BESIDE_BARS = 24  # per cent, images, and three gaps
-_SPARKS = "▁▂▃▄▅▆▇█"
-_MARKS = {"created": "○", "running": "●", "finished": "✔", "paused": "‖"}
 
 Draw = Callable[[RunSnapshot, int, int], RenderableType]
 """Makes a picture of a view in so many columns and lines."""
@@ -102,34 +101,6 @@ def frame(parts: Sequence[RenderableType], run: str, what: str) -> RenderableTyp
     )
 
 
-def mark(state: State) -> str:
-    """Return a state as one sign."""
-    return _MARKS.get(state, "✘")
-
-
-def sparkline(values: Sequence[float], width: int, low: float | None = None, high: float | None = None) -> str:
-    """Return values as a line of at most `width` blocks, the last value last; a flat series is drawn low.
-
-    Args:
-        values: Oldest first.
-        width: Columns there are; neighbours are averaged where values do not fit.
-        low: The value of the lowest block; the least value where it is left out.
-        high: The value of the highest block; the greatest value where it is left out.
-    """
-    if not values or width < 1:
-        return ""
-    grouped = _resample(values, width)
-    low = min(grouped) if low is None else low
-    span = (max(grouped) if high is None else high) - low
-    return "".join(_SPARKS[int((value - low) / span * 7.999) if span > 0 else 0] for value in grouped)
-
-
-def bar(share: float, width: int) -> str:
-    """Return a bar of a share of `width`, to half a column, padded to `width`."""
-    full, half = divmod(round(max(0.0, min(1.0, share)) * width * 2), 2)
-    return ("━" * full + "╸" * half).ljust(width)
-
-
 def progress_line(done: int, total: int, words: str, width: int) -> Text:
     """Return a bar over the whole width with its share in per cent and words behind it."""
     share = done / total if total else 0.0
@@ -163,7 +134,7 @@ def _paths(job: JobSnapshot, width: int) -> RenderableType:
     if not ranked:
         return Text("paths are judged on validation at the end of each epoch", style="dim")
     shown = ranked if len(ranked) <= _MOST_PATHS else [*ranked[: _MOST_PATHS - 3], *ranked[-3:]]
-    floor = _floor(min(view.score.accuracy for view in shown))
+    floor = floor_below(min(view.score.accuracy for view in shown))
     longest = min(max(len(view.score.path) for view in shown), max(16, width // 3))
     spark = 12 if width >= 90 else 8
     room = max(6, width - longest - spark - _COLUMNS_BESIDE_BARS)
@@ -203,9 +174,9 @@ def draw_devices(sample: DevicesSampled) -> RenderableType:
         host.append(sparkline(sample.cores, 32, low=0.0, high=100.0), style="cyan")
         host.append(f" {sum(sample.cores) / len(sample.cores):3.0f} % of {len(sample.cores)}  ")
     host.append("ram ", style="dim")
-    host.append(f"{_gib(sample.memory_used_bytes)}/{_gib(sample.memory_total_bytes)} GiB  ")
+    host.append(f"{gib(sample.memory_used_bytes)}/{gib(sample.memory_total_bytes)} GiB  ")
     host.append("process ", style="dim")
-    host.append(f"{_gib(sample.process_memory_bytes)} GiB")
+    host.append(f"{gib(sample.process_memory_bytes)} GiB")
     return Group(host, *(_gpu(number, gpu) for number, gpu in enumerate(sample.gpus)))
 
 
@@ -230,22 +201,5 @@ def _jobs(view: RunSnapshot) -> Text:
     for key, job in view.jobs:
         ranked = job.ranked()
         best = f" {100 * ranked[0].score.accuracy:.2f} %" if ranked else ""
-        line.append(f"  {mark(job.state)} {key.rpartition('-')[2]}{best}", "bold" if key == view.current else "")
+        line.append(f"  {MARKS[job.state]} {key.rpartition('-')[2]}{best}", "bold" if key == view.current else "")
     return line
-
-
-def _floor(lowest: float) -> float:
-    """Return where bars begin: a round number below the lowest accuracy, so that differences show."""
-    step = next((step for step in (0.1, 0.05, 0.01, 0.005) if 1 - lowest > step), 0.001)
-    return max(0.0, math.floor(lowest / step - 1e-9) * step)
-
-
-def _resample(values: Sequence[float], width: int) -> list[float]:
-    if len(values) <= width:
-        return list(values)
-    edges = [round(index * len(values) / width) for index in range(width + 1)]
-    return [sum(values[a:b]) / (b - a) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f}"

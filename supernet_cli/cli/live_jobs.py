@@ -9,8 +9,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from supernet_cli.cli.live import bar, draw_devices, frame, mark, progress_line
-from supernet_cli.cli.watch import clock
+from supernet_cli.cli.live import draw_devices, frame, progress_line
+from supernet_cli.glyphs import MARKS, bar, clock
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot
 
 _LINES_AROUND = 9  # frame, progress, heading, summary, devices, and the prompt
@@ -79,10 +79,10 @@ def _row(key: str, job: JobSnapshot, room: int) -> tuple[Text, Text, Text, Text,
     style = {"running": "bold", "waiting": "dim", "finished": ""}.get(word, "red")
     progress = Text.assemble((bar(share, room), "green"), f" {100 * share:3.0f} %")
     if word not in ("running", "finished", "waiting"):
-        progress = Text(f"{mark(job.state)} {word}: {job.reason}"[: room + 6], style="red")
+        progress = Text(f"{MARKS[job.state]} {word}: {job.reason}"[: room + 6], style="red")
     losses, ranked = job.loss.values, job.ranked()
     return (
-        Text.assemble(f"{mark('created' if quiet else job.state)} ", _path(key), style=style),
+        Text.assemble(f"{MARKS['created' if quiet else job.state]} ", _path(key), style=style),
         Text(key.rpartition("-")[2], style=style),
         Text() if quiet else progress,
         Text(f"{losses[-1]:.4f}" if losses else "", style=style),

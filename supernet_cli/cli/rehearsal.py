@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from supernet_cli.cli.output import Output, verbatim
 from supernet_cli.cli.render import facts
-from supernet_cli.cli.watch import clock
 from supernet_cli.config.load import dump_toml
 from supernet_cli.config.schema import Preset
+from supernet_cli.glyphs import clock
 
 
 def say_rehearsal(preset: Preset, voice: Output) -> None:

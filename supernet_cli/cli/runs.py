@@ -43,7 +43,7 @@ def ls(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, o
 
     from supernet_cli.cli.output import Output, printable
     from supernet_cli.cli.render import columns
-    from supernet_cli.cli.watch import ago, clock
+    from supernet_cli.glyphs import ago, clock
     from supernet_cli.runs.store import list_damaged_runs, list_runs
 
     voice = Output(json, quiet, output)
@@ -76,7 +76,7 @@ def show(
     """Show a run: its jobs, how far they are, and the paths judged so far."""
     from supernet_cli.cli.output import Output
     from supernet_cli.cli.render import facts, scores_table
-    from supernet_cli.cli.watch import ago, clock
+    from supernet_cli.glyphs import ago, clock
     from supernet_cli.runs.store import find_run
 
     voice = Output(json, quiet, output)

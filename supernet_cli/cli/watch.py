@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
 from supernet_cli.cli.output import Output, console
+from supernet_cli.glyphs import clock
 from supernet_cli.runs.records import JobEnded, PathsEvaluated, Record, Recorder
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot, fold_run
 
@@ -141,21 +141,3 @@ def watching(
     else:
         lines = (JobLines if side_by_side else PlainLines)(stream) if output.shows_progress else None
         yield Watch(run, jobs, lines)
-
-
-def clock(seconds: float | None) -> str:
-    """Return a duration as `0:48` or `1:02:03`, or `-:--` where it is not known."""
-    if seconds is None:
-        return "-:--"
-    minutes, left = divmod(max(0, round(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
-
-
-def ago(moment: float, now: float | None = None) -> str:
-    """Return how long ago a moment was, in one unit: `3 min ago`."""
-    seconds = max(0.0, (now or time.time()) - moment)
-    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"

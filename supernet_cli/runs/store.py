@@ -15,7 +15,7 @@ import platform
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -132,18 +132,7 @@ class Run:
 
     def state(self, jobs: Sequence[JobFolder] | None = None) -> State:
         """Return the state of the job that most needs a look, of some jobs or of all."""
-        states: set[State] = {job.status().state for job in (self.jobs() if jobs is None else jobs)}
-        order: tuple[State, ...] = (
-            "running",
-            "paused",
-            "failed",
-            "diverged",
-            "lost",
-            "interrupted",
-            "stopped",
-            "created",
-        )
-        return next((state for state in order if state in states), "finished" if states else "created")
+        return overall_state(job.status().state for job in (self.jobs() if jobs is None else jobs))
 
 
 @dataclass(frozen=True)
@@ -170,6 +159,13 @@ class DamagedRun:
             "Nothing else in it was looked at or changed: put a copy of its run.json back, "
             f"or remove the folder by hand: rm -r {shlex.quote(str(self.folder))}",
         )
+
+
+def overall_state(states: Iterable[State]) -> State:
+    """Return the state of several jobs together: that of the one that most needs a look."""
+    found = set(states)
+    order: tuple[State, ...] = ("running", "paused", "failed", "diverged", "lost", "interrupted", "stopped", "created")
+    return next((state for state in order if state in found), "finished" if found else "created")
 
 
 class DeviceLog:
@@ -252,6 +248,12 @@ def list_damaged_runs(runs_dir: Path) -> list[DamagedRun]:
         RunError: The folder cannot be read.
     """
     return sorted((run for run in _read_all(runs_dir) if isinstance(run, DamagedRun)), key=lambda run: run.id)
+
+
+def read_run(folder: Path) -> Run | None:
+    """Return the run in a folder, or None where there is no run of ours, or one that is damaged."""
+    run = _read(folder)
+    return run if isinstance(run, Run) else None
 
 
 def find_run(runs_dir: Path, reference: str) -> Run:

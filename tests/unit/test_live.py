@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from supernet_cli.cli.live import bar, draw_supernets, sparkline
-from supernet_cli.cli.watch import PlainLines, Watch, clock
+from supernet_cli.cli.live import draw_supernets
+from supernet_cli.cli.watch import PlainLines, Watch
+from supernet_cli.glyphs import bar, clock, sparkline
 from supernet_cli.runs.records import DevicesSampled, Gpu, JobEnded, JobStarted, PathScore, PathsEvaluated, StepsTrained
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot
 
