@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from supernet_cli import __version__
-from supernet_cli.cli import compare, doctor, evaluate, experiment, preset, retrain, runs, train
+from supernet_cli.cli import compare, doctor, evaluate, experiment, preset, retrain, runs, train, tui
 from supernet_cli.cli.options import Group
 from supernet_cli.errors import INTERRUPTED, SupernetError, UsageError
 
@@ -30,6 +30,7 @@ app.command(context_settings={"auto_envvar_prefix": "SUPERNET_RETRAIN"})(retrain
 app.command(context_settings={"auto_envvar_prefix": "SUPERNET_EVALUATE"})(evaluate.evaluate)
 app.command(context_settings={"auto_envvar_prefix": "SUPERNET_COMPARE"})(compare.compare)
 app.command(context_settings={"auto_envvar_prefix": "SUPERNET_EXPERIMENT"})(experiment.experiment)
+app.command()(tui.tui)
 app.add_typer(runs.app, name="runs")
 app.add_typer(preset.app, name="preset")
 app.command()(doctor.doctor)

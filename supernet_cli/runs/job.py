@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Literal
 
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -26,6 +26,9 @@ from supernet_cli.runs.snapshot import JobSnapshot, fold
 
 LOST_AFTER_SECONDS = 60.0
 """Age of another host's heartbeat at which its job counts as lost."""
+
+Request = Literal["pause", "resume", "stop"]
+"""What a job's owner can be asked for, through the file `control` in its folder."""
 
 _BEAT_SECONDS = 1.0
 _ALIVE: tuple[State, ...] = ("running", "paused")
@@ -122,9 +125,17 @@ class JobFolder:
                 snapshot = fold(snapshot, record)
         return snapshot, damaged
 
+    def request(self, what: Request) -> None:
+        """Ask the owner for something; it answers at its next step, by its state.
+
+        Raises:
+            DiskError: The folder cannot be written.
+        """
+        replace_file(self.path / "control", json.dumps({"request": what, "time": time.time()}).encode())
+
     def request_stop(self) -> None:
-        """Ask the owner to stop at its next step; it answers by removing the request."""
-        replace_file(self.path / "control", json.dumps({"request": "stop", "time": time.time()}).encode())
+        """Ask the owner to save and stop."""
+        self.request("stop")
 
 
 class JobWriter:

@@ -1,0 +1,89 @@
+"""`supernet tui`: the live monitor, in this terminal or in a browser."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from supernet_cli.cli.options import RUNS_DIR, RunsDir, complete_run
+
+if TYPE_CHECKING:
+    from supernet_cli.runs.launch import Launched
+
+
+def tui(
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            help="An id, the beginning of one, a folder, or `latest`; left out: the list of runs.",
+            autocompletion=complete_run,
+        ),
+    ] = None,
+    runs_dir: RunsDir = RUNS_DIR,
+    ascii_only: Annotated[
+        bool, typer.Option("--ascii", help="Draw with ASCII alone, for fonts that lack boxes and blocks.")
+    ] = False,
+    web: Annotated[bool, typer.Option("--web", help="Serve the monitor to a browser on this machine.")] = False,
+    port: Annotated[int, typer.Option("--port", help="The port of --web.", min=1, max=65535)] = 8000,
+) -> None:
+    """Watch runs: losses, paths, devices, jobs; pause, stop and start trainings; compare.
+
+    Reads run folders alone: it works beside a training, on a shared folder, and on a run of last year.
+    """
+    folder = None
+    if run is not None:
+        from supernet_cli.runs.store import find_run
+
+        folder = find_run(runs_dir, run).folder
+    if web:
+        from supernet_cli.tui.web import serve
+
+        serve(runs_dir, folder, ascii_only, port)
+        return
+    open_monitor(runs_dir, folder, ascii_only)
+
+
+def open_monitor(
+    runs_dir: Path, folder: Path | None, ascii_only: bool = False, launched: Launched | None = None
+) -> None:
+    """Open the monitor on this terminal.
+
+    Args:
+        runs_dir: Where runs live.
+        folder: The run to show; None for the list of runs.
+        ascii_only: Draw with ASCII alone.
+        launched: A training that was just started.
+
+    Raises:
+        UsageError: This is no terminal.
+    """
+    check_terminal()
+    from supernet_cli.tui.app import MonitorApp
+
+    MonitorApp(runs_dir, folder, ascii_only=ascii_only, launched=launched).run()
+
+
+def check_terminal() -> None:
+    """Make sure that the monitor has a terminal to draw on.
+
+    Raises:
+        UsageError: It has none.
+    """
+    from supernet_cli.errors import UsageError
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) and not _is_served():
+        raise UsageError(
+            "The monitor needs a terminal, and this is none.",
+            "`supernet runs show` prints a run; `supernet tui --web` serves the monitor to a browser.",
+        )
+
+
+def _is_served() -> bool:
+    """Whether a web server runs this process and draws in a browser."""
+    import os
+
+    return os.environ.get("TEXTUAL_DRIVER", "").startswith("textual.drivers.web_driver")

@@ -1,0 +1,88 @@
+"""Start a training that lives on its own: own session, no keyboard, its words in a log file."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from supernet_cli.runs.files import disk_errors
+from supernet_cli.runs.store import list_runs
+from supernet_cli.runs.tail import last_lines
+
+_FOLDER = ".started"
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A training that was started.
+
+    Args:
+        process: It.
+        log: Where its words go.
+        words: What was started, for a person.
+    """
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    words: str
+
+    def find_run(self, runs_dir: Path) -> Path | None:
+        """Return the folder of its run, or None where it has none yet."""
+        for run in list_runs(runs_dir):
+            if any(job.status().pid == self.process.pid for job in run.supernet_jobs()):
+                return run.folder
+        return None
+
+    def has_ended(self) -> bool:
+        """Whether its process is over."""
+        return self.process.poll() is not None
+
+    def last_words(self, count: int = 6) -> str:
+        """Return the end of what it said."""
+        return "\n".join(last_lines(self.log, count)) or f"It ended with code {self.process.returncode}."
+
+
+def start_training(runs_dir: Path, preset: str, settings: Sequence[str] = (), more: Sequence[str] = ()) -> Launched:
+    """Start `supernet train` as a process of its own, which goes on when this one ends, however it ends.
+
+    Args:
+        runs_dir: Where its run goes.
+        preset: Name or file of the preset.
+        settings: Keys to change, such as `train.epochs=4`.
+        more: Further arguments of `supernet train`.
+
+    Raises:
+        DiskError: Its log cannot be written.
+    """
+    changes = [word for setting in settings for word in ("--set", setting)]
+    return launch(runs_dir, ["train", "--preset", preset, *changes, *more])
+
+
+def launch(runs_dir: Path, arguments: Sequence[str]) -> Launched:
+    """Start a command of ours as a process of its own.
+
+    Args:
+        runs_dir: Where runs live; the log goes into a folder there.
+        arguments: What would be typed after `supernet`.
+
+    Raises:
+        DiskError: The log cannot be written.
+    """
+    log = runs_dir / _FOLDER / f"{dt.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.txt"
+    with disk_errors(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        out = log.open("ab")
+    with out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "supernet_cli", *arguments, "--runs-dir", str(runs_dir)],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return Launched(process, log, f"supernet {' '.join(arguments)}")

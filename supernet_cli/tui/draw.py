@@ -1,0 +1,96 @@
+"""What panels share: headings, states in words and colour, and theme colours for the charts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from textual.color import Color, ColorParseError
+from textual.content import Content
+
+from supernet_cli.glyphs import MARKS
+from supernet_cli.runs.records import State
+
+Part = str | tuple[str, str] | Content
+"""Text, or text and its style."""
+
+MUTED = "$foreground 55%"
+"""What may stand back."""
+
+STYLES: Mapping[State, str] = {
+    "created": MUTED,
+    "running": "bold $success",
+    "paused": "bold $warning",
+    "finished": "$success",
+    "stopped": "$warning",
+    "interrupted": "bold $warning",
+    "diverged": "bold $error",
+    "failed": "bold $error",
+    "lost": "bold $warning",
+}
+
+WORDS: Mapping[State, str] = {
+    "created": "not begun",
+    "running": "training",
+    "paused": "paused",
+    "finished": "finished",
+    "stopped": "stopped",
+    "interrupted": "interrupted",
+    "diverged": "diverged",
+    "failed": "failed",
+    "lost": "lost",
+}
+
+
+def state_words(state: State) -> Content:
+    """Return a state as mark and word."""
+    return Content.styled(f"{MARKS[state]} {WORDS[state]}", STYLES[state])
+
+
+def line(*parts: Part) -> Content:
+    """Return parts as one text."""
+    return Content.assemble(*parts)
+
+
+def lines(rows: list[Content]) -> Content:
+    """Return rows, one below the other."""
+    return Content("\n").join(rows)
+
+
+def heading(title: str, width: int, *info: Part) -> Content:
+    """Return a panel's first line: its title, a rule, and at the right what it is worth to know at once."""
+    right = line(*info)
+    room = width - len(title) - right.cell_length - (2 if right.plain else 1)
+    if room < 1:
+        right = right.truncate(max(0, width - len(title) - 3), ellipsis=True)
+        room = max(1, width - len(title) - right.cell_length - (2 if right.plain else 1))
+    rule = ("─" * room, "$foreground 25%")
+    return line((title, "bold"), " ", rule, *((" ", right) if right.plain else ()))
+
+
+def fit(text: str, width: int) -> str:
+    """Return a text in exactly `width` columns; one that is too long loses its middle, where names differ least."""
+    if len(text) <= width:
+        return text.ljust(width)
+    if width < 5:
+        return text[:width]
+    kept = width - 1
+    return text[: (kept + 1) // 2] + "…" + text[len(text) - kept // 2 :]
+
+
+def rich_colour(variables: Mapping[str, str], name: str, otherwise: str = "default") -> str:
+    """Return a colour of the theme as Rich's styles name it: charts are drawn with those."""
+    try:
+        return Color.parse(variables.get(name, otherwise)).rich_color.name
+    except ColorParseError:
+        return otherwise
+
+
+def blended(variables: Mapping[str, str], name: str, share: float) -> str:
+    """Return a colour of the theme mixed into its background, for what should stand back."""
+    try:
+        front, back = Color.parse(variables.get(name, "white")), Color.parse(variables.get("background", "black"))
+    except ColorParseError:
+        return "bright_black"
+    if front.ansi is not None or back.ansi is not None:
+        return "bright_black"
+    return back.blend(front, share).rich_color.name

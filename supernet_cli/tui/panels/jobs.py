@@ -1,0 +1,80 @@
+"""The jobs of a run: supernets and paths trained alone, each with its state and how far it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from supernet_cli.glyphs import MARKS, bar, clock
+from supernet_cli.runs.follow import JobView, RunView
+from supernet_cli.runs.records import State
+from supernet_cli.tui.draw import MUTED, STYLES, Part, fit, heading, line, lines
+from supernet_cli.tui.names import path_name
+from supernet_cli.tui.panels.panel import Panel
+
+_ORDER: tuple[State, ...] = (
+    "running",
+    "paused",
+    "failed",
+    "diverged",
+    "lost",
+    "interrupted",
+    "stopped",
+    "created",
+    "finished",
+)
+
+
+class JobsPanel(Panel):
+    """The jobs that most need a look, and counts of the rest."""
+
+    def draw(self, view: RunView, width: int, height: int) -> Content:
+        """Return a line for each job that fits."""
+        done = sum(job.state == "finished" for job in view.jobs)
+        info = f"{done}/{len(view.jobs)} done" if view.jobs else ""
+        title = heading("Jobs", width, (info, MUTED))
+        if not view.jobs:
+            return lines([title, line(("none yet", MUTED))])
+        shown = _choose(view.jobs, height - 1)
+        rows = [_row(job, view, width) for job in shown]
+        hidden = [job for job in view.jobs if job not in shown]
+        if hidden:
+            rows.append(_rest(hidden, width))
+        return lines([title, *rows])
+
+
+def _choose(jobs: Sequence[JobView], rows: int) -> list[JobView]:
+    if len(jobs) <= rows:
+        return list(jobs)
+    urgent = sorted(jobs, key=lambda job: _ORDER.index(job.state))[: max(0, rows - 1)]
+    return [job for job in jobs if job in urgent]
+
+
+def _row(job: JobView, view: RunView, width: int) -> Content:
+    marked = job.key == view.shown and len(view.jobs) > 1
+    if job.kind == "supernet":
+        name = f"supernet seed {job.seed}"
+    else:
+        tail = f" seed {job.seed}" + (" fine-tuned" if job.kind == "inherited" else "")
+        name = path_name(job.path, view.blocks, max(9, width - 24 - len(tail))) + tail
+    left = job.snapshot.seconds_left if job.state == "running" else None
+    figures = f"{100 * job.share:3.0f} %"
+    if job.state not in ("running", "finished", "created"):
+        figures = f"{job.state}  {figures}"
+    elif left is not None and width >= 44:
+        figures = f"{clock(left)} left  {figures}"
+    room = width - 2 - len(figures) - 1
+    length = min(16, room - len(name) - 1)
+    drawn = bar(job.share, length) if length >= 6 else ""
+    named = fit(name, room - (len(drawn) + 1 if drawn else 0))
+    parts: list[Part] = [(f"{MARKS[job.state]} ", STYLES[job.state]), (named, "bold" if marked else "")]
+    parts += [" ", (drawn, "$success 60%")] if drawn else []
+    return line(*parts, " ", figures)
+
+
+def _rest(jobs: Sequence[JobView], width: int) -> Content:
+    counts = Counter(job.state for job in jobs)
+    told = ", ".join(f"{counts[state]:,} {state}" for state in _ORDER if counts[state])
+    return line((f"… and {told}"[:width], MUTED))

@@ -1,0 +1,187 @@
+"""Accuracy of the paths: ranked bars, how each came there, how often it was trained, what it reached alone."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.content import Content
+
+from supernet_cli.glyphs import bar, floor_below, short, sparkline
+from supernet_cli.runs.follow import RunView, StandAlone
+from supernet_cli.runs.snapshot import PathView
+from supernet_cli.tui.draw import MUTED, Part, heading, line, lines
+from supernet_cli.tui.names import path_name
+from supernet_cli.tui.panels.panel import Panel
+
+_SHORTEST_BAR = 4
+
+
+class PathsPanel(Panel):
+    """The paths judged so far, best first; the best and the worst where they do not all fit."""
+
+    def draw(self, view: RunView, width: int, height: int) -> Content:
+        """Return the ranking in the room there is."""
+        ranked = view.job.snapshot.ranked()
+        if not ranked:
+            return lines([heading("Paths", width), *_nothing_yet(view, width)][:height])
+        alone = view.stand_alone
+        rows = height - 1
+        two = 2 * len(ranked) <= rows and width < 60
+        shown = _choose(ranked, len(ranked) if two else rows)
+        table = Table.fitting([path for _, path in shown], view.blocks, width, bool(alone), two, len(ranked))
+        body: list[Content] = []
+        for place, (rank, path) in enumerate(shown):
+            if place and rank != shown[place - 1][0] + 1:
+                hidden = len(ranked) - len(shown)
+                body.append(line((f"⋮  {hidden:,} more; m maps them all"[:width], MUTED)))
+            body += table.rows(rank, path, alone.get(path.score.path), two)
+        left = rows - len(body) - 1
+        means = candidate_means(view)
+        if left > len(means) > 0:
+            body += [line(""), *by_candidate(means, width, left - 1)]
+        return lines([self._heading(view, ranked, width, table, bool(alone) and not two), *body][:height])
+
+    def _heading(self, view: RunView, ranked: Sequence[PathView], width: int, table: Table, alone: bool) -> Content:
+        size = view.num_paths
+        judged = f"{len(ranked):,} of {size:,}  " if size > len(ranked) else ""
+        best = "one-shot, alone" if alone else f"best {100 * ranked[0].score.accuracy:.2f} %"
+        info: list[Part] = [(judged, MUTED), (f"bars from {100 * table.floor:g} %  ", MUTED)]
+        fits = line(*info, best).cell_length < width - 8
+        return heading("Paths", width, *(info if fits else [(judged, MUTED)]), best)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of the ranking.
+
+    Args:
+        name: Columns of the path's name.
+        bar: Columns of its bar; 0 for none.
+        spark: Columns of its history; 0 for none.
+        trained: Whether the images it was trained with are shown.
+        alone: Columns of its stand-alone accuracy; 0 for none.
+        floor: The accuracy at which bars begin.
+        width: Columns there are.
+        blocks: Labels of each block, to abbreviate names.
+        rank: Columns of the rank.
+    """
+
+    name: int
+    bar: int
+    spark: int
+    trained: bool
+    alone: int
+    floor: float
+    width: int
+    blocks: tuple[tuple[str, ...], ...]
+    rank: int = 2
+
+    @classmethod
+    def fitting(
+        cls,
+        paths: Sequence[PathView],
+        blocks: tuple[tuple[str, ...], ...],
+        width: int,
+        alone: bool,
+        two: bool,
+        most: int = 0,
+    ) -> Table:
+        """Return the columns that fit: what matters less goes first."""
+        longest = max(len(path.score.path) for path in paths)
+        floor = floor_below(min(path.score.accuracy for path in paths))
+        columns = 7 if alone else 0
+        if two:
+            spark = 8 if width >= 40 else 6
+            return cls(
+                longest, max(4, width - spark - 14 - (14 if alone else 0)), spark, True, columns, floor, width, blocks
+            )
+        rank = max(2, len(str(most)))
+        fixed = rank + 1 + 7 + columns  # rank, accuracy
+        for spark, trained, shortest in ((10, True, 8), (8, True, 5), (6, True, 5), (6, True, 0), (4, True, 0)):
+            room = width - fixed - (spark + 1) - (6 if trained else 0)
+            name = min(longest, max(9, room - (shortest + 1 if shortest else 0)))
+            if name >= min(longest, 14) or spark == 4:
+                left = room - name - 1
+                return cls(
+                    name, left if left >= _SHORTEST_BAR else 0, spark, trained, columns, floor, width, blocks, rank
+                )
+        raise AssertionError("the last choice is always taken")
+
+    def rows(self, rank: int, path: PathView, alone: StandAlone | None, two: bool) -> list[Content]:
+        """Return a path's row, or its two rows."""
+        score, best = path.score, rank == 1
+        share = (score.accuracy - self.floor) / max(1e-9, 1 - self.floor)
+        accuracy: Part = (f"{100 * score.accuracy:6.2f}", "bold $success" if best else "bold")
+        spark: Part = (sparkline(path.history.values, self.spark).ljust(self.spark), "$accent")
+        trained: Part = (f"{short(score.trained_images):>5}", MUTED)
+        number: Part = (f"{rank:>{self.rank}} ", MUTED)
+        style = "$success" if best else "$success 60%"
+        if two:
+            name = path_name(score.path, self.blocks, self.width - 12)
+            gap = " " * (self.width - len(name) - 11)
+            beside: list[Part] = [(f"  alone {100 * alone.accuracy:6.2f}" if alone else " " * 14, "$primary")]
+            first = line(number, (name, "bold" if best else ""), gap, accuracy, " %")
+            second = ["   ", (bar(share, self.bar), style), " ", spark, " ", trained, (" img", MUTED)]
+            return [first, line(*second, *(beside if self.alone else []))]
+        parts: list[Part] = [
+            number,
+            (path_name(score.path, self.blocks, self.name).ljust(self.name), "bold" if best else ""),
+            " ",
+        ]
+        if self.bar:
+            parts += [(bar(share, self.bar - 1), style), " "]
+        parts += [accuracy, *self._beside(alone), " ", spark]
+        if self.trained:
+            parts += [" ", trained]
+        return [line(*parts)]
+
+    def _beside(self, alone: StandAlone | None) -> list[Part]:
+        if not self.alone:
+            return []
+        return [(f" {100 * alone.accuracy:6.2f}" if alone else "      –", "$primary")]
+
+
+def _choose(ranked: Sequence[PathView], rows: int) -> list[tuple[int, PathView]]:
+    """Return rank and path of those that fit: all, or the best and the worst with a line between."""
+    numbered = list(enumerate(ranked, start=1))
+    if len(numbered) <= rows:
+        return numbered
+    worst = max(1, (rows - 1) // 3)
+    best = max(1, rows - 1 - worst)
+    return numbered[:best] + numbered[len(numbered) - worst :]
+
+
+def _nothing_yet(view: RunView, width: int) -> list[Content]:
+    text = "Paths are judged on validation after each epoch." if view.is_alive else "No path was judged."
+    size = view.num_paths
+    space = f"The space has {size:,} paths." if size else ""
+    return [line((part[:width], MUTED)) for part in (text, space) if part]
+
+
+def candidate_means(view: RunView) -> list[list[tuple[str, float | None, int]]]:
+    """Return, for each block, its candidates with the mean accuracy of the judged paths through them, and how many."""
+    found: list[dict[str, list[float]]] = [{label: [] for label in labels} for labels in view.blocks]
+    for path in view.job.snapshot.paths.values():
+        labels = path.score.path.split("_")
+        if len(labels) == len(found):
+            for label, block in zip(labels, found, strict=True):
+                block.setdefault(label, []).append(path.score.accuracy)
+    return [
+        [(label, statistics.fmean(values) if values else None, len(values)) for label, values in block.items()]
+        for block in found
+    ]
+
+
+def by_candidate(means: list[list[tuple[str, float | None, int]]], width: int, rows: int) -> list[Content]:
+    """Return a line for each block: the mean accuracy through each of its candidates, the best one bold."""
+    found = [line(("mean through each candidate, block by block", MUTED))]
+    for number, block in enumerate(means, start=1):
+        best = max((mean for _, mean, _ in block if mean is not None), default=None)
+        row: list[Part] = [(f"{number:>2} ", MUTED)]
+        for label, mean, _ in block:
+            value = "–" if mean is None else f"{100 * mean:.2f}"
+            row.append((f"{label} {value}  ", "bold" if mean is not None and mean == best else ""))
+        found.append(line(*row).truncate(width, ellipsis=True))
+    return found[:rows]

@@ -1,0 +1,72 @@
+"""The thread that reads: looks at run folders a few times a second and posts frozen views, and nothing else."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from textual.message import Message
+
+from supernet_cli.runs.follow import RunFollower, RunView
+
+POLL_SECONDS = 0.5
+"""Between two looks at a run's folder."""
+
+POSTS_SECONDS = 0.25
+"""Least time between two views of the same run."""
+
+_BREATH_SECONDS = 0.005  # between two pieces of a long past, in which keys are answered
+
+
+class ViewChanged(Message):
+    """A run's folder has something new."""
+
+    def __init__(self, view: RunView) -> None:
+        super().__init__()
+        self.view = view
+
+
+class RunReader:
+    """Follows one run until it is told to stop.
+
+    Args:
+        folder: The run's folder.
+        post: Takes each new view, in the reading thread.
+    """
+
+    def __init__(self, folder: Path, post: Callable[[RunView], object]) -> None:
+        self.folder = folder
+        self._follower = RunFollower(folder)
+        self._post = post
+        self._stopped = threading.Event()
+        self._wanted = threading.Event()
+
+    def select(self, key: str) -> None:
+        """Show another job of the run."""
+        self._follower.selected = key
+        self._wanted.set()
+
+    def look_now(self) -> None:
+        """Look at once, for something that was just asked for."""
+        self._wanted.set()
+
+    def stop(self) -> None:
+        """Let the thread end."""
+        self._stopped.set()
+        self._wanted.set()
+
+    def run(self) -> None:
+        """Read until stopped; the body of the thread."""
+        latest: RunView | None = None
+        posted = float("-inf")
+        while not self._stopped.is_set():
+            view, more = self._follower.poll()
+            latest = view or latest
+            now = time.monotonic()
+            if latest is not None and (not more or now - posted >= POSTS_SECONDS):
+                self._post(latest)
+                latest, posted = None, now
+            self._wanted.wait(_BREATH_SECONDS if more else POLL_SECONDS)
+            self._wanted.clear()

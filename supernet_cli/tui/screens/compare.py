@@ -1,0 +1,286 @@
+"""The comparison: do one-shot scores rank the paths as training each alone does? A rendering of what was stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from supernet_cli.glyphs import clock, short
+from supernet_cli.runs.follow import RunView
+from supernet_cli.tui.curves import SparseFormatter, limits
+from supernet_cli.tui.draw import MUTED, heading, line, lines, rich_colour
+from supernet_cli.tui.names import path_name
+from supernet_cli.tui.panels.loss import LossChart
+from supernet_cli.tui.reader import ViewChanged
+
+_SORTS = (
+    ("stand_alone_test_accuracy", "alone"),
+    ("one_shot_test_accuracy", "one-shot"),
+    ("difference", "diff"),
+    ("parameters", "params"),
+    ("path", "path"),
+)
+
+
+class ComparisonScreen(Screen[None]):
+    """Renders results/comparison.json."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,c,q", "dismiss", "Back"),
+        Binding("o", "sort", "Order", tooltip="Order the table by the next column"),
+        Binding("tab", "next", "Next run", tooltip="Show the next of the runs compared"),
+    ]
+
+    def __init__(self, view: RunView) -> None:
+        super().__init__()
+        self.view = view
+        self._place = 0
+        self._order = 0
+
+    def compose(self) -> ComposeResult:
+        """Yield heading, verdict, scatter, figures and table."""
+        yield Static(id="compare-heading")
+        yield Static(id="compare-verdict")
+        with VerticalScroll(id="compare-scroll"):
+            with Horizontal(id="compare-upper"):
+                with Vertical(id="compare-left"):
+                    yield Static(id="compare-axes")
+                    yield LossChart(id="compare-scatter")
+                yield Static(id="compare-figures")
+            yield Static(id="compare-table")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Make the keys that scroll work."""
+        chart = self.query_one(LossChart)
+        chart.set_x_formatter(SparseFormatter())
+        chart.set_y_formatter(SparseFormatter())
+        self.query_one("#compare-scroll").focus()
+
+    def on_resize(self) -> None:
+        """Draw for the new size."""
+        self.call_after_refresh(self.redraw)
+
+    @on(ViewChanged)
+    def take(self, message: ViewChanged) -> None:
+        """Show what was compared anew."""
+        changed = message.view.comparison != self.view.comparison
+        self.view = message.view
+        if changed:
+            self.redraw()
+
+    def action_sort(self) -> None:
+        """Order by the next column."""
+        self._order = (self._order + 1) % len(_SORTS)
+        self.redraw()
+
+    def action_next(self) -> None:
+        """Show the next run of the document."""
+        self._place += 1
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw everything, or say how to make a comparison."""
+        runs = compared_runs(self.view.comparison)
+        self.query_one("#compare-upper").display = bool(runs)
+        self.query_one("#compare-table").display = bool(runs)
+        width = max(20, self.size.width - 2)
+        if not runs:
+            self.query_one("#compare-heading", Static).update(heading("Comparison", width))
+            self.query_one("#compare-verdict", Static).update(_nothing(self.view))
+            return
+        run = runs[self._place % len(runs)]
+        info = f"{run.get('run') or ''}  {_count(run, 'n')} paths"
+        if len(runs) > 1:
+            info += f"  run {self._place % len(runs) + 1} of {len(runs)}"
+        self.query_one("#compare-heading", Static).update(heading("Comparison", width, (info, MUTED)))
+        self.query_one("#compare-verdict", Static).update(Content.styled(str(run.get("verdict") or ""), "bold"))
+        self._draw_scatter(run)
+        self.query_one("#compare-figures", Static).update(lines(figures(run)))
+        self.query_one("#compare-table", Static).update(lines(table(run, self.view.blocks, width - 2, self._order)))
+
+    def _draw_scatter(self, run: Mapping[str, Any]) -> None:
+        chart = self.query_one(LossChart)
+        chart.clear()
+        pairs = [
+            (100 * x, 100 * y)
+            for row in _rows(run)
+            if (x := _one_shot(row)) is not None and (y := _number(row, "stand_alone_test_accuracy")) is not None
+        ]
+        chart.display = bool(pairs)
+        if not pairs:
+            return
+        axes = line(("test accuracy alone, % (up) by one-shot, % (across)", MUTED))
+        self.query_one("#compare-axes", Static).update(axes)
+        colours = self.app.theme_variables
+        xs, ys = [p[0] for p in pairs], [p[1] for p in pairs]
+        marker = "●" if len(pairs) <= 60 else "·"
+        chart.scatter(xs, ys, marker=marker, marker_style=rich_colour(colours, "primary"))
+        chart.set_xlimits(*limits(xs))
+        chart.set_ylimits(*limits(ys))
+
+
+def compared_runs(document: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """Return the runs of a comparison's document, as far as they are what they should be."""
+    runs = document.get("runs") if document is not None else None
+    return [run for run in runs if isinstance(run, dict)] if isinstance(runs, list) else []
+
+
+def figures(run: Mapping[str, Any]) -> list[Content]:
+    """Return the figures of a comparison, each with what it is worth; what could not be computed is a dash."""
+    tau, rho = _mapping(run, "kendall_tau"), _mapping(run, "spearman_rho")
+    rows: list[tuple[str, str, str]] = [
+        ("Kendall τ", _signed(tau, "mean"), _range(tau)),
+        ("its ceiling", _signed(run, "tau_ceiling"), "what noise allows"),
+        ("corrected τ", _signed(run, "tau_corrected"), "τ over its ceiling"),
+        ("by chance", _plain(run, "relabel_p"), "of shuffled rankings"),
+        ("Spearman ρ", _signed(rho, "mean"), _range(rho)),
+        ("seeds agree", _signed(run, "seed_agreement"), "between supernets"),
+        ("top quarter", _signed(run, "kendall_tau_top_quarter"), "τ among the best"),
+        ("resolved", _percent(run, "resolved_share"), "of pairs told apart"),
+        ("γ of those", _signed(run, "resolved_gamma"), ""),
+        ("regret", _points(run, "regret_at_1"), f"best of 3: {_points(run, 'regret_at_3')}"),
+    ]
+    found = [line((f"{name:<12}", MUTED), (f"{value:>7}", "bold"), (f"  {told}", MUTED)) for name, value, told in rows]
+    for baseline in run.get("baselines") or []:
+        if isinstance(baseline, dict):
+            name = f"τ of {baseline.get('name')}"
+            found.append(line((f"{name[:18]:<12}", MUTED), (f"{_signed(baseline, 'kendall_tau'):>7}", "bold")))
+    found += _costs(_mapping(run, "cost"))
+    found += [line((str(note), MUTED)) for note in run.get("notes") or [] if isinstance(note, str)]
+    return found
+
+
+def table(run: Mapping[str, Any], blocks: tuple[tuple[str, ...], ...], width: int, order: int) -> list[Content]:
+    """Return the table of paths, ordered by a column; columns that do not fit are left out, the last first."""
+    key, named = _SORTS[order]
+    rows = sorted(_rows(run), key=lambda row: _sort_key(row, key))
+    longest = max((len(str(row.get("path", ""))) for row in rows), default=4)
+    columns: list[tuple[str, int, Callable[[Mapping[str, Any]], str]]] = [
+        ("one-shot", 9, lambda row: _percent_of(_one_shot(row))),
+        ("alone", 9, lambda row: _percent_of(_number(row, "stand_alone_test_accuracy"))),
+        ("± sd", 7, lambda row: _plain_of(_times(_number(row, "stand_alone_sd"), 100))),
+        ("diff", 8, lambda row: _signed_of(_times(_number(row, "difference"), 100))),
+        ("params", 8, lambda row: _short_of(_number(row, "parameters"))),
+        ("MACs", 8, lambda row: _short_of(_number(row, "macs"))),
+        ("ms", 8, lambda row: _plain_of(_times(_number(row, "latency_seconds"), 1000))),
+        ("trained", 9, lambda row: clock(_number(row, "seconds"))),
+    ]
+    name = min(longest, max(12, width - sum(size for _, size, _ in columns[:4]) - 4))
+    while columns and 4 + name + sum(size for _, size, _ in columns) > width:
+        columns.pop()
+    heads = "".join(f"{head + ('▾' if head == named else ''):>{size}}" for head, size, _ in columns)
+    first = "path▾" if named == "path" else "path"
+    found = [line((f"    {first:<{name}}{heads}", MUTED))]
+    for rank, row in enumerate(rows, start=1):
+        cells = "".join(f"{value(row):>{size}}" for _, size, value in columns)
+        path = path_name(str(row.get("path", "?")), blocks, name)
+        found.append(line((f"{rank:>3} ", MUTED), f"{path:<{name}}{cells}"))
+    return found
+
+
+def _nothing(view: RunView) -> Content:
+    command = f"supernet compare --run {view.id}"
+    return lines(
+        [
+            line(""),
+            line("This run was not compared with stand-alone trainings yet. Make the comparison with"),
+            line(""),
+            line(("    " + command, "bold $primary")),
+            line(""),
+            line(("Train paths alone first: ", MUTED), f"supernet retrain --all --run {view.id}"),
+        ]
+    )
+
+
+def _costs(cost: Mapping[str, Any]) -> list[Content]:
+    parts = [(name, _mapping(cost, key)) for name, key in (("one-shot", "training"), ("alone", "stand_alone"))]
+    told = [f"{name} {clock(_number(part, 'seconds'))}" for name, part in parts if _number(part, "seconds") is not None]
+    return [line((f"{'cost':<12}", MUTED), "  ", ", ".join(told))] if told else []
+
+
+def _rows(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    rows = run.get("rows")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _one_shot(row: Mapping[str, Any]) -> float | None:
+    test = _number(row, "one_shot_test_accuracy")
+    return _number(row, "one_shot_validation_accuracy") if test is None else test
+
+
+def _sort_key(row: Mapping[str, Any], key: str) -> tuple[bool, float, str]:
+    if key == "path":
+        return False, 0.0, str(row.get("path", ""))
+    value = _one_shot(row) if key == "one_shot_test_accuracy" else _number(row, key)
+    sign = 1.0 if key == "parameters" else -1.0
+    return value is None, sign * (value or 0.0), str(row.get("path", ""))
+
+
+def _mapping(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = table.get(key)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"mean": value}
+    return value if isinstance(value, dict) else {}
+
+
+def _number(table: Mapping[str, Any], key: str) -> float | None:
+    value = table.get(key)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _times(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
+def _count(run: Mapping[str, Any], key: str) -> str:
+    value = _number(run, key)
+    return f"{len(_rows(run)) if value is None else round(value):,}"
+
+
+def _range(part: Mapping[str, Any]) -> str:
+    values = [v for v in part.get("per_seed") or [] if isinstance(v, int | float)]
+    return f"{min(values):+.2f} to {max(values):+.2f} by seed" if len(values) > 1 else "one seed"
+
+
+def _signed(table: Mapping[str, Any], key: str) -> str:
+    return _signed_of(_number(table, key))
+
+
+def _plain(table: Mapping[str, Any], key: str) -> str:
+    return _plain_of(_number(table, key))
+
+
+def _percent(table: Mapping[str, Any], key: str) -> str:
+    value = _number(table, key)
+    return "–" if value is None else f"{100 * value:.0f} %"
+
+
+def _points(table: Mapping[str, Any], key: str) -> str:
+    value = _number(table, key)
+    return "–" if value is None else f"{100 * value:.2f}"
+
+
+def _percent_of(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.2f}"
+
+
+def _signed_of(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.2f}"
+
+
+def _plain_of(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _short_of(value: float | None) -> str:
+    return "–" if value is None else short(value)

@@ -1,0 +1,81 @@
+"""Start a training: choose a preset, change keys of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label, OptionList
+from textual.widgets.option_list import Option
+
+from supernet_cli.config.load import load_preset
+from supernet_cli.config.presets import PresetFile, list_presets
+from supernet_cli.errors import SupernetError
+from supernet_cli.tui.draw import MUTED
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to train.
+
+    Args:
+        preset: Its preset.
+        settings: Keys to change, such as `train.epochs=4`.
+    """
+
+    preset: str
+    settings: tuple[str, ...]
+
+
+class NewScreen(ModalScreen[Order | None]):
+    """Asks what to train, and checks it before anything starts."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Back"),
+        Binding("tab", "app.focus_next", "Change keys"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """Yield presets and a line for changes."""
+        self._presets: Sequence[PresetFile] = list_presets()
+        longest = max((len(preset.name) for preset in self._presets), default=0)
+        with Vertical(classes="dialog wide"):
+            yield Label("Start a training", classes="title")
+            yield OptionList(
+                *(Option(_told(preset, longest), id=f"preset-{i}") for i, preset in enumerate(self._presets)),
+                id="presets",
+                compact=True,
+            )
+            yield Input(placeholder="changes, such as train.epochs=4 runtime.threads=1", id="changes", compact=True)
+            yield Label("Enter starts it as a process of its own; Tab goes to the changes", classes="muted", id="told")
+
+    def on_mount(self) -> None:
+        """Begin at the presets."""
+        self.query_one(OptionList).focus()
+
+    @on(OptionList.OptionSelected)
+    @on(Input.Submitted)
+    def _order(self) -> None:
+        place = self.query_one(OptionList).highlighted or 0
+        if not self._presets:
+            return
+        order = Order(self._presets[place].name, tuple(self.query_one(Input).value.split()))
+        try:
+            load_preset(order.preset, list(order.settings))
+        except SupernetError as error:
+            told = self.query_one("#told", Label)
+            told.update(Content(f"{error.message} {error.hint}"))
+            told.add_class("error")
+            return
+        self.dismiss(order)
+
+
+def _told(preset: PresetFile, longest: int) -> Content:
+    return Content.assemble(preset.name.ljust(longest + 2), (preset.summary(), MUTED))

@@ -1,0 +1,303 @@
+"""The run picker: every run of the folder, filtered as one types; new ones appear by themselves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer, Input, Static
+from textual.worker import get_current_worker
+
+from supernet_cli.glyphs import ago
+from supernet_cli.runs.follow import RunLister, RunRow
+from supernet_cli.tui.draw import MUTED, Part, fit, heading, line, lines, state_words
+
+_LIST_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was picked.
+
+    Args:
+        folder: The run to show.
+        overlaid: Runs to lay over its loss chart.
+    """
+
+    folder: Path
+    overlaid: tuple[Path, ...]
+
+
+class RunsListed(Message):
+    """The folder of runs was read."""
+
+    def __init__(self, rows: tuple[RunRow, ...]) -> None:
+        super().__init__()
+        self.rows = rows
+
+
+class RunTable(Widget):
+    """A list of runs with a cursor."""
+
+    class Chosen(Message):
+        """A run was clicked."""
+
+    def __init__(self, now: Callable[[], float], *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self.rows: tuple[RunRow, ...] = ()
+        self.marked: set[Path] = set()
+        self.cursor = 0
+        self.words = ""  # what to say where there are no rows
+        self._now = now
+        self._top = 0
+
+    @property
+    def current(self) -> RunRow | None:
+        """The run below the cursor."""
+        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
+
+    def show(self, rows: tuple[RunRow, ...]) -> None:
+        """Take the runs, and keep the cursor on the one it was on."""
+        current = self.current
+        self.rows = rows
+        folders = [row.folder for row in rows]
+        if current is not None and current.folder in folders:
+            self.cursor = folders.index(current.folder)
+        self.move(0)
+
+    def move(self, by: int) -> None:
+        """Move the cursor."""
+        self.cursor = max(0, min(len(self.rows) - 1, self.cursor + by))
+        self.refresh()
+
+    def render(self) -> Content:
+        """Return the rows that fit around the cursor."""
+        width, height = self.size
+        if not self.rows:
+            return line((self.words, MUTED))
+        room = max(1, height - 1)
+        self._top = max(min(self._top, self.cursor), self.cursor - room + 1, 0)
+        columns = Columns.fitting(self.rows, width)
+        shown = self.rows[self._top : self._top + room]
+        body = [
+            columns.row(row, row.folder in self.marked, self._top + number == self.cursor, self._now())
+            for number, row in enumerate(shown)
+        ]
+        return lines([columns.title(), *body])
+
+    def on_click(self, event: events.Click) -> None:
+        """Move the cursor to what was clicked; a second click opens it."""
+        place = self._top + event.y - 1
+        if not 0 <= place < len(self.rows):
+            return
+        again = place == self.cursor
+        self.cursor = place
+        self.refresh()
+        if again:
+            self.post_message(self.Chosen())
+
+    def on_mouse_scroll_down(self) -> None:
+        """Move down."""
+        self.move(1)
+
+    def on_mouse_scroll_up(self) -> None:
+        """Move up."""
+        self.move(-1)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Widths of the columns."""
+
+    id: int
+    preset: int
+    path: int
+    width: int
+
+    @classmethod
+    def fitting(cls, rows: Sequence[RunRow], width: int) -> Columns:
+        """Return the widths that fit: the preset goes first, then the best path's name."""
+        ids = min(max(len(row.id) for row in rows), max(16, width // 3))
+        presets = max(6, *(len(row.preset) for row in rows))
+        paths = max(9, *(len(row.best_path) for row in rows))
+        fixed = 4 + 15 + 6 + 12 + 8  # mark, state, share, age, accuracy
+        preset = min(presets, 16) if width - fixed - ids - 4 >= min(presets, 16) else 0
+        path = min(paths, width - fixed - ids - (preset + 2 if preset else 0) - 2)
+        return cls(ids, preset, path if path >= 9 else 0, width)
+
+    def title(self) -> Content:
+        """Return the column heads."""
+        parts = ["    ", fit("run", self.id), "  "]
+        if self.preset:
+            parts += [fit("preset", self.preset), "  "]
+        parts += [fit("state", 15), fit("done", 6), fit("begun", 12)]
+        if self.path:
+            parts += [fit("best path", self.path), "  "]
+        return line(("".join(parts) + "    val", MUTED))
+
+    def row(self, row: RunRow, marked: bool, current: bool, now: float) -> Content:
+        """Return a run's row."""
+        state = state_words(row.state)
+        parts: list[Part] = [("▶ " if current else "  ", "$primary"), ("+ " if marked else "  ", "bold $warning")]
+        parts += [(fit(row.id, self.id), "bold" if current else ""), "  "]
+        if self.preset:
+            parts += [fit(row.preset, self.preset), "  "]
+        parts += [state, " " * (15 - state.cell_length), f"{100 * row.share:3.0f} % "]
+        parts += [(fit(ago(row.created, now), 12), MUTED)]
+        if self.path:
+            parts += [fit(row.best_path or "–", self.path), "  "]
+        best = f"{100 * row.best_accuracy:7.2f}" if row.best_accuracy is not None else "      –"
+        return line(*parts, (best, "bold"))
+
+
+class RunsScreen(Screen[Choice | None]):
+    """Picks a run.
+
+    Args:
+        runs_dir: Where runs live.
+        now: The time, for ages.
+        current: The run that is shown now.
+        overlaid: The runs that are laid over it now.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open", key_display="enter", priority=True),
+        Binding(
+            "space", "mark", "Lay over", priority=True, tooltip="Lay the run over the loss chart of the one opened"
+        ),
+        Binding("up", "move(-1)", "Up", priority=True, show=False),
+        Binding("down", "move(1)", "Down", priority=True, show=False),
+        Binding("pageup", "move(-10)", "Page up", priority=True, show=False),
+        Binding("pagedown", "move(10)", "Page down", priority=True, show=False),
+        Binding("ctrl+n", "new", "New training", priority=True),
+        Binding("escape", "back", "Back", priority=True),
+        Binding("ctrl+q", "app.quit", "Quit", priority=True),
+    ]
+
+    def __init__(
+        self,
+        runs_dir: Path,
+        now: Callable[[], float] = time.time,
+        current: Path | None = None,
+        overlaid: tuple[Path, ...] = (),
+    ) -> None:
+        super().__init__()
+        self.runs_dir = runs_dir
+        self._now = now
+        self._current = current
+        self._marked = overlaid
+        self._rows: tuple[RunRow, ...] = ()
+        self._listed = False
+
+    def compose(self) -> ComposeResult:
+        """Yield filter and list."""
+        yield Static(id="runs-heading")
+        yield Input(placeholder="type to filter by name, preset or state", id="runs-filter", compact=True)
+        yield RunTable(self._now, id="runs-table")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin to list."""
+        table = self.query_one(RunTable)
+        table.marked = set(self._marked)
+        table.words = "reading …"
+        self.query_one(Input).focus()
+        self._list()
+
+    def on_resize(self) -> None:
+        """Draw the heading for the new width."""
+        self._tell()
+
+    @work(thread=True, exclusive=True, group="lister")
+    def _list(self) -> None:
+        worker, lister = get_current_worker(), RunLister(self.runs_dir)
+        before: tuple[RunRow, ...] | None = None
+        while not worker.is_cancelled:
+            rows = lister.rows()
+            if rows != before:
+                before = rows
+                self.post_message(RunsListed(rows))
+            for _ in range(int(_LIST_SECONDS / 0.1)):
+                if worker.is_cancelled:
+                    return
+                time.sleep(0.1)
+
+    @on(RunsListed)
+    def take(self, message: RunsListed) -> None:
+        """Show what was listed; the run that was open is where the cursor begins."""
+        self._rows = message.rows
+        table = self.query_one(RunTable)
+        self._filter()
+        if not self._listed:
+            self._listed = True
+            place = next((i for i, row in enumerate(table.rows) if row.folder == self._current), 0)
+            table.cursor = place
+            table.move(0)
+
+    @on(Input.Changed)
+    def _filter(self) -> None:
+        words = self.query_one(Input).value.casefold().split()
+        found = tuple(
+            row for row in self._rows if all(word in f"{row.id} {row.preset} {row.state}".casefold() for word in words)
+        )
+        table = self.query_one(RunTable)
+        table.words = "No run matches." if self._rows else f"There are no runs in {self.runs_dir}. ctrl+n starts one."
+        table.show(found)
+        self._tell()
+
+    def _tell(self) -> None:
+        table = self.query_one(RunTable)
+        count = (
+            f"{len(table.rows):,} of {len(self._rows):,}"
+            if len(table.rows) != len(self._rows)
+            else f"{len(table.rows):,}"
+        )
+        info: list[Part] = [(f"{self.runs_dir}  ", MUTED), count]
+        if table.marked:
+            info.insert(0, (f"{len(table.marked)} laid over  ", "$warning"))
+        self.query_one("#runs-heading", Static).update(heading("Runs", max(20, self.size.width - 2), *info))
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor."""
+        self.query_one(RunTable).move(by)
+
+    def action_mark(self) -> None:
+        """Lay the run over the chart, or take it away again."""
+        table = self.query_one(RunTable)
+        if table.current is not None:
+            table.marked ^= {table.current.folder}
+            table.refresh()
+            self._tell()
+
+    @on(RunTable.Chosen)
+    def action_open(self) -> None:
+        """Open the run below the cursor."""
+        table = self.query_one(RunTable)
+        if table.current is not None:
+            chosen = table.current.folder
+            self.dismiss(Choice(chosen, tuple(sorted(table.marked - {chosen}))))
+
+    def action_back(self) -> None:
+        """Clear the filter; go back where there is none."""
+        box = self.query_one(Input)
+        if box.value:
+            box.value = ""
+        else:
+            self.dismiss(None)
+
+    def action_new(self) -> None:
+        """Start a training."""
+        from supernet_cli.tui.app import MonitorApp
+
+        if isinstance(self.app, MonitorApp):
+            self.app.start_training()

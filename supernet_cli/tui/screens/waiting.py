@@ -1,0 +1,63 @@
+"""A training was started; its run comes once torch and the data are loaded."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Label
+from textual.worker import get_current_worker
+
+from supernet_cli.runs.launch import Launched
+
+
+class WaitingScreen(ModalScreen[Path | None]):
+    """Waits for the run of a training that was started.
+
+    Args:
+        runs_dir: Where its run will be.
+        launched: The process.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss(None)", "Do not wait")]
+
+    def __init__(self, runs_dir: Path, launched: Launched) -> None:
+        super().__init__()
+        self.launched = launched
+        self._runs_dir = runs_dir
+
+    def compose(self) -> ComposeResult:
+        """Yield what is waited for."""
+        with Vertical(classes="dialog"):
+            yield Label("Starting", classes="title")
+            yield Label(self.launched.words, classes="muted", markup=False)
+            yield Label("loading torch and the data; Esc does not wait, the training goes on", id="waiting-told")
+
+    def on_mount(self) -> None:
+        """Begin to wait."""
+        self._wait()
+
+    @work(thread=True, exclusive=True)
+    def _wait(self) -> None:
+        worker = get_current_worker()
+        while not worker.is_cancelled:
+            folder = self.launched.find_run(self._runs_dir)
+            if folder is not None:
+                self.app.call_from_thread(self.dismiss, folder)
+                return
+            if self.launched.has_ended():
+                self.app.call_from_thread(self._failed, self.launched.last_words())
+                return
+            time.sleep(0.2)
+
+    def _failed(self, words: str) -> None:
+        self.query_one(".title", Label).update("It did not start")
+        told = self.query_one("#waiting-told", Label)
+        told.update(words)
+        told.add_class("error")
