@@ -68,7 +68,7 @@ class JobView:
     @property
     def path(self) -> str:
         """The path it trains alone; empty for a supernet."""
-        return self.key.split("/")[1] if self.kind != "supernet" else ""
+        return self.key.split("/")[1] if self.kind in ("standalone", "inherited") else ""
 
     @property
     def seed(self) -> str:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
 
 from supernet_cli.errors import SupernetError
 from supernet_cli.runs.follow import RunView
 from supernet_cli.runs.launch import Launched, start_training
-from supernet_cli.tui.plain import PlainCharacters
+from supernet_cli.tui.draw import clean
+from supernet_cli.tui.plain import EverySegmentStyled, PlainCharacters
 from supernet_cli.tui.reader import ViewChanged
 from supernet_cli.tui.screens.monitor import MonitorScreen
 from supernet_cli.tui.screens.runs import Choice, RunsScreen
@@ -96,8 +98,11 @@ class MonitorApp(App[None]):
         if "TEXTUAL_THEME" not in os.environ:
             self.theme = DARK.name
         self.animation_level = "none"
-        if ascii_only:
-            self._filters.append(PlainCharacters())
+        self._own_filters: list[LineFilter] = [PlainCharacters()] if ascii_only else []
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return what every line goes through before it is shown: the theme's filters and ours."""
+        return [*([EverySegmentStyled()] if self.no_color else []), *super().get_line_filters(), *self._own_filters]
 
     def on_mount(self) -> None:
         """Show the run that was asked for, or the list of runs."""
@@ -138,7 +143,7 @@ class MonitorApp(App[None]):
             try:
                 launched = start_training(self.runs_dir, order.preset, order.settings)
             except SupernetError as error:
-                self.notify(f"{error.message} {error.hint}", severity="error", markup=False, timeout=10)
+                self.notify(clean(f"{error.message} {error.hint}"), severity="error", markup=False, timeout=10)
                 return
             self.wait_for(launched)
 

@@ -46,9 +46,18 @@ def state_words(state: State) -> Content:
     return Content.styled(f"{MARKS[state]} {WORDS[state]}", STYLES[state])
 
 
+def clean(text: str) -> str:
+    """Return a text from outside with characters that could steer the terminal made visible."""
+    return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else "·" for c in text)
+
+
 def line(*parts: Part) -> Content:
-    """Return parts as one text."""
-    return Content.assemble(*parts)
+    """Return parts as one text, safe to show whatever they hold."""
+    safe = (
+        part if isinstance(part, Content) else clean(part) if isinstance(part, str) else (clean(part[0]), part[1])
+        for part in parts
+    )
+    return Content.assemble(*safe)
 
 
 def lines(rows: list[Content]) -> Content:

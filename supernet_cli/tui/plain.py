@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual.color import Color
 from textual.filter import LineFilter
 
@@ -18,12 +19,23 @@ _SAME = {
 }  # fmt: skip
 
 
+_NO_STYLE = Style()
+
+
 class PlainCharacters(LineFilter):
     """Replaces each character outside ASCII by one inside, of the same width."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """Return a line's segments in ASCII."""
         return [Segment(to_ascii(text), style, control) for text, style, control in segments]
+
+
+class EverySegmentStyled(LineFilter):
+    """Gives a style to segments that have none, as the charts' do: Textual's filter for NO_COLOR needs one."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """Return the same segments, each with a style."""
+        return [segment if segment.style else Segment(segment.text, _NO_STYLE, segment.control) for segment in segments]
 
 
 def to_ascii(text: str) -> str:

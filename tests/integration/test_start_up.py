@@ -25,6 +25,9 @@ TORCHLESS = [
     ["train", "--resume", "nothing"],
     ["evaluate", "--run", "nothing"],
     ["runs", "ls"],
+    ["tui"],
+    ["tui", "--help"],
+    ["tui", "--run", "nothing"],
 ]
 
 
@@ -38,6 +41,23 @@ def test_help_and_errors_never_import_torch(arguments: list[str], tmp_path: Path
     done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True)
     assert "imported" not in done.stderr
     assert done.returncode in (0, 2, 5)
+
+
+def test_the_monitor_never_imports_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys, pkgutil, importlib, supernet_cli.tui as tui, supernet_cli.cli.tui\n"
+        "for module in pkgutil.walk_packages(tui.__path__, 'supernet_cli.tui.'):\n"
+        "    importlib.import_module(module.name)\n"
+        "sys.exit('torch' in sys.modules or 'torchvision' in sys.modules or 'scipy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path).returncode == 0
+
+
+def test_the_monitor_off_a_terminal_says_what_to_do_instead(supernet: Invoke, trained: str) -> None:
+    code, out, err = supernet("tui", "--run", trained)
+    assert (code, out) == (2, "")
+    assert "needs a terminal" in err
+    assert "supernet runs show" in err
 
 
 LINES = [

@@ -33,7 +33,7 @@ def _name(view: RunView, width: int) -> Content:
 
 
 def _what(job: JobView, supernets: int) -> str:
-    if job.kind != "supernet":
+    if job.path:
         return f"{job.path} seed {job.seed}"
     return f"seed {job.seed}" if supernets > 1 else ""
 

@@ -20,10 +20,10 @@ class LogPanel(Panel):
 
 
 def log_line(text: str, width: int | None = None) -> Content:
-    """Return a line of a log: its date left out, warnings and errors marked, control characters made visible."""
-    clean = "".join(c if c.isprintable() else "·" for c in text.replace("\t", "    "))
-    head, _, rest = clean.partition(" ")
+    """Return a line of a log: its date left out, warnings and errors marked, its tabs as spaces."""
+    shown = text.replace("\t", "    ")
+    head, _, rest = shown.partition(" ")
     if width is not None and len(head) == 10 and head[:4].isdigit() and rest[2:3] == ":":
-        clean = rest[:8] + rest[rest.find(" ") :] if rest[8:9] == "," else rest
-    style = "$error" if " ERROR " in clean else "$warning" if " WARNING " in clean else MUTED
-    return line((clean if width is None else clean[:width], style))
+        shown = rest[:8] + rest[rest.find(" ") :] if rest[8:9] == "," else rest
+    style = "$error" if " ERROR " in shown else "$warning" if " WARNING " in shown else MUTED
+    return line((shown if width is None else shown[:width], style))

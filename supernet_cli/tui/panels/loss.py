@@ -131,6 +131,10 @@ class LossPanel(Vertical):
         if curve:
             parts += [("━ ", "$primary"), (f"{curve[-1].value:.4f}", "bold")]
             parts += [(f" smooth {weight:g}" if width >= 50 else f" s{weight:g}", MUTED)]
+        if self.overlaid:
+            names = [f"{number} {other.id}" for number, other in enumerate(self.overlaid, start=1)]
+            parts += [("  " + "  ".join(names), "$foreground 80%")]
+            return heading("Loss", width, *parts)
         if curve and self.look.raw and width >= 60:
             parts += [("  · raw", MUTED)]
         if shot.validation.values:
@@ -148,7 +152,7 @@ class LossPanel(Vertical):
         most = max(16, 2 * chart.size.width)
         chart.clear()
         values: list[float] = []
-        for number, shot in enumerate(shots):
+        for number, shot in reversed(list(enumerate(shots))):  # the run itself on top
             points = _points(shot.loss.points, shot.loss.pending)
             raw = visible(points, window, 2 * most) if self.look.raw and len(shots) == 1 else []
             curve = visible(smoothed(points, SMOOTHINGS[self.look.smoothing]), window, most)
@@ -159,8 +163,7 @@ class LossPanel(Vertical):
                 self._scatter(chart, raw, blended(colours, "primary", 0.45))
             self._line(chart, curve, colour)
             if number and curve:
-                mark = Point(round(min(window[1], curve[-1].step)), curve[-1].value)
-                self._marks(chart, [mark], str(number % 10), colour)
+                self._marks(chart, [curve[len(curve) * 9 // 10]], str(number % 10), colour)
             self._marks(chart, judged, "◆", rich_colour(colours, "warning") if number == 0 else colour)
             values += [self._y(v) for v in trimmed([p.value for p in raw])]
             values += [self._y(point.value) for point in (*curve, *judged)]

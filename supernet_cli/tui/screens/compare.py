@@ -103,7 +103,7 @@ class ComparisonScreen(Screen[None]):
         if len(runs) > 1:
             info += f"  run {self._place % len(runs) + 1} of {len(runs)}"
         self.query_one("#compare-heading", Static).update(heading("Comparison", width, (info, MUTED)))
-        self.query_one("#compare-verdict", Static).update(Content.styled(str(run.get("verdict") or ""), "bold"))
+        self.query_one("#compare-verdict", Static).update(line((str(run.get("verdict") or ""), "bold")))
         self._draw_scatter(run)
         self.query_one("#compare-figures", Static).update(lines(figures(run)))
         self.query_one("#compare-table", Static).update(lines(table(run, self.view.blocks, width - 2, self._order)))
@@ -119,7 +119,7 @@ class ComparisonScreen(Screen[None]):
         chart.display = bool(pairs)
         if not pairs:
             return
-        axes = line(("test accuracy alone, % (up) by one-shot, % (across)", MUTED))
+        axes = line(("alone, %, over one-shot, %, on test", MUTED))
         self.query_one("#compare-axes", Static).update(axes)
         colours = self.app.theme_variables
         xs, ys = [p[0] for p in pairs], [p[1] for p in pairs]
@@ -153,8 +153,8 @@ def figures(run: Mapping[str, Any]) -> list[Content]:
     found = [line((f"{name:<12}", MUTED), (f"{value:>7}", "bold"), (f"  {told}", MUTED)) for name, value, told in rows]
     for baseline in run.get("baselines") or []:
         if isinstance(baseline, dict):
-            name = f"τ of {baseline.get('name')}"
-            found.append(line((f"{name[:18]:<12}", MUTED), (f"{_signed(baseline, 'kendall_tau'):>7}", "bold")))
+            name = f"τ {baseline.get('name')}"
+            found.append(line((f"{name[:12]:<12}", MUTED), (f"{_signed(baseline, 'kendall_tau'):>7}", "bold")))
     found += _costs(_mapping(run, "cost"))
     found += [line((str(note), MUTED)) for note in run.get("notes") or [] if isinstance(note, str)]
     return found

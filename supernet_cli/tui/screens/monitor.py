@@ -18,6 +18,7 @@ from supernet_cli.errors import SupernetError
 from supernet_cli.runs.follow import RunView, list_jobs
 from supernet_cli.runs.job import Request
 from supernet_cli.tui.curves import SMOOTHINGS
+from supernet_cli.tui.draw import clean
 from supernet_cli.tui.panels.banner import Banner
 from supernet_cli.tui.panels.devices import DevicesPanel
 from supernet_cli.tui.panels.header import Header
@@ -164,7 +165,7 @@ class MonitorScreen(Screen[None]):
                 if job.status().state in ("running", "paused"):
                     job.request(request)
         except SupernetError as error:
-            self.app.notify(error.message, severity="error", markup=False)
+            self.app.notify(clean(error.message), severity="error", markup=False)
             return
         self._asked = (request, time.monotonic())
         self._tell_request()

@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 from supernet_cli.config.load import load_preset
 from supernet_cli.config.presets import PresetFile, list_presets
 from supernet_cli.errors import SupernetError
-from supernet_cli.tui.draw import MUTED
+from supernet_cli.tui.draw import MUTED, line
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class NewScreen(ModalScreen[Order | None]):
 
     def on_mount(self) -> None:
         """Begin at the presets."""
+        self.query_one(Input).cursor_blink = False
         self.query_one(OptionList).focus()
 
     @on(OptionList.OptionSelected)
@@ -71,11 +72,11 @@ class NewScreen(ModalScreen[Order | None]):
             load_preset(order.preset, list(order.settings))
         except SupernetError as error:
             told = self.query_one("#told", Label)
-            told.update(Content(f"{error.message} {error.hint}"))
-            told.add_class("error")
+            told.update(line(f"{error.message} {error.hint}".strip()))
+            told.add_class("wrong")
             return
         self.dismiss(order)
 
 
 def _told(preset: PresetFile, longest: int) -> Content:
-    return Content.assemble(preset.name.ljust(longest + 2), (preset.summary(), MUTED))
+    return line(preset.name.ljust(longest + 2), (preset.summary(), MUTED))

@@ -172,9 +172,7 @@ class RunsScreen(Screen[Choice | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", key_display="enter", priority=True),
-        Binding(
-            "space", "mark", "Lay over", priority=True, tooltip="Lay the run over the loss chart of the one opened"
-        ),
+        Binding("tab", "mark", "Lay over", priority=True, tooltip="Lay the run over the loss chart of the one opened"),
         Binding("up", "move(-1)", "Up", priority=True, show=False),
         Binding("down", "move(1)", "Down", priority=True, show=False),
         Binding("pageup", "move(-10)", "Page up", priority=True, show=False),
@@ -208,6 +206,7 @@ class RunsScreen(Screen[Choice | None]):
 
     def on_mount(self) -> None:
         """Begin to list."""
+        self.query_one(Input).cursor_blink = False
         table = self.query_one(RunTable)
         table.marked = set(self._marked)
         table.words = "reading …"

@@ -15,6 +15,7 @@ from textual.widgets import Label
 from textual.worker import get_current_worker
 
 from supernet_cli.runs.launch import Launched
+from supernet_cli.tui.draw import clean, line
 
 
 class WaitingScreen(ModalScreen[Path | None]):
@@ -36,7 +37,7 @@ class WaitingScreen(ModalScreen[Path | None]):
         """Yield what is waited for."""
         with Vertical(classes="dialog"):
             yield Label("Starting", classes="title")
-            yield Label(self.launched.words, classes="muted", markup=False)
+            yield Label(clean(self.launched.words), classes="muted", markup=False)
             yield Label("loading torch and the data; Esc does not wait, the training goes on", id="waiting-told")
 
     def on_mount(self) -> None:
@@ -59,5 +60,5 @@ class WaitingScreen(ModalScreen[Path | None]):
     def _failed(self, words: str) -> None:
         self.query_one(".title", Label).update("It did not start")
         told = self.query_one("#waiting-told", Label)
-        told.update(words)
-        told.add_class("error")
+        told.update(line((words, "$error")))
+        told.add_class("wrong")

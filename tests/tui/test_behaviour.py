@@ -1,0 +1,346 @@
+"""What the monitor does: views in, messages and requests out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded import BEGIN, grow, record_run, stamp_all, trained, write_lines
+from textual.pilot import Pilot
+
+from supernet_cli.runs.follow import RunView
+from supernet_cli.runs.launch import Launched, launch
+from supernet_cli.tui.app import MonitorApp
+from supernet_cli.tui.panels.banner import Banner
+from supernet_cli.tui.panels.loss import LossPanel
+from supernet_cli.tui.panels.panel import Panel
+from supernet_cli.tui.panels.paths import PathsPanel
+from supernet_cli.tui.screens.monitor import MonitorScreen
+from supernet_cli.tui.screens.new import NewScreen
+from supernet_cli.tui.screens.runs import RunsScreen, RunTable
+from supernet_cli.tui.screens.waiting import WaitingScreen
+
+Act = Callable[[Pilot[None]], Awaitable[None]]
+
+
+def drive(run: Path | None, act: Act, runs_dir: Path | None = None, size: tuple[int, int] = (100, 30)) -> None:
+    """Run the monitor headless and let a person act."""
+
+    async def main() -> None:
+        app = MonitorApp(runs_dir or (run.parent if run else Path("runs")), run, now=lambda: BEGIN + 600)
+        async with app.run_test(size=size) as pilot:
+            await act(pilot)
+
+    asyncio.run(main())
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], Any]) -> None:
+    for _ in range(300):
+        if condition():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("it did not come to be")
+
+
+def monitor(pilot: Pilot[None]) -> MonitorScreen:
+    assert isinstance(pilot.app.screen, MonitorScreen)
+    return pilot.app.screen
+
+
+async def view_of(pilot: Pilot[None]) -> RunView:
+    await until(pilot, lambda: isinstance(pilot.app.screen, MonitorScreen) and monitor(pilot).view)
+    view = monitor(pilot).view
+    assert view is not None
+    return view
+
+
+def text_of(pilot: Pilot[None]) -> str:
+    return "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
+
+
+def request_of(run: Path) -> str:
+    return str(json.loads((run / "supernet" / "seed-0" / "control").read_text())["request"])
+
+
+def set_state(run: Path, state: str) -> None:
+    status = run / "supernet" / "seed-0" / "status.json"
+    status.write_text(json.dumps(json.loads(status.read_text()) | {"state": state}))
+    (run / "supernet" / "seed-0" / "control").unlink(missing_ok=True)
+
+
+def test_what_a_trainer_writes_appears(tmp_path: Path) -> None:
+    run = record_run(tmp_path)
+
+    async def act(pilot: Pilot[None]) -> None:
+        assert (await view_of(pilot)).job.step == 1020
+        grow(run, 1040)
+        await until(pilot, lambda: monitor(pilot).view.job.step == 1040)  # type: ignore[union-attr]
+        await until(pilot, lambda: "1,040" in text_of(pilot))
+
+    drive(run, act)
+
+
+def test_a_view_that_changes_nothing_repaints_nothing(tmp_path: Path) -> None:
+    run = record_run(tmp_path)
+
+    async def act(pilot: Pilot[None]) -> None:
+        view = await view_of(pilot)
+        await pilot.pause(0.3)
+        painted: list[str] = []
+        for panel in pilot.app.screen.query(Panel):
+            panel.refresh = lambda *_, name=panel.id, **__: painted.append(name)  # type: ignore[method-assign, misc]
+        for panel in pilot.app.screen.query(Panel):
+            panel.show(view)
+        assert painted == []
+
+    drive(run, act)
+
+
+def test_pause_is_asked_shown_and_acknowledged_and_so_is_going_on(tmp_path: Path) -> None:
+    run = record_run(tmp_path)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await view_of(pilot)
+        await pilot.press("p")
+        assert request_of(run) == "pause"
+        banner = pilot.app.screen.query_one(Banner)
+        assert "asked to pause" in banner.request
+        set_state(run, "paused")
+        await until(pilot, lambda: not banner.request)
+        assert monitor(pilot).view.state == "paused"  # type: ignore[union-attr]
+        await pilot.press("p")
+        assert request_of(run) == "resume"
+        set_state(run, "running")
+        await until(pilot, lambda: not banner.request)
+
+    drive(run, act)
+
+
+def test_stop_wants_a_yes(tmp_path: Path) -> None:
+    run = record_run(tmp_path)
+    control = run / "supernet" / "seed-0" / "control"
+
+    async def act(pilot: Pilot[None]) -> None:
+        await view_of(pilot)
+        await pilot.press("s", "enter")
+        await pilot.pause()
+        assert not control.exists()
+        await pilot.press("s", "y")
+        await until(pilot, control.exists)
+        assert request_of(run) == "stop"
+
+    drive(run, act)
+
+
+def test_a_run_at_rest_is_not_asked_for_anything(tmp_path: Path) -> None:
+    run = record_run(tmp_path, state="finished", done=10)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await view_of(pilot)
+        await pilot.press("p", "s")
+        assert isinstance(pilot.app.screen, MonitorScreen)
+
+    drive(run, act)
+    assert not (run / "supernet" / "seed-0" / "control").exists()
+
+
+def test_the_chart_zooms_pans_smooths_and_follows(tmp_path: Path) -> None:
+    run = record_run(tmp_path)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await view_of(pilot)
+        loss = pilot.app.screen.query_one(LossPanel)
+        assert loss.window() == (20, 1020)
+        await pilot.press("i")
+        assert loss.window() == (520, 1020)
+        await pilot.press("left")
+        assert loss.window() == (395, 895)
+        grow(run, 1040)
+        await until(pilot, lambda: monitor(pilot).view.job.step == 1040)  # type: ignore[union-attr]
+        assert loss.window() == (395, 895)
+        await pilot.press("f")
+        assert loss.window() == (540, 1040)
+        await pilot.press("o", "o")
+        assert loss.window() == (20, 1040)
+        before = loss.look
+        await pilot.press("+", "y", "w")
+        after = loss.look
+        assert (after.smoothing, after.log, after.raw) == (before.smoothing + 1, not before.log, not before.raw)
+
+    drive(run, act)
+
+
+def test_the_monitor_survives_every_size_while_it_runs(tmp_path: Path) -> None:
+    run = record_run(tmp_path, blocks=[["conv3x3", "conv5x5", "conv7x7"]] * 4, judged=60, cores=64, gpus=3)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await view_of(pilot)
+        for size in ((20, 5), (200, 60), (79, 24), (80, 10), (40, 50), (1, 1), (120, 40)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.05)
+        await until(pilot, lambda: "Paths" in text_of(pilot))
+
+    drive(run, act)
+
+
+def test_jobs_are_chosen_with_brackets(tmp_path: Path) -> None:
+    run = record_run(tmp_path, seeds=(0, 1), done=2)
+
+    async def act(pilot: Pilot[None]) -> None:
+        assert (await view_of(pilot)).shown == "supernet/seed-1"
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: monitor(pilot).view.shown == "supernet/seed-0")  # type: ignore[union-attr]
+
+    drive(run, act)
+
+
+def test_names_from_outside_are_never_markup(tmp_path: Path) -> None:
+    run = record_run(tmp_path, "20261124-[red]x", preset="[bold]mine", state="failed", reason="[/] broke\x1b[2J")
+    (run / "run.json").write_text((run / "run.json").read_text().replace(run.name, "copied"))
+
+    async def act(pilot: Pilot[None]) -> None:
+        await view_of(pilot)
+        await until(pilot, lambda: "failed: [/] broke" in text_of(pilot))
+        for words in ("[bold]mine", "20261124-[red]x"):
+            assert words in text_of(pilot)
+        assert "\x1b" not in text_of(pilot)
+        await pilot.press("l")
+        await pilot.pause(0.1)
+        assert "[/] broke" in text_of(pilot)
+
+    drive(run, act)
+
+
+def test_the_picker_filters_marks_and_opens(tmp_path: Path) -> None:
+    record_run(tmp_path, "20261124-030000-default")
+    record_run(tmp_path, "20261123-030000-quick", preset="quick", state="interrupted", created=BEGIN - 90_000)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen) and pilot.app.screen._listed)
+        table = pilot.app.screen.query_one(RunTable)
+        await pilot.press("tab", *"interr")
+        await until(pilot, lambda: [row.preset for row in table.rows] == ["quick"])
+        await pilot.press("enter")
+        view = await view_of(pilot)
+        assert view.preset == "quick"
+        assert [folder.name for folder in monitor(pilot)._overlaid] == ["20261124-030000-default"]
+
+    drive(None, act, tmp_path)
+
+
+def test_new_runs_appear_in_the_picker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("supernet_cli.tui.screens.runs._LIST_SECONDS", 0.2)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen) and pilot.app.screen._listed)
+        table = pilot.app.screen.query_one(RunTable)
+        assert table.rows == ()
+        record_run(tmp_path)
+        await until(pilot, lambda: len(table.rows) == 1)
+
+    drive(None, act, tmp_path)
+
+
+def test_changes_to_a_preset_are_checked_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[str, tuple[str, ...]]] = []
+    process = subprocess.Popen(
+        [sys.executable, "-c", "print('[no] data'); raise SystemExit(2)"], stdout=subprocess.PIPE
+    )
+    log = tmp_path / "log.txt"
+    log.write_text("error: [no] data\n")
+
+    def pretend(runs_dir: Path, preset: str, settings: tuple[str, ...]) -> Launched:
+        started.append((preset, settings))
+        return Launched(process, log, f"supernet train --preset {preset}")
+
+    monkeypatch.setattr("supernet_cli.tui.app.start_training", pretend)
+    run = record_run(tmp_path)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await view_of(pilot)
+        await pilot.press("n", "tab", *"train.epoch", "equals_sign", "4", "enter")
+        await until(pilot, lambda: "epochs'" in text_of(pilot))
+        assert isinstance(pilot.app.screen, NewScreen)
+        assert started == []
+        await pilot.press("home", *["right"] * 11, "s", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, WaitingScreen))
+        await until(pilot, lambda: "error: [no] data" in text_of(pilot))
+        await pilot.press("escape")
+        await view_of(pilot)
+
+    drive(run, act)
+    process.wait()
+    assert started == [("default", ("train.epochs=4",))]
+
+
+def test_help_names_every_key_of_the_screen(tmp_path: Path) -> None:
+    run = record_run(tmp_path)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await view_of(pilot)
+        keys = {key for keys, _ in pilot.app._keys() for key in keys.split()}  # type: ignore[attr-defined]
+        for key in ("p", "s", "r", "c", "m", "l", "n", "f", "+", "-", "y", "w", "i", "o", "0", "[", "]", "q", "?"):
+            assert key in keys, key
+
+    drive(run, act)
+
+
+def test_the_screen_is_exported_as_svg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = record_run(tmp_path / "runs")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await view_of(pilot)
+        await pilot.press("ctrl+e")
+        await pilot.pause()
+
+    drive(run, act)
+    (picture,) = tmp_path.glob("supernet-*.svg")
+    assert "<svg" in picture.read_text()
+
+
+def test_a_long_run_is_painted_from_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = record_run(tmp_path)
+    metrics = run / "supernet" / "seed-0" / "metrics-0.jsonl"
+    write_lines(metrics, [trained(step, 1, 1.0 / step, BEGIN) for step in range(1, 40_001)])
+    monkeypatch.setattr("supernet_cli.runs.tail.RECENT_BYTES", 50_000)
+    stamp_all(run, BEGIN)
+    shown: list[float] = []
+
+    async def act(pilot: Pilot[None]) -> None:
+        view = await view_of(pilot)
+        shown.append(view.job.filled)
+        assert view.job.step == 40_000
+        await until(pilot, lambda: monitor(pilot).view.job.filled == 1.0)  # type: ignore[union-attr]
+        assert monitor(pilot).view.job.snapshot.loss.points[0].step < 100  # type: ignore[union-attr]
+
+    drive(run, act)
+
+
+def test_paths_that_do_not_fit_show_their_best_and_their_worst(tmp_path: Path) -> None:
+    run = record_run(tmp_path, blocks=[["conv3x3", "conv5x5", "conv7x7"]] * 4, judged=60)
+
+    async def act(pilot: Pilot[None]) -> None:
+        view = await view_of(pilot)
+        drawn = pilot.app.screen.query_one(PathsPanel).draw(view, 50, 12).plain.splitlines()
+        assert len(drawn) == 12
+        assert [row.split()[0] for row in drawn[1:]] == ["1", "2", "3", "4", "5", "6", "7", "⋮", "58", "59", "60"]
+
+    drive(run, act)
+
+
+def test_a_training_that_is_launched_lives_on_its_own(tmp_path: Path) -> None:
+    launched = launch(tmp_path, ["preset", "ls", "--json", "--nonsense"])
+    assert launched.process.wait(60) == 2
+    assert launched.has_ended()
+    assert "nonsense" in launched.last_words().casefold()
+    assert launched.find_run(tmp_path) is None
+    assert list((tmp_path / ".started").iterdir()) == [launched.log]

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supernet_cli.glyphs import short
+from supernet_cli.runs.snapshot import Point
+from supernet_cli.tui.curves import LogFormatter, StepFormatter, limits, smoothed, trimmed, visible
+from supernet_cli.tui.draw import fit, heading
+from supernet_cli.tui.names import path_name
+from supernet_cli.tui.plain import to_ascii
+from supernet_cli.tui.web import command_line, is_own
+
+BLOCKS = (("conv3x3", "conv5x5", "identity"), ("conv3x3", "sep3x3", "conv3x3x2"))
+
+
+def test_smoothing_a_constant_gives_it_back() -> None:
+    curve = [Point(step, 2.5) for step in range(20)]
+    assert [point.value for point in smoothed(curve, 0.9)] == pytest.approx([2.5] * 20)
+    assert smoothed(curve, 0.0) == curve
+
+
+@given(st.lists(st.floats(0.001, 1000), min_size=1, max_size=200), st.integers(2, 40))
+def test_what_is_visible_is_bounded_and_keeps_the_ends(values: list[float], most: int) -> None:
+    points = [Point(step, value) for step, value in enumerate(values)]
+    shown = visible(points, (0, len(values)), most)
+    assert len(shown) <= most or len(shown) == len(points)
+    assert (shown[0], shown[-1]) == (points[0], points[-1])
+
+
+def test_a_window_shows_one_point_beyond_either_edge() -> None:
+    points = [Point(step, 1.0) for step in range(0, 100, 10)]
+    assert [point.step for point in visible(points, (25, 45), 50)] == [20, 30, 40, 50]
+    assert visible(points, (91, 95), 50) == []
+
+
+@given(st.lists(st.floats(-5, 5), max_size=20))
+def test_limits_hold_their_values_with_air(values: list[float]) -> None:
+    low, high = limits(values)
+    assert low < high
+    assert all(low < value < high for value in values)
+
+
+def test_extreme_values_are_trimmed() -> None:
+    assert max(trimmed([1.0] * 199 + [1e9])) == 1.0
+    assert trimmed([1.0, 2.0]) == [1.0, 2.0]
+
+
+@given(st.floats(1e-6, 1e3), st.floats(1.001, 1e6))
+def test_ticks_of_a_log_axis_are_round_and_inside(low: float, ratio: float) -> None:
+    begin, end = math.log10(low), math.log10(low * ratio)
+    ticks = LogFormatter().get_ticks(begin, end)
+    assert all(begin - 1e-9 <= tick <= end + 1e-9 for tick in ticks)
+    labels = LogFormatter().get_labels_for_ticks(ticks)
+    assert all(math.isfinite(float(label)) for label in labels)
+
+
+def test_steps_are_labelled_shortly() -> None:
+    assert StepFormatter().get_labels_for_ticks([0, 500, 1000, 1500, 2_000_000]) == ["0", "500", "1k", "1.5k", "2M"]
+    assert [short(n) for n in (0, 612, 999.6, 61_234, 999_960, 6_120_000)] == [
+        "0",
+        "612",
+        "1.00k",
+        "61.2k",
+        "1.00M",
+        "6.12M",
+    ]
+
+
+def test_names_are_abbreviated_as_long_as_they_stay_apart() -> None:
+    assert path_name("conv3x3_sep3x3", BLOCKS, 20) == "conv3x3_sep3x3"
+    assert path_name("conv3x3_sep3x3", BLOCKS, 8) == "c3_s3"
+    assert path_name("identity_conv3x3x2", BLOCKS, 8) == "i_c3x2"
+    assert path_name("conv3x3_sep3x3", BLOCKS, 4) == "c3s3"
+    assert path_name("other_names_here", BLOCKS, 9) == "othe…here"
+    alike = (("conv3x3", "cell3x3"),)
+    assert path_name("conv3x3", alike, 6) == "con…x3"
+
+
+@given(st.text(max_size=40), st.integers(1, 30))
+def test_fitted_text_has_its_width(text: str, width: int) -> None:
+    assert len(fit(text, width)) == width
+
+
+@given(st.integers(1, 120), st.text(alphabet="abc ", max_size=60))
+def test_headings_never_wrap(width: int, info: str) -> None:
+    assert heading("Title", width, info).cell_length <= max(width, len("Title") + 2)
+
+
+def test_ascii_keeps_widths_and_meaning() -> None:
+    drawn = "● ✔ ✘ ━━╸ ▁▃█ ┃⠿⠁ é 日 …"
+    plain = to_ascii(drawn)
+    assert plain.isascii()
+    assert plain == "* v x ==- _.# |*. e ?? ~"
+
+
+def test_the_command_of_the_web_survives_a_shell(tmp_path: object) -> None:
+    from pathlib import Path
+
+    line = command_line(Path("/tmp/a b; rm -rf $HOME"), Path("/tmp/x'y"), True)
+    import shlex
+
+    assert shlex.split(line)[-5:] == ["--runs-dir", "/tmp/a b; rm -rf $HOME", "--run", "/tmp/x'y", "--ascii"]
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "own"),
+    [
+        ("127.0.0.1:8000", None, True),
+        ("localhost:8000", "http://localhost:8000", True),
+        ("127.0.0.1:8000", "http://127.0.0.1:8000", True),
+        ("127.0.0.1:8000", "https://evil.example", False),
+        ("127.0.0.1:8000", "null", False),
+        ("evil.example:8000", "http://evil.example:8000", False),
+        ("127.0.0.1:9000", None, False),
+    ],
+)
+def test_the_web_answers_its_own_pages_alone(host: str, origin: str | None, own: bool) -> None:
+    assert is_own(host, origin, 8000) == own
