@@ -241,12 +241,10 @@ def _event_files(folder: Path, wanted: bool) -> Iterator[list[Recorder]]:
 
 
 def _stop(interruption: Any, writer: JobWriter) -> Callable[[], State | None]:
-    """Return what the loop asks after every step: two attribute reads."""
+    """Return what the loop asks after every step: a few attribute reads."""
 
     def stop() -> State | None:
-        if interruption.requested:
-            return "interrupted"
-        return "stopped" if writer.stop_requested else None
+        return "interrupted" if interruption.requested else writer.wanted()
 
     return stop
 

@@ -26,14 +26,26 @@ from supernet_cli.engine.profile import path_costs
 from supernet_cli.engine.supernet import Supernet
 from supernet_cli.errors import DivergedError, RunError
 from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.records import JobEnded, JobStarted, PathScore, PathsEvaluated, Recorder, State, StepsTrained
+from supernet_cli.runs.records import (
+    JobEnded,
+    JobPaused,
+    JobResumed,
+    JobStarted,
+    PathScore,
+    PathsEvaluated,
+    Recorder,
+    State,
+    StepsTrained,
+)
 from supernet_cli.sampling import Sampler, StepPlan
 from supernet_cli.space import Architecture
 
 logger = logging.getLogger(__name__)
 
 Stop = Callable[[], State | None]
-"""Asked after every step, so it has to be quick; answers why to stop, as the state to end in, or None."""
+"""Asked after every step, so it has to be quick; answers why to stop, as the state to end in, `paused`, or None."""
+
+_PAUSE_SECONDS = 0.1  # between two looks at whether to go on
 
 
 @dataclass(frozen=True)
@@ -214,11 +226,26 @@ class Training:
     def _stop_if_asked(self) -> bool:
         """Save and remember why, if somebody asked to stop before the end."""
         state = self.stop()
+        if state == "paused" and self.step < self.steps:
+            state = self._pause()
         if state is None or self.step == self.steps:
             return False
         self._save()
         self.outcome = Outcome(state, "asked to stop" if state == "stopped" else "a signal")
         return True
+
+    def _pause(self) -> State | None:
+        """Save, say so and wait; returns why to stop, or None to go on."""
+        self._save()
+        self.recorder.record(JobPaused(step=self.step))
+        logger.info("%s: paused at step %d", self.job.key, self.step)
+        while (state := self.stop()) == "paused":
+            time.sleep(_PAUSE_SECONDS)
+        if state is None:
+            self.recorder.record(JobResumed(step=self.step))
+            logger.info("%s: goes on", self.job.key)
+        self.clock = time.perf_counter()
+        return state
 
     def _count_time(self) -> None:
         """Add the time since the clock was started to the time spent training, and start it anew."""

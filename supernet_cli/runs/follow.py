@@ -323,7 +323,7 @@ class _JobFollower:
         if stamp != self._stamp or status.state in _ALIVE:
             self._stamp = stamp
             status = self._folder.status()
-            self.is_damaged = stamp is not None and status == JobStatus() and not self._is_fresh()
+            self.is_damaged = status.state == "failed" and status.reason.startswith("status.json is damaged")
             if self.is_damaged:  # what its records say is the next best
                 state = self._reader.snapshot.state
                 status = JobStatus(state="lost" if state in _ALIVE else state)
@@ -338,12 +338,6 @@ class _JobFollower:
         if view != self.view:
             self.view = view
         return self._more
-
-    def _is_fresh(self) -> bool:
-        try:
-            return JobStatus.model_validate_json((self._folder.path / "status.json").read_bytes()) == JobStatus()
-        except (OSError, ValueError):
-            return False
 
 
 class _Devices:

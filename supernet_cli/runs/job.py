@@ -21,7 +21,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from supernet_cli.errors import DiskError
 from supernet_cli.runs.files import disk_errors, next_number, replace_file
 from supernet_cli.runs.lock import FileLock
-from supernet_cli.runs.records import JobEnded, JobStarted, PathsEvaluated, Record, State, StepsTrained, decode, encode
+from supernet_cli.runs.records import (
+    JobEnded,
+    JobPaused,
+    JobResumed,
+    JobStarted,
+    PathsEvaluated,
+    Record,
+    State,
+    StepsTrained,
+    decode,
+    encode,
+)
 from supernet_cli.runs.snapshot import JobSnapshot, fold
 
 LOST_AFTER_SECONDS = 60.0
@@ -159,6 +170,7 @@ class JobWriter:
         self._metrics: IO[bytes] | None = None
         self._log: logging.Handler | None = None
         self.stop_requested = False
+        self.pause_requested = False
 
     def __enter__(self) -> JobWriter:
         with disk_errors(self.folder.path):
@@ -184,6 +196,12 @@ class JobWriter:
         finally:
             self._close()
 
+    def wanted(self, otherwise: State | None = None) -> State | None:
+        """Return the state that the job is asked for, from `control` or otherwise; a pause gives way to any end."""
+        if self.stop_requested:
+            return "stopped"
+        return otherwise or ("paused" if self.pause_requested else None)
+
     def record(self, record: Record) -> None:
         """Append a record to the job's metrics and bring its status up to date."""
         if self._metrics is None:
@@ -198,6 +216,10 @@ class JobWriter:
                 seconds = self._snapshot.train_seconds + self._snapshot.evaluation_seconds
                 with self._guard:  # the heartbeat writes the same
                     self._status = self._status.model_copy(update={"step": record.step, "seconds": seconds})
+            case JobPaused():
+                self._update(state="paused", step=record.step)
+            case JobResumed():
+                self._update(state="running")
             case JobEnded():
                 self._update(state=record.state, step=record.step, reason=record.reason)
 
@@ -235,16 +257,30 @@ class JobWriter:
             replace_file(self.folder.path / "status.json", self._status.model_dump_json(indent=2).encode())
 
     def _keep_beating(self) -> None:
-        control = self.folder.path / "control"
         while not self._finished.wait(_BEAT_SECONDS):
-            if control.exists():
-                self.stop_requested = True
-                with contextlib.suppress(OSError):
-                    control.unlink()
+            self._read_control()
             try:
                 self._update()
             except DiskError as error:  # the training itself will meet it at its next write
                 logger.warning("heartbeat: %s", error.message)
+
+    def _read_control(self) -> None:
+        """Take a request, and remove it; one that cannot be read is a request to stop, the safest there is."""
+        control = self.folder.path / "control"
+        try:
+            content = control.read_bytes()
+            control.unlink()
+        except OSError:
+            return
+        try:
+            request = json.loads(content)["request"]
+        except (ValueError, KeyError, TypeError):
+            request = "stop"
+        logger.info("asked to %s", request)
+        if request in ("pause", "resume"):
+            self.pause_requested = request == "pause"
+        else:
+            self.stop_requested = True
 
 
 class _JobLog(logging.FileHandler):

@@ -75,6 +75,20 @@ class PathsEvaluated(_Record):
     macs: int = 0  # multiply-accumulates it took; what paths share is computed once
 
 
+class JobPaused(_Record):
+    """A job's owner was asked to pause: it has written a checkpoint and waits."""
+
+    kind: Literal["paused"] = "paused"
+    step: int
+
+
+class JobResumed(_Record):
+    """A job's owner goes on after a pause."""
+
+    kind: Literal["resumed"] = "resumed"
+    step: int
+
+
 class JobEnded(_Record):
     """A job's owner lets go of it."""
 
@@ -108,7 +122,7 @@ class DevicesSampled(_Record):
     gpus: tuple[Gpu, ...] = ()
 
 
-Record = JobStarted | StepsTrained | PathsEvaluated | JobEnded | DevicesSampled
+Record = JobStarted | StepsTrained | PathsEvaluated | JobPaused | JobResumed | JobEnded | DevicesSampled
 
 _ADAPTER: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="kind")])
 _LIST: TypeAdapter[list[Record]] = TypeAdapter(list[Annotated[Record, Field(discriminator="kind")]])

@@ -17,6 +17,8 @@ from typing import NamedTuple
 from supernet_cli.runs.records import (
     DevicesSampled,
     JobEnded,
+    JobPaused,
+    JobResumed,
     JobStarted,
     PathScore,
     PathsEvaluated,
@@ -216,6 +218,10 @@ def fold(job: JobSnapshot, record: Record) -> JobSnapshot:
             return _trained(job, [record])
         case PathsEvaluated():
             return _evaluated(job, record)
+        case JobPaused():
+            return replace(job, state="paused", updated=record.time)
+        case JobResumed():
+            return _resumed(job, record)
         case JobEnded():
             return replace(job, state=record.state, reason=record.reason, updated=record.time)
         case DevicesSampled():
@@ -239,6 +245,13 @@ def _started(job: JobSnapshot, record: JobStarted) -> JobSnapshot:
         first_step=record.step,
         updated=record.time,
     )
+
+
+def _resumed(job: JobSnapshot, record: JobResumed) -> JobSnapshot:
+    """Go on as if the pause had not been: it says nothing of the pace."""
+    paused = 0.0 if job.updated is None else record.time - job.updated
+    started = None if job.started is None else job.started + paused
+    return replace(job, state="running", started=started, updated=record.time)
 
 
 def _trained(job: JobSnapshot, records: Sequence[StepsTrained]) -> JobSnapshot:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from helpers import only_run, program, wait_for
 
+from supernet_cli.runs.store import find_run
+
 Invoke = Callable[..., tuple[int, str, str]]
 
 
@@ -83,6 +85,44 @@ def test_runs_stop_makes_a_training_save_and_stop(
     assert (code, json.loads(out)["status"]) == (0, "stopped")
     out, _ = process.communicate(timeout=30)
     assert (process.returncode, json.loads(out)["status"]) == (130, "stopped")
+
+
+def test_a_pause_is_acknowledged_and_leaves_no_trace_in_the_weights(
+    supernet: Invoke, long_training: list[object], tmp_path: Path, uncut: bytes
+) -> None:
+    process = program(*long_training, cwd=tmp_path)
+    wait_for(lambda: progressed(tmp_path, 100))
+    job = find_run(tmp_path / "runs", "latest").supernet_job(0)
+    for _ in range(2):
+        job.request("pause")
+        wait_for(lambda: job.status().state == "paused")
+        assert not (job.path / "control").exists()
+        paused_at = job.status().step
+        assert job.snapshot()[0].state == "paused"
+        time.sleep(0.3)
+        assert job.status().step == paused_at
+        job.request("resume")
+        wait_for(lambda: job.status().state == "running")
+        wait_for(lambda at=paused_at: job.status().step > at)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert weights_of(tmp_path) == uncut
+
+
+@pytest.mark.parametrize("how", ["stop", "signal"])
+def test_a_paused_training_can_be_stopped(how: str, long_training: list[object], tmp_path: Path) -> None:
+    process = program(*long_training, cwd=tmp_path)
+    wait_for(lambda: progressed(tmp_path, 20))
+    job = find_run(tmp_path / "runs", "latest").supernet_job(0)
+    job.request("pause")
+    wait_for(lambda: job.status().state == "paused")
+    if how == "stop":
+        job.request("stop")
+    else:
+        process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert job.status().state == ("stopped" if how == "stop" else "interrupted")
 
 
 def test_resume_keeps_the_threads_it_began_with(

@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from supernet_cli.runs.records import JobEnded, JobStarted, PathScore, PathsEvaluated, StepsTrained
+from supernet_cli.runs.records import (
+    JobEnded,
+    JobPaused,
+    JobResumed,
+    JobStarted,
+    PathScore,
+    PathsEvaluated,
+    StepsTrained,
+)
 from supernet_cli.runs.snapshot import JobSnapshot, Series, fold
 
 
@@ -80,6 +88,15 @@ def test_time_left_follows_the_pace_of_the_segment() -> None:
     job = folded(started(20, time=100.0), trained(40, time=110.0))
     assert job.seconds_left == pytest.approx(30.0)
     assert folded(started(20, time=100.0)).seconds_left is None
+
+
+def test_a_pause_says_nothing_of_the_pace() -> None:
+    before = [started(0, time=100.0), trained(20, time=110.0)]
+    paused = folded(*before, JobPaused(time=111.0, step=20))
+    assert (paused.state, paused.seconds_left) == ("paused", None)
+    after = folded(*before, JobPaused(time=111.0, step=20), JobResumed(time=511.0, step=20), trained(40, time=522.0))
+    assert after.state == "running"
+    assert after.seconds_left == pytest.approx(folded(*before, trained(40, time=122.0)).seconds_left)
 
 
 def test_a_loss_that_is_not_finite_leaves_no_point() -> None:

@@ -214,7 +214,7 @@ def _do(work: Work, set_up: Callable[[], None], job: Job, speaker: _Speaker, sto
     try:
         with JobWriter(job.folder) as writer, _own_output(job.folder):
             set_up()
-            return work.run(job, Fanout(writer, speaker), lambda: "stopped" if writer.stop_requested else stop())
+            return work.run(job, Fanout(writer, speaker), lambda: writer.wanted(stop()))
     except SupernetError as error:
         return Outcome("failed", error.message)
     except Exception as error:  # JobWriter has put its traceback into the job's log
