@@ -58,6 +58,10 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write TensorBoard event files.", show_envvar=False)
     ] = False,
+    tui: Annotated[
+        bool,
+        typer.Option("--tui", help="Train as a process of its own and open the monitor on it.", show_envvar=False),
+    ] = False,
     runs_dir: RunsDir = RUNS_DIR,
     json: Json = False,
     quiet: Quiet = False,
@@ -77,6 +81,13 @@ def train(
             "--resume goes on with the run's own preset: it takes no --preset, --set or --seeds.",
             "Leave them out, or start a new run without --resume.",
         )
+    if tui:
+        if dry_run or json or quiet or output is not None:
+            raise UsageError(
+                "--tui opens the monitor: it goes without --dry-run, --json, --quiet and --output.", "Leave them out."
+            )
+        _train_beside_the_monitor(runs_dir, preset, settings or [], seeds, resume, tensorboard)
+        return
     if dry_run:
         if resume is not None:
             raise UsageError("--dry-run says what a new training would be.", "Leave out --resume.")
@@ -99,6 +110,25 @@ def train(
             raise
         # The terminal was closed: the run is saved, and nobody is left to be told.
         raise typer.Exit(0 if run.state(run.supernet_jobs()) == "finished" else INTERRUPTED) from error
+
+
+def _train_beside_the_monitor(
+    runs_dir: Path, preset: str, settings: list[str], seeds: str | None, resume: str | None, tensorboard: bool
+) -> None:
+    """Check what can be checked at once, start the training on its own, and open the monitor on it."""
+    from supernet_cli.cli.tui import check_terminal, open_monitor
+    from supernet_cli.runs.launch import launch
+    from supernet_cli.runs.store import find_run
+
+    check_terminal()
+    if resume is not None:
+        words = ["--resume", str(find_run(runs_dir, resume).folder.absolute())]
+    else:
+        _load(preset, settings, seeds)
+        words = ["--preset", preset, *(word for setting in settings for word in ("--set", setting))]
+        words += ["--seeds", seeds] if seeds is not None else []
+    words += ["--tensorboard"] if tensorboard else []
+    open_monitor(runs_dir, None, launched=launch(runs_dir, ["train", *words]))
 
 
 def _check_tensorboard() -> None:

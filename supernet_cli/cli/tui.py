@@ -36,15 +36,28 @@ def tui(
     """
     folder = None
     if run is not None:
-        from supernet_cli.runs.store import find_run
-
-        folder = find_run(runs_dir, run).folder
+        folder = _folder_of(runs_dir, run)
     if web:
         from supernet_cli.tui.web import serve
 
         serve(runs_dir, folder, ascii_only, port)
         return
     open_monitor(runs_dir, folder, ascii_only)
+
+
+def _folder_of(runs_dir: Path, reference: str) -> Path:
+    """Return the folder of a run; also of one whose run.json is damaged, since the rest can still be looked at."""
+    from supernet_cli.errors import RunError
+    from supernet_cli.runs.store import find_run, list_damaged_runs
+
+    try:
+        return find_run(runs_dir, reference).folder
+    except RunError:
+        damaged = [found.folder for found in list_damaged_runs(runs_dir)]
+        for folder in damaged:
+            if reference in (folder.name, str(folder)) or Path(reference).resolve() == folder.resolve():
+                return folder
+        raise
 
 
 def open_monitor(
@@ -75,7 +88,8 @@ def check_terminal() -> None:
     """
     from supernet_cli.errors import UsageError
 
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) and not _is_served():
+    streams = (sys.stdin, sys.stdout, sys.stderr)  # Textual draws on the last
+    if not all(stream is not None and stream.isatty() for stream in streams) and not _is_served():
         raise UsageError(
             "The monitor needs a terminal, and this is none.",
             "`supernet runs show` prints a run; `supernet tui --web` serves the monitor to a browser.",

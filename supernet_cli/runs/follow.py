@@ -20,7 +20,7 @@ from supernet_cli.errors import SupernetError
 from supernet_cli.runs.job import JobFolder, JobStatus
 from supernet_cli.runs.records import DevicesSampled, State, decode_lines
 from supernet_cli.runs.snapshot import JobSnapshot
-from supernet_cli.runs.store import Run, overall_state, read_run
+from supernet_cli.runs.store import Run, list_damaged_runs, overall_state, read_run
 from supernet_cli.runs.tail import FileTail, JobReader, JobTail, last_lines, segments
 from supernet_cli.space import SearchSpace
 
@@ -407,6 +407,7 @@ class RunRow:
         share: How far its supernets are, as a share.
         best_path: The best of the paths judged last; empty where none was.
         best_accuracy: Its validation accuracy.
+        is_damaged: Whether its run.json cannot be read.
     """
 
     id: str
@@ -417,6 +418,7 @@ class RunRow:
     share: float
     best_path: str = ""
     best_accuracy: float | None = None
+    is_damaged: bool = False
 
 
 class RunLister:
@@ -434,7 +436,19 @@ class RunLister:
         except OSError:
             return ()
         runs = [run for folder in folders if (run := self._run(folder)) is not None]
-        return tuple(map(self._row, sorted(runs, key=lambda run: (run.manifest.created, run.id), reverse=True)))
+        rows = [*map(self._row, runs), *self._damaged()]
+        return tuple(sorted(rows, key=lambda row: (row.created, row.id), reverse=True))
+
+    def _damaged(self) -> list[RunRow]:
+        try:
+            found = list_damaged_runs(self.runs_dir)
+        except SupernetError:
+            return []
+        stamps = [(run, _stamp(run.folder / "run.json")) for run in found]
+        return [
+            RunRow(run.id, run.folder, "", stamp[2] / 1e9 if stamp else 0.0, "failed", 0.0, is_damaged=True)
+            for run, stamp in stamps
+        ]
 
     def _run(self, folder: Path) -> Run | None:
         stamp = _stamp(folder / "run.json")

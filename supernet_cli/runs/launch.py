@@ -15,6 +15,7 @@ from supernet_cli.runs.store import list_runs
 from supernet_cli.runs.tail import last_lines
 
 _FOLDER = ".started"
+_NOT_FOR_IT = ("SUPERNET_TRAIN_TUI", "SUPERNET_SET")  # it has its arguments in full
 
 
 @dataclass(frozen=True)
@@ -84,5 +85,6 @@ def launch(runs_dir: Path, arguments: Sequence[str]) -> Launched:
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env={name: value for name, value in os.environ.items() if name not in _NOT_FOR_IT},
         )
     return Launched(process, log, f"supernet {' '.join(arguments)}")

@@ -63,10 +63,10 @@ class StepFormatter(NumericAxisFormatter):
         return [_step(tick) for tick in ticks]
 
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
-        """Return round numbers; none twice where the axis spans less than a step."""
+        """Return round numbers, whole steps alone."""
         if max_ - min_ <= 0:
             return []
-        return super().get_ticks(min_, max_, max_ticks)
+        return [tick for tick in super().get_ticks(min_, max_, max_ticks) if abs(tick - round(tick)) < 1e-6]
 
 
 class SparseFormatter(NumericAxisFormatter):

@@ -60,6 +60,14 @@ def test_the_monitor_off_a_terminal_says_what_to_do_instead(supernet: Invoke, tr
     assert "supernet runs show" in err
 
 
+def test_training_beside_the_monitor_needs_a_terminal_and_checks_first(supernet: Invoke, tmp_path: Path) -> None:
+    code, _, err = supernet("train", "--tui")
+    assert (code, "needs a terminal" in err) == (2, True)
+    code, _, err = supernet("train", "--tui", "--json")
+    assert code == 2
+    assert not (tmp_path / "runs").exists()
+
+
 LINES = [
     ("supernet tr", "train"),
     ("supernet train --preset qu", "quick"),

@@ -155,3 +155,6 @@ def test_runs_are_listed_with_state_and_best_path(tmp_path: Path) -> None:
     assert lister.rows() == (new, old)
     shutil.rmtree(tmp_path / "runs" / new.id)
     assert lister.rows() == (old,)
+    (old.folder / "run.json").write_text("{")
+    (damaged,) = lister.rows()
+    assert (damaged.id, damaged.is_damaged) == (old.id, True)

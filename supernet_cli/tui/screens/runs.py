@@ -147,7 +147,7 @@ class Columns:
 
     def row(self, row: RunRow, marked: bool, current: bool, now: float) -> Content:
         """Return a run's row."""
-        state = state_words(row.state)
+        state = state_words(row.state) if not row.is_damaged else Content.styled("! damaged", "bold $error")
         parts: list[Part] = [("▶ " if current else "  ", "$primary"), ("+ " if marked else "  ", "bold $warning")]
         parts += [(fit(row.id, self.id), "bold" if current else ""), "  "]
         if self.preset:
