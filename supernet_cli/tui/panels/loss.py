@@ -19,6 +19,9 @@ from supernet_cli.runs.snapshot import JobSnapshot, Point
 from supernet_cli.tui.curves import SMOOTHINGS, LogFormatter, StepFormatter, limits, smoothed, trimmed, visible
 from supernet_cli.tui.draw import MUTED, Part, blended, heading, rich_colour
 
+AIR = 0.015
+"""Share of the width left free behind the newest step, so that its mark does not fall on the frame."""
+
 _OVERLAID = ("secondary", "warning", "accent", "error", "success")
 _TIME_SHARE = 0.05  # of a core that drawing the chart may take
 
@@ -168,7 +171,7 @@ class LossPanel(Vertical):
             values += [self._y(v) for v in trimmed([p.value for p in raw])]
             values += [self._y(point.value) for point in (*curve, *judged)]
         chart.set_y_formatter(LogFormatter() if self.look.log else NumericAxisFormatter())
-        chart.set_xlimits(*window)
+        chart.set_xlimits(window[0], window[1] + (window[1] - window[0]) * AIR)
         chart.set_ylimits(*limits(values))
 
     def window(self, shots: Sequence[JobSnapshot] | None = None) -> tuple[float, float]:

@@ -49,14 +49,15 @@ class ComparisonScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Yield heading, verdict, scatter, figures and table."""
         yield Static(id="compare-heading")
-        yield Static(id="compare-verdict")
         with VerticalScroll(id="compare-scroll"):
+            yield Static(id="compare-verdict")
             with Horizontal(id="compare-upper"):
                 with Vertical(id="compare-left"):
                     yield Static(id="compare-axes")
                     yield LossChart(id="compare-scatter")
                 yield Static(id="compare-figures")
             yield Static(id="compare-table")
+            yield Static(id="compare-notes")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -92,7 +93,8 @@ class ComparisonScreen(Screen[None]):
         """Draw everything, or say how to make a comparison."""
         runs = compared_runs(self.view.comparison)
         self.query_one("#compare-upper").display = bool(runs)
-        self.query_one("#compare-table").display = bool(runs)
+        for name in ("#compare-table", "#compare-notes"):
+            self.query_one(name).display = bool(runs)
         width = max(20, self.size.width - 2)
         if not runs:
             self.query_one("#compare-heading", Static).update(heading("Comparison", width))
@@ -106,6 +108,7 @@ class ComparisonScreen(Screen[None]):
         self.query_one("#compare-verdict", Static).update(line((str(run.get("verdict") or ""), "bold")))
         self._draw_scatter(run)
         self.query_one("#compare-figures", Static).update(lines(figures(run)))
+        self.query_one("#compare-notes", Static).update(lines(reasons(run)))
         self.query_one("#compare-table", Static).update(lines(table(run, self.view.blocks, width - 2, self._order)))
 
     def _draw_scatter(self, run: Mapping[str, Any]) -> None:
@@ -144,8 +147,9 @@ def figures(run: Mapping[str, Any]) -> list[Content]:
         ("corrected τ", _signed(run, "tau_corrected"), "τ over its ceiling"),
         ("by chance", _plain(run, "relabel_p"), "of shuffled rankings"),
         ("Spearman ρ", _signed(rho, "mean"), _range(rho)),
-        ("seeds agree", _signed(run, "seed_agreement"), "between supernets"),
-        ("top quarter", _signed(run, "kendall_tau_top_quarter"), "τ among the best"),
+        ("seeds agree", _signed(run, "seed_agreement"), "stand-alone seeds"),
+        ("", _signed(run, "supernet_agreement"), "supernet seeds"),
+        ("top quarter", _signed(_mapping(run, "kendall_tau_top_quarter"), "mean"), "τ among the best"),
         ("resolved", _percent(run, "resolved_share"), "of pairs told apart"),
         ("γ of those", _signed(run, "resolved_gamma"), ""),
         ("regret", _points(run, "regret_at_1"), f"best of 3: {_points(run, 'regret_at_3')}"),
@@ -155,9 +159,14 @@ def figures(run: Mapping[str, Any]) -> list[Content]:
         if isinstance(baseline, dict):
             name = f"τ {baseline.get('name')}"
             found.append(line((f"{name[:12]:<12}", MUTED), (f"{_signed(baseline, 'kendall_tau'):>7}", "bold")))
-    found += _costs(_mapping(run, "cost"))
-    found += [line((str(note), MUTED)) for note in run.get("notes") or [] if isinstance(note, str)]
-    return found
+    return found + _costs(_mapping(run, "cost"))
+
+
+def reasons(run: Mapping[str, Any]) -> list[Content]:
+    """Return why figures are missing, each reason once."""
+    notes = run.get("notes")
+    told = notes.values() if isinstance(notes, dict) else notes if isinstance(notes, list) else []
+    return [line((f"– {note}", MUTED)) for note in dict.fromkeys(note for note in told if isinstance(note, str))]
 
 
 def table(run: Mapping[str, Any], blocks: tuple[tuple[str, ...], ...], width: int, order: int) -> list[Content]:
@@ -275,7 +284,7 @@ def _percent_of(value: float | None) -> str:
 
 
 def _signed_of(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.2f}"
+    return "–" if value is None else f"{round(value, 2) + 0.0:+.2f}"
 
 
 def _plain_of(value: float | None) -> str:

@@ -24,7 +24,7 @@ from supernet_cli.tui.panels.devices import DevicesPanel
 from supernet_cli.tui.panels.header import Header
 from supernet_cli.tui.panels.jobs import JobsPanel
 from supernet_cli.tui.panels.log import LogPanel
-from supernet_cli.tui.panels.loss import LossPanel
+from supernet_cli.tui.panels.loss import AIR, LossPanel
 from supernet_cli.tui.panels.panel import Panel
 from supernet_cli.tui.panels.paths import PathsPanel
 from supernet_cli.tui.reader import RunReader, ViewChanged
@@ -242,8 +242,9 @@ class MonitorScreen(Screen[None]):
         """Keep to what the mouse chose."""
         loss = self.query_one(LossPanel)
         _, last = loss.extent()
-        width = max(4.0, message.x_max - message.x_min)
-        loss.change(width=width, end=None if message.x_max >= last else message.x_max)
+        width = max(4.0, (message.x_max - message.x_min) / (1 + AIR))
+        end = message.x_min + width
+        loss.change(width=width, end=None if end >= last else end)
 
     def action_job(self, direction: int) -> None:
         """Show another job of the run."""
