@@ -144,7 +144,7 @@ def figures(run: Mapping[str, Any]) -> list[Content]:
     rows: list[tuple[str, str, str]] = [
         ("Kendall τ", _signed(tau, "mean"), _range(tau)),
         ("its ceiling", _signed(run, "tau_ceiling"), "what noise allows"),
-        ("corrected τ", _signed(run, "tau_corrected"), "τ over its ceiling"),
+        ("corrected τ", _signed(run, "tau_corrected"), "without noise"),
         ("by chance", _plain(run, "relabel_p"), "of shuffled rankings"),
         ("Spearman ρ", _signed(rho, "mean"), _range(rho)),
         ("seeds agree", _signed(run, "seed_agreement"), "stand-alone seeds"),
