@@ -56,7 +56,7 @@ def test_the_whole_experiment_takes_a_thirtieth_of_the_references_time(tmp_path:
 
 def test_two_workers_of_one_thread_are_as_fast_as_one_of_two(tmp_path: Path) -> None:
     ratios, rounds = [], []
-    settings = ("--set", "train.epochs=1", "--set", "retrain.epochs=2")
+    settings = ("--set", "train.epochs=1", "--set", "retrain.epochs=1")
     for threads in (1, 2):
         (tmp_path / str(threads)).mkdir()
         timed(tmp_path / str(threads), "train", *settings, "--set", f"retrain.threads={threads}")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -13,6 +14,8 @@ from supernet_cli.config.load import apply_setting, dump_toml, load_preset, read
 from supernet_cli.config.presets import find_preset, list_presets, shipped_folder
 from supernet_cli.errors import PresetError
 
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 SHIPPED = sorted(path.stem for path in shipped_folder().glob("*.toml"))
 
 
@@ -128,3 +131,12 @@ def test_shipped_presets_are_found_inside_the_package_or_beside_it(
     package.mkdir(exist_ok=True)
     monkeypatch.setattr("supernet_cli.config.presets._PACKAGE", package)
     assert shipped_folder() == folder
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_is_complete_and_its_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert "@@" not in text
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
