@@ -178,7 +178,7 @@ def _numbers(entry: dict[str, Any]) -> str:
     seeds = len(entry["supernet_seeds"])
     ranged = f"{tau['low']:.2f} to {tau['high']:.2f} over {seeds} supernets" if tau["low"] is not None else ""
     known = [(b["kendall_tau"], b["name"]) for b in entry["baselines"] if b["kendall_tau"] is not None]
-    best = max(known, default=(None, "none known"))
+    best = max(reversed(known), key=lambda pair: pair[0], default=(None, "none known"))
     share, pairs, regret = entry["resolved_share"], entry["pairs"], entry["regret_at_1"]
     lost = ABSENT if regret is None else f"{100 * regret:.3f}"
     told = [
