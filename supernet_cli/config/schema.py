@@ -265,6 +265,14 @@ class Train(Recipe):
         Named(name="uniform"), description="The strategy that says which path a step trains."
     )
 
+    calibration: int = Field(
+        4096,
+        ge=0,
+        le=1_000_000,
+        description="Training images on which batch normalisation is measured for each path before it is judged; 0 to "
+        "judge with the running statistics that all paths share.",
+    )
+
     @field_validator("seeds")
     @classmethod
     def _no_seed_twice(cls, value: tuple[int, ...]) -> tuple[int, ...]:

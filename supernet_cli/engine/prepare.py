@@ -12,6 +12,7 @@ import torch
 
 from supernet_cli.config.schema import Preset
 from supernet_cli.engine import device, seed
+from supernet_cli.engine.batchnorm import calibration_split
 from supernet_cli.engine.data import Progress, Splits, load_dataset, no_progress, split_validation
 from supernet_cli.engine.data.resident import ResidentImages, Statistics
 from supernet_cli.engine.optim import check_recipe
@@ -105,6 +106,13 @@ class Prepared:
         data = self.preset.data
         flip = self.image_shape[0] == 3 if data.flip is None else data.flip
         return ResidentImages(self.splits.train, self.statistics, place or self.device.place, data.shift, flip)
+
+    def calibration_images(self) -> ResidentImages | None:
+        """Return the training images, as they are, that measure a path's batch normalisation; None for no measuring."""
+        count = self.preset.train.calibration
+        if count == 0 or not self.space.has_batch_norm:
+            return None
+        return ResidentImages(calibration_split(self.splits.train, count), self.statistics, self.device.place)
 
     def training_data(self, place: torch.device | None = None) -> TrainingData:
         """Return what a training sees, on the device or elsewhere."""

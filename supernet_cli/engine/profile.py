@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from supernet_cli.engine.batchnorm import borrowed
 from supernet_cli.engine.device import Device
 from supernet_cli.engine.supernet import Supernet
 from supernet_cli.space import PathCosts
@@ -38,7 +39,7 @@ def profile(network: nn.Module, image_shape: tuple[int, int, int], device: Devic
         image_shape: (C, H, W).
         device: Where its weights are.
     """
-    with judging(network), _counting(network) as counted:
+    with borrowed(network), _counting(network) as counted:
         network(torch.zeros(1, *image_shape, device=device.place))
     return Profile(sum(parameter.numel() for parameter in network.parameters()), sum(counted))
 
@@ -53,7 +54,7 @@ def path_costs(supernet: Supernet, image_shape: tuple[int, int, int], device: De
         device: Where its weights are.
     """
     features_1CHW = torch.zeros(1, *image_shape, device=device.place)
-    with judging(supernet):
+    with borrowed(supernet):
         stem = 0
         if supernet.stem is not None:
             stem, features_1CHW = _run(supernet.stem, features_1CHW)
@@ -64,18 +65,6 @@ def path_costs(supernet: Supernet, image_shape: tuple[int, int, int], device: De
             features_1CHW = layer(features_1CHW, 0)
         head, _ = _run(supernet.head, features_1CHW)
     return PathCosts(tuple(candidates), head, stem, tuple(shared))
-
-
-@contextlib.contextmanager
-def judging(network: nn.Module) -> Iterator[None]:
-    """Let a network judge inside, so that normalisation uses and keeps the statistics it has; as it was afterwards."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 @torch.inference_mode()

@@ -108,7 +108,8 @@ def estimate(prepared: Prepared) -> Estimate:
                 break
     device.synchronize()
     rate = images / (time.perf_counter() - begun)
+    validation, calibration = prepared.resident("validation"), prepared.calibration_images()
     begun = time.perf_counter()
-    evaluate_paths(supernet, watched_paths(prepared), prepared.resident("validation"), device)
+    evaluate_paths(supernet, watched_paths(prepared), validation, device, calibration=calibration)
     judging = (time.perf_counter() - begun) * -(-recipe.epochs // recipe.evaluate_every)
     return Estimate(rate, recipe.epochs * len(prepared.splits.train) / rate + judging)

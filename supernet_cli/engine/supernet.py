@@ -130,10 +130,14 @@ class Supernet(nn.Module):
         Returns:
             Logits, (B, K).
         """
-        features_BCHW = images_BCHW if self.stem is None else self.stem(images_BCHW)
+        features_BCHW = self.begin(images_BCHW)
         for block, choice in zip(self.blocks, architecture.choices, strict=True):
             features_BCHW = block(features_BCHW, choice)
         return self.head(features_BCHW)  # type: ignore[no-any-return]
+
+    def begin(self, images_BCHW: Tensor) -> Tensor:
+        """Return what the first block sees: what the stem makes of the images, or the images themselves."""
+        return images_BCHW if self.stem is None else self.stem(images_BCHW)
 
     def choice_layers(self) -> Iterator[ChoiceLayer]:
         """Yield the choice blocks, first to last."""

@@ -44,12 +44,16 @@ def train_supernet(prepared: Prepared, job: JobFolder, job_seed: int, recorder: 
             device=prepared.device,
             threads=prepared.threads,
             origin=preset_digest(prepared.preset),
+            calibration=prepared.calibration_images(),
         )
         return Training(assignment, job, recorder, stop).run()
 
 
 def watched_paths(prepared: Prepared) -> list[Architecture]:
     """Return the paths to judge while training: all, or as many as `WATCHED_SHARE` allows, the same every time."""
-    images = len(prepared.splits.train) * prepared.preset.train.evaluate_every
-    affordable = int(WATCHED_SHARE * 3 * images / len(prepared.splits.validation))
+    preset, judged = prepared.preset, len(prepared.splits.validation)
+    if prepared.space.has_batch_norm and preset.train.calibration:  # judged twice, and calibrated once
+        judged = 2 * judged + min(preset.train.calibration, len(prepared.splits.train))
+    images = len(prepared.splits.train) * preset.train.evaluate_every
+    affordable = int(WATCHED_SHARE * 3 * images / judged)
     return prepared.space.sample_distinct(max(4, affordable), seed.python_rng(0, "watched paths"))

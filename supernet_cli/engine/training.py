@@ -17,8 +17,9 @@ from typing import Any
 
 from supernet_cli.config.schema import Preset, Recipe
 from supernet_cli.engine import checkpoint, seed
+from supernet_cli.engine.data.resident import ResidentImages
 from supernet_cli.engine.device import Device
-from supernet_cli.engine.evaluate import evaluate_paths
+from supernet_cli.engine.evaluate import evaluate_paths, judging_macs
 from supernet_cli.engine.loop import Learner, LossWindow, train_epoch
 from supernet_cli.engine.optim import build_loss, build_optimizer, build_schedule
 from supernet_cli.engine.prepare import TrainingData, steps_per_epoch
@@ -63,6 +64,8 @@ class Assignment:
         device: Where it runs.
         threads: Threads of the CPU.
         origin: What a checkpoint must agree with to be gone on from.
+        calibration: Images to measure each path's batch normalisation on before it is judged; None to judge with
+            running statistics, which are a path's own where it is trained alone.
     """
 
     supernet: Supernet
@@ -75,6 +78,7 @@ class Assignment:
     device: Device
     threads: int
     origin: str
+    calibration: ResidentImages | None = None
 
 
 @dataclass(frozen=True)
@@ -205,10 +209,18 @@ class Training:
         """Judge paths on validation."""
         paths = self.assignment.judged if epoch == self.recipe.epochs else self.assignment.watched
         begun = time.perf_counter()
-        scores = evaluate_paths(self.learner.supernet, paths, self.validation, self.device)
+        supernet, calibration = self.learner.supernet, self.assignment.calibration
+        scores = evaluate_paths(supernet, paths, self.validation, self.device, calibration=calibration)
         seconds = time.perf_counter() - begun
+        calibrated = None if calibration is None else len(calibration)
         judged = tuple(
-            PathScore(path=str(path), accuracy=s.accuracy, loss=s.loss, trained_images=self.trained_images[path])
+            PathScore(
+                path=str(path),
+                accuracy=s.accuracy,
+                loss=s.loss,
+                trained_images=self.trained_images[path],
+                accuracy_unrecalibrated=s.accuracy_unrecalibrated,
+            )
             for path, s in scores.items()
         )
         record = PathsEvaluated(
@@ -217,7 +229,7 @@ class Training:
             scores=judged,
             seconds=seconds,
             forward_images=len(self.validation) * len(paths),
-            macs=len(self.validation) * self.costs.of_shared_prefixes(paths),
+            macs=judging_macs(supernet, self.costs, paths, len(self.validation), calibrated),
         )
         self.recorder.record(record)
         best = max(judged, key=lambda score: score.accuracy)

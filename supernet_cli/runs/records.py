@@ -60,6 +60,7 @@ class PathScore(BaseModel):
     accuracy: float  # top-1, a fraction
     loss: float | None  # mean cross-entropy, nats an image
     trained_images: int = 0  # images that its steps have seen so far
+    accuracy_unrecalibrated: float | None = None  # with running statistics, where it was recalibrated
 
 
 class PathsEvaluated(_Record):
@@ -72,7 +73,7 @@ class PathsEvaluated(_Record):
     scores: tuple[PathScore, ...]
     seconds: float  # that this evaluation took
     forward_images: int = 0  # images judged, counted once a path
-    macs: int = 0  # multiply-accumulates it took; what paths share is computed once
+    macs: int = 0  # multiply-accumulates it took, calibration included; what paths share is computed once
 
 
 class JobPaused(_Record):

@@ -80,6 +80,13 @@ class SearchSpace:
         """How many architectures there are."""
         return math.prod(len(block.candidates) for block in self.blocks)
 
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether batch normalisation may be somewhere in it, with statistics that no path owns."""
+        candidates = (candidate.norm for block in self.blocks for candidate in block.candidates)
+        shortcuts = self.norm if any(block.residual for block in self.blocks) else "none"
+        return "batch" in (*candidates, shortcuts, self.stem.norm if self.stem else "none")
+
     def architecture(self, choices: Sequence[int]) -> Architecture:
         """Return the architecture of one choice a block.
 
