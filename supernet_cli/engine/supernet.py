@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from supernet_cli.engine.ops import build_candidate
 from supernet_cli.engine.ops._layers import NORMS, convolution, in_sequence, projection
 from supernet_cli.errors import PresetError
-from supernet_cli.space import Architecture, SearchSpace
+from supernet_cli.space import Architecture, Bundle, SearchSpace
+from supernet_cli.space.bundle import Combine
 
 
 class BlockEnd(nn.Module):
@@ -67,7 +68,19 @@ class ChoiceLayer(nn.Module):
 
     def forward(self, features_BCHW: Tensor, choice: int) -> Tensor:
         """Execute one candidate; the others are not touched."""
-        chosen_BCHW = self.candidates[choice](features_BCHW)
+        return self._finish(self.candidates[choice](features_BCHW), features_BCHW)
+
+    def several(self, features_BCHW: Tensor, choices: Sequence[int], combine: Combine) -> Tensor:
+        """Execute some candidates and combine what they give; the others are not touched."""
+        first, *others = choices
+        together_BCHW = self.candidates[first](features_BCHW)
+        for choice in others:
+            together_BCHW = together_BCHW + self.candidates[choice](features_BCHW)
+        if others and combine == "mean":
+            together_BCHW = together_BCHW / len(choices)
+        return self._finish(together_BCHW, features_BCHW)
+
+    def _finish(self, chosen_BCHW: Tensor, features_BCHW: Tensor) -> Tensor:
         if self.shortcut is not None:
             chosen_BCHW = chosen_BCHW + self.shortcut(features_BCHW)
         return self.end(chosen_BCHW)  # type: ignore[no-any-return]
@@ -120,17 +133,21 @@ class Supernet(nn.Module):
             nn.Linear(space.hidden, num_classes),
         )
 
-    def forward(self, images_BCHW: Tensor, architecture: Architecture) -> Tensor:
-        """Execute one path.
+    def forward(self, images_BCHW: Tensor, architecture: Architecture | Bundle) -> Tensor:
+        """Execute one path, or several candidates a block.
 
         Args:
             images_BCHW: (B, C, H, W) float.
-            architecture: The path.
+            architecture: The path, or the candidates.
 
         Returns:
             Logits, (B, K).
         """
         features_BCHW = self.begin(images_BCHW)
+        if isinstance(architecture, Bundle):
+            for layer, choices in zip(self.choice_layers(), architecture.choices, strict=True):
+                features_BCHW = layer.several(features_BCHW, choices, architecture.combine)
+            return self.head(features_BCHW)  # type: ignore[no-any-return]
         for block, choice in zip(self.blocks, architecture.choices, strict=True):
             features_BCHW = block(features_BCHW, choice)
         return self.head(features_BCHW)  # type: ignore[no-any-return]

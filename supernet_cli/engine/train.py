@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supernet_cli.engine import device, seed
-from supernet_cli.engine.prepare import Prepared, seeded_sampler
+from supernet_cli.engine.prepare import Prepared
 from supernet_cli.engine.training import Assignment, Outcome, Stop, Training, preset_digest
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import Recorder
@@ -32,15 +32,15 @@ def train_supernet(prepared: Prepared, job: JobFolder, job_seed: int, recorder: 
         RunError: The checkpoints are damaged.
     """
     with device.memory_errors():
-        space, watched = prepared.space, watched_paths(prepared)
+        space, watched, sampler = prepared.space, watched_paths(prepared), prepared.sampler(job_seed)
         assignment = Assignment(
             supernet=prepared.supernet(job_seed),
             recipe=prepared.preset.train,
-            sampler=seeded_sampler(prepared.preset, space, job_seed),
+            sampler=sampler,
             seed=job_seed,
             watched=watched,
             judged=list(space.enumerate()) if space.size <= JUDGED_AT_THE_END else watched,
-            data=prepared.training_data(),
+            data=prepared.supernet_data(sampler),
             device=prepared.device,
             threads=prepared.threads,
             origin=preset_digest(prepared.preset),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from supernet_cli.space.architecture import Architecture
+from supernet_cli.space.bundle import Bundle
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class PathCosts:
         """Return what one path costs."""
         chosen = sum(block[c] for block, c in zip(self.candidates, architecture.choices, strict=True))
         return self.stem + sum(self.shared) + chosen + self.head
+
+    def of_bundle(self, bundle: Bundle) -> int:
+        """Return what several candidates a block cost together."""
+        chosen = (block[c] for block, kept in zip(self.candidates, bundle.choices, strict=True) for c in kept)
+        return self.stem + sum(self.shared) + sum(chosen) + self.head
 
     def of_shared_prefixes(self, architectures: Iterable[Architecture], head: bool = True) -> int:
         """Return what several paths cost together where a prefix that some have in common is computed once.
