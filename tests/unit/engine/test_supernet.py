@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -8,9 +9,13 @@ import torch
 from helpers import TWO, space_of
 from torch import Tensor, nn
 
+from supernet_cli.config.load import load_preset
 from supernet_cli.config.schema import Space
+from supernet_cli.engine.device import Device
+from supernet_cli.engine.profile import path_costs
 from supernet_cli.engine.supernet import BlockEnd, Supernet
 from supernet_cli.errors import PresetError
+from supernet_cli.sampling import Context, build_sampler
 from supernet_cli.space import Architecture, SearchSpace
 
 SPACE = space_of(TWO, TWO, channels=4)
@@ -203,3 +208,20 @@ def test_a_wrong_parameter_names_its_candidate() -> None:
     space = rich_space(blocks=[{"candidates": ["conv3x3", candidate]}])
     with pytest.raises(PresetError, match=r"space.blocks\[0\].candidates\[1\] \(dil3x3\): dilation = 99: must be"):
         Supernet(space, (1, 12, 12), 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "paths"), [("depth", 9), ("fashion", 8), ("lab", 64), ("deep", 15_625), ("cifar", 16_384)]
+)
+def test_a_shipped_space_has_the_paths_it_says_and_they_can_be_run(name: str, paths: int) -> None:
+    preset = load_preset(name).preset
+    space = SearchSpace.from_config(preset.space)
+    shape = (3, 32, 32) if name == "cifar" else (1, 28, 28)
+    net = Supernet(space, shape, 10)
+    assert space.size == paths
+    for path in (space.at(0), space.at(paths // 3), space.at(paths - 1)):
+        assert space.parse(str(path)) == path
+        assert net(torch.randn(2, *shape), path).shape == (2, 10)
+    costs = path_costs(net, shape, Device(torch.device("cpu"), torch.float32))
+    sampler = preset.train.sampler
+    build_sampler(sampler.name, space, random.Random(0), sampler.parameters, Context(1, 1000, 10, costs))
