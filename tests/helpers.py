@@ -24,7 +24,8 @@ from supernet_cli.runs.results import (
     keep_selection,
 )
 from supernet_cli.runs.store import Run, create_run
-from supernet_cli.space import SearchSpace
+from supernet_cli.sampling import Context
+from supernet_cli.space import PathCosts, SearchSpace
 
 TWO = ["conv3x3", "conv5x5"]
 
@@ -33,6 +34,12 @@ def space_of(*blocks: list[str], channels: int = 32, pool: int = 2) -> SearchSpa
     """Return a space with these candidates in its blocks."""
     table = [{"channels": channels, "pool": pool, "candidates": block} for block in blocks]
     return SearchSpace.from_config(Space.model_validate({"hidden": 16, "blocks": table}))
+
+
+def context_of(space: SearchSpace, images: int = 600, batch_size: int = 10, epochs: int = 1) -> Context:
+    """Return a training whose candidates cost more the later they stand in their block."""
+    costs = tuple(tuple(10 * (choice + 1) for choice in range(len(block.candidates))) for block in space.blocks)
+    return Context(epochs, images, batch_size, PathCosts(costs, 1))
 
 
 def only_run(folder: Path) -> Path:

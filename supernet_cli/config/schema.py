@@ -17,11 +17,14 @@ from supernet_cli.config.catalog import Entry, entries
 from supernet_cli.errors import did_you_mean, nearest
 
 DEVICE_WORDS = ("auto", "cpu", "cuda", "mps")
-_SHORTHAND = re.compile(r"([a-z]+?)(?:(\d+)x(\d+))?")
+_SHORTHAND = re.compile(
+    r"(?P<op>[a-z]+?)(?:(?P<kernel>\d+)x(?P<width>\d+))?(?:e(?P<expansion>\d+))?(?:x(?P<repeat>\d+))?"
+)
 _LABEL = re.compile(r"[a-z0-9]+")
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Norm = Literal["none", "batch", "group"]
 
 
 def _check_finite(value: object) -> None:
@@ -110,13 +113,21 @@ class Data(Part):
 
 
 class Candidate(BaseModel):
-    """A candidate operation: `"conv3x3"` or `{ op = "conv", kernel = 3, repeat = 2, label = "conv3x3x2" }`."""
+    """A candidate operation: a word such as `"conv3x3"`, or a table that says more.
+
+    A word is a family, then as far as the family has them the kernel (`3x3`), the expansion (`e6`) and how often it is
+    stacked (`x2`): `mbconv3x3e6`, `conv3x3x2`. A table such as `{ op = "conv", kernel = 3, repeat = 2 }` says the same
+    and takes the family's other parameters; its label, unless given, is the word and the normalisation.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
     op: str = Field(description="Family of the operation: the name of a file in engine/ops.")
     repeat: int = Field(1, ge=1, le=16, description="How many times the operation is stacked, with ReLU between.")
     label: str = Field("", description="Its name in paths: lower-case letters and digits, unique within the block.")
+    norm: Norm | None = Field(
+        None, description="Normalisation of its convolutions: none, batch or group; left out, the space's."
+    )
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -137,7 +148,7 @@ class Candidate(BaseModel):
     def _checked(self) -> Candidate:
         entry = _lookup("operation", self.op)
         _check_finite(self.parameters)
-        _check_parameters("operation", entry, self.parameters, common=("repeat", "label"))
+        _check_parameters("operation", entry, self.parameters, common=("repeat", "label", "norm"))
         kernel = self.parameters.get("kernel", 1)
         if not isinstance(kernel, int) or isinstance(kernel, bool) or kernel < 1 or kernel > 31 or kernel % 2 == 0:
             raise ValueError(
@@ -148,12 +159,37 @@ class Candidate(BaseModel):
         return self
 
 
+class Stem(Part):
+    """What stands before the first block and belongs to every path: a convolution, then max pooling and ReLU."""
+
+    channels: int = Field(ge=1, le=65536, description="Channels that leave it.")
+    kernel: int = Field(3, ge=1, le=31, description="Height and width of its kernel, odd.")
+    stride: int = Field(1, ge=1, le=64, description="Step of its kernel.")
+    pool: int = Field(1, ge=1, le=64, description="Max pooling behind it: its window and stride; 1 for none.")
+    norm: Norm | None = Field(None, description="Its normalisation; left out, the space's.")
+
+    @field_validator("kernel")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("must be odd, so that images keep their size")
+        return value
+
+
 class Block(Part):
     """A choice block: its candidates, of which a path takes one, then max pooling and ReLU."""
 
     channels: int = Field(32, ge=1, le=65536, description="Channels that leave the block.")
+    stride: int = Field(
+        1, ge=1, le=64, description="Step of the chosen operation's kernel: 2 halves height and width inside it."
+    )
     pool: int = Field(
         2, ge=1, le=64, description="Max pooling after the chosen operation: its window and stride; 1 for none."
+    )
+    residual: bool = Field(
+        False,
+        description="Add what comes into the block to what the chosen operation gives, before pooling and ReLU; "
+        "through a 1×1 projection, shared by all candidates, where channels or size change.",
     )
     candidates: Annotated[tuple[Candidate, ...], Field(strict=False)] = Field(
         min_length=1, description="The operations to choose from."
@@ -169,9 +205,17 @@ class Block(Part):
 
 
 class Space(Part):
-    """The search space: choice blocks one after another, then a head of two linear layers."""
+    """The search space: a stem if wanted, choice blocks one after another, then a head of two linear layers."""
 
     hidden: int = Field(64, ge=1, le=65536, description="Width of the head's hidden layer.")
+    pooling: Literal["flatten", "global"] = Field(
+        "flatten",
+        description="What the head sees of the last block: every pixel, or each channel's mean over the image.",
+    )
+    norm: Norm = Field(
+        "none", description="Normalisation of all convolutions, where a candidate or the stem says none."
+    )
+    stem: Stem | None = Field(None, description=Stem.__doc__)
     blocks: Annotated[tuple[Block, ...], Field(strict=False)] = Field(
         min_length=1, description="The choice blocks, in order."
     )
@@ -219,6 +263,14 @@ class Train(Recipe):
     )
     sampler: Annotated[NamedOrWord, Field(validate_default=False)] = Field(
         Named(name="uniform"), description="The strategy that says which path a step trains."
+    )
+
+    calibration: int = Field(
+        4096,
+        ge=0,
+        le=1_000_000,
+        description="Training images on which batch normalisation is measured for each path before it is judged; 0 to "
+        "judge with the running statistics that all paths share.",
     )
 
     @field_validator("seeds")
@@ -325,20 +377,24 @@ def _check_parameters(kind: str, entry: Entry, given: Mapping[str, Any], common:
 def _from_word(word: str) -> dict[str, Any]:
     """Read `conv3x3` as operation `conv` with kernel 3, `identity` as operation `identity`."""
     match = _SHORTHAND.fullmatch(word)
-    if match is None or match[2] != match[3] or match[1] not in entries("operation"):
+    if match is None or match["kernel"] != match["width"] or match["op"] not in entries("operation"):
         raise ValueError(f"no operation '{word}'. {did_you_mean(word, _words())}".rstrip())
-    table: dict[str, Any] = {"op": match[1], "label": word}
-    return table | {"kernel": int(match[2])} if match[2] else table
+    numbers = {name: int(match[name]) for name in ("kernel", "expansion", "repeat") if match[name]}
+    return {"op": match["op"], "label": word} | numbers
 
 
 def _words() -> list[str]:
     """Return the shorthands worth suggesting."""
     words = []
     for name, entry in entries("operation").items():
-        words += [f"{name}{k}x{k}" for k in (1, 3, 5, 7)] if "kernel" in entry.required else [name]
+        kernels = [f"{name}{k}x{k}" for k in (1, 3, 5, 7)] if "kernel" in entry.required else [name]
+        words += [f"{word}e{n}" for word in kernels for n in (3, 6)] if "expansion" in entry.required else kernels
     return words
 
 
 def _default_label(table: Mapping[str, Any]) -> str:
+    """Return the word that says the same as a table, and its normalisation where it has one of its own."""
     kernel, repeat = table.get("kernel"), table.get("repeat", 1)
-    return f"{table['op']}{f'{kernel}x{kernel}' if kernel else ''}{f'x{repeat}' if repeat != 1 else ''}"
+    expansion = table["expansion"] if isinstance(table.get("expansion"), int) else None
+    word = f"{table['op']}{f'{kernel}x{kernel}' if kernel else ''}{f'e{expansion}' if expansion else ''}"
+    return f"{word}{f'x{repeat}' if repeat != 1 else ''}{table.get('norm') or ''}"

@@ -13,7 +13,7 @@ import torch
 
 from supernet_cli.engine import checkpoint, device
 from supernet_cli.engine.data.resident import ResidentImages
-from supernet_cli.engine.evaluate import BATCH, Score, evaluate_paths
+from supernet_cli.engine.evaluate import BATCH, Score, evaluate_paths, judging_macs
 from supernet_cli.engine.prepare import Prepared, seeded_supernet
 from supernet_cli.engine.profile import latency, path_costs, profile
 from supernet_cli.runs.job import JobFolder
@@ -114,17 +114,19 @@ class _Judged:
 
 
 def _judge(prepared: Prepared, networks: Networks, paths: Sequence[Architecture], split: Split) -> Iterator[_Judged]:
-    images = prepared.resident(split)
+    images, calibration = prepared.resident(split), prepared.calibration_images()
     for job in networks.supernets:
         supernet = prepared.supernet(0)
         checkpoint.load_weights(job.weights, supernet)
         begun = time.perf_counter()
-        scores = evaluate_paths(supernet, paths, images, prepared.device, keep_correct=True)
+        scores = evaluate_paths(supernet, paths, images, prepared.device, True, calibration)
+        calibrated = None if calibration is None else len(calibration)
+        costs = path_costs(supernet, images.shape, prepared.device)
         cost = JudgingCost(
             split=split,
             seed=job.seed,
             forward_images=len(images) * len(scores),
-            macs=len(images) * path_costs(supernet, images.shape, prepared.device).of_shared_prefixes(paths),
+            macs=judging_macs(supernet, costs, paths, len(images), calibrated),
             seconds=time.perf_counter() - begun,
         )
         yield _Judged("one-shot", job.seed, list(scores.items()), cost)
@@ -140,7 +142,10 @@ def _judge(prepared: Prepared, networks: Networks, paths: Sequence[Architecture]
 
 
 def _judge_alone(prepared: Prepared, path: Architecture, job: JobFolder, images: ResidentImages) -> Score:
-    """Judge one network with the threads that trained it: they change last bits, and training saw a score too."""
+    """Judge one network with the threads that trained it: they change last bits, and training saw a score too.
+
+    Its batch normalisation has running statistics that are its own, and is judged with them.
+    """
     torch.set_num_threads(job.status().threads or prepared.preset.retrain.threads)
     space = prepared.space.only(path)
     network = seeded_supernet(space, prepared.image_shape, prepared.num_classes, 0, prepared.device)
@@ -161,7 +166,9 @@ def _row(kind: Kind, seed: int, path: Architecture, score: Score) -> ScoreRow:
         seed=seed,
         accuracy=score.accuracy,
         loss=score.loss if math.isfinite(score.loss) else None,
-        accuracy_unrecalibrated=score.accuracy,  # no operation here has statistics to recalibrate
+        accuracy_unrecalibrated=score.accuracy
+        if score.accuracy_unrecalibrated is None
+        else score.accuracy_unrecalibrated,
     )
 
 

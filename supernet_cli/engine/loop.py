@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from supernet_cli.engine.device import Device
 from supernet_cli.engine.optim import Schedule, is_plain_cross_entropy
 from supernet_cli.engine.supernet import Supernet
-from supernet_cli.sampling import Sampler, StepPlan
+from supernet_cli.sampling import Part, Role, Sampler, StepPlan
 
 
 class LossWindow:
@@ -80,34 +80,57 @@ class Learner:
     def __post_init__(self) -> None:
         self._objective_is_cross_entropy = is_plain_cross_entropy(self.objective)
 
-    def reported(self, objective: Tensor, logits_BK: Tensor, labels_B: Tensor) -> Tensor:
+    def reported(self, objective: Tensor, logits_BK: Tensor, labels_B: Tensor, role: Role) -> Tensor:
         """Return objective and cross-entropy of a pass, (2,)."""
-        if self._objective_is_cross_entropy:
+        if self._objective_is_cross_entropy and role != "student":
             return objective.expand(2)
         return torch.stack([objective, functional.cross_entropy(logits_BK.float(), labels_B)])
 
 
 def train_step(learner: Learner, images_BCHW: Tensor, labels_B: Tensor, plan: StepPlan) -> None:
-    """Take one optimiser step: the plan's paths on one mini-batch, their gradients summed.
+    """Take one optimiser step: the plan's passes over one mini-batch, their gradients summed.
+
+    A part of the mini-batch counts by its share of the images. Students learn from the softmax of their step's teacher,
+    which learns nothing from them (inplace distillation, J. Yu and Huang 2019, arXiv 1903.05134).
 
     Args:
         learner: The weights and what changes them.
         images_BCHW: (B, C, H, W) float32.
         labels_B: (B,) int64.
-        plan: The paths to train; candidates on none of them keep a gradient of None, and so their weights.
+        plan: What to train; candidates that take no part keep a gradient of None, and so their weights.
     """
     learner.optimizer.zero_grad(set_to_none=True)
-    losses = []
-    for architecture in plan.passes:
+    losses, teacher_BK, weight = [], None, 0.0
+    for each in plan.passes:
+        inputs_BCHW, targets_B, share = images_BCHW, labels_B, 1.0
+        if each.part is not None:
+            inputs_BCHW, targets_B, share = _part(each.part, images_BCHW, labels_B)
+            if share == 0.0:
+                continue
         with learner.device.autocast():
-            logits_BK = learner.supernet(images_BCHW, architecture)
-        objective = learner.objective(logits_BK.float(), labels_B)
-        objective.backward()
-        losses.append(learner.reported(objective.detach(), logits_BK.detach(), labels_B))
+            logits_BK = learner.supernet(inputs_BCHW, each.path)
+        if each.role == "student":
+            assert teacher_BK is not None
+            objective = functional.cross_entropy(logits_BK.float(), teacher_BK)
+        else:
+            objective = learner.objective(logits_BK.float(), targets_B)
+        weighted = objective if share == 1.0 else objective * share
+        weighted.backward()  # type: ignore[no-untyped-call]
+        if each.role == "teacher":
+            teacher_BK = logits_BK.detach().float().softmax(1)
+        reported = learner.reported(objective.detach(), logits_BK.detach(), targets_B, each.role)
+        losses.append(reported if share == 1.0 else reported * share)
+        weight += share
     learner.optimizer.step()
     if learner.schedule is not None:
         learner.schedule.after_step()
-    learner.window.add(torch.stack(losses).mean(0))
+    learner.window.add(losses[0] if len(losses) == 1 else torch.stack(losses).sum(0) / weight)
+
+
+def _part(part: Part, images_BCHW: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor, float]:
+    """Return a part's images and labels, and its share of the images."""
+    first, end = part.bounds(len(labels_B))
+    return images_BCHW[first:end], labels_B[first:end], (end - first) / len(labels_B)
 
 
 def train_epoch(

@@ -12,13 +12,15 @@ import torch
 
 from supernet_cli.config.schema import Preset
 from supernet_cli.engine import device, seed
-from supernet_cli.engine.data import Progress, Splits, load_dataset, no_progress, split_validation
+from supernet_cli.engine.batchnorm import calibration_split
+from supernet_cli.engine.data import Progress, Split, Splits, load_dataset, no_progress, split_validation
 from supernet_cli.engine.data.resident import ResidentImages, Statistics
 from supernet_cli.engine.optim import check_recipe
+from supernet_cli.engine.profile import path_costs
 from supernet_cli.engine.supernet import Supernet
 from supernet_cli.errors import PresetError, RunError
-from supernet_cli.sampling import Sampler, build_sampler
-from supernet_cli.space import SearchSpace
+from supernet_cli.sampling import Adaptive, Context, Sampler, build_sampler, steps_per_epoch
+from supernet_cli.space import PathCosts, SearchSpace
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,18 @@ class TrainingData:
         training: Images to learn from, shifted and mirrored as the preset says.
         validation: Images to judge on while training.
         num_classes: K.
+        feedback: Images held out for a strategy that hears how paths do; None where none does.
     """
 
     training: ResidentImages
     validation: ResidentImages
     num_classes: int
+    feedback: ResidentImages | None = None
 
     def to(self, place: torch.device) -> TrainingData:
         """Return the same on a device; what is there already is not copied."""
-        return TrainingData(self.training.to(place), self.validation.to(place), self.num_classes)
+        feedback = None if self.feedback is None else self.feedback.to(place)
+        return TrainingData(self.training.to(place), self.validation.to(place), self.num_classes, feedback)
 
 
 @dataclass(frozen=True)
@@ -100,16 +105,51 @@ class Prepared:
         """Return a split (`train`, `validation` or `test`) on the device, as it is, for judging."""
         return ResidentImages(getattr(self.splits, split), self.statistics, self.device.place)
 
-    def training_images(self, place: torch.device | None = None) -> ResidentImages:
-        """Return the training images on the device, or elsewhere, shifted and mirrored as the preset says."""
+    def training_images(self, place: torch.device | None = None, split: Split | None = None) -> ResidentImages:
+        """Return training images, all or some, on the device or elsewhere, shifted and mirrored as the preset says."""
         data = self.preset.data
         flip = self.image_shape[0] == 3 if data.flip is None else data.flip
-        return ResidentImages(self.splits.train, self.statistics, place or self.device.place, data.shift, flip)
+        place = place or self.device.place
+        return ResidentImages(split or self.splits.train, self.statistics, place, data.shift, flip)
+
+    def calibration_images(self) -> ResidentImages | None:
+        """Return the training images, as they are, that measure a path's batch normalisation; None for no measuring."""
+        count = self.preset.train.calibration
+        if count == 0 or not self.space.has_batch_norm:
+            return None
+        return ResidentImages(calibration_split(self.splits.train, count), self.statistics, self.device.place)
 
     def training_data(self, place: torch.device | None = None) -> TrainingData:
         """Return what a training sees, on the device or elsewhere."""
         validation = ResidentImages(self.splits.validation, self.statistics, place or self.device.place)
         return TrainingData(self.training_images(place), validation, self.num_classes)
+
+    def supernet_data(self, sampler: Sampler) -> TrainingData:
+        """Return what a supernet's training sees, on the device, without what its strategy wants to be held out."""
+        if not isinstance(sampler, Adaptive):
+            return self.training_data()
+        rest, held = hold_out(self.splits.train, sampler.held_out, self.preset.data.split_seed)
+        feedback = ResidentImages(held, self.statistics, self.device.place)
+        return TrainingData(self.training_images(split=rest), self.resident("validation"), self.num_classes, feedback)
+
+    @cached_property
+    def costs(self) -> PathCosts:
+        """What candidates cost."""
+        return path_costs(self.supernet(0), self.image_shape, self.device)
+
+    def sampler(self, job_seed: int) -> Sampler:
+        """Return the preset's strategy, drawing by a job's seed.
+
+        Raises:
+            PresetError: A parameter cannot be, or the space does not suit the strategy.
+        """
+        train = self.preset.train
+        named, rng = train.sampler, seed.python_rng(job_seed, "paths")
+        context = Context(train.epochs, len(self.splits.train), train.batch_size, self.costs)
+        try:
+            return build_sampler(named.name, self.space, rng, named.parameters, context)
+        except (TypeError, ValueError) as error:
+            raise PresetError(f'train.sampler = "{named.name}": {error}.') from error
 
 
 def prepare(preset: Preset, threads: int | None = None, progress: Progress = no_progress) -> Prepared:
@@ -135,9 +175,13 @@ def prepare(preset: Preset, threads: int | None = None, progress: Progress = no_
         statistics = Statistics.of(splits.train) if preset.data.standardize else neutral
         prepared = Prepared(preset, space, splits, statistics, chosen, num_threads)
         supernet = _buildable(prepared)
-        passes = seeded_sampler(preset, space, 0).passes_per_step
-        for section, recipe, per_step in (("train", preset.train, passes), ("retrain", preset.standalone_recipe(), 1)):
-            steps = steps_per_epoch(len(splits.train), recipe.batch_size, per_step) * recipe.epochs
+        sampler, images = prepared.sampler(0), len(splits.train)
+        seen = images - (sampler.held_out if isinstance(sampler, Adaptive) else 0)
+        for section, recipe, num_images, passes in (
+            ("train", preset.train, seen, sampler.passes_per_step),
+            ("retrain", preset.standalone_recipe(), images, 1),
+        ):
+            steps = steps_per_epoch(num_images, recipe.batch_size, passes) * recipe.epochs
             check_recipe(recipe, supernet.parameters(), steps, prepared.num_classes, section)
     return prepared
 
@@ -155,22 +199,11 @@ def seeded_supernet(
     return supernet.to(on.place, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def seeded_sampler(preset: Preset, space: SearchSpace, job_seed: int) -> Sampler:
-    """Return the preset's strategy, drawing by a job's seed.
-
-    Raises:
-        PresetError: A parameter cannot be.
-    """
-    named = preset.train.sampler
-    try:
-        return build_sampler(named.name, space, seed.python_rng(job_seed, "paths"), named.parameters)
-    except (TypeError, ValueError) as error:
-        raise PresetError(f'train.sampler = "{named.name}": {error}.') from error
-
-
-def steps_per_epoch(images: int, batch_size: int, passes_per_step: int) -> int:
-    """Return the steps in which as many images are run forward as there are, whatever a step runs."""
-    return max(1, round(-(-images // batch_size) / passes_per_step))
+def hold_out(split: Split, count: int, split_seed: int) -> tuple[Split, Split]:
+    """Return a split without some images drawn from all of it, and those: the same ones for a seed."""
+    order = torch.randperm(len(split), generator=seed.torch_rng(split_seed, "feedback"))
+    held, rest = order[:count].sort().values, order[count:].sort().values
+    return Split(split.images[rest], split.labels[rest]), Split(split.images[held], split.labels[held])
 
 
 def _buildable(prepared: Prepared) -> Supernet:

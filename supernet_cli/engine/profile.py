@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from supernet_cli.engine.batchnorm import borrowed
 from supernet_cli.engine.device import Device
 from supernet_cli.engine.supernet import Supernet
 from supernet_cli.space import PathCosts
@@ -38,14 +39,14 @@ def profile(network: nn.Module, image_shape: tuple[int, int, int], device: Devic
         image_shape: (C, H, W).
         device: Where its weights are.
     """
-    with _counting(network) as counted:
+    with borrowed(network), _counting(network) as counted:
         network(torch.zeros(1, *image_shape, device=device.place))
     return Profile(sum(parameter.numel() for parameter in network.parameters()), sum(counted))
 
 
 @torch.no_grad()
 def path_costs(supernet: Supernet, image_shape: tuple[int, int, int], device: Device) -> PathCosts:
-    """Measure every candidate of a supernet and its head, each on one image of zeros.
+    """Measure every candidate of a supernet and what paths share, each on one image of zeros.
 
     Args:
         supernet: The network.
@@ -53,18 +54,17 @@ def path_costs(supernet: Supernet, image_shape: tuple[int, int, int], device: De
         device: Where its weights are.
     """
     features_1CHW = torch.zeros(1, *image_shape, device=device.place)
-    blocks = []
-    for layer in supernet.choice_layers():
-        costs = []
-        for candidate in layer.candidates:
-            with _counting(candidate) as counted:
-                candidate(features_1CHW)
-            costs.append(sum(counted))
-        blocks.append(tuple(costs))
-        features_1CHW = layer(features_1CHW, 0)
-    with _counting(supernet.head) as counted:
-        supernet.head(features_1CHW)
-    return PathCosts(tuple(blocks), sum(counted))
+    with borrowed(supernet):
+        stem = 0
+        if supernet.stem is not None:
+            stem, features_1CHW = _run(supernet.stem, features_1CHW)
+        candidates, shared = [], []
+        for layer in supernet.choice_layers():
+            candidates.append(tuple(_run(candidate, features_1CHW)[0] for candidate in layer.candidates))
+            shared.append(0 if layer.shortcut is None else _run(layer.shortcut, features_1CHW)[0])
+            features_1CHW = layer(features_1CHW, 0)
+        head, _ = _run(supernet.head, features_1CHW)
+    return PathCosts(tuple(candidates), head, stem, tuple(shared))
 
 
 @torch.inference_mode()
@@ -91,6 +91,13 @@ def latency(
         device.synchronize()
         times.append(time.perf_counter() - begun)
     return statistics.median(times[warm_up:])
+
+
+def _run(layer: nn.Module, features_BCHW: Tensor) -> tuple[int, Tensor]:
+    """Return a layer's multiply-accumulates and output."""
+    with _counting(layer) as counted:
+        output = layer(features_BCHW)
+    return sum(counted), output
 
 
 @contextlib.contextmanager

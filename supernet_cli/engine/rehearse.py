@@ -12,7 +12,7 @@ from supernet_cli.engine.optim import build_loss, build_optimizer
 from supernet_cli.engine.prepare import Prepared
 from supernet_cli.engine.profile import Profile, profile
 from supernet_cli.engine.train import watched_paths
-from supernet_cli.sampling import StepPlan
+from supernet_cli.sampling import steps_per_epoch
 
 _WARM_UP_STEPS, _TIMED_STEPS = 5, 25
 _LARGEST_TIMED_BATCH = 1024
@@ -85,8 +85,11 @@ def rehearse(prepared: Prepared) -> Rehearsal:
 
 def estimate(prepared: Prepared) -> Estimate:
     """Train a few steps and judge a few paths, to say how long the whole would take."""
-    recipe, space, device = prepared.preset.train, prepared.space, prepared.device
-    supernet, rng = prepared.supernet(0), seed.python_rng(0, "estimate")
+    recipe, device = prepared.preset.train, prepared.device
+    supernet, sampler = prepared.supernet(0), prepared.sampler(0)
+    halfway = (
+        steps_per_epoch(len(prepared.splits.train), recipe.batch_size, sampler.passes_per_step) * recipe.epochs // 2
+    )
     learner = Learner(
         supernet=supernet,
         objective=build_loss(recipe.loss, len(prepared.splits.classes)).to(device.place),
@@ -102,13 +105,15 @@ def estimate(prepared: Prepared) -> Estimate:
             if steps == _WARM_UP_STEPS:
                 device.synchronize()
                 images, begun = 0, time.perf_counter()
-            train_step(learner, batch_BCHW, labels_B, StepPlan((space.sample(rng),)))
-            images, steps = images + len(labels_B), steps + 1
+            plan = sampler.plan(halfway + steps, recipe.epochs // 2)
+            train_step(learner, batch_BCHW, labels_B, plan)
+            images, steps = images + sum(each.images(len(labels_B)) for each in plan.passes), steps + 1
             if steps == _WARM_UP_STEPS + _TIMED_STEPS:
                 break
     device.synchronize()
     rate = images / (time.perf_counter() - begun)
+    validation, calibration = prepared.resident("validation"), prepared.calibration_images()
     begun = time.perf_counter()
-    evaluate_paths(supernet, watched_paths(prepared), prepared.resident("validation"), device)
+    evaluate_paths(supernet, watched_paths(prepared), validation, device, calibration=calibration)
     judging = (time.perf_counter() - begun) * -(-recipe.epochs // recipe.evaluate_every)
     return Estimate(rate, recipe.epochs * len(prepared.splits.train) / rate + judging)

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from supernet_cli.engine.ops import build_candidate
+from supernet_cli.engine.ops._layers import NORMS, convolution, in_sequence, projection
 from supernet_cli.errors import PresetError
-from supernet_cli.space import Architecture, SearchSpace
+from supernet_cli.space import Architecture, Bundle, SearchSpace
+from supernet_cli.space.bundle import Combine
 
 
 class BlockEnd(nn.Module):
@@ -36,24 +38,64 @@ class BlockEnd(nn.Module):
         return torch.relu(self.pool(features_BCHW))
 
 
-class ChoiceLayer(nn.Module):
-    """One choice block: its candidates and what follows any of them."""
+class Residual(nn.Module):
+    """A candidate operation and what is added to its output."""
 
-    def __init__(self, candidates: Sequence[nn.Module], pool: int) -> None:
+    def __init__(self, candidate: nn.Module, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.candidate = candidate
+        self.shortcut = shortcut
+
+    def forward(self, features_BCHW: Tensor) -> Tensor:
+        """Return the sum of both."""
+        return self.candidate(features_BCHW) + self.shortcut(features_BCHW)  # type: ignore[no-any-return]
+
+
+class ChoiceLayer(nn.Module):
+    """One choice block: its candidates and what follows any of them.
+
+    Args:
+        candidates: The operations to choose from.
+        pool: Window and stride of the max pooling at its end; 1 for none.
+        shortcut: What is added to the chosen one's output, or None.
+    """
+
+    def __init__(self, candidates: Sequence[nn.Module], pool: int, shortcut: nn.Module | None = None) -> None:
         super().__init__()
         self.candidates = nn.ModuleList(candidates)
+        self.shortcut = shortcut
         self.end = BlockEnd(pool)
 
     def forward(self, features_BCHW: Tensor, choice: int) -> Tensor:
         """Execute one candidate; the others are not touched."""
-        return self.end(self.candidates[choice](features_BCHW))  # type: ignore[no-any-return]
+        return self._finish(self.candidates[choice](features_BCHW), features_BCHW)
+
+    def several(self, features_BCHW: Tensor, choices: Sequence[int], combine: Combine) -> Tensor:
+        """Execute some candidates and combine what they give; the others are not touched."""
+        first, *others = choices
+        together_BCHW = self.candidates[first](features_BCHW)
+        for choice in others:
+            together_BCHW = together_BCHW + self.candidates[choice](features_BCHW)
+        if others and combine == "mean":
+            together_BCHW = together_BCHW / len(choices)
+        return self._finish(together_BCHW, features_BCHW)
+
+    def _finish(self, chosen_BCHW: Tensor, features_BCHW: Tensor) -> Tensor:
+        if self.shortcut is not None:
+            chosen_BCHW = chosen_BCHW + self.shortcut(features_BCHW)
+        return self.end(chosen_BCHW)  # type: ignore[no-any-return]
+
+    def only(self, choice: int) -> nn.Sequential:
+        """Return what is executed for a choice, as a plain module that shares its weights."""
+        candidate = self.candidates[choice]
+        return nn.Sequential(candidate if self.shortcut is None else Residual(candidate, self.shortcut), self.end)
 
 
 class Supernet(nn.Module):
-    """All paths of a search space with shared weights: choice blocks, then Linear, ReLU, Linear.
+    """All paths of a search space with shared weights: a stem, choice blocks, then Linear, ReLU, Linear.
 
     The path is an argument of `forward`: a branch that is not chosen is not executed, so its gradient is None and no
-    optimiser touches it. The head is shared by all paths.
+    optimiser touches it. Stem, head and the blocks' shortcuts are shared by all paths.
 
     Args:
         space: The search space.
@@ -61,46 +103,58 @@ class Supernet(nn.Module):
         num_classes: How many logits.
 
     Raises:
-        PresetError: Pooling would shrink the images to nothing.
+        PresetError: Pooling would shrink the images to nothing, or a candidate's parameter cannot be.
     """
 
     def __init__(self, space: SearchSpace, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
         self.space = space
-        channels, height, width = image_shape
+        channels, size = image_shape[0], image_shape[1:]
+        self.stem: nn.Module | None = None
+        if space.stem is not None:
+            stem = space.stem
+            self.stem = nn.Sequential(
+                *convolution(channels, stem.channels, stem.kernel, stem.stride, NORMS[stem.norm or "none"]),
+                BlockEnd(stem.pool),
+            )
+            channels, size = stem.channels, _shrunk(size, stem.stride, stem.pool, "space.stem", image_shape)
         layers = []
         for number, block in enumerate(space.blocks):
-            candidates = [build_candidate(candidate, channels, block.channels) for candidate in block.candidates]
-            layers.append(ChoiceLayer(candidates, block.pool))
-            channels, height, width = block.channels, height // block.pool, width // block.pool
-            if min(height, width) < 1:
-                raise PresetError(
-                    f"space.blocks[{number}].pool = {block.pool} shrinks images of "
-                    f"{image_shape[1]}×{image_shape[2]} to nothing.",
-                    "Pool less, in this block or before it; pool = 1 is none.",
-                )
+            layers.append(_choice_layer(space, number, channels))
+            size = _shrunk(size, block.stride, block.pool, f"space.blocks[{number}]", image_shape)
+            channels = block.channels
         self.blocks = nn.ModuleList(layers)
+        whole = space.pooling == "flatten"
         self.head = nn.Sequential(
+            *([] if whole else [nn.AdaptiveAvgPool2d(1)]),
             nn.Flatten(),
-            nn.Linear(channels * height * width, space.hidden),
+            nn.Linear(channels * (size[0] * size[1] if whole else 1), space.hidden),
             nn.ReLU(),
             nn.Linear(space.hidden, num_classes),
         )
 
-    def forward(self, images_BCHW: Tensor, architecture: Architecture) -> Tensor:
-        """Execute one path.
+    def forward(self, images_BCHW: Tensor, architecture: Architecture | Bundle) -> Tensor:
+        """Execute one path, or several candidates a block.
 
         Args:
             images_BCHW: (B, C, H, W) float.
-            architecture: The path.
+            architecture: The path, or the candidates.
 
         Returns:
             Logits, (B, K).
         """
-        features_BCHW = images_BCHW
+        features_BCHW = self.begin(images_BCHW)
+        if isinstance(architecture, Bundle):
+            for layer, choices in zip(self.choice_layers(), architecture.choices, strict=True):
+                features_BCHW = layer.several(features_BCHW, choices, architecture.combine)
+            return self.head(features_BCHW)  # type: ignore[no-any-return]
         for block, choice in zip(self.blocks, architecture.choices, strict=True):
             features_BCHW = block(features_BCHW, choice)
         return self.head(features_BCHW)  # type: ignore[no-any-return]
+
+    def begin(self, images_BCHW: Tensor) -> Tensor:
+        """Return what the first block sees: what the stem makes of the images, or the images themselves."""
+        return images_BCHW if self.stem is None else self.stem(images_BCHW)
 
     def choice_layers(self) -> Iterator[ChoiceLayer]:
         """Yield the choice blocks, first to last."""
@@ -117,6 +171,10 @@ class Supernet(nn.Module):
         """
         for mine, theirs, choice in zip(self.choice_layers(), other.choice_layers(), architecture.choices, strict=True):
             mine.candidates[0].load_state_dict(theirs.candidates[choice].state_dict())
+            if mine.shortcut is not None and theirs.shortcut is not None:
+                mine.shortcut.load_state_dict(theirs.shortcut.state_dict())
+        if self.stem is not None and other.stem is not None:
+            self.stem.load_state_dict(other.stem.state_dict())
         self.head.load_state_dict(other.head.state_dict())
 
     def extract(self, architecture: Architecture) -> nn.Sequential:
@@ -125,7 +183,46 @@ class Supernet(nn.Module):
         Its outputs equal the supernet's on that path, bit for bit.
         """
         layers: OrderedDict[str, nn.Module] = OrderedDict()
+        if self.stem is not None:
+            layers["stem"] = self.stem
         for number, (block, choice) in enumerate(zip(self.choice_layers(), architecture.choices, strict=True)):
-            layers[f"block{number}"] = nn.Sequential(block.candidates[choice], block.end)
+            layers[f"block{number}"] = block.only(choice)
         layers["head"] = self.head
         return copy.deepcopy(nn.Sequential(layers))
+
+
+def _choice_layer(space: SearchSpace, number: int, channels: int) -> ChoiceLayer:
+    """Build a block that so many channels come into.
+
+    Raises:
+        PresetError: A candidate's parameter cannot be; names the candidate.
+    """
+    block, candidates = space.blocks[number], []
+    for position, candidate in enumerate(block.candidates):
+        try:
+            candidates.append(build_candidate(candidate, channels, block.channels, block.stride))
+        except (TypeError, ValueError) as error:
+            where = f"space.blocks[{number}].candidates[{position}]"
+            raise PresetError(f"{where} ({candidate.label}): {error}.") from error
+    shortcut = None
+    if block.residual:
+        layers = projection(channels, block.channels, block.stride, NORMS[space.norm])
+        shortcut = in_sequence(layers or [nn.Identity()])
+    return ChoiceLayer(candidates, block.pool, shortcut)
+
+
+def _shrunk(
+    size: tuple[int, int], stride: int, pool: int, where: str, image_shape: tuple[int, int, int]
+) -> tuple[int, int]:
+    """Return height and width behind a stride and a pooling.
+
+    Raises:
+        PresetError: Nothing is left.
+    """
+    height, width = (-(-side // stride) // pool for side in size)
+    if min(height, width) < 1:
+        raise PresetError(
+            f"{where}.pool = {pool} shrinks images of {image_shape[1]}×{image_shape[2]} to nothing.",
+            "Pool less, in this block or before it; pool = 1 is none.",
+        )
+    return height, width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supernet_cli.engine import device, seed
-from supernet_cli.engine.prepare import Prepared, seeded_sampler
+from supernet_cli.engine.prepare import Prepared
 from supernet_cli.engine.training import Assignment, Outcome, Stop, Training, preset_digest
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import Recorder
@@ -32,24 +32,28 @@ def train_supernet(prepared: Prepared, job: JobFolder, job_seed: int, recorder: 
         RunError: The checkpoints are damaged.
     """
     with device.memory_errors():
-        space, watched = prepared.space, watched_paths(prepared)
+        space, watched, sampler = prepared.space, watched_paths(prepared), prepared.sampler(job_seed)
         assignment = Assignment(
             supernet=prepared.supernet(job_seed),
             recipe=prepared.preset.train,
-            sampler=seeded_sampler(prepared.preset, space, job_seed),
+            sampler=sampler,
             seed=job_seed,
             watched=watched,
             judged=list(space.enumerate()) if space.size <= JUDGED_AT_THE_END else watched,
-            data=prepared.training_data(),
+            data=prepared.supernet_data(sampler),
             device=prepared.device,
             threads=prepared.threads,
             origin=preset_digest(prepared.preset),
+            calibration=prepared.calibration_images(),
         )
         return Training(assignment, job, recorder, stop).run()
 
 
 def watched_paths(prepared: Prepared) -> list[Architecture]:
     """Return the paths to judge while training: all, or as many as `WATCHED_SHARE` allows, the same every time."""
-    images = len(prepared.splits.train) * prepared.preset.train.evaluate_every
-    affordable = int(WATCHED_SHARE * 3 * images / len(prepared.splits.validation))
+    preset, judged = prepared.preset, len(prepared.splits.validation)
+    if prepared.space.has_batch_norm and preset.train.calibration:  # judged twice, and calibrated once
+        judged = 2 * judged + min(preset.train.calibration, len(prepared.splits.train))
+    images = len(prepared.splits.train) * preset.train.evaluate_every
+    affordable = int(WATCHED_SHARE * 3 * images / judged)
     return prepared.space.sample_distinct(max(4, affordable), seed.python_rng(0, "watched paths"))

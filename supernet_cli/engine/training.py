@@ -17,11 +17,12 @@ from typing import Any
 
 from supernet_cli.config.schema import Preset, Recipe
 from supernet_cli.engine import checkpoint, seed
+from supernet_cli.engine.data.resident import ResidentImages
 from supernet_cli.engine.device import Device
-from supernet_cli.engine.evaluate import evaluate_paths
+from supernet_cli.engine.evaluate import evaluate_paths, judging_macs
 from supernet_cli.engine.loop import Learner, LossWindow, train_epoch
 from supernet_cli.engine.optim import build_loss, build_optimizer, build_schedule
-from supernet_cli.engine.prepare import TrainingData, steps_per_epoch
+from supernet_cli.engine.prepare import TrainingData
 from supernet_cli.engine.profile import path_costs
 from supernet_cli.engine.supernet import Supernet
 from supernet_cli.errors import DivergedError, RunError
@@ -37,8 +38,8 @@ from supernet_cli.runs.records import (
     State,
     StepsTrained,
 )
-from supernet_cli.sampling import Sampler, StepPlan
-from supernet_cli.space import Architecture
+from supernet_cli.sampling import Adaptive, Reporting, Sampler, StepPlan, steps_per_epoch
+from supernet_cli.space import Architecture, Bundle
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ class Assignment:
         device: Where it runs.
         threads: Threads of the CPU.
         origin: What a checkpoint must agree with to be gone on from.
+        calibration: Images to measure each path's batch normalisation on before it is judged; None to judge with
+            running statistics, which are a path's own where it is trained alone.
     """
 
     supernet: Supernet
@@ -75,6 +78,7 @@ class Assignment:
     device: Device
     threads: int
     origin: str
+    calibration: ResidentImages | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ class Training:
         self.images, self.validation = assignment.data.training, assignment.data.validation
         self.space = assignment.supernet.space
         self.costs = path_costs(assignment.supernet, self.images.shape, self.device)
+        self.adaptive = self.sampler if isinstance(self.sampler, Adaptive) else None
         passes = self.sampler.passes_per_step
         self.steps_per_epoch = steps_per_epoch(len(self.images), self.recipe.batch_size, passes)
         self.steps = self.steps_per_epoch * self.recipe.epochs
@@ -114,6 +119,7 @@ class Training:
         self.step = 0
         self.forward_images = 0
         self.forward_macs = 0
+        self.feedback_macs = 0  # since paths were last judged
         self.train_seconds = 0.0
         self.trained_images: Counter[Architecture] = Counter()
         self.saved_at = -1  # step of the newest checkpoint
@@ -165,10 +171,16 @@ class Training:
     def _after_step(self, step: int, plan: StepPlan, num_images: int) -> bool:
         """Account for a step; report and save when it is time. Returns whether to go on."""
         self.step = step
-        self.forward_images += num_images * len(plan.passes)
-        for architecture in plan.passes:
-            self.trained_images[architecture] += num_images
-            self.forward_macs += num_images * self.costs.of(architecture)
+        for each in plan.passes:
+            seen = each.images(num_images)
+            self.forward_images += seen
+            if isinstance(each.path, Bundle):
+                self.forward_macs += seen * self.costs.of_bundle(each.path)
+            elif seen:
+                self.trained_images[each.path] += seen
+                self.forward_macs += seen * self.costs.of(each.path)
+        if self.adaptive is not None and step % self.adaptive.feedback_every == 0:
+            self._feed_back(self.adaptive, plan)
         in_epoch = step % self.steps_per_epoch
         if in_epoch == 0 or in_epoch % self.recipe.log_every == 0:
             self._report()
@@ -177,6 +189,18 @@ class Training:
         if step % self.recipe.checkpoint_every == 0:
             self._save()
         return not self._stop_if_asked()
+
+    def _feed_back(self, sampler: Adaptive, plan: StepPlan) -> None:
+        """Tell a strategy how the paths do that it has just trained, on the images held out for it.
+
+        Batch normalisation is measured on these images themselves.
+        """
+        supernet, images = self.learner.supernet, self.assignment.data.feedback
+        assert images is not None
+        paths = [each.path for each in plan.passes if isinstance(each.path, Architecture)]
+        for path, score in evaluate_paths(supernet, paths, images, self.device, calibration=images).items():
+            sampler.feedback(path, score.accuracy)
+        self.feedback_macs += judging_macs(supernet, self.costs, paths, len(images), len(images))
 
     def _report(self) -> None:
         """Record the losses since the last report; this is where the device is waited for.
@@ -205,10 +229,18 @@ class Training:
         """Judge paths on validation."""
         paths = self.assignment.judged if epoch == self.recipe.epochs else self.assignment.watched
         begun = time.perf_counter()
-        scores = evaluate_paths(self.learner.supernet, paths, self.validation, self.device)
+        supernet, calibration = self.learner.supernet, self.assignment.calibration
+        scores = evaluate_paths(supernet, paths, self.validation, self.device, calibration=calibration)
         seconds = time.perf_counter() - begun
+        calibrated = None if calibration is None else len(calibration)
         judged = tuple(
-            PathScore(path=str(path), accuracy=s.accuracy, loss=s.loss, trained_images=self.trained_images[path])
+            PathScore(
+                path=str(path),
+                accuracy=s.accuracy,
+                loss=s.loss,
+                trained_images=self.trained_images[path],
+                accuracy_unrecalibrated=s.accuracy_unrecalibrated,
+            )
             for path, s in scores.items()
         )
         record = PathsEvaluated(
@@ -217,8 +249,10 @@ class Training:
             scores=judged,
             seconds=seconds,
             forward_images=len(self.validation) * len(paths),
-            macs=len(self.validation) * self.costs.of_shared_prefixes(paths),
+            macs=judging_macs(supernet, self.costs, paths, len(self.validation), calibrated) + self.feedback_macs,
+            strategy=self.sampler.report() if isinstance(self.sampler, Reporting) else {},
         )
+        self.feedback_macs = 0
         self.recorder.record(record)
         best = max(judged, key=lambda score: score.accuracy)
         logger.info("%s epoch %d: best path %s, accuracy %.4f", self.job.key, epoch, best.path, best.accuracy)
@@ -274,7 +308,9 @@ class Training:
 
     def _state(self) -> dict[str, Any]:
         schedule = self.learner.schedule
-        return {
+        of_paths = sum(count * self.costs.of(path) for path, count in self.trained_images.items())
+        more = {"bundle_macs": self.forward_macs - of_paths, "feedback_macs": self.feedback_macs}
+        return {name: value for name, value in more.items() if value} | {
             "preset": self.assignment.origin,
             "step": self.step,
             "forward_images": self.forward_images,
@@ -302,7 +338,9 @@ class Training:
         self.train_seconds = state["train_seconds"]
         trained = {self.space.architecture(choices): count for choices, count in state["trained_images"]}
         self.trained_images.update(trained)
-        self.forward_macs = sum(count * self.costs.of(path) for path, count in trained.items())
+        of_paths = sum(count * self.costs.of(path) for path, count in trained.items())
+        self.forward_macs = of_paths + state.get("bundle_macs", 0)
+        self.feedback_macs = state.get("feedback_macs", 0)
         self.sampler.restore(json.loads(state["sampler"]))
         self.learner.supernet.load_state_dict(state["supernet"])
         self.learner.optimizer.load_state_dict(state["optimizer"])

@@ -81,7 +81,9 @@ def _row(score: PathScore, kind: Kind, seed: int) -> ScoreRow:
         seed=seed,
         accuracy=score.accuracy,
         loss=score.loss,
-        accuracy_unrecalibrated=score.accuracy,
+        accuracy_unrecalibrated=score.accuracy
+        if score.accuracy_unrecalibrated is None
+        else score.accuracy_unrecalibrated,
     )
 
 

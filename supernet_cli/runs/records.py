@@ -59,7 +59,8 @@ class PathScore(BaseModel):
     path: str
     accuracy: float  # top-1, a fraction
     loss: float | None  # mean cross-entropy, nats an image
-    trained_images: int = 0  # images that its steps have seen so far
+    trained_images: int = 0  # images that its steps have seen so far, other than in a bundle of candidates
+    accuracy_unrecalibrated: float | None = None  # with running statistics, where it was recalibrated
 
 
 class PathsEvaluated(_Record):
@@ -72,7 +73,8 @@ class PathsEvaluated(_Record):
     scores: tuple[PathScore, ...]
     seconds: float  # that this evaluation took
     forward_images: int = 0  # images judged, counted once a path
-    macs: int = 0  # multiply-accumulates it took; what paths share is computed once
+    macs: int = 0  # multiply-accumulates it took, calibration and feedback to the strategy included
+    strategy: dict[str, float] = {}  # what the strategy tells of itself
 
 
 class JobPaused(_Record):

@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from supernet_cli.sampling import StepPlan, restore_rng, rng_state
+from supernet_cli.sampling import Pass, StepPlan, restore_rng, rng_state
 from supernet_cli.space import Architecture, SearchSpace
 
 
@@ -28,7 +28,7 @@ class Epoch:
         """Draw a path when a new epoch begins; keep it until the next."""
         if self._path is None or epoch != self._epoch:
             self._epoch, self._path = epoch, self._space.sample(self._rng)
-        return StepPlan((self._path,))
+        return StepPlan((Pass(self._path),))
 
     def state(self) -> dict[str, Any]:
         """Return the generator's state, the epoch and its path."""

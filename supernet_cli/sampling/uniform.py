@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from supernet_cli.sampling import StepPlan, restore_rng, rng_state
+from supernet_cli.sampling import Pass, StepPlan, restore_rng, rng_state
 from supernet_cli.space import SearchSpace
 
 
@@ -24,7 +24,7 @@ class Uniform:
 
     def plan(self, step: int, epoch: int) -> StepPlan:
         """Draw a path."""
-        return StepPlan((self._space.sample(self._rng),))
+        return StepPlan((Pass(self._space.sample(self._rng)),))
 
     def state(self) -> dict[str, Any]:
         """Return the generator's state."""

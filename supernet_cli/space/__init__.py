@@ -1,7 +1,8 @@
 """Architectures as data: the search space and the paths through it. Free of torch."""
 
 from supernet_cli.space.architecture import Architecture
+from supernet_cli.space.bundle import Bundle
 from supernet_cli.space.costs import PathCosts
 from supernet_cli.space.space import ChoiceBlock, SearchSpace
 
-__all__ = ["Architecture", "ChoiceBlock", "PathCosts", "SearchSpace"]
+__all__ = ["Architecture", "Bundle", "ChoiceBlock", "PathCosts", "SearchSpace"]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from supernet_cli.space.architecture import Architecture
+from supernet_cli.space.bundle import Bundle
 
 
 @dataclass(frozen=True)
@@ -14,18 +15,37 @@ class PathCosts:
 
     Args:
         candidates: Those of each candidate, block by block.
-        head: Those of what all paths share.
+        head: Those of the head, which all paths share.
+        stem: Those of what stands before the first block.
+        shared: Those of what a block does whatever it chooses, block by block; nothing where left out.
     """
 
     candidates: tuple[tuple[int, ...], ...]
     head: int
+    stem: int = 0
+    shared: tuple[int, ...] = ()
 
     def of(self, architecture: Architecture) -> int:
         """Return what one path costs."""
-        return self.head + sum(block[c] for block, c in zip(self.candidates, architecture.choices, strict=True))
+        chosen = sum(block[c] for block, c in zip(self.candidates, architecture.choices, strict=True))
+        return self.stem + sum(self.shared) + chosen + self.head
 
-    def of_shared_prefixes(self, architectures: Iterable[Architecture]) -> int:
-        """Return what several paths cost together where a prefix that some have in common is computed once."""
+    def of_bundle(self, bundle: Bundle) -> int:
+        """Return what several candidates a block cost together."""
+        chosen = (block[c] for block, kept in zip(self.candidates, bundle.choices, strict=True) for c in kept)
+        return self.stem + sum(self.shared) + sum(chosen) + self.head
+
+    def of_shared_prefixes(self, architectures: Iterable[Architecture], head: bool = True) -> int:
+        """Return what several paths cost together where a prefix that some have in common is computed once.
+
+        Args:
+            architectures: The paths.
+            head: Whether the head is computed.
+        """
         choices = {architecture.choices for architecture in architectures}
         prefixes = {path[: depth + 1] for path in choices for depth in range(len(path))}
-        return self.head * len(choices) + sum(self.candidates[len(prefix) - 1][prefix[-1]] for prefix in prefixes)
+        blocks = sum(self._of_block(len(prefix) - 1, prefix[-1]) for prefix in prefixes)
+        return (self.stem if choices else 0) + blocks + (self.head * len(choices) if head else 0)
+
+    def _of_block(self, block: int, choice: int) -> int:
+        return self.candidates[block][choice] + (self.shared[block] if self.shared else 0)

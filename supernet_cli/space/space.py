@@ -8,10 +8,11 @@ import json
 import math
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from supernet_cli.config.schema import Candidate, Space
+from supernet_cli.config.schema import Candidate, Norm, Space, Stem
 from supernet_cli.errors import UsageError, nearest
 from supernet_cli.space.architecture import Architecture
 
@@ -24,11 +25,15 @@ class ChoiceBlock:
         channels: Channels that leave it.
         pool: Window and stride of the max pooling behind the chosen candidate; 1 for none.
         candidates: What can be chosen.
+        stride: Step of the chosen candidate's kernel.
+        residual: Whether what comes in is added to what the chosen candidate gives.
     """
 
     channels: int
     pool: int
     candidates: tuple[Candidate, ...]
+    stride: int = 1
+    residual: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -44,21 +49,43 @@ class SearchSpace:
 
     Args:
         hidden: Width of the head's hidden layer.
-        blocks: The choice blocks, first to last.
+        blocks: The choice blocks, first to last; their candidates' normalisation is decided.
+        pooling: What the head sees: every pixel (`flatten`) or each channel's mean (`global`).
+        norm: Normalisation of the projections around the candidates.
+        stem: What stands before the first block; its normalisation is decided.
     """
 
     hidden: int
     blocks: tuple[ChoiceBlock, ...]
+    pooling: Literal["flatten", "global"] = "flatten"
+    norm: Norm = "none"
+    stem: Stem | None = None
 
     @classmethod
     def from_config(cls, space: Space) -> SearchSpace:
         """Build the space that a preset describes."""
-        return cls(space.hidden, tuple(ChoiceBlock(b.channels, b.pool, b.candidates) for b in space.blocks))
+
+        def decided(candidate: Candidate) -> Candidate:
+            return candidate.model_copy(update={"norm": candidate.norm or space.norm})
+
+        blocks = tuple(
+            ChoiceBlock(b.channels, b.pool, tuple(map(decided, b.candidates)), b.stride, b.residual)
+            for b in space.blocks
+        )
+        stem = space.stem and space.stem.model_copy(update={"norm": space.stem.norm or space.norm})
+        return cls(space.hidden, blocks, space.pooling, space.norm, stem)
 
     @property
     def size(self) -> int:
         """How many architectures there are."""
         return math.prod(len(block.candidates) for block in self.blocks)
+
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether batch normalisation may be somewhere in it, with statistics that no path owns."""
+        candidates = (candidate.norm for block in self.blocks for candidate in block.candidates)
+        shortcuts = self.norm if any(block.residual for block in self.blocks) else "none"
+        return "batch" in (*candidates, shortcuts, self.stem.norm if self.stem else "none")
 
     def architecture(self, choices: Sequence[int]) -> Architecture:
         """Return the architecture of one choice a block.
@@ -143,7 +170,33 @@ class SearchSpace:
         return f"A path names one candidate for each of the {len(self.blocks)} blocks, such as '{self.at(0)}'."
 
     def fingerprint(self) -> str:
-        """Return a hash of everything that decides which networks the space holds."""
-        blocks = [[b.channels, b.pool, [c.model_dump(mode="json") for c in b.candidates]] for b in self.blocks]
-        text = json.dumps([self.hidden, blocks], sort_keys=True)
+        """Return a hash of everything that decides which networks the space holds.
+
+        What a space makes no use of is left out, so that its fingerprint is that of versions which did not know it.
+        """
+        residual = any(block.residual for block in self.blocks)
+        more = _differing(
+            {
+                "pooling": (self.pooling, "flatten"),
+                "norm": (self.norm if residual else "none", "none"),  # elsewhere it is that of candidates and stem
+                "stem": (self.stem and self.stem.model_dump(mode="json"), None),
+            }
+        )
+        text = json.dumps([self.hidden, [_facts(block) for block in self.blocks], *more], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _facts(block: ChoiceBlock) -> list[Any]:
+    """Return what decides a block's networks, as plain values."""
+    candidates = [candidate.model_dump(mode="json") for candidate in block.candidates]
+    for candidate in candidates:
+        if candidate["norm"] in (None, "none"):
+            del candidate["norm"]
+    more = _differing({"stride": (block.stride, 1), "residual": (block.residual, False)})
+    return [block.channels, block.pool, candidates, *more]
+
+
+def _differing(values: Mapping[str, tuple[Any, Any]]) -> list[dict[str, Any]]:
+    """Return what differs from its default as one table, or nothing; values come with their defaults."""
+    table = {name: value for name, (value, default) in values.items() if value != default}
+    return [table] if table else []

@@ -119,6 +119,53 @@ def test_an_interrupted_training_goes_on_bit_for_bit(
     assert parts.read_bytes() == uncut.read_bytes()
 
 
+NORMALISED: dict[str, Any] = {
+    "hidden": 8,
+    "norm": "batch",
+    "stem": {"channels": 3},
+    "blocks": [
+        {"channels": 3, "pool": 2, "residual": True, "candidates": ["conv3x3", "identity"]},
+        {"channels": 4, "pool": 2, "candidates": ["sep3x3", "maxpool3x3"]},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", sorted(entries("sampler")))
+def test_every_strategy_goes_on_bit_for_bit_with_statistics_feedback_and_figures_of_its_own(
+    tiny: Callable[..., Preset], tmp_path: Path, name: str
+) -> None:
+    sampler = {"name": name, **({"every": 2, "held_out": 90} if name == "bandit" else {})}
+    preset = tiny(space=NORMALISED, train={"sampler": sampler, "batch_size": 25, "epochs": 2, "log_every": 3})
+    _, whole = train(preset, tmp_path / "whole")
+    segments = [train(preset, tmp_path / "parts", Kept(polls))[1] for polls in (4, 5, 3, math.inf)]
+    assert series(*segments) == series(whole)
+    parts, uncut = (tmp_path / folder / "weights.safetensors" for folder in ("parts", "whole"))
+    assert parts.read_bytes() == uncut.read_bytes()
+    last = [record for record in whole.records if isinstance(record, StepsTrained)][-1]
+    images = 2 * (500 - (90 if name == "bandit" else 0))
+    assert last.forward_images == pytest.approx(images, abs=2 * 4 * 25)  # a step more or less an epoch
+    judged = [record for record in whole.records if isinstance(record, PathsEvaluated)]
+    assert all(bool(record.strategy) == (name == "path-dropout") for record in judged)
+
+
+def test_a_strategy_that_hears_how_paths_do_has_images_of_its_own(tiny: Callable[..., Preset]) -> None:
+    prepared = prepare(tiny(train={"sampler": {"name": "bandit", "held_out": 120}}, data={"shift": 0}))
+    data = prepared.supernet_data(prepared.sampler(3))
+    assert data.feedback is not None
+    assert (len(data.training), len(data.feedback)) == (380, 120)
+    trained, heard, judged = (
+        {images.numpy().tobytes() for batch, _ in part.batches(50) for images in batch}
+        for part in (data.training, data.feedback, data.validation)
+    )
+    assert len(trained | heard) == 500
+    assert not trained & heard
+    assert not (trained | heard) & judged
+    again = prepared.supernet_data(prepared.sampler(4)).feedback
+    assert again is not None
+    assert all(torch.equal(a, b) for (a, _), (b, _) in zip(data.feedback.batches(50), again.batches(50), strict=True))
+    assert len(prepared.training_data().training) == 500  # paths trained alone see them all
+
+
 @pytest.mark.parametrize("steps_before_the_crash", [1, 3, 10, 14, 29])
 def test_a_training_that_crashes_anywhere_goes_on_from_its_checkpoint(
     tiny: Callable[..., Preset], tmp_path: Path, steps_before_the_crash: int
@@ -233,6 +280,9 @@ def test_a_space_of_middling_size_is_judged_whole_at_the_end(tiny: Callable[...,
     assert judged == [4, 32]
 
 
+UNEVEN = [{"channels": 4, "candidates": ["conv3x3"]}, {"channels": 4, "candidates": ["conv3x3", "identity"]}]
+
+
 @pytest.mark.parametrize(
     ("sections", "words"),
     [
@@ -242,6 +292,9 @@ def test_a_space_of_middling_size_is_judged_whole_at_the_end(tiny: Callable[...,
         ({"retrain": {"optimizer": "Adm"}}, "retrain.optimizer"),
         ({"runtime": {"device": "cuda:97"}}, "not on this machine"),
         ({"data": {"validation": 600}}, "data.validation"),
+        ({"train": {"sampler": {"name": "path-dropout", "rate": 2}}}, 'train.sampler = "path-dropout": rate = 2'),
+        ({"train": {"sampler": {"name": "bandit", "held_out": 251}}}, "held_out = 251"),
+        ({"train": {"sampler": "fair"}, "space": {"blocks": UNEVEN}}, "as many candidates in every block"),
         ({"space": {"blocks": [{"pool": 13, "candidates": ["conv3x3"]}]}}, r"space.blocks\[0\].pool"),
     ],
 )

@@ -153,6 +153,7 @@ def test_the_catalog_is_read_from_the_files_without_importing_them() -> None:
     assert {"uniform", "epoch"} <= set(entries("sampler"))
     assert "mnist" in entries("dataset")
     assert entries("operation")["conv"].required == {"kernel"}
+    assert entries("sampler")["path-dropout"].parameters == ("rate", "ghost", "combine")
     assert all(entry.summary for kind in ("operation", "sampler", "dataset") for entry in entries(kind).values())
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from helpers import TWO, space_of
 
+from supernet_cli.config.load import load_preset
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import UsageError
 from supernet_cli.space import SearchSpace
@@ -99,6 +100,34 @@ def test_the_fingerprint_changes_with_anything_that_changes_networks(tiny: Calla
         fingerprint(blocks=[block, {**block, "channels": 5}]),
         fingerprint(blocks=[block, {**block, "candidates": ["conv5x5", "conv3x3"]}]),
         fingerprint(blocks=[block, {**block, "candidates": ["conv3x3", other]}]),
+        fingerprint(blocks=[block, {**block, "stride": 2}]),
+        fingerprint(blocks=[block, {**block, "residual": True}]),
+        fingerprint(blocks=[block, {**block, "residual": True}], norm="batch"),
+        fingerprint(norm="batch"),
+        fingerprint(norm="group"),
+        fingerprint(pooling="global"),
+        fingerprint(stem={"channels": 4}),
+        fingerprint(stem={"channels": 4, "kernel": 5}),
+        fingerprint(stem={"channels": 4}, norm="batch"),
     ]
     assert len(set(variants)) == len(variants)
     assert fingerprint() == fingerprint(blocks=[block, dict(block)])
+
+
+@pytest.mark.parametrize(
+    ("name", "known"), [("default", "a8b7b6ddae74ef07"), ("quick", "aa6859632dcea2ae"), ("fashion", "2f91f1a0e4b69f6b")]
+)
+def test_what_a_space_makes_no_use_of_leaves_its_fingerprint_as_it_was(name: str, known: str) -> None:
+    assert SearchSpace.from_config(load_preset(name).preset.space).fingerprint() == known
+
+
+def test_a_normalisation_is_the_same_wherever_it_is_said(tiny: Callable[..., Preset]) -> None:
+    def space(**changes: object) -> SearchSpace:
+        return SearchSpace.from_config(tiny(space=changes).space)
+
+    def block(norm: str | None) -> dict[str, object]:
+        more = {"norm": norm} if norm else {}
+        return {"channels": 4, "candidates": [{"op": "conv", "kernel": 3, "label": "a", **more}]}
+
+    assert space(norm="batch", blocks=[block(None)]).fingerprint() == space(blocks=[block("batch")]).fingerprint()
+    assert space(norm="batch", blocks=[block("none")]).fingerprint() == space(blocks=[block(None)]).fingerprint()

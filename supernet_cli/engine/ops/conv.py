@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from torch import nn
 
+from supernet_cli.engine.ops._layers import Norm, convolution, in_sequence
 
-def build(in_channels: int, out_channels: int, *, kernel: int) -> nn.Module:
-    """Build a convolution with bias that keeps height and width.
+
+def build(in_channels: int, out_channels: int, stride: int, norm: Norm, *, kernel: int) -> nn.Module:
+    """Build a convolution.
 
     Args:
         in_channels: Channels that come in.
         out_channels: Channels that go out.
+        stride: Of the kernel.
+        norm: Makes the normalisation that follows.
         kernel: Height and width of the kernel, odd.
     """
-    return nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
+    return in_sequence(convolution(in_channels, out_channels, kernel, stride, norm))

@@ -1,10 +1,15 @@
-"""No operation: the block is skipped; a 1×1 projection where the number of channels changes."""
+"""No operation: the block is skipped; a 1×1 projection where channels or size change.
+
+Only a projection is normalised: an identity stays one.
+"""
 
 from __future__ import annotations
 
 from torch import nn
 
+from supernet_cli.engine.ops._layers import Norm, in_sequence, projection
 
-def build(in_channels: int, out_channels: int) -> nn.Module:
-    """Build the identity, or the 1×1 convolution that stands for it where channels change."""
-    return nn.Identity() if in_channels == out_channels else nn.Conv2d(in_channels, out_channels, 1)
+
+def build(in_channels: int, out_channels: int, stride: int, norm: Norm) -> nn.Module:
+    """Build the identity, or the 1×1 convolution that stands for it where channels or size change."""
+    return in_sequence(projection(in_channels, out_channels, stride, norm) or [nn.Identity()])

@@ -7,7 +7,7 @@ import torch
 from helpers import space_of
 
 from supernet_cli.config.load import load_preset
-from supernet_cli.config.schema import Preset
+from supernet_cli.config.schema import Preset, Space
 from supernet_cli.engine.device import Device
 from supernet_cli.engine.prepare import prepare
 from supernet_cli.engine.profile import latency, path_costs, profile
@@ -42,6 +42,42 @@ def test_paths_that_share_a_prefix_cost_it_once() -> None:
     costs = PathCosts(((10, 20), (3, 5)), 1)
     assert costs.of_shared_prefixes(list(space.enumerate())) == 10 + 20 + 2 * (3 + 5) + 4
     assert costs.of_shared_prefixes([space.at(1), space.at(1)]) == costs.of(space.at(1)) == 10 + 5 + 1
+
+
+RICH = {
+    "hidden": 8,
+    "norm": "batch",
+    "stem": {"channels": 4, "kernel": 5, "stride": 2},
+    "blocks": [
+        {"channels": 4, "pool": 1, "residual": True, "candidates": ["conv3x3", "sep3x3"]},
+        {"channels": 6, "pool": 1, "stride": 2, "residual": True, "candidates": ["mbconv3x3e3", "identity", "dil5x5"]},
+    ],
+}
+
+
+def test_stem_and_shortcuts_are_counted_once_and_the_table_stays_exact() -> None:
+    space = SearchSpace.from_config(Space.model_validate(RICH))
+    net = Supernet(space, (3, 12, 12), 4)
+    costs = path_costs(net, (3, 12, 12), CPU)
+    assert costs.stem == 6 * 6 * 3 * 4 * 25
+    assert costs.shared == (0, 3 * 3 * 4 * 6)
+    assert costs.head == 3 * 3 * 6 * 8 + 8 * 4
+    measured = {path: profile(net.extract(path), (3, 12, 12), CPU).macs for path in space.enumerate()}
+    assert {path: costs.of(path) for path in measured} == measured
+    first, second = costs.candidates
+    together = costs.stem + sum(first) + 2 * (sum(second) + 3 * costs.shared[1]) + 6 * costs.head
+    assert costs.of_shared_prefixes(measured) == together
+    assert costs.of_shared_prefixes(measured, head=False) == together - 6 * costs.head
+
+
+def test_measuring_leaves_statistics_and_modes_as_they_were() -> None:
+    net = Supernet(SearchSpace.from_config(Space.model_validate(RICH)), (3, 12, 12), 4)
+    net.blocks[0].eval()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    path_costs(net, (3, 12, 12), CPU)
+    profile(net.extract(net.space.at(0)), (3, 12, 12), CPU)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert (net.training, net.blocks[0].training, net.blocks[1].training) == (True, False, True)
 
 
 def test_latency_is_a_median_of_seconds() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -8,11 +9,14 @@ import torch
 from helpers import TWO, space_of
 from torch import Tensor, nn
 
-from supernet_cli.config.catalog import entries
-from supernet_cli.config.schema import Candidate
-from supernet_cli.engine.ops import build_candidate
+from supernet_cli.config.load import load_preset
+from supernet_cli.config.schema import Space
+from supernet_cli.engine.device import Device
+from supernet_cli.engine.profile import path_costs
 from supernet_cli.engine.supernet import BlockEnd, Supernet
 from supernet_cli.errors import PresetError
+from supernet_cli.sampling import Context, build_sampler
+from supernet_cli.space import Architecture, SearchSpace
 
 SPACE = space_of(TWO, TWO, channels=4)
 PATHS = list(SPACE.enumerate())
@@ -116,35 +120,108 @@ def test_pooling_to_nothing_names_the_block() -> None:
         Supernet(space_of(TWO, TWO, TWO), (1, 7, 7), 10)
 
 
-def examples(operation: str) -> Candidate:
-    entry = entries("operation")[operation]
-    return Candidate.model_validate({"op": operation, **({"kernel": 3} if "kernel" in entry.parameters else {})})
-
-
-@pytest.mark.parametrize("operation", sorted(entries("operation")))
-@pytest.mark.parametrize("repeat", [1, 2])
-@pytest.mark.parametrize(("channels_in", "channels_out"), [(1, 4), (4, 4), (4, 2)])
-def test_every_operation_keeps_height_and_width_and_can_be_trained(
-    operation: str, repeat: int, channels_in: int, channels_out: int
-) -> None:
-    candidate = examples(operation).model_copy(update={"repeat": repeat})
-    module = build_candidate(candidate, channels_in, channels_out)
-    images = torch.randn(2, channels_in, 9, 7, requires_grad=True)
-    out = module(images)
-    assert out.shape == (2, channels_out, 9, 7)
-    out.square().sum().backward()
-    assert images.grad is not None
-    assert all(parameter.grad is not None for parameter in module.parameters())
-
-
-def test_a_stacked_operation_has_relu_between_and_none_at_its_end() -> None:
-    module = build_candidate(examples("conv").model_copy(update={"repeat": 3}), 1, 4)
-    kinds = [type(layer) for layer in module.children()]
-    assert kinds == [nn.Conv2d, nn.ReLU, nn.Conv2d, nn.ReLU, nn.Conv2d]
-    assert [layer.in_channels for layer in module.children() if isinstance(layer, nn.Conv2d)] == [1, 4, 4]
-
-
 def test_memory_order_survives_between_blocks(net: Supernet, images: Tensor) -> None:
     features = net.blocks[0](images, 0)
     assert features.is_contiguous(memory_format=torch.channels_last)
     assert all(a.shape[2:] >= b.shape[2:] for a, b in pairwise([images, features]))
+
+
+def rich_space(**changes: object) -> SearchSpace:
+    """Return a space that uses whatever a space can have."""
+    table = {
+        "hidden": 8,
+        "pooling": "global",
+        "norm": "batch",
+        "stem": {"channels": 4, "kernel": 5, "stride": 2},
+        "blocks": [
+            {"channels": 4, "pool": 1, "residual": True, "candidates": ["conv3x3", "sep5x5", "maxpool3x3"]},
+            {"channels": 6, "pool": 1, "stride": 2, "residual": True, "candidates": ["mbconv3x3e3", "identity"]},
+            {"channels": 6, "pool": 2, "candidates": ["dil3x3", {"op": "avgpool", "kernel": 3, "norm": "group"}]},
+        ],
+        **changes,
+    }
+    return SearchSpace.from_config(Space.model_validate(table))
+
+
+RICH = rich_space()
+
+
+@pytest.fixture
+def rich() -> Supernet:
+    torch.manual_seed(0)
+    return Supernet(RICH, (3, 13, 9), 5)
+
+
+@pytest.mark.parametrize("path", [RICH.at(index) for index in (0, 3, 6, 9)], ids=str)
+@pytest.mark.parametrize("training", [True, False])
+def test_a_subnet_of_a_rich_space_gives_the_same_bits(rich: Supernet, path: Architecture, training: bool) -> None:
+    images = torch.randn(6, 3, 13, 9)
+    rich.train(training)
+    subnet = rich.extract(path)
+    assert torch.equal(subnet(images), rich(images, path))
+    alone = Supernet(RICH.only(path), (3, 13, 9), 5).train(training)
+    alone.inherit(path, rich)
+    assert torch.equal(alone(images, alone.space.at(0)), rich(images, path))
+
+
+def test_a_residual_block_adds_what_came_in_before_pooling_and_relu(rich: Supernet) -> None:
+    rich.eval()
+    same, other = rich.blocks[0], rich.blocks[1]
+    features = torch.randn(2, 4, 7, 5)
+    assert torch.equal(same(features, 2), torch.relu(same.candidates[2](features) + features))
+    projection, norm = other.shortcut
+    assert (projection.kernel_size, projection.stride, projection.bias) == ((1, 1), (2, 2), None)
+    expected = torch.relu(other.candidates[0](features) + norm(projection(features)))
+    assert torch.equal(other(features, 0), expected)
+    assert expected.shape == (2, 6, 4, 3)
+
+
+def test_a_stem_is_a_convolution_its_normalisation_pooling_and_relu() -> None:
+    stem = {"channels": 4, "kernel": 3, "pool": 2, "norm": "none"}
+    net = Supernet(rich_space(stem=stem), (3, 13, 9), 5)
+    images = torch.randn(2, 3, 13, 9)
+    convolution = net.stem[0]  # type: ignore[index]
+    expected = torch.relu(nn.functional.max_pool2d(convolution(images), 2))
+    assert torch.equal(net.stem(images), expected)  # type: ignore[misc]
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in net.stem.modules())  # type: ignore[union-attr]
+
+
+def test_a_global_head_sees_each_channels_mean(rich: Supernet) -> None:
+    features = torch.randn(2, 6, 4, 3)
+    assert torch.equal(rich.head(features), rich.head(features.mean((2, 3), keepdim=True)))
+    whole = Supernet(rich_space(pooling="flatten"), (3, 13, 9), 5)
+    assert whole.head[1].in_features == 6 * 2 * 1
+    assert rich.head[2].in_features == 6
+
+
+def test_everything_at_its_default_leaves_names_and_initial_weights_as_they_were() -> None:
+    torch.manual_seed(0)
+    names = list(Supernet(SPACE, (1, 12, 12), 10).state_dict())
+    assert names == [
+        *(f"blocks.{b}.candidates.{c}.{kind}" for b in (0, 1) for c in (0, 1) for kind in ("weight", "bias")),
+        *(f"head.{layer}.{kind}" for layer in (1, 3) for kind in ("weight", "bias")),
+    ]
+
+
+def test_a_wrong_parameter_names_its_candidate() -> None:
+    candidate = {"op": "dil", "kernel": 3, "dilation": 99}
+    space = rich_space(blocks=[{"candidates": ["conv3x3", candidate]}])
+    with pytest.raises(PresetError, match=r"space.blocks\[0\].candidates\[1\] \(dil3x3\): dilation = 99: must be"):
+        Supernet(space, (1, 12, 12), 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "paths"), [("depth", 9), ("fashion", 8), ("lab", 64), ("deep", 15_625), ("cifar", 16_384)]
+)
+def test_a_shipped_space_has_the_paths_it_says_and_they_can_be_run(name: str, paths: int) -> None:
+    preset = load_preset(name).preset
+    space = SearchSpace.from_config(preset.space)
+    shape = (3, 32, 32) if name == "cifar" else (1, 28, 28)
+    net = Supernet(space, shape, 10)
+    assert space.size == paths
+    for path in (space.at(0), space.at(paths // 3), space.at(paths - 1)):
+        assert space.parse(str(path)) == path
+        assert net(torch.randn(2, *shape), path).shape == (2, 10)
+    costs = path_costs(net, shape, Device(torch.device("cpu"), torch.float32))
+    sampler = preset.train.sampler
+    build_sampler(sampler.name, space, random.Random(0), sampler.parameters, Context(1, 1000, 10, costs))

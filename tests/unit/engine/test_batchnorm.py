@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers import TWO, space_of
+from torch import Tensor, nn
+
+from supernet_cli.config.schema import Preset, Space
+from supernet_cli.engine import evaluate
+from supernet_cli.engine.batchnorm import calibration_split, layers_of, recalibrated
+from supernet_cli.engine.data import load_dataset
+from supernet_cli.engine.data.resident import ResidentImages, Statistics
+from supernet_cli.engine.device import Device
+from supernet_cli.engine.evaluate import evaluate_network, evaluate_paths, judging_macs
+from supernet_cli.engine.prepare import prepare
+from supernet_cli.engine.profile import path_costs
+from supernet_cli.engine.supernet import Supernet
+from supernet_cli.engine.train import train_supernet, watched_paths
+from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.records import PathsEvaluated, Record
+from supernet_cli.space import SearchSpace
+
+CPU = Device(torch.device("cpu"), torch.float32)
+TABLE: dict[str, Any] = {
+    "hidden": 8,
+    "norm": "batch",
+    "stem": {"channels": 4},
+    "blocks": [
+        {"channels": 4, "pool": 2, "residual": True, "candidates": ["conv3x3", "maxpool3x3", "identity"]},
+        {"channels": 6, "pool": 2, "residual": True, "candidates": ["mbconv3x3e3", "sep3x3"]},
+    ],
+}
+SPACE = SearchSpace.from_config(Space.model_validate(TABLE))
+PATHS = list(SPACE.enumerate())
+
+
+@pytest.fixture
+def data(digits: Path) -> tuple[ResidentImages, ResidentImages]:
+    """Return images to judge on and images to calibrate with."""
+    dataset = load_dataset("mnist", digits)
+    neutral = Statistics.neutral(1)
+    calibration = ResidentImages(calibration_split(dataset.training, 4096), neutral, CPU.place)
+    return ResidentImages(dataset.test, neutral, CPU.place), calibration
+
+
+@pytest.fixture
+def net(data: tuple[ResidentImages, ResidentImages]) -> Supernet:
+    """Return a supernet whose running statistics are a mixture, as after some training."""
+    torch.manual_seed(0)
+    net = Supernet(SPACE, (1, 12, 12), 10)
+    images, _ = next(data[0].batches(40))
+    for number, path in enumerate(PATHS):
+        net(images * (number + 1), path)
+    return net
+
+
+def test_paths_together_score_exactly_what_each_scores_calibrated_and_judged_alone(
+    net: Supernet, data: tuple[ResidentImages, ResidentImages], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, calibration = data
+    together = evaluate_paths(net, PATHS, images, CPU, calibration=calibration)
+    for path in PATHS:
+        alone = net.extract(path)
+        unrecalibrated = evaluate_network(alone, images, CPU)
+        with recalibrated(alone, calibration, CPU):
+            score = evaluate_network(alone, images, CPU)
+        assert (together[path].accuracy, together[path].loss) == (score.accuracy, score.loss)
+        assert together[path].accuracy_unrecalibrated == unrecalibrated.accuracy
+        assert together[path].loss != unrecalibrated.loss
+    monkeypatch.setattr(evaluate, "TOGETHER", 4)
+    assert evaluate_paths(net, PATHS, images, CPU, calibration=calibration) == together
+
+
+def test_judging_a_path_changes_nothing_for_any_other(
+    net: Supernet, data: tuple[ResidentImages, ResidentImages]
+) -> None:
+    images, calibration = data
+    state = {name: value.clone() for name, value in net.state_dict().items()}
+    assert any("num_batches_tracked" in name for name in state)
+    before = evaluate_paths(net, PATHS[:2], images, CPU, calibration=calibration)
+    evaluate_paths(net, PATHS[2:], images, CPU, calibration=calibration)
+    assert evaluate_paths(net, PATHS[:2], images, CPU, calibration=calibration) == before
+    assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
+    assert net.training
+    assert all(layer.training and layer.momentum == 0.1 for layer in layers_of(net))
+
+
+def test_statistics_are_the_averages_over_batches_of_what_comes_in(
+    net: Supernet, data: tuple[ResidentImages, ResidentImages]
+) -> None:
+    calibration = data[1]
+    alone = net.extract(PATHS[0])
+    stem: Any = alone.stem
+    with recalibrated(alone, calibration, CPU), torch.no_grad():
+        outputs = [stem[0](images) for images, _ in calibration.batches(256)]
+        torch.testing.assert_close(stem[1].running_mean, average([o.mean((0, 2, 3)) for o in outputs]))
+        torch.testing.assert_close(stem[1].running_var, average([o.var((0, 2, 3)) for o in outputs]))
+        assert stem[1].num_batches_tracked == len(outputs)
+
+
+def average(values: list[Tensor]) -> Tensor:
+    return torch.stack(values).mean(0)
+
+
+def test_calibration_images_are_whole_batches_from_all_over_the_training_images(digits: Path) -> None:
+    training = load_dataset("mnist", digits).training
+    found = calibration_split(training, 4096)
+    assert len(found) == 512
+    assert len(calibration_split(training, 100)) == 100
+    assert torch.equal(found.images, calibration_split(training, 512).images)
+    assert not torch.equal(found.images, training.images[:512])
+
+
+def test_an_error_inside_puts_everything_back(net: Supernet, data: tuple[ResidentImages, ResidentImages]) -> None:
+    state = {name: value.clone() for name, value in net.state_dict().items()}
+
+    def judge_and_fail() -> None:
+        with recalibrated(net.blocks[0].candidates[0], data[1], CPU):
+            raise AssertionError("never reached: a block of the middle takes other channels")
+
+    with pytest.raises(RuntimeError):
+        judge_and_fail()
+    assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
+
+
+def test_the_cost_is_that_of_two_judgements_and_one_calibration(
+    net: Supernet, data: tuple[ResidentImages, ResidentImages], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs = path_costs(net, (1, 12, 12), CPU)
+    whole = costs.of_shared_prefixes(PATHS)
+    assert judging_macs(net, costs, PATHS, 200, None) == 200 * whole
+    assert judging_macs(net, costs, PATHS, 200, 512) == 400 * whole + 512 * costs.of_shared_prefixes(PATHS, head=False)
+    assert counted(lambda: evaluate_paths(net, PATHS, data[0], CPU, calibration=data[1]), net) == judging_macs(
+        net, costs, PATHS, 200, 512
+    )
+    monkeypatch.setattr(evaluate, "TOGETHER", 4)
+    assert counted(lambda: evaluate_paths(net, PATHS, data[0], CPU, calibration=data[1]), net) == judging_macs(
+        net, costs, PATHS, 200, 512
+    )
+
+
+def counted(work: Callable[[], object], net: Supernet) -> int:
+    """Return the multiply-accumulates that convolutions and linear layers did."""
+    total = [0]
+
+    def count(layer: Any, _: object, output: Tensor) -> None:
+        total[0] += output.numel() * layer.weight[0].numel()
+
+    hooks = [m.register_forward_hook(count) for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    work()
+    for hook in hooks:
+        hook.remove()
+    return total[0]
+
+
+def test_a_space_without_batch_normalisation_is_not_calibrated(data: tuple[ResidentImages, ResidentImages]) -> None:
+    plain = Supernet(space_of(TWO, TWO, channels=4), (1, 12, 12), 10)
+    path = plain.space.at(0)
+    scores = evaluate_paths(plain, [path], data[0], CPU, calibration=data[1])
+    assert scores == evaluate_paths(plain, [path], data[0], CPU)
+    assert scores[path].accuracy_unrecalibrated is None
+
+
+class Kept:
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def record(self, record: Record) -> None:
+        self.records.append(record)
+
+
+def last_judgement(preset: Preset, folder: Path) -> PathsEvaluated:
+    folder.mkdir()
+    kept = Kept()
+    train_supernet(prepare(preset), JobFolder(folder, "supernet/seed-0"), 0, kept, lambda: None)
+    return [record for record in kept.records if isinstance(record, PathsEvaluated)][-1]
+
+
+def test_training_records_both_accuracies_and_learns_the_same_with_and_without(
+    tiny: Callable[..., Preset], tmp_path: Path
+) -> None:
+    with_it = last_judgement(tiny(space=TABLE), tmp_path / "with")
+    without = last_judgement(tiny(space=TABLE, train={"calibration": 0}), tmp_path / "without")
+    running = [score.accuracy for score in without.scores]
+    assert [score.accuracy_unrecalibrated for score in with_it.scores] == running
+    assert [score.accuracy for score in with_it.scores] != running
+    assert all(score.accuracy_unrecalibrated is None for score in without.scores)
+    assert with_it.macs > 2 * without.macs
+    a, b = ((tmp_path / name / "weights.safetensors").read_bytes() for name in ("with", "without"))
+    assert a == b
+
+
+def test_fewer_paths_are_watched_where_each_is_calibrated(tiny: Callable[..., Preset]) -> None:
+    block = {"channels": 2, "pool": 1, "candidates": ["conv1x1", "conv3x3", "conv5x5"]}
+    sections: dict[str, Any] = {"data": {"validation": 2}, "train": {"calibration": 20}}
+    plain = prepare(tiny(space={"blocks": [block] * 4}, **sections))
+    normalised = prepare(tiny(space={"blocks": [block] * 4, "norm": "batch"}, **sections))
+    assert len(watched_paths(plain)) == 81  # 0.3 × 598 images of training pay for 89 judgements of 2 images
+    assert len(watched_paths(normalised)) == 7  # judged twice, calibrated with 20
+    assert plain.calibration_images() is None
