@@ -14,6 +14,7 @@ import psutil
 import pytest
 import torch
 from helpers import only_run, program, wait_for
+from works import Dying, Nothing, Shares, Unfit
 
 from supernet_cli.engine import checkpoint, device
 from supernet_cli.engine.executors.local import LocalProcesses, _shared_memory_errors
@@ -282,47 +283,13 @@ def test_too_little_shared_memory_is_told() -> None:
         raise RuntimeError("something else")
 
 
-class _Nothing:
-    """Work that does nothing, but for one job that ends its process."""
-
-    def set_up(self) -> None:
-        pass
-
-    def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
-        import os
-
-        from supernet_cli.engine.training import Outcome
-        from supernet_cli.runs.records import JobEnded
-
-        if job.seed == 3:
-            os._exit(9)
-        recorder.record(JobEnded(step=1, state="finished"))
-        return Outcome("finished")
-
-
-class _Shares:
-    """Work that says whether what it was given lies in memory that processes share."""
-
-    def __init__(self, training: AloneTraining) -> None:
-        self.training = training
-
-    def set_up(self) -> None:
-        pass
-
-    def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
-        from supernet_cli.engine.training import Outcome
-
-        tensors = [value for value in vars(self.training.data.training).values() if isinstance(value, torch.Tensor)]
-        return Outcome("finished", f"{len(tensors)} {all(tensor.is_shared() for tensor in tensors)}")
-
-
 def test_workers_share_the_images_and_copy_none(tiny: Any, tmp_path: Path) -> None:
     from supernet_cli.runs.store import create_run
 
     work = AloneTraining.of(prepare(tiny()))
     path = work.space.at(0)
     job = AloneJob(create_run(tmp_path, "tiny", tiny()).alone_job(path, 0), path, 0)
-    outcomes = LocalProcesses(1).run(_Shares(work), [job], lambda key, record: None, lambda: None)
+    outcomes = LocalProcesses(1).run(Shares(work), [job], lambda key, record: None, lambda: None)
     assert outcomes[job.folder.key].reason == "4 True"
     assert work.data.training._padded_NHWC.is_shared()
 
@@ -336,29 +303,13 @@ def test_the_executor_replaces_a_worker_that_dies(tiny: Any, tmp_path: Path) -> 
     jobs = [AloneJob(run.alone_job(path, seed), path, seed) for seed in range(8)]
     heard: list[str] = []
     begun = time.monotonic()
-    outcomes = LocalProcesses(1).run(_Nothing(), jobs, lambda key, record: heard.append(key), lambda: None)
+    outcomes = LocalProcesses(1).run(Nothing(), jobs, lambda key, record: heard.append(key), lambda: None)
     assert {key: outcome.state for key, outcome in outcomes.items() if outcome.state != "finished"} == {
         jobs[3].folder.key: "failed"
     }
     assert outcomes[jobs[3].folder.key].reason == "its process died (exit code 9)"
     assert heard == [job.folder.key for job in jobs]
     assert time.monotonic() - begun < 60
-
-
-class _Unfit(_Nothing):
-    """Work whose processes cannot be made ready."""
-
-    def set_up(self) -> None:
-        raise ValueError("no such kernel")
-
-
-class _Dying(_Nothing):
-    """Work whose processes die as soon as they have something to do."""
-
-    def set_up(self) -> None:
-        import os
-
-        os._exit(7)
 
 
 def three_jobs(tiny: Any, folder: Path) -> list[AloneJob]:
@@ -371,7 +322,7 @@ def three_jobs(tiny: Any, folder: Path) -> list[AloneJob]:
 
 def test_a_process_that_cannot_be_made_ready_says_why_in_the_job_log(tiny: Any, tmp_path: Path) -> None:
     job = three_jobs(tiny, tmp_path)[0]
-    outcomes = LocalProcesses(1).run(_Unfit(), [job], lambda key, record: None, lambda: None)
+    outcomes = LocalProcesses(1).run(Unfit(), [job], lambda key, record: None, lambda: None)
     assert outcomes[job.folder.key].reason == "ValueError: no such kernel"
     assert "no such kernel" in (job.folder.path / "log.txt").read_text()
 
@@ -379,7 +330,7 @@ def test_a_process_that_cannot_be_made_ready_says_why_in_the_job_log(tiny: Any, 
 def test_workers_that_die_without_a_word_are_not_hired_for_ever(tiny: Any, tmp_path: Path) -> None:
     heard: list[str] = []
     with pytest.raises(RunError, match=r"before they begin: its process died \(exit code 7\)"):
-        LocalProcesses(1).run(_Dying(), three_jobs(tiny, tmp_path), lambda key, record: heard.append(key), lambda: None)
+        LocalProcesses(1).run(Dying(), three_jobs(tiny, tmp_path), lambda key, record: heard.append(key), lambda: None)
     assert len(heard) == 3
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from works import add_scores
 
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import RunError
@@ -118,14 +119,9 @@ def test_answers_that_are_a_pickle_are_refused_and_not_run(run: Run, tmp_path: P
     assert not (tmp_path / "executed").exists()
 
 
-def _add(run: Run, seed: int) -> None:
-    for number in range(10):
-        keep_scores(run, "test", [row(f"p{number}", seed)], {("one-shot", 0): {f"p{seed}x{number}": np.ones(9, bool)}})
-
-
 def test_two_processes_that_add_scores_lose_none(run: Run) -> None:
     context = multiprocessing.get_context("spawn")
-    others = [context.Process(target=_add, args=(run, seed)) for seed in (0, 1)]
+    others = [context.Process(target=add_scores, args=(run, seed)) for seed in (0, 1)]
     for process in others:
         process.start()
     for process in others:

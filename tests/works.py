@@ -1,0 +1,74 @@
+"""What other processes do in tests: they can import it, as they cannot the modules of tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from helpers import score
+
+from supernet_cli.engine.retrain import AloneTraining
+from supernet_cli.runs.alone import AloneJob
+from supernet_cli.runs.results import keep_scores
+from supernet_cli.runs.store import Run
+
+
+def add_scores(run: Run, seed: int) -> None:
+    for number in range(10):
+        keep_scores(
+            run,
+            "test",
+            [score(f"p{number}", "one-shot", seed, 0.5, 1.0)],
+            {("one-shot", 0): {f"p{seed}x{number}": np.ones(9, bool)}},
+        )
+
+
+class Nothing:
+    """Work that does nothing, but for one job that ends its process."""
+
+    def set_up(self) -> None:
+        pass
+
+    def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
+        import os
+
+        from supernet_cli.engine.training import Outcome
+        from supernet_cli.runs.records import JobEnded
+
+        if job.seed == 3:
+            os._exit(9)
+        recorder.record(JobEnded(step=1, state="finished"))
+        return Outcome("finished")
+
+
+class Shares:
+    """Work that says whether what it was given lies in memory that processes share."""
+
+    def __init__(self, training: AloneTraining) -> None:
+        self.training = training
+
+    def set_up(self) -> None:
+        pass
+
+    def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
+        from supernet_cli.engine.training import Outcome
+
+        tensors = [value for value in vars(self.training.data.training).values() if isinstance(value, torch.Tensor)]
+        return Outcome("finished", f"{len(tensors)} {all(tensor.is_shared() for tensor in tensors)}")
+
+
+class Unfit(Nothing):
+    """Work whose processes cannot be made ready."""
+
+    def set_up(self) -> None:
+        raise ValueError("no such kernel")
+
+
+class Dying(Nothing):
+    """Work whose processes die as soon as they have something to do."""
+
+    def set_up(self) -> None:
+        import os
+
+        os._exit(7)
