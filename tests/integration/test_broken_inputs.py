@@ -64,7 +64,7 @@ SETTINGS = [
     (f'{CANDIDATES}=["conv3x4"]', "no operation 'conv3x4'. Did you mean 'conv3x3'?"),
     (f'{CANDIDATES}=["cnov3x3"]', "no operation 'cnov3x3'. Did you mean 'conv3x3'?"),
     (f'{CANDIDATES}=["conv"]', "parameter 'kernel' is missing"),
-    (f'{CANDIDATES}=["identity3x3"]', "parameter 'kernel' is unknown. It takes: repeat, label."),
+    (f'{CANDIDATES}=["identity3x3"]', "parameter 'kernel' is unknown. It takes: "),
     (f'{CANDIDATES}=["conv3x3","conv3x3"]', "the same label 'conv3x3'"),
     (f'{CANDIDATES}=[{{op="conv",kernel=4}}]', "must be an odd whole number"),
     (f'{CANDIDATES}=[{{op="conv",kernel="3"}}]', "must be an odd whole number"),

@@ -82,12 +82,12 @@ def test_an_interruption_as_a_phase_ends_stops_the_experiment(
 
     judged = training.evaluate_paths
 
-    def interrupt_then_judge(*arguments: Any) -> Any:
+    def interrupt_then_judge(*arguments: Any, **named: Any) -> Any:
         import os
         import signal
 
         os.kill(os.getpid(), signal.SIGTERM)  # SIGINT may be ignored where tests run in the background
-        return judged(*arguments)
+        return judged(*arguments, **named)
 
     monkeypatch.setattr(training, "evaluate_paths", interrupt_then_judge)
     code, out, err = supernet("experiment", "--preset", tiny_file, "--set", "train.epochs=1", "--json")

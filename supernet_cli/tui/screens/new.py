@@ -44,7 +44,8 @@ class NewScreen(ModalScreen[Order | None]):
 
     def compose(self) -> ComposeResult:
         """Yield presets and a line for changes."""
-        self._presets: Sequence[PresetFile] = list_presets()
+        # The one that commands take where none is named comes first.
+        self._presets: Sequence[PresetFile] = sorted(list_presets(), key=lambda preset: preset.name != "default")
         longest = max((len(preset.name) for preset in self._presets), default=0)
         with Vertical(classes="dialog wide"):
             yield Label("Start a training", classes="title")
