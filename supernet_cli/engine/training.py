@@ -256,6 +256,9 @@ class Training:
         self.recorder.record(record)
         best = max(judged, key=lambda score: score.accuracy)
         logger.info("%s epoch %d: best path %s, accuracy %.4f", self.job.key, epoch, best.path, best.accuracy)
+        if record.strategy:
+            figures = ", ".join(f"{name} {value:.4f}" for name, value in record.strategy.items())
+            logger.info("%s epoch %d: %s", self.job.key, epoch, figures)
 
     def _stop_if_asked(self) -> bool:
         """Save and remember why, if somebody asked to stop before the end."""
