@@ -152,8 +152,9 @@ def _check_free(run: Run, waiting: Sequence[AloneJob]) -> None:
         RunError: Somebody does.
     """
     from supernet_cli.errors import RunError
+    from supernet_cli.runs.records import ALIVE
 
-    busy = [job for job in waiting if job.folder.status().state in ("running", "paused")]
+    busy = [job for job in waiting if job.folder.status().state in ALIVE]
     if busy:
         raise RunError(
             f"{len(busy)} of these trainings are being done by another process, {busy[0].folder.key} among them.",

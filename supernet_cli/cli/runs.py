@@ -117,11 +117,12 @@ def stop(
     """Ask a run's training to save and stop at its next step, and wait until it has."""
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import RunError
+    from supernet_cli.runs.records import ALIVE
     from supernet_cli.runs.store import find_run
 
     voice = Output(json, quiet, output)
     found = find_run(runs_dir, run)
-    running = [job for job in found.jobs() if job.status().state in ("running", "paused")]
+    running = [job for job in found.jobs() if job.status().state in ALIVE]
     if not running:
         raise RunError(
             f"Run {found.id} is not being trained; it is {found.state()}.", "`supernet runs ls` shows which are."
@@ -136,7 +137,7 @@ def stop(
         if time.monotonic() > deadline:
             raise RunError(f"Run {found.id} has not answered in {_PATIENCE_SECONDS:.0f} s.", "Look at its log.txt.")
         time.sleep(0.1)
-        running = [job for job in found.jobs() if job.status().state in ("running", "paused")]
+        running = [job for job in found.jobs() if job.status().state in ALIVE]
     voice.result({"run": found.id, "status": found.state()}, f"{found.id}  {found.state()}")
     of_supernets = any(key.startswith("supernet/") for key in asked)
     again = f"supernet train --resume {found.typed}" if of_supernets else "the command that was stopped"

@@ -181,6 +181,7 @@ def reopen(run: Run, progress: Progress) -> tuple[Run, Prepared]:
         RunError: They are being trained, or the run is damaged.
     """
     from supernet_cli.errors import DivergedError, RunError, UsageError
+    from supernet_cli.runs.records import ALIVE
 
     preset = run.preset()
     states = [job.status().state for job in run.supernet_jobs()]
@@ -193,7 +194,7 @@ def reopen(run: Run, progress: Progress) -> tuple[Run, Prepared]:
             f"Run {run.id} diverged; going on would repeat that bit for bit.",
             "Start a new run with a lower rate, such as --set train.optimizer.lr=0.001.",
         )
-    if any(state in ("running", "paused") for state in states):
+    if any(state in ALIVE for state in states):
         raise RunError(
             f"Run {run.id} is being trained by another process.", f"`supernet runs stop {run.typed}` stops it."
         )

@@ -73,6 +73,15 @@ def next_number(folder: Path, stem: str) -> int:
     return max((int(word) for word in words if word.isdecimal() and word.isascii()), default=-1) + 1
 
 
+def file_stamp(path: Path) -> tuple[int, ...] | None:
+    """Return what changes when a file does: inode, size and time in nanoseconds; None where there is none."""
+    try:
+        look = path.stat()
+    except OSError:
+        return None
+    return look.st_ino, look.st_size, look.st_mtime_ns
+
+
 @contextlib.contextmanager
 def disk_errors(path: Path, hint: str = "") -> Iterator[None]:
     """Turn a failed write into words.

@@ -1,7 +1,7 @@
 """Follow a run's folder: everything that is known of it now, as one frozen view, for whoever draws it.
 
 `RunFollower.poll` looks at the folder and returns a new view where something changed. It only reads, survives files
-that are damaged, replaced or gone, and says so in the view. `RunLister` does the same for a folder of runs.
+that are damaged, replaced or gone, and says so in the view.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from supernet_cli.errors import SupernetError
-from supernet_cli.runs.job import JobFolder, JobStatus
-from supernet_cli.runs.records import DevicesSampled, State, decode_lines
-from supernet_cli.runs.snapshot import JobSnapshot
-from supernet_cli.runs.store import Run, list_damaged_runs, overall_state, read_run
-from supernet_cli.runs.tail import FileTail, JobReader, JobTail, last_lines, segments
+from supernet_cli.runs.files import file_stamp
+from supernet_cli.runs.job import JobFolder, JobStatus, list_jobs
+from supernet_cli.runs.records import ALIVE, DevicesSampled, decode_lines
+from supernet_cli.runs.store import Run, read_run
+from supernet_cli.runs.tail import FileTail, JobReader, last_lines
+from supernet_cli.runs.views import JobView, RunView, StandAlone
 from supernet_cli.space import SearchSpace
 
 LOG_LINES = 400
@@ -32,146 +33,6 @@ DEVICE_SAMPLES = 300
 
 _DEVICE_BYTES = 1 << 18
 _REST_SECONDS = 2.0  # between two looks at what is not being trained
-_ALIVE: tuple[State, ...] = ("running", "paused")
-
-
-@dataclass(frozen=True)
-class JobView:
-    """A job as it is.
-
-    Args:
-        key: Its place in the run, such as `supernet/seed-0`.
-        status: What its owner says, corrected where the owner is gone.
-        snapshot: What its records add up to.
-        damaged: Lines of its metrics that are damaged.
-        filled: How much of its past was read, as a share.
-        asked: What it was asked for and has not answered yet: `pause`, `resume`, `stop` or nothing.
-    """
-
-    key: str
-    status: JobStatus = JobStatus()
-    snapshot: JobSnapshot = JobSnapshot()
-    damaged: int = 0
-    filled: float = 1.0
-    asked: str = ""
-
-    @property
-    def state(self) -> State:
-        """Its true state."""
-        return self.status.state
-
-    @property
-    def kind(self) -> str:
-        """`supernet`, `standalone` or `inherited`."""
-        return self.key.partition("/")[0]
-
-    @property
-    def path(self) -> str:
-        """The path it trains alone; empty for a supernet."""
-        return self.key.split("/")[1] if self.kind in ("standalone", "inherited") else ""
-
-    @property
-    def seed(self) -> str:
-        """Its seed, as it is written."""
-        return self.key.rpartition("seed-")[2]
-
-    @property
-    def step(self) -> int:
-        """Steps done."""
-        return max(self.status.step, self.snapshot.step)
-
-    @property
-    def steps(self) -> int:
-        """Steps there are to do; 0 where that is not known yet."""
-        return max(self.status.steps, self.snapshot.steps)
-
-    @property
-    def share(self) -> float:
-        """How far it is, as a share."""
-        if self.state == "finished":
-            return 1.0
-        return min(1.0, self.step / self.steps) if self.steps else 0.0
-
-
-@dataclass(frozen=True)
-class StandAlone:
-    """What a path reached when it was trained alone.
-
-    Args:
-        accuracy: Mean validation accuracy over the seeds, a fraction.
-        deviation: Standard deviation over the seeds; None for one.
-        seeds: How many were trained.
-    """
-
-    accuracy: float
-    deviation: float | None
-    seeds: int
-
-
-def _nothing() -> Mapping[str, Any]:
-    return MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class RunView:
-    """A run as it is.
-
-    Args:
-        id: Its name.
-        folder: Where it is.
-        preset: Name of its preset; empty where run.json cannot be read.
-        created: When it was begun.
-        host: Where it was begun.
-        jobs: Its jobs: supernets first, then paths trained alone.
-        shown: Key of the job whose curves and log are shown.
-        blocks: The labels of each choice block's candidates; empty where the preset cannot be read.
-        devices: The newest samples, oldest first.
-        log: The last lines of the shown job's log.
-        stand_alone: What paths reached alone, of those that are done.
-        comparison: results/comparison.json, or None.
-        problems: What is damaged, in words.
-        gone: The folder is no longer there; everything else is as it was last seen.
-    """
-
-    id: str
-    folder: Path
-    preset: str = ""
-    created: float | None = None
-    host: str = ""
-    jobs: tuple[JobView, ...] = ()
-    shown: str = ""
-    blocks: tuple[tuple[str, ...], ...] = ()
-    devices: tuple[DevicesSampled, ...] = ()
-    log: tuple[str, ...] = ()
-    stand_alone: Mapping[str, StandAlone] = field(default_factory=_nothing)
-    comparison: Mapping[str, Any] | None = None
-    problems: tuple[str, ...] = ()
-    gone: bool = False
-
-    @property
-    def job(self) -> JobView:
-        """The job that is shown."""
-        return next((job for job in self.jobs if job.key == self.shown), JobView(self.shown))
-
-    @property
-    def state(self) -> State:
-        """The state of the run: that of the job that most needs a look."""
-        supernets = [job.state for job in self.jobs if job.kind == "supernet"]
-        busy = [job.state for job in self.jobs if job.state in _ALIVE]
-        return overall_state(busy or supernets)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether somebody trains it now."""
-        return any(job.state in _ALIVE for job in self.jobs)
-
-    @property
-    def num_paths(self) -> int:
-        """Size of the search space; 0 where it is not known."""
-        size = 1
-        for block in self.blocks:
-            size *= len(block)
-        return size if self.blocks else self.job.snapshot.num_paths
 
 
 class RunFollower:
@@ -256,14 +117,14 @@ class RunFollower:
         if self.selected in self._jobs:
             return self.selected
         jobs = list(self._jobs.values())
-        alive = [job.view for job in jobs if job.view.state in _ALIVE]
+        alive = [job.view for job in jobs if job.view.state in ALIVE]
         supernets = [job.view for job in jobs if job.view.kind == "supernet"]
         candidates = (
             [job for job in alive if job.kind == "supernet"] or supernets or alive or [job.view for job in jobs]
         )
         if not candidates:
             return ""
-        return max(candidates, key=lambda job: (job.state in _ALIVE, job.status.heartbeat or 0.0)).key
+        return max(candidates, key=lambda job: (job.state in ALIVE, job.status.heartbeat or 0.0)).key
 
     def _see(self) -> RunView:
         jobs = tuple(job.view for job in self._jobs.values())
@@ -310,7 +171,7 @@ class _JobFollower:
 
     def is_due(self, now: float) -> bool:
         """Whether it is time to look again."""
-        busy = self._more or self.view.state in _ALIVE or self.view.asked
+        busy = self._more or self.view.state in ALIVE or self.view.asked
         return bool(busy) and self._looked != now or now - self._looked >= _REST_SECONDS
 
     def read(self, now: float) -> bool:
@@ -318,15 +179,15 @@ class _JobFollower:
         _, self._more = self._reader.read()
         if not self._more:
             self._looked = now
-        stamp = _stamp(self._folder.path / "status.json")
+        stamp = file_stamp(self._folder.path / "status.json")
         status = self.view.status
-        if stamp != self._stamp or status.state in _ALIVE:
+        if stamp != self._stamp or status.state in ALIVE:
             self._stamp = stamp
             status = self._folder.status()
             self.is_damaged = status.state == "failed" and status.reason.startswith("status.json is damaged")
             if self.is_damaged:  # what its records say is the next best
                 state = self._reader.snapshot.state
-                status = JobStatus(state="lost" if state in _ALIVE else state)
+                status = JobStatus(state="lost" if state in ALIVE else state)
         view = JobView(
             self.view.key,
             status,
@@ -356,7 +217,7 @@ class _Devices:
         newest = max(names, key=lambda name: (len(name), name), default=None)
         if newest is not None and (self._tail is None or self._tail.path.name != newest):
             path = self._folder / newest
-            stamp = _stamp(path)
+            stamp = file_stamp(path)
             self._tail = FileTail(path, max(0, (stamp[1] if stamp else 0) - _DEVICE_BYTES))
         if self._tail is None:
             return
@@ -387,114 +248,11 @@ class _Files:
         return lines
 
     def _read(self, path: Path, read: Callable[[Path], object]) -> Any:
-        stamp = _stamp(path)
+        stamp = file_stamp(path)
         known = self._known.get(path)
         if known is None or known[0] != stamp:
             known = self._known[path] = (stamp, None if stamp is None else read(path))
         return known[1]
-
-
-@dataclass(frozen=True)
-class RunRow:
-    """A run in a list.
-
-    Args:
-        id: Its name.
-        folder: Where it is.
-        preset: Name of its preset.
-        created: When it was begun.
-        state: Its true state.
-        share: How far its supernets are, as a share.
-        best_path: The best of the paths judged last; empty where none was.
-        best_accuracy: Its validation accuracy.
-        is_damaged: Whether its run.json cannot be read.
-    """
-
-    id: str
-    folder: Path
-    preset: str
-    created: float
-    state: State
-    share: float
-    best_path: str = ""
-    best_accuracy: float | None = None
-    is_damaged: bool = False
-
-
-class RunLister:
-    """Lists the runs of a folder again and again, reading only what changed."""
-
-    def __init__(self, runs_dir: Path) -> None:
-        self.runs_dir = runs_dir
-        self._runs: dict[Path, tuple[tuple[int, ...] | None, Run | None]] = {}
-        self._best: dict[Path, tuple[object, tuple[str, float] | None]] = {}
-
-    def rows(self) -> tuple[RunRow, ...]:
-        """Return the runs there are, newest first; none where the folder cannot be read."""
-        try:
-            folders = [Path(entry.path) for entry in os.scandir(self.runs_dir) if entry.is_dir()]
-        except OSError:
-            return ()
-        runs = [run for folder in folders if (run := self._run(folder)) is not None]
-        rows = [*map(self._row, runs), *self._damaged()]
-        return tuple(sorted(rows, key=lambda row: (row.created, row.id), reverse=True))
-
-    def _damaged(self) -> list[RunRow]:
-        try:
-            found = list_damaged_runs(self.runs_dir)
-        except SupernetError:
-            return []
-        stamps = [(run, _stamp(run.folder / "run.json")) for run in found]
-        return [
-            RunRow(run.id, run.folder, "", stamp[2] / 1e9 if stamp else 0.0, "failed", 0.0, is_damaged=True)
-            for run, stamp in stamps
-        ]
-
-    def _run(self, folder: Path) -> Run | None:
-        stamp = _stamp(folder / "run.json")
-        known = self._runs.get(folder)
-        if known is None or known[0] != stamp:
-            known = self._runs[folder] = (stamp, None if stamp is None else read_run(folder))
-        return known[1]
-
-    def _row(self, run: Run) -> RunRow:
-        jobs = run.supernet_jobs()
-        statuses = [job.status() for job in jobs]
-        best = max((found for job in jobs if (found := self._best_of(job))), key=lambda pair: pair[1], default=None)
-        done, steps = sum(status.step for status in statuses), sum(status.steps for status in statuses)
-        states = [status.state for status in statuses]
-        return RunRow(
-            id=run.id,
-            folder=run.folder,
-            preset=run.manifest.preset,
-            created=run.manifest.created,
-            state=overall_state(states),
-            share=1.0 if states and set(states) == {"finished"} else done / steps if steps else 0.0,
-            best_path=best[0] if best else "",
-            best_accuracy=best[1] if best else None,
-        )
-
-    def _best_of(self, job: JobFolder) -> tuple[str, float] | None:
-        stamp = tuple(_stamp(job.path / name) for name in segments(job.path))
-        known = self._best.get(job.path)
-        if known is None or known[0] != stamp:
-            tail = JobTail(job.path, recent=1 << 16)
-            while tail.read()[1]:
-                pass
-            ranked = tail.snapshot.ranked()
-            found = (ranked[0].score.path, ranked[0].score.accuracy) if ranked else None
-            known = self._best[job.path] = (stamp, found)
-        return known[1]
-
-
-def list_jobs(folder: Path) -> list[JobFolder]:
-    """Return the jobs in a run's folder: supernets by seed, then paths trained alone, then those fine-tuned."""
-    found = []
-    for pattern in ("supernet/seed-*", "standalone/*/seed-*", "inherited/*/seed-*"):
-        paths = [path for path in folder.glob(pattern) if path.name[5:].isdecimal()]
-        paths.sort(key=lambda path: (path.parent.name, int(path.name[5:])))
-        found += [JobFolder(path, path.relative_to(folder).as_posix()) for path in paths]
-    return found
 
 
 def _stand_alone(jobs: tuple[JobView, ...]) -> Mapping[str, StandAlone]:
@@ -522,11 +280,3 @@ def _read_json(path: Path) -> object:
         return json.loads(path.read_bytes())
     except (OSError, ValueError):
         return ""
-
-
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    try:
-        look = path.stat()
-    except OSError:
-        return None
-    return look.st_ino, look.st_size, look.st_mtime_ns

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from supernet_cli.errors import DiskError
 from supernet_cli.runs.files import disk_errors, next_number, replace_file
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import (
+    ALIVE,
     JobEnded,
     JobPaused,
     JobResumed,
@@ -42,7 +43,6 @@ Request = Literal["pause", "resume", "stop"]
 """What a job's owner can be asked for, through the file `control` in its folder."""
 
 _BEAT_SECONDS = 1.0
-_ALIVE: tuple[State, ...] = ("running", "paused")
 _LONGEST_LINE = 1 << 20
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class JobFolder:
         except (OSError, ValidationError) as error:
             told = error.strerror if isinstance(error, OSError) else "it is not what its owner wrote"
             return JobStatus(state="failed", reason=f"status.json is damaged: {told}")
-        if stored.state in _ALIVE and not _owner_lives(stored):
+        if stored.state in ALIVE and not _owner_lives(stored):
             state: State = "interrupted" if stored.host == socket.gethostname() else "lost"
             return stored.model_copy(update={"state": state, "reason": "its process is gone"})
         return stored
@@ -187,7 +187,7 @@ class JobWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if self._status.state in _ALIVE:
+            if self._status.state in ALIVE:
                 reason = str(error) or (kind.__name__ if kind is not None else "its process left it")
                 logger.error("%s", reason, exc_info=error)
                 state: State = "interrupted" if kind is KeyboardInterrupt else "failed"
@@ -295,6 +295,26 @@ class _JobLog(logging.FileHandler):
         elif not self._failed:
             self._failed = True
             logger.warning("%s cannot be written: %s", self.baseFilename, error.strerror or error)
+
+
+ROOMS = ("supernet", "standalone", "inherited")
+"""Folders of jobs in a run's: supernets, paths trained alone, and paths fine-tuned from a supernet."""
+
+
+def list_jobs(folder: Path, rooms: Sequence[str] = ROOMS) -> list[JobFolder]:
+    """Return the jobs in a run's folder, room by room, by path and seed.
+
+    Args:
+        folder: The run's folder.
+        rooms: Which of `ROOMS`.
+    """
+    found = []
+    for room in rooms:
+        names = (folder / room).glob("seed-*" if room == "supernet" else "*/seed-*")
+        paths = [path for path in names if path.is_dir() and path.name[5:].isdecimal()]
+        paths.sort(key=lambda path: (path.parent.name, int(path.name[5:])))
+        found += [JobFolder(path, path.relative_to(folder).as_posix()) for path in paths]
+    return found
 
 
 def create_job(folder: JobFolder) -> None:

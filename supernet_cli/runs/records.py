@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 State = Literal["created", "running", "paused", "finished", "stopped", "interrupted", "diverged", "failed", "lost"]
 
+ALIVE: tuple[State, ...] = ("running", "paused")
+"""States of a job that somebody works on."""
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")  # a newer version may write more

@@ -27,9 +27,9 @@ from supernet_cli.config.load import LoadedPreset, dump_toml, read_toml, validat
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import PresetError, RunError, did_you_mean
 from supernet_cli.runs.files import disk_errors, next_number, replace_file
-from supernet_cli.runs.job import JobFolder, create_job
+from supernet_cli.runs.job import JobFolder, create_job, list_jobs
 from supernet_cli.runs.lock import FileLock
-from supernet_cli.runs.records import Record, State, encode
+from supernet_cli.runs.records import ALIVE, Record, State, encode
 from supernet_cli.space import Architecture, SearchSpace
 
 FORMAT = 1
@@ -107,7 +107,7 @@ class Run:
 
     def supernet_jobs(self) -> list[JobFolder]:
         """Return the supernet jobs there are, by seed."""
-        return self._jobs_in("supernet")
+        return list_jobs(self.folder, ["supernet"])
 
     def alone_job(self, architecture: Architecture, seed: int, init: Init = "scratch") -> JobFolder:
         """Return the job that trains a path alone, from scratch or from the weights it inherits."""
@@ -117,18 +117,11 @@ class Run:
 
     def alone_jobs(self, init: Init = "scratch") -> list[JobFolder]:
         """Return the jobs that train paths alone, path by path, each by seed."""
-        room = _ROOMS[init]
-        folders = sorted(path.name for path in (self.folder / room).glob("*") if path.is_dir())
-        return [job for name in folders for job in self._jobs_in(f"{room}/{name}")]
+        return list_jobs(self.folder, [_ROOMS[init]])
 
     def jobs(self) -> list[JobFolder]:
         """Return all jobs: supernets first."""
-        return [*self.supernet_jobs(), *self.alone_jobs(), *self.alone_jobs("inherit")]
-
-    def _jobs_in(self, room: str) -> list[JobFolder]:
-        names = (path.name for path in (self.folder / room).glob("seed-*") if path.is_dir())
-        seeds = sorted(int(name[5:]) for name in names if name[5:].isdecimal())
-        return [JobFolder(self.folder / room / f"seed-{seed}", f"{room}/seed-{seed}") for seed in seeds]
+        return list_jobs(self.folder)
 
     def state(self, jobs: Sequence[JobFolder] | None = None) -> State:
         """Return the state of the job that most needs a look, of some jobs or of all."""
@@ -299,7 +292,7 @@ def check_removable(runs_dir: Path, run: Run) -> None:
         raise RunError(
             f"{folder} is not a run inside {runs_dir}; nothing was removed.", "Give the runs directory with --runs-dir."
         )
-    if run.state() in ("running", "paused"):
+    if run.state() in ALIVE:
         raise RunError(f"Run {run.id} is being trained.", f"Stop it first: `supernet runs stop {run.typed}`.")
     for job in run.jobs():  # whatever a status says, the lock knows whether its owner lives
         if (job.path / "lock").exists():

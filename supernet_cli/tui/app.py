@@ -15,8 +15,8 @@ from textual.screen import Screen
 from textual.theme import Theme
 
 from supernet_cli.errors import SupernetError
-from supernet_cli.runs.follow import RunView
 from supernet_cli.runs.launch import Launched, start_training
+from supernet_cli.runs.views import RunView
 from supernet_cli.tui.draw import clean
 from supernet_cli.tui.plain import EverySegmentStyled, PlainCharacters
 from supernet_cli.tui.reader import ViewChanged

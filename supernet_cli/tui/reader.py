@@ -9,7 +9,8 @@ from pathlib import Path
 
 from textual.message import Message
 
-from supernet_cli.runs.follow import RunFollower, RunView
+from supernet_cli.runs.follow import RunFollower
+from supernet_cli.runs.views import RunView
 
 POLL_SECONDS = 0.5
 """Between two looks at a run's folder."""

@@ -14,8 +14,8 @@ import pytest
 from recorded import BEGIN, grow, record_run, stamp_all, trained, write_lines
 from textual.pilot import Pilot
 
-from supernet_cli.runs.follow import RunView
 from supernet_cli.runs.launch import Launched, launch
+from supernet_cli.runs.views import RunView
 from supernet_cli.tui.app import MonitorApp
 from supernet_cli.tui.panels.banner import Banner
 from supernet_cli.tui.panels.loss import LossPanel

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from recorded import grow, record_comparison, record_run, record_stand_alone
 
-from supernet_cli.runs.follow import RunFollower, RunLister, RunView, list_jobs
+from supernet_cli.runs.follow import RunFollower
+from supernet_cli.runs.job import list_jobs
+from supernet_cli.runs.lister import RunLister
 from supernet_cli.runs.records import State
+from supernet_cli.runs.views import RunView
 
 
 class Ticking:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 
 from supernet_cli.glyphs import clock
-from supernet_cli.runs.follow import JobView, RunView
+from supernet_cli.runs.views import JobView, RunView
 from supernet_cli.tui.draw import MUTED, Part, fit, line, lines, state_words
 from supernet_cli.tui.panels.panel import Panel
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from supernet_cli.glyphs import MARKS, bar, clock
-from supernet_cli.runs.follow import JobView, RunView
 from supernet_cli.runs.records import State
+from supernet_cli.runs.views import JobView, RunView
 from supernet_cli.tui.draw import MUTED, STYLES, Part, fit, heading, line, lines
 from supernet_cli.tui.names import path_name
 from supernet_cli.tui.panels.panel import Panel

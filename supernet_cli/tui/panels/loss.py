@@ -14,8 +14,8 @@ from textual.widgets import Static
 from textual_plot import HiResMode, PlotWidget
 from textual_plot.axis_formatter import NumericAxisFormatter
 
-from supernet_cli.runs.follow import RunView
 from supernet_cli.runs.snapshot import JobSnapshot, Point
+from supernet_cli.runs.views import RunView
 from supernet_cli.tui.curves import SMOOTHINGS, LogFormatter, StepFormatter, limits, smoothed, trimmed, visible
 from supernet_cli.tui.draw import MUTED, Part, blended, heading, rich_colour
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from supernet_cli.glyphs import bar, floor_below, short, sparkline
-from supernet_cli.runs.follow import RunView, StandAlone
 from supernet_cli.runs.snapshot import PathView
+from supernet_cli.runs.views import RunView, StandAlone
 from supernet_cli.tui.draw import MUTED, Part, heading, line, lines
 from supernet_cli.tui.names import path_name
 from supernet_cli.tui.panels.panel import Panel

@@ -14,7 +14,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from supernet_cli.glyphs import clock, short
-from supernet_cli.runs.follow import RunView
+from supernet_cli.runs.views import RunView
 from supernet_cli.tui.curves import SparseFormatter, limits
 from supernet_cli.tui.draw import MUTED, heading, line, lines, rich_colour
 from supernet_cli.tui.names import path_name

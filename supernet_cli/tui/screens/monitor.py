@@ -15,8 +15,9 @@ from textual.widgets import Footer
 from textual_plot import PlotWidget
 
 from supernet_cli.errors import SupernetError
-from supernet_cli.runs.follow import RunView, list_jobs
-from supernet_cli.runs.job import Request
+from supernet_cli.runs.job import Request, list_jobs
+from supernet_cli.runs.records import ALIVE
+from supernet_cli.runs.views import RunView
 from supernet_cli.tui.curves import SMOOTHINGS
 from supernet_cli.tui.draw import clean
 from supernet_cli.tui.panels.banner import Banner
@@ -162,7 +163,7 @@ class MonitorScreen(Screen[None]):
             return
         try:
             for job in list_jobs(self.folder):
-                if job.status().state in ("running", "paused"):
+                if job.status().state in ALIVE:
                     job.request(request)
         except SupernetError as error:
             self.app.notify(clean(error.message), severity="error", markup=False)

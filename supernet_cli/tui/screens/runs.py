@@ -19,7 +19,7 @@ from textual.widgets import Footer, Input, Static
 from textual.worker import get_current_worker
 
 from supernet_cli.glyphs import ago
-from supernet_cli.runs.follow import RunLister, RunRow
+from supernet_cli.runs.lister import RunLister, RunRow
 from supernet_cli.tui.draw import MUTED, Part, fit, heading, line, lines, state_words
 
 _LIST_SECONDS = 2.0

@@ -13,8 +13,8 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from supernet_cli.runs.follow import RunView
 from supernet_cli.runs.snapshot import PathView
+from supernet_cli.runs.views import RunView
 from supernet_cli.tui.draw import MUTED, Part, fit, heading, line, lines
 from supernet_cli.tui.panels.paths import Table, candidate_means
 from supernet_cli.tui.reader import ViewChanged

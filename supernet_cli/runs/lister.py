@@ -1,0 +1,107 @@
+"""The runs of a folder as rows of a list, read again and again, and only where something changed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from supernet_cli.errors import SupernetError
+from supernet_cli.runs.files import file_stamp
+from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.records import State
+from supernet_cli.runs.store import Run, list_damaged_runs, overall_state, read_run
+from supernet_cli.runs.tail import JobTail, segments
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run in a list.
+
+    Args:
+        id: Its name.
+        folder: Where it is.
+        preset: Name of its preset.
+        created: When it was begun.
+        state: Its true state.
+        share: How far its supernets are, as a share.
+        best_path: The best of the paths judged last; empty where none was.
+        best_accuracy: Its validation accuracy.
+        is_damaged: Whether its run.json cannot be read.
+    """
+
+    id: str
+    folder: Path
+    preset: str
+    created: float
+    state: State
+    share: float
+    best_path: str = ""
+    best_accuracy: float | None = None
+    is_damaged: bool = False
+
+
+class RunLister:
+    """Lists the runs of a folder again and again, reading only what changed."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self.runs_dir = runs_dir
+        self._runs: dict[Path, tuple[tuple[int, ...] | None, Run | None]] = {}
+        self._best: dict[Path, tuple[object, tuple[str, float] | None]] = {}
+
+    def rows(self) -> tuple[RunRow, ...]:
+        """Return the runs there are, newest first; none where the folder cannot be read."""
+        try:
+            folders = [Path(entry.path) for entry in os.scandir(self.runs_dir) if entry.is_dir()]
+        except OSError:
+            return ()
+        runs = [run for folder in folders if (run := self._run(folder)) is not None]
+        rows = [*map(self._row, runs), *self._damaged()]
+        return tuple(sorted(rows, key=lambda row: (row.created, row.id), reverse=True))
+
+    def _damaged(self) -> list[RunRow]:
+        try:
+            found = list_damaged_runs(self.runs_dir)
+        except SupernetError:
+            return []
+        stamps = [(run, file_stamp(run.folder / "run.json")) for run in found]
+        return [
+            RunRow(run.id, run.folder, "", stamp[2] / 1e9 if stamp else 0.0, "failed", 0.0, is_damaged=True)
+            for run, stamp in stamps
+        ]
+
+    def _run(self, folder: Path) -> Run | None:
+        stamp = file_stamp(folder / "run.json")
+        known = self._runs.get(folder)
+        if known is None or known[0] != stamp:
+            known = self._runs[folder] = (stamp, None if stamp is None else read_run(folder))
+        return known[1]
+
+    def _row(self, run: Run) -> RunRow:
+        jobs = run.supernet_jobs()
+        statuses = [job.status() for job in jobs]
+        best = max((found for job in jobs if (found := self._best_of(job))), key=lambda pair: pair[1], default=None)
+        done, steps = sum(status.step for status in statuses), sum(status.steps for status in statuses)
+        states = [status.state for status in statuses]
+        return RunRow(
+            id=run.id,
+            folder=run.folder,
+            preset=run.manifest.preset,
+            created=run.manifest.created,
+            state=overall_state(states),
+            share=1.0 if states and set(states) == {"finished"} else done / steps if steps else 0.0,
+            best_path=best[0] if best else "",
+            best_accuracy=best[1] if best else None,
+        )
+
+    def _best_of(self, job: JobFolder) -> tuple[str, float] | None:
+        stamp = tuple(file_stamp(job.path / name) for name in segments(job.path))
+        known = self._best.get(job.path)
+        if known is None or known[0] != stamp:
+            tail = JobTail(job.path, recent=1 << 16)
+            while tail.read()[1]:
+                pass
+            ranked = tail.snapshot.ranked()
+            found = (ranked[0].score.path, ranked[0].score.accuracy) if ranked else None
+            known = self._best[job.path] = (stamp, found)
+        return known[1]

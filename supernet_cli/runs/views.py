@@ -1,0 +1,153 @@
+"""A run and its jobs as they are now: frozen, for whoever draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from supernet_cli.runs.job import JobStatus
+from supernet_cli.runs.records import ALIVE, DevicesSampled, State
+from supernet_cli.runs.snapshot import JobSnapshot
+from supernet_cli.runs.store import overall_state
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job as it is.
+
+    Args:
+        key: Its place in the run, such as `supernet/seed-0`.
+        status: What its owner says, corrected where the owner is gone.
+        snapshot: What its records add up to.
+        damaged: Lines of its metrics that are damaged.
+        filled: How much of its past was read, as a share.
+        asked: What it was asked for and has not answered yet: `pause`, `resume`, `stop` or nothing.
+    """
+
+    key: str
+    status: JobStatus = JobStatus()
+    snapshot: JobSnapshot = JobSnapshot()
+    damaged: int = 0
+    filled: float = 1.0
+    asked: str = ""
+
+    @property
+    def state(self) -> State:
+        """Its true state."""
+        return self.status.state
+
+    @property
+    def kind(self) -> str:
+        """`supernet`, `standalone` or `inherited`."""
+        return self.key.partition("/")[0]
+
+    @property
+    def path(self) -> str:
+        """The path it trains alone; empty for a supernet."""
+        return self.key.split("/")[1] if self.kind in ("standalone", "inherited") else ""
+
+    @property
+    def seed(self) -> str:
+        """Its seed, as it is written."""
+        return self.key.rpartition("seed-")[2]
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return max(self.status.step, self.snapshot.step)
+
+    @property
+    def steps(self) -> int:
+        """Steps there are to do; 0 where that is not known yet."""
+        return max(self.status.steps, self.snapshot.steps)
+
+    @property
+    def share(self) -> float:
+        """How far it is, as a share."""
+        if self.state == "finished":
+            return 1.0
+        return min(1.0, self.step / self.steps) if self.steps else 0.0
+
+
+@dataclass(frozen=True)
+class StandAlone:
+    """What a path reached when it was trained alone.
+
+    Args:
+        accuracy: Mean validation accuracy over the seeds, a fraction.
+        deviation: Standard deviation over the seeds; None for one.
+        seeds: How many were trained.
+    """
+
+    accuracy: float
+    deviation: float | None
+    seeds: int
+
+
+def _nothing() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as it is.
+
+    Args:
+        id: Its name.
+        folder: Where it is.
+        preset: Name of its preset; empty where run.json cannot be read.
+        created: When it was begun.
+        host: Where it was begun.
+        jobs: Its jobs: supernets first, then paths trained alone.
+        shown: Key of the job whose curves and log are shown.
+        blocks: The labels of each choice block's candidates; empty where the preset cannot be read.
+        devices: The newest samples, oldest first.
+        log: The last lines of the shown job's log.
+        stand_alone: What paths reached alone, of those that are done.
+        comparison: results/comparison.json, or None.
+        problems: What is damaged, in words.
+        gone: The folder is no longer there; everything else is as it was last seen.
+    """
+
+    id: str
+    folder: Path
+    preset: str = ""
+    created: float | None = None
+    host: str = ""
+    jobs: tuple[JobView, ...] = ()
+    shown: str = ""
+    blocks: tuple[tuple[str, ...], ...] = ()
+    devices: tuple[DevicesSampled, ...] = ()
+    log: tuple[str, ...] = ()
+    stand_alone: Mapping[str, StandAlone] = field(default_factory=_nothing)
+    comparison: Mapping[str, Any] | None = None
+    problems: tuple[str, ...] = ()
+    gone: bool = False
+
+    @property
+    def job(self) -> JobView:
+        """The job that is shown."""
+        return next((job for job in self.jobs if job.key == self.shown), JobView(self.shown))
+
+    @property
+    def state(self) -> State:
+        """The state of the run: that of the job that most needs a look."""
+        supernets = [job.state for job in self.jobs if job.kind == "supernet"]
+        busy = [job.state for job in self.jobs if job.state in ALIVE]
+        return overall_state(busy or supernets)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether somebody trains it now."""
+        return any(job.state in ALIVE for job in self.jobs)
+
+    @property
+    def num_paths(self) -> int:
+        """Size of the search space; 0 where it is not known."""
+        size = 1
+        for block in self.blocks:
+            size *= len(block)
+        return size if self.blocks else self.job.snapshot.num_paths
