@@ -62,7 +62,6 @@ def make_server(command: str, port: int) -> Any:
             "--web needs the package textual-serve.", 'Install it: pip install "supernet-cli[web]"'
         ) from error
 
-    @web.middleware
     async def own_pages_only(request: web.Request, handler: Any) -> web.StreamResponse:
         if not is_own(request.headers.get("Host", ""), request.headers.get("Origin"), port):
             raise web.HTTPForbidden(text="This monitor answers its own pages alone.")
@@ -80,7 +79,7 @@ def make_server(command: str, port: int) -> Any:
 
         async def _make_app(self) -> web.Application:
             app = await super()._make_app()
-            app.middlewares.append(own_pages_only)
+            app.middlewares.append(web.middleware(own_pages_only))
             return app
 
     return LoopbackServer(
