@@ -65,6 +65,15 @@ def retrain(
             show_envvar=False,
         ),
     ] = "scratch",
+    short: Annotated[
+        bool,
+        typer.Option(
+            "--short",
+            help="Train them only so long that all together cost what one supernet did, judging included: a baseline "
+            "for `compare`, and no truth.",
+            show_envvar=False,
+        ),
+    ] = False,
     runs_dir: RunsDir = RUNS_DIR,
     json: Json = False,
     quiet: Quiet = False,
@@ -76,11 +85,14 @@ def retrain(
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.cli.train import parse_seeds
+    from supernet_cli.errors import UsageError
     from supernet_cli.runs.store import find_run
 
     voice = Output(json, quiet, output)
+    if short and init == "inherit":
+        raise UsageError("--short begins from scratch: it takes no --init inherit.", "Give one of the two.")
     found = find_run(runs_dir, run)
-    selection = _select(found, paths or [], every, top, sample, init)
+    selection = _select(found, paths or [], every, top, sample, "short" if short else init)
     wanted = parse_seeds(seeds) if seeds is not None else found.preset().retrain.seeds
     _report(train_alone(found, selection, wanted, workers, voice), voice)
 
@@ -127,7 +139,8 @@ def train_alone(
     jobs = _jobs(run, selection, seeds, space)
     waiting = [job for job in jobs if not job.is_done]
     if not waiting:
-        keep_selection(run, selection)
+        if selection.init != "short":  # that is kept with its length
+            keep_selection(run, selection)
         return TrainedAlone(run, jobs, {})
     _check_free(run, waiting)
     with voice.working("loading torch and the data") as progress:
@@ -135,6 +148,9 @@ def train_alone(
 
         prepared = prepare(run.preset(), progress=progress)
         prepared.check_images(run.manifest.fingerprints.get("images"))
+    if selection.init == "short":
+        selection = selection.model_copy(update={"images": _short_images(run, selection, prepared, space)})
+        jobs, waiting = ([replace(job, images=selection.images) for job in several] for several in (jobs, waiting))
     keep_selection(run, selection)
     with voice.warnings():
         for job in waiting:
@@ -143,6 +159,29 @@ def train_alone(
             else:
                 create_job(job.folder)
         return _run(run, prepared, jobs, waiting, workers, voice)
+
+
+def _short_images(run: Run, selection: Selection, prepared: Prepared, space: SearchSpace) -> int:
+    """Return how many images each short training sees: decided once for a run, and the same for all its seeds.
+
+    Raises:
+        RunError: No supernet is finished.
+        UsageError: Short trainings of other paths were begun, or the budget is too small.
+    """
+    from supernet_cli.engine.retrain import short_images
+    from supernet_cli.errors import UsageError
+    from supernet_cli.reports.cost import macs_of_a_supernet
+    from supernet_cli.runs.results import selections
+
+    for known in selections(run):
+        if known.init == "short" and known.images is not None:
+            if set(known.paths) != set(selection.paths):
+                raise UsageError(
+                    f"Short trainings of {len(known.paths):,} other paths were begun, and theirs share the budget.",
+                    f"Go on with those, or delete {run.folder / 'short'} and results/selections.json beside it.",
+                )
+            return known.images
+    return short_images(prepared, [space.parse(path) for path in selection.paths], macs_of_a_supernet(run))
 
 
 def _check_free(run: Run, waiting: Sequence[AloneJob]) -> None:
@@ -225,7 +264,10 @@ def _report(trained: TrainedAlone, voice: Output) -> None:
         raise typer.Exit(INTERRUPTED)
     if error is not None:
         voice.fail(error)
-    voice.note(f"\nJudge them on the test images: supernet evaluate --run {run.typed}")
+    if any(job.images is not None for job in trained.jobs):
+        voice.note(f"\nSee how they rank: supernet compare --run {run.typed}")
+    else:
+        voice.note(f"\nJudge them on the test images: supernet evaluate --run {run.typed}")
 
 
 def failure(trained: TrainedAlone) -> SupernetError | None:
@@ -348,6 +390,6 @@ def _row(job: AloneJob, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
         "seconds": snapshot.train_seconds + snapshot.evaluation_seconds,
         "validation_accuracy": score.accuracy if score is not None else None,
         "validation_loss": score.loss if score is not None else None,
-        "init": "scratch" if job.inherits is None else "inherit",
+        "init": "inherit" if job.inherits is not None else "scratch" if job.images is None else "short",
         "folder": str(job.folder.path),
     }

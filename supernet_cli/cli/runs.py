@@ -33,6 +33,7 @@ _ROOMS = {
     "supernet": "one-shot, as training saw it last",
     "standalone": "trained alone, from scratch",
     "inherited": "trained alone, from a supernet's weights",
+    "short": "trained alone, briefly",
 }
 
 

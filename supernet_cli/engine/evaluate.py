@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import count, groupby
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from supernet_cli.engine import batchnorm
 from supernet_cli.engine.data.resident import ResidentImages
 from supernet_cli.engine.device import Device
 from supernet_cli.engine.supernet import Supernet
-from supernet_cli.space import Architecture, PathCosts
+from supernet_cli.space import Architecture, Bundle, PathCosts
 
 BATCH = 250
 """Images a batch: small enough for the caches, and the same everywhere, since it may change last bits."""
@@ -35,37 +35,47 @@ class Score:
         loss: Mean cross-entropy, nats an image.
         correct: Which images it got right, (N,) bool on the CPU, where that was asked for.
         accuracy_unrecalibrated: Top-1 with running statistics, where it was recalibrated.
+        divergence: Mean of KL(p ‖ q) + KL(q ‖ p), nats an image, between its predictions and those of the undropped
+            network, where there is one.
     """
 
     accuracy: float
     loss: float
     correct: Tensor | None = field(default=None, compare=False)
     accuracy_unrecalibrated: float | None = None
+    divergence: float | None = None
 
 
 _Statistics = Mapping[tuple[int, ...], batchnorm.PathStatistics]  # by prefix, block by block; () is the stem
 
 
 class _Tally:
-    """Sums over batches, kept on the device: correct answers and cross-entropy."""
+    """Sums over batches, kept on the device: correct answers, cross-entropy, divergence."""
 
     def __init__(self, device: torch.device, keep_correct: bool = False) -> None:
-        self._sums = torch.zeros(2, dtype=torch.float64, device="cpu" if device.type == "mps" else device)
+        self._sums = torch.zeros(3, dtype=torch.float64, device="cpu" if device.type == "mps" else device)
         self._images = 0
+        self._diverges = False
         self._correct: list[Tensor] | None = [] if keep_correct else None
 
-    def add(self, logits_BK: Tensor, labels_B: Tensor) -> None:
+    def add(self, logits_BK: Tensor, labels_B: Tensor, undropped_BK: Tensor | None = None) -> None:
+        """Take in a batch: logits, labels, and the undropped network's logarithms of probabilities."""
         loss = functional.cross_entropy(logits_BK.float(), labels_B, reduction="sum")
         correct_B = logits_BK.argmax(1) == labels_B
-        self._sums += torch.stack([correct_B.sum().float(), loss]).to(self._sums.device)
+        divergence = loss.new_zeros(())
+        if undropped_BK is not None:
+            own_BK = logits_BK.float().log_softmax(1)
+            divergence = ((own_BK.exp() - undropped_BK.exp()) * (own_BK - undropped_BK)).sum()
+        self._sums += torch.stack([correct_B.sum().float(), loss, divergence]).to(self._sums.device)
+        self._diverges = undropped_BK is not None
         self._images += len(labels_B)
         if self._correct is not None:
             self._correct.append(correct_B)
 
     def score(self) -> Score:
-        correct, loss = self._sums.tolist()
+        correct, loss, divergence = (total / self._images for total in self._sums.tolist())
         kept = None if self._correct is None else torch.cat(self._correct).cpu()
-        return Score(correct / self._images, loss / self._images, kept)
+        return Score(correct, loss, kept, divergence=divergence if self._diverges else None)
 
 
 @torch.inference_mode()
@@ -95,6 +105,7 @@ def evaluate_paths(
     device: Device,
     keep_correct: bool = False,
     calibration: ResidentImages | None = None,
+    undropped: Bundle | None = None,
 ) -> dict[Architecture, Score]:
     """Judge paths of a supernet; activations of a common prefix are computed once.
 
@@ -109,23 +120,31 @@ def evaluate_paths(
         keep_correct: Whether scores say which images were got right.
         calibration: Training images to measure each path's batch normalisation on before it is judged; None for the
             running statistics.
+        undropped: All candidates at once, where a strategy trains that: scores then say how far from it a path's
+            predictions are (Bender et al. 2018, «Understanding and Simplifying One-Shot Architecture Search», ICML).
     """
     ordered = in_order(architectures)
+    whole_NK = None if undropped is None else _predicted(supernet, undropped, images, device, calibration)
     if calibration is None or not batchnorm.layers_of(supernet):
         with batchnorm.borrowed(supernet):
-            return _judge(supernet, ordered, images, device, keep_correct, None)
+            return _judge(supernet, ordered, images, device, keep_correct, None, whole_NK)
     with batchnorm.borrowed(supernet):
         plain = _judge(supernet, ordered, images, device, False, None)
     scores: dict[Architecture, Score] = {}
     for group in in_groups(ordered):
         with batchnorm.borrowed(supernet) as layers:
             statistics = _measured(supernet, group, layers, calibration, device)
-            scores |= _judge(supernet, group, images, device, keep_correct, statistics)
+            scores |= _judge(supernet, group, images, device, keep_correct, statistics, whole_NK)
     return {path: replace(score, accuracy_unrecalibrated=plain[path].accuracy) for path, score in scores.items()}
 
 
 def judging_macs(
-    supernet: Supernet, costs: PathCosts, paths: Sequence[Architecture], images: int, calibration: int | None
+    supernet: Supernet,
+    costs: PathCosts,
+    paths: Sequence[Architecture],
+    images: int,
+    calibration: int | None,
+    undropped: Bundle | None = None,
 ) -> int:
     """Return the multiply-accumulates that `evaluate_paths` takes.
 
@@ -135,13 +154,17 @@ def judging_macs(
         paths: The paths.
         images: How many are judged on.
         calibration: How many are calibrated with; None for no calibration.
+        undropped: What paths are compared with, if anything.
     """
+    calibrates = calibration if calibration is not None and batchnorm.layers_of(supernet) else 0
     plain = images * costs.of_shared_prefixes(paths)
-    if calibration is None or not batchnorm.layers_of(supernet):
+    if undropped is not None:
+        plain += (images + calibrates) * costs.of_bundle(undropped)
+    if not calibrates:
         return plain
     groups = in_groups(in_order(paths))
     again = sum(images * costs.of_shared_prefixes(group) for group in groups)
-    return plain + again + sum(calibration * costs.of_shared_prefixes(group, head=False) for group in groups)
+    return plain + again + sum(calibrates * costs.of_shared_prefixes(group, head=False) for group in groups)
 
 
 def in_order(architectures: Iterable[Architecture]) -> list[Architecture]:
@@ -161,13 +184,33 @@ def _judge(
     device: Device,
     keep_correct: bool,
     statistics: _Statistics | None,
+    undropped_NK: Tensor | None = None,
 ) -> dict[Architecture, Score]:
     tallies = {architecture: _Tally(device.place, keep_correct) for architecture in ordered}
-    for images_BCHW, labels_B in images.batches(BATCH):
+    for start, (images_BCHW, labels_B) in zip(count(0, BATCH), images.batches(BATCH), strict=False):
+        undropped_BK = None if undropped_NK is None else undropped_NK[start : start + BATCH]
         with device.autocast():
             for architecture, features_BCHW in _walk(supernet, images_BCHW, ordered, statistics):
-                tallies[architecture].add(supernet.head(features_BCHW), labels_B)
+                tallies[architecture].add(supernet.head(features_BCHW), labels_B, undropped_BK)
     return {architecture: tally.score() for architecture, tally in tallies.items()}
+
+
+def _predicted(
+    supernet: Supernet, bundle: Bundle, images: ResidentImages, device: Device, calibration: ResidentImages | None
+) -> Tensor:
+    """Return a bundle's logarithms of probabilities, (N, K), its batch normalisation measured like a path's."""
+
+    def forward(images_BCHW: Tensor) -> Tensor:
+        with device.autocast():
+            return supernet(images_BCHW, bundle)  # type: ignore[no-any-return]
+
+    with batchnorm.borrowed(supernet) as layers:
+        if calibration is not None and layers:
+            batchnorm.PathStatistics(layers).install()
+            with batchnorm.calibrating(layers):
+                for images_BCHW, _ in calibration.batches(batchnorm.BATCH):
+                    forward(images_BCHW)
+        return torch.cat([forward(batch).float().log_softmax(1) for batch, _ in images.batches(BATCH)])
 
 
 def _measured(

@@ -15,7 +15,7 @@ from supernet_cli.engine import checkpoint, device
 from supernet_cli.engine.data.resident import ResidentImages
 from supernet_cli.engine.evaluate import BATCH, Score, evaluate_paths, judging_macs
 from supernet_cli.engine.prepare import Prepared, seeded_supernet
-from supernet_cli.engine.profile import latency, path_costs, profile
+from supernet_cli.engine.profile import latency, path_costs, profile, synflow
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.results import (
     KINDS,
@@ -30,6 +30,7 @@ from supernet_cli.runs.results import (
     profiles,
 )
 from supernet_cli.runs.store import Run
+from supernet_cli.sampling import Undropped
 from supernet_cli.space import Architecture
 
 _KEPT_TOGETHER = 16  # networks; each addition to the results writes their files anew
@@ -115,18 +116,20 @@ class _Judged:
 
 def _judge(prepared: Prepared, networks: Networks, paths: Sequence[Architecture], split: Split) -> Iterator[_Judged]:
     images, calibration = prepared.resident(split), prepared.calibration_images()
+    sampler = prepared.sampler(0)
+    undropped = sampler.undropped if isinstance(sampler, Undropped) else None
     for job in networks.supernets:
         supernet = prepared.supernet(0)
         checkpoint.load_weights(job.weights, supernet)
         begun = time.perf_counter()
-        scores = evaluate_paths(supernet, paths, images, prepared.device, True, calibration)
+        scores = evaluate_paths(supernet, paths, images, prepared.device, True, calibration, undropped)
         calibrated = None if calibration is None else len(calibration)
         costs = path_costs(supernet, images.shape, prepared.device)
         cost = JudgingCost(
             split=split,
             seed=job.seed,
             forward_images=len(images) * len(scores),
-            macs=judging_macs(supernet, costs, paths, len(images), calibrated),
+            macs=judging_macs(supernet, costs, paths, len(images), calibrated, undropped),
             seconds=time.perf_counter() - begun,
         )
         yield _Judged("one-shot", job.seed, list(scores.items()), cost)
@@ -169,6 +172,7 @@ def _row(kind: Kind, seed: int, path: Architecture, score: Score) -> ScoreRow:
         accuracy_unrecalibrated=score.accuracy
         if score.accuracy_unrecalibrated is None
         else score.accuracy_unrecalibrated,
+        divergence=score.divergence,
     )
 
 
@@ -178,7 +182,7 @@ def _measure(prepared: Prepared, run: Run, paths: Sequence[Architecture], advanc
     known = profiles(run)
     if known.model_copy(update={"paths": {}}) != empty:
         known = empty
-    missing = [path for path in paths if str(path) not in known.paths]
+    missing = [path for path in paths if (there := known.paths.get(str(path))) is None or there.synflow is None]
     found = {}
     for path, measured in profile_paths(prepared, missing):
         found[str(path)] = measured
@@ -188,7 +192,7 @@ def _measure(prepared: Prepared, run: Run, paths: Sequence[Architecture], advanc
 
 
 def profile_paths(prepared: Prepared, paths: Sequence[Architecture]) -> Iterator[tuple[Architecture, PathProfile]]:
-    """Measure what paths cost: their subnets' parameters, multiply-accumulates and latencies."""
+    """Measure paths: their subnets' parameters, multiply-accumulates and latencies, and their synflow."""
     supernet = prepared.supernet(0).eval()
     for path in paths:
         network = supernet.extract(path)
@@ -197,5 +201,11 @@ def profile_paths(prepared: Prepared, paths: Sequence[Architecture]) -> Iterator
         batch = latency(network, prepared.image_shape, BATCH, prepared.device, warm_up=1, runs=5)
         yield (
             path,
-            PathProfile(parameters=size.parameters, macs=size.macs, latency_seconds=one, latency_batch_seconds=batch),
+            PathProfile(
+                parameters=size.parameters,
+                macs=size.macs,
+                latency_seconds=one,
+                latency_batch_seconds=batch,
+                synflow=synflow(network, prepared.image_shape),
+            ),
         )

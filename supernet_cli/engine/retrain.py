@@ -1,8 +1,13 @@
-"""The job that trains paths alone: each a supernet of one path, from scratch or from the weights it inherits."""
+"""The job that trains paths alone: each a supernet of one path, from scratch or from the weights it inherits.
+
+A short training is the cheapest rival of a supernet: every path alone, but only so long that all of them together cost
+what the supernet cost, judging included.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -12,10 +17,11 @@ from supernet_cli.engine import checkpoint, device, seed
 from supernet_cli.engine.prepare import Prepared, TrainingData, seeded_supernet
 from supernet_cli.engine.supernet import Supernet
 from supernet_cli.engine.training import Assignment, Outcome, Stop, Training, preset_digest
+from supernet_cli.errors import UsageError
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.records import Recorder
 from supernet_cli.sampling import build_sampler
-from supernet_cli.space import SearchSpace
+from supernet_cli.space import Architecture, SearchSpace
 
 
 @dataclass(frozen=True)
@@ -74,19 +80,30 @@ class AloneTraining:
             own_seed = seed.derive(job.seed, "alone", str(job.path))
             network = self._network(job, own_seed)
             (path,) = network.space.enumerate()
+            recipe, data, origin = self._length(job, own_seed)
             assignment = Assignment(
                 supernet=network,
-                recipe=self.recipe,
+                recipe=recipe,
                 sampler=build_sampler("uniform", network.space, seed.python_rng(own_seed, "paths"), {}),
                 seed=own_seed,
                 watched=[path],
                 judged=[path],
-                data=self._resident,
+                data=data,
                 device=self.device,
                 threads=self.threads,
-                origin=self.origin,
+                origin=origin,
             )
             return Training(assignment, job.folder, recorder, stop).run()
+
+    def _length(self, job: AloneJob, own_seed: int) -> tuple[Recipe, TrainingData, str]:
+        """Return recipe, images and origin: the whole recipe's, or those of a short training."""
+        data = self._resident
+        if job.images is None:
+            return self.recipe, data, self.origin
+        epochs, count = short_epochs(job.images, len(data.training), self.recipe.batch_size)
+        some = data.training.sample(count, seed.torch_rng(own_seed, "short"))
+        recipe = self.recipe.model_copy(update={"epochs": epochs, "evaluate_every": epochs})
+        return recipe, replace(data, training=some), f"{self.origin} {job.images} images"
 
     def _network(self, job: AloneJob, own_seed: int) -> Supernet:
         shape, num_classes = self.data.training.shape, self.data.num_classes
@@ -96,6 +113,35 @@ class AloneTraining:
             checkpoint.load_weights(job.inherits, whole)
             network.inherit(job.path, whole)
         return network
+
+
+def short_images(prepared: Prepared, paths: Sequence[Architecture], budget: int) -> int:
+    """Return how many images each of some paths may be trained with, so that all of it costs no more than a supernet.
+
+    Args:
+        prepared: From `prepare`, with the run's preset.
+        paths: The paths that share the budget.
+        budget: Multiply-accumulates; a training image costs three forward passes, and each path is judged once on
+            the validation images.
+
+    Raises:
+        UsageError: That would be less than a mini-batch.
+    """
+    batch = prepared.preset.standalone_recipe().batch_size
+    together = sum(prepared.costs.of(path) for path in paths)
+    images = max(0, budget // together - len(prepared.splits.validation)) // 3
+    if images < batch:
+        raise UsageError(
+            f"A supernet's cost, shared by {len(paths):,} paths, does not pay a mini-batch of {batch} for each.",
+            "Share it among fewer paths, such as --top 16; or judge on fewer images: data.validation.",
+        )
+    return images
+
+
+def short_epochs(images: int, available: int, batch: int) -> tuple[int, int]:
+    """Return epochs, and the images of each in whole mini-batches, of a training that sees no more than so many."""
+    epochs = max(1, -(-images // available))
+    return epochs, images // epochs // batch * batch
 
 
 def room_for(prepared: Prepared) -> int:

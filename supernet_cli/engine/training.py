@@ -38,7 +38,7 @@ from supernet_cli.runs.records import (
     State,
     StepsTrained,
 )
-from supernet_cli.sampling import Adaptive, Reporting, Sampler, StepPlan, steps_per_epoch
+from supernet_cli.sampling import Adaptive, Reporting, Sampler, StepPlan, Undropped, steps_per_epoch
 from supernet_cli.space import Architecture, Bundle
 
 logger = logging.getLogger(__name__)
@@ -230,7 +230,10 @@ class Training:
         paths = self.assignment.judged if epoch == self.recipe.epochs else self.assignment.watched
         begun = time.perf_counter()
         supernet, calibration = self.learner.supernet, self.assignment.calibration
-        scores = evaluate_paths(supernet, paths, self.validation, self.device, calibration=calibration)
+        undropped = self.sampler.undropped if isinstance(self.sampler, Undropped) else None
+        scores = evaluate_paths(
+            supernet, paths, self.validation, self.device, calibration=calibration, undropped=undropped
+        )
         seconds = time.perf_counter() - begun
         calibrated = None if calibration is None else len(calibration)
         judged = tuple(
@@ -240,6 +243,7 @@ class Training:
                 loss=s.loss,
                 trained_images=self.trained_images[path],
                 accuracy_unrecalibrated=s.accuracy_unrecalibrated,
+                divergence=s.divergence,
             )
             for path, s in scores.items()
         )
@@ -249,7 +253,8 @@ class Training:
             scores=judged,
             seconds=seconds,
             forward_images=len(self.validation) * len(paths),
-            macs=judging_macs(supernet, self.costs, paths, len(self.validation), calibrated) + self.feedback_macs,
+            macs=self.feedback_macs
+            + judging_macs(supernet, self.costs, paths, len(self.validation), calibrated, undropped),
             strategy=self.sampler.report() if isinstance(self.sampler, Reporting) else {},
         )
         self.feedback_macs = 0

@@ -92,6 +92,7 @@ class _Comparison:
             "score": "validation_loss",
             "truth": {"run": truth.run, "split": "test"},
             "forward_images": facts.forward_images,
+            "divergence": self._divergence(names, notes),
             "rows": _rows(facts),
             **self._agreement(names, notes),
             **self._chance(names, notes, np.random.default_rng(_CHANCE_SEED)),
@@ -103,6 +104,7 @@ class _Comparison:
                 "training": asdict(facts.training),
                 "evaluation": asdict(facts.evaluation),
                 "stand_alone": asdict(truth.cost),
+                "short_training": asdict(facts.short_cost),
             },
             "missing": [asdict(missing) for missing in facts.missing],
         }
@@ -241,7 +243,7 @@ class _Comparison:
         accuracy = mean_accuracy(self.facts.truth.test)
         bounds, _ = document(random_order_range(accuracy, rng))
         found: list[dict[str, Any]] = [{"name": "random", "kendall_tau": 0.0, "range": _pair(bounds)}]
-        for name in ("parameters", "macs"):
+        for name in ("parameters", "macs", "synflow"):
             sizes = self._sizes(names, name)
             if sizes is None:
                 notes[f"baselines.{name}"] = f"The paths are not measured: `supernet evaluate --run {self.facts.run}`."
@@ -249,7 +251,29 @@ class _Comparison:
             if sizes is not None and tau is None:
                 notes[f"baselines.{name}"] = "Fewer than three paths, or all of one size or of one accuracy."
             found.append({"name": name, "kendall_tau": tau})
-        return found
+        return [*found, self._short_training(names, notes)]
+
+    def _short_training(self, names: list[str], notes: dict[str, str]) -> dict[str, Any]:
+        """Return how well paths that were trained alone for a supernet's cost agree with the truth."""
+        from supernet_cli.reports.statistics.ranking import agreement
+
+        facts, name = self.facts, "short_training"
+        if not facts.short:
+            notes[f"baselines.{name}"] = f"Not done: `supernet retrain --all --short --run {facts.run}`."
+            return {"name": name, "kendall_tau": None}
+        spread = _spread(agreement(facts.short_scores(names), facts.truth.test).tau, f"baselines.{name}", notes)
+        tau = spread.pop("mean")
+        return {"name": name, "kendall_tau": tau, **spread}
+
+    def _divergence(self, names: list[str], notes: dict[str, str]) -> dict[str, Any] | None:
+        """Return how well nearness to the undropped network ranks paths, where a strategy trains that."""
+        from supernet_cli.reports.statistics.ranking import agreement
+
+        nearness = self.facts.nearness(names)
+        if nearness is None:
+            return None
+        tau = _spread(agreement(nearness, self.facts.truth.test).tau, "divergence", notes)
+        return {"nats": -float(nearness.mean()), "kendall_tau": tau}
 
     def _audit(self, names: list[str], notes: dict[str, str]) -> dict[str, Any]:
         """Return what the disagreement is made of, and which operations the supernet flatters."""
@@ -273,12 +297,12 @@ class _Comparison:
         return plain  # type: ignore[no-any-return]
 
     def _sizes(self, names: list[str], what: str) -> np.ndarray | None:
-        """Return the parameters or multiply-accumulates of paths, (n,), or None where some are not measured."""
+        """Return parameters, multiply-accumulates or synflow of paths, (n,), or None where some are not measured."""
         import numpy as np
 
         profiles = [self.facts.profiles.get(name) for name in names]
-        known = [profile for profile in profiles if profile is not None]
-        return np.array([float(getattr(profile, what)) for profile in known]) if len(known) == len(names) else None
+        known = [size for profile in profiles if (size := getattr(profile, what, None)) is not None]
+        return np.array(known, dtype=float) if len(known) == len(names) else None
 
 
 def _rows(facts: Facts) -> list[dict[str, Any]]:
@@ -312,7 +336,7 @@ def _row(facts: Facts, name: str, index: int | None) -> dict[str, Any]:
 
 
 def _size(profile: PathProfile | None) -> dict[str, Any]:
-    names = ("parameters", "macs", "latency_seconds")
+    names = ("parameters", "macs", "latency_seconds", "synflow")
     return {name: getattr(profile, name) if profile is not None else None for name in names}
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from supernet_cli.errors import RunError, UsageError
+from supernet_cli.reports.cost import Cost, evaluation_cost, training_cost
 from supernet_cli.reports.missing import Missing, missing_alone, missing_one_shot
 from supernet_cli.reports.scores import BySeed, scores
 from supernet_cli.runs.results import (
     Evaluation,
-    JudgingCost,
     PathProfile,
     ScoreRow,
     correct,
@@ -32,21 +32,6 @@ if TYPE_CHECKING:
 
 Coverage = Literal["all", "part", "sample", "top", "named"]
 """How the paths trained alone were chosen: all; all, of which some are not done; a sample; the best; or by name."""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What some work took.
-
-    Args:
-        forward_images: Images run forward, once a path.
-        macs: Multiply-accumulates; a training step counts three forward passes.
-        seconds: Of the processes that did it, one after another.
-    """
-
-    forward_images: int = 0
-    macs: int = 0
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +76,8 @@ class Facts:
         seeds: Supernet seeds whose scores cover all paths of the truth.
         one_shot: By supernet seed and path, scores on validation.
         one_shot_test: The same on test, as far as known.
+        short: By seed and path, scores on validation of short trainings alone; of seeds that cover all paths.
+        short_cost: Of these trainings.
         truth: Stand-alone results, its own or borrowed.
         profiles: Sizes of paths.
         forward_images: That each supernet was trained with, mean over seeds.
@@ -105,6 +92,8 @@ class Facts:
     seeds: tuple[int, ...]
     one_shot: BySeed
     one_shot_test: BySeed
+    short: BySeed
+    short_cost: Cost
     truth: Truth
     profiles: Mapping[str, PathProfile]
     forward_images: float
@@ -117,6 +106,20 @@ class Facts:
         import numpy as np
 
         return np.array([[_score(self.one_shot[seed].get(path)) for path in paths] for seed in self.seeds])
+
+    def short_scores(self, paths: Sequence[str]) -> np.ndarray:
+        """Return the scores of paths after short trainings alone, (seeds, n), likewise."""
+        import numpy as np
+
+        return np.array([[_score(rows.get(path)) for path in paths] for rows in self.short.values()])
+
+    def nearness(self, paths: Sequence[str]) -> np.ndarray | None:
+        """Return how near paths are to the undropped network, (R, n): the negative divergence; None if unknown."""
+        import numpy as np
+
+        rows = [[self.one_shot[seed][path].divergence for path in paths] for seed in self.seeds]
+        known = [[value for value in row if value is not None] for row in rows]
+        return -np.array(known) if all(len(row) == len(paths) for row in known) else None
 
 
 def gather(run: Run, truth_run: Run | None = None) -> Facts:
@@ -149,8 +152,11 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
         )
     snapshots = [job.snapshot()[0] for job in run.supernet_jobs() if job.seed in seeds]
     judged_later = [cost for cost in stored.costs if cost.split == "validation" and cost.seed in seeds]
-    training, judging = _training_cost(snapshots), _evaluation_cost(snapshots, judged_later)
+    training, judging = training_cost(snapshots), evaluation_cost(snapshots, judged_later)
     test = scores(run, stored, "test", "one-shot")
+    briefly = scores(run, stored, "validation", "short")
+    short = {seed: rows for seed, rows in sorted(briefly.items()) if all(name in rows for name in names)}
+    short_jobs = [job.snapshot()[0] for job in run.alone_jobs("short") if job.seed in short]
     return Facts(
         run=run.id,
         sampler=run.preset().train.sampler.name,
@@ -158,6 +164,8 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
         seeds=seeds,
         one_shot={seed: one_shot[seed] for seed in seeds},
         one_shot_test={seed: rows for seed, rows in test.items() if seed in seeds},
+        short=short,
+        short_cost=training_cost(short_jobs) + evaluation_cost(short_jobs),
         truth=truth,
         profiles=profiles(run).paths or profiles(source).paths,
         forward_images=training.forward_images / len(seeds),
@@ -222,7 +230,7 @@ def _truth(run: Run, stored: Evaluation, space: SearchSpace) -> Truth:
         correct_first=np.array([answers[seeds[0]][name] for name in order]) if whole else None,
         coverage=_coverage(run, set(order), space),
         seconds=np.array([[_seconds(snapshot) for snapshot in row] for row in snapshots]).mean(axis=1),
-        cost=_training_cost([snapshot for row in snapshots for snapshot in row]),
+        cost=training_cost([snapshot for row in snapshots for snapshot in row]),
     )
 
 
@@ -262,23 +270,6 @@ def _no_truth(run: Run) -> tuple[str, str]:
     return (
         f"Run {run.id} has no stand-alone results: there is nothing to compare its one-shot scores with.",
         f"`supernet retrain --all --run {run.typed}`, then `supernet evaluate --run {run.typed}`",
-    )
-
-
-def _training_cost(jobs: Sequence[JobSnapshot]) -> Cost:
-    return Cost(
-        sum(job.forward_images for job in jobs),
-        sum(3 * job.forward_macs for job in jobs),
-        sum(job.train_seconds for job in jobs),
-    )
-
-
-def _evaluation_cost(jobs: Sequence[JobSnapshot], later: Sequence[JudgingCost]) -> Cost:
-    """Return what judging paths took, while training and by commands after it."""
-    return Cost(
-        sum(job.evaluation_images for job in jobs) + sum(cost.forward_images for cost in later),
-        sum(job.evaluation_macs for job in jobs) + sum(cost.macs for cost in later),
-        sum(job.evaluation_seconds for job in jobs) + sum(cost.seconds for cost in later),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import PathScore
 from supernet_cli.runs.results import Evaluation, Kind, ScoreRow, Split
-from supernet_cli.runs.store import Run
+from supernet_cli.runs.store import Init, Run
 
 _SAMPLE_SEED = 0
 
@@ -71,7 +71,8 @@ def stratified(losses: Mapping[str, float], count: int) -> list[str]:
 def _jobs(run: Run, kind: Kind) -> list[JobFolder]:
     if kind == "one-shot":
         return run.supernet_jobs()
-    return run.alone_jobs("scratch" if kind == "stand-alone" else "inherit")
+    ways: dict[Kind, Init] = {"stand-alone": "scratch", "inherited": "inherit", "short": "short"}
+    return run.alone_jobs(ways[kind])
 
 
 def _row(score: PathScore, kind: Kind, seed: int) -> ScoreRow:
@@ -84,6 +85,7 @@ def _row(score: PathScore, kind: Kind, seed: int) -> ScoreRow:
         accuracy_unrecalibrated=score.accuracy
         if score.accuracy_unrecalibrated is None
         else score.accuracy_unrecalibrated,
+        divergence=score.divergence,
     )
 
 

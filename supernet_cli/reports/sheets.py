@@ -73,6 +73,7 @@ def measures(entry: dict[str, Any]) -> Sheet:
             _coefficient(entry["kendall_tau_top_quarter"]["mean"]),
             _over_seeds(entry, "kendall_tau_top_quarter"),
         ),
+        *_divergence(entry),
         ("95 % interval of τ", _range(entry["tau_interval"]), _note(entry, "tau_interval.low", "over supernet seeds")),
         *(
             [("95 % interval, paths drawn anew", _range(entry["tau_bootstrap"]), _note(entry, "tau_bootstrap.low"))]
@@ -109,13 +110,17 @@ def baselines(entry: dict[str, Any]) -> Sheet:
         remark = _note(entry, f"baselines.{baseline['name']}")
         if baseline.get("range"):
             remark = f"95 % of random orders lie within {_range(baseline['range'])}"
+        elif len(baseline.get("per_seed", ())) > 1 and baseline["kendall_tau"] is not None:
+            spread = _range([baseline["low"], baseline["high"]])
+            remark = f"{spread} over {len(baseline['per_seed'])} seeds, each at the cost of a supernet"
         rows.append((baseline_name(baseline["name"]), _coefficient(baseline["kendall_tau"]), remark))
     return Sheet("Baselines", ("order by", "τ", ""), tuple(rows), ("order by", ""))
 
 
 def baseline_name(name: str) -> str:
     """Return what a baseline is called in words."""
-    return {"macs": "multiply-accumulates", "random": "random order"}.get(name, name)
+    words = {"macs": "multiply-accumulates", "random": "random order", "short_training": "short training alone"}
+    return words.get(name, name)
 
 
 def disagreement(entry: dict[str, Any]) -> Sheet:
@@ -161,6 +166,8 @@ def cost(entry: dict[str, Any]) -> Sheet:
         "evaluation": "judging their paths",
         "stand_alone": "training paths alone",
     }
+    if entry["cost"]["short_training"]["macs"]:
+        names["short_training"] = "short trainings alone"
     rows = [
         (
             word,
@@ -286,6 +293,14 @@ def _corrected(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
         return []  # for the reason that there is no ceiling
     words = {"stand_alone": "τ without stand-alone noise", "both": "τ without either noise"}
     return [(word, _coefficient(corrected[key]), _note(entry, f"tau_corrected.{key}")) for key, word in words.items()]
+
+
+def _divergence(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
+    found = entry["divergence"]
+    if found is None:
+        return []  # the strategy trains no network to be near to
+    told = f"nearness to the undropped network; on average {found['nats']:.2f} nats away"
+    return [("τ of Bender's diagnostic", _coefficient(found["kendall_tau"]["mean"]), _note(entry, "divergence", told))]
 
 
 def _relabelling(entry: dict[str, Any]) -> str:

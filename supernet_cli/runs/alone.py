@@ -18,12 +18,14 @@ class AloneJob:
         path: The path.
         seed: Of its initial weights and the order of its images, together with the path.
         inherits: Weights of a supernet to begin with; None for a beginning from scratch.
+        images: Training images that it may see in all, for a short training; None for the whole recipe.
     """
 
     folder: JobFolder
     path: Architecture
     seed: int
     inherits: Path | None = None
+    images: int | None = None
 
     @property
     def is_done(self) -> bool:

@@ -297,8 +297,8 @@ class _JobLog(logging.FileHandler):
             logger.warning("%s cannot be written: %s", self.baseFilename, error.strerror or error)
 
 
-ROOMS = ("supernet", "standalone", "inherited")
-"""Folders of jobs in a run's: supernets, paths trained alone, and paths fine-tuned from a supernet."""
+ROOMS = ("supernet", "standalone", "inherited", "short")
+"""Folders of jobs in a run's: supernets, paths trained alone, fine-tuned from a supernet, and trained alone briefly."""
 
 
 def list_jobs(folder: Path, rooms: Sequence[str] = ROOMS) -> list[JobFolder]:

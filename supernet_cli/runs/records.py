@@ -64,6 +64,7 @@ class PathScore(BaseModel):
     loss: float | None  # mean cross-entropy, nats an image
     trained_images: int = 0  # images that its steps have seen so far, other than in a bundle of candidates
     accuracy_unrecalibrated: float | None = None  # with running statistics, where it was recalibrated
+    divergence: float | None = None  # from the undropped network, nats an image; where a strategy trains that
 
 
 class PathsEvaluated(_Record):

@@ -29,8 +29,9 @@ from supernet_cli.runs.store import Init, Run
 if TYPE_CHECKING:
     import numpy as np  # imported where it is used: most commands do without
 
-Kind = Literal["one-shot", "stand-alone", "inherited"]
-"""How a network came by its weights: those of a supernet, alone from scratch, or alone from a supernet's."""
+Kind = Literal["one-shot", "stand-alone", "inherited", "short"]
+"""How a network came by its weights: those of a supernet, alone from scratch, alone from a supernet's, or alone from
+scratch in a short training."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -53,6 +54,7 @@ class ScoreRow(_Stored):
     accuracy: float = Field(ge=0, le=1)
     loss: float | None  # mean cross-entropy, nats an image; None where it is not finite
     accuracy_unrecalibrated: float  # with the running statistics that normalisation has from training
+    divergence: float | None = None  # from the undropped network, nats an image; where a strategy trains that
 
 
 class JudgingCost(_Stored):
@@ -88,6 +90,7 @@ class PathProfile(_Stored):
     macs: int  # multiply-accumulates of one image's forward pass
     latency_seconds: float | None  # of one image, median
     latency_batch_seconds: float | None  # of a batch as judging uses it, median
+    synflow: float | None = None  # natural logarithm of the score; None where it was not measured, or is 0
 
 
 class Profiles(_Stored):
@@ -105,6 +108,7 @@ class Selection(_Stored):
     how: Literal["all", "top", "sample", "named"]
     init: Init
     paths: tuple[str, ...]
+    images: int | None = None  # that each short training may see; None for the whole recipe
 
 
 class Selections(_Stored):

@@ -35,15 +35,16 @@ from supernet_cli.space import Architecture, SearchSpace
 FORMAT = 1
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PRODUCT = "supernet"
-_ROOMS = {"scratch": "standalone", "inherit": "inherited"}
+_ROOMS = {"scratch": "standalone", "inherit": "inherited", "short": "short"}
 _LONGEST_FOLDER = 200  # characters; file systems take 255
 _LIBRARIES = ("torch", "torchvision", "numpy")
 _LARGEST = 1_000_000  # bytes of a run.json; we write less than a thousand
 _YEAR_9999 = 253_370_764_800
 
 
-Init = Literal["scratch", "inherit"]
-"""What a path trained alone begins with: weights drawn by its seed, or those it has in a supernet."""
+Init = Literal["scratch", "inherit", "short"]
+"""How a path is trained alone: from weights drawn by its seed, from those it has in a supernet, or from drawn ones and
+only so long that all paths together cost what a supernet cost."""
 
 
 class Manifest(BaseModel):
@@ -110,7 +111,7 @@ class Run:
         return list_jobs(self.folder, ["supernet"])
 
     def alone_job(self, architecture: Architecture, seed: int, init: Init = "scratch") -> JobFolder:
-        """Return the job that trains a path alone, from scratch or from the weights it inherits."""
+        """Return the job that trains a path alone in one of these ways."""
         name, room = f"seed-{seed}", _ROOMS[init]
         path = _path_folder(architecture)
         return JobFolder(self.folder / room / path / name, f"{room}/{path}/{name}")

@@ -41,13 +41,13 @@ class JobView:
 
     @property
     def kind(self) -> str:
-        """`supernet`, `standalone` or `inherited`."""
+        """One of `ROOMS`."""
         return self.key.partition("/")[0]
 
     @property
     def path(self) -> str:
         """The path it trains alone; empty for a supernet."""
-        return self.key.split("/")[1] if self.kind in ("standalone", "inherited") else ""
+        return "" if self.kind == "supernet" else self.key.split("/")[1]
 
     @property
     def seed(self) -> str:

@@ -129,6 +129,14 @@ class Reporting(Protocol):
         """Return its figures; those that count something count since the last report."""
 
 
+@runtime_checkable
+class Undropped(Protocol):
+    """A strategy that has trained all candidates at once, so that paths can be compared with what they do together."""
+
+    undropped: Bundle
+    """All of them."""
+
+
 def build_sampler(
     name: str,
     space: SearchSpace,

@@ -30,6 +30,7 @@ class PathDropout:
         self._highest = [rate ** (1 / len(block.candidates)) for block in space.blocks]
         self._parts = [Part(index, ghost) if ghost > 1 else None for index in range(ghost)]
         self._combine = combine
+        self.undropped = Bundle(tuple(tuple(range(len(block.candidates))) for block in space.blocks), combine)
         self._progress = 0.0  # of the training, 0 to 1, at the last plan
         self._passes = self._single = 0  # since the last report
 

@@ -42,7 +42,8 @@ def test_results_hold_both_accuracies_and_training_and_judging_agree(
     records = [json.loads(line) for line in (job / "metrics-0.jsonl").read_text().splitlines()]
     judged = [record for record in records if record["kind"] == "evaluation"][-1]
     for score in judged["scores"]:
-        names = ("accuracy", "loss", "accuracy_unrecalibrated")
+        names = ("accuracy", "loss", "accuracy_unrecalibrated", "divergence")
         assert [score[name] for name in names] == [shared[score["path"]][name] for name in names]
+    assert all(score["divergence"] > 0 for score in judged["scores"])  # path-dropout trains the undropped network
     assert set(judged["strategy"]) == {"nominal_rate", "effective_rate", "single_paths_expected", "single_paths"}
     assert "effective_rate" in (job / "log.txt").read_text()

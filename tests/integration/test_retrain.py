@@ -52,6 +52,52 @@ def status(folder: Path, path: str, seed: int = 0) -> str:
     return str(json.loads((folder / "standalone" / path / f"seed-{seed}" / "status.json").read_text())["state"])
 
 
+def test_short_trainings_share_the_cost_of_a_supernet_and_are_a_baseline(
+    supernet: Invoke, tiny_file: Path, tmp_path: Path
+) -> None:
+    code, _, err = supernet(
+        "train", "--preset", tiny_file, "--set", "train.epochs=12", "--set", "data.validation=50", "--quiet"
+    )
+    assert code == 0, err
+    code, out, err = supernet("retrain", "--all", "--short", "--seeds", "0,1", "--workers", "1", "--json")
+    assert code == 0, err
+    assert {(job["init"], job["status"]) for job in json.loads(out)["jobs"]} == {("short", "finished")}
+    folder = only_run(tmp_path)
+    (chosen,) = json.loads((folder / "results" / "selections.json").read_text())["selections"]
+    preset = find_run(tmp_path / "runs", "latest").preset()
+    batch = preset.standalone_recipe().batch_size
+    assert chosen["init"] == "short"
+    assert chosen["images"] >= batch
+    records = (folder / "short" / LAST / "seed-1" / "metrics-0.jsonl").read_text()
+    seen = json.loads(records.splitlines()[-3])["forward_images"]
+    assert seen % batch == 0
+    assert 0.7 * chosen["images"] < seen <= chosen["images"]
+
+    def macs(room: str, seed: str) -> int:
+        found = 0
+        for file in folder.glob(f"{room}/seed-{seed}/metrics-0.jsonl"):
+            read = [json.loads(line) for line in file.read_text().splitlines()]
+            found += 3 * max(r.get("macs", 0) for r in read if r["kind"] == "steps")
+            found += sum(r["macs"] for r in read if r["kind"] == "evaluation")
+        return found
+
+    budget, spent = macs("supernet", "0"), macs("short/*", "1")
+    assert 0.5 * budget < spent <= budget  # whole mini-batches leave some of it
+
+    code, _, err = supernet("retrain", LAST, "--short", "--seeds", "7")
+    assert code == 2  # it would have the budget of four for itself
+    assert "share the budget" in err
+    assert supernet("retrain", "--all", "--short", "--init", "inherit")[0] == 2
+    assert supernet("retrain", "--all", "--seeds", "0,1,2", "--workers", "1", "--quiet")[0] == 0
+    assert supernet("evaluate", "--quiet")[0] == 0
+    code, out, err = supernet("compare", "--json")
+    assert code == 0, err
+    entry = json.loads(out)["runs"][0]
+    assert {b["name"]: len(b.get("per_seed", [])) for b in entry["baselines"]}["short_training"] == 2
+    assert all(row["synflow"] is not None for row in entry["rows"])
+    assert entry["cost"]["short_training"]["macs"] == macs("short/*", "*")
+
+
 def test_every_path_is_trained_alone_and_scores_what_its_training_saw(
     supernet: Invoke, trained_once: Path, tmp_path: Path
 ) -> None:

@@ -26,6 +26,8 @@ _ORDER: tuple[State, ...] = (
     "finished",
 )
 
+_WAYS = {"inherited": " fine-tuned", "short": " short"}
+
 
 class JobsPanel(Panel):
     """The jobs that most need a look, and counts of the rest."""
@@ -57,7 +59,7 @@ def _row(job: JobView, view: RunView, width: int) -> Content:
     if job.kind == "supernet":
         name = f"supernet seed {job.seed}"
     else:
-        tail = f" seed {job.seed}" + (" fine-tuned" if job.kind == "inherited" else "")
+        tail = f" seed {job.seed}" + _WAYS.get(job.kind, "")
         name = path_name(job.path, view.blocks, max(9, width - 24 - len(tail))) + tail
     left = job.snapshot.seconds_left if job.state == "running" else None
     figures = f"{100 * job.share:3.0f} %"

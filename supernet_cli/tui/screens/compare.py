@@ -21,6 +21,7 @@ from supernet_cli.tui.names import path_name
 from supernet_cli.tui.panels.loss import LossChart
 from supernet_cli.tui.reader import ViewChanged
 
+_SHORT = {"short_training": "short", "macs": "MACs"}
 _SORTS = (
     ("stand_alone_test_accuracy", "alone"),
     ("one_shot_test_accuracy", "one-shot"),
@@ -144,7 +145,7 @@ def figures(run: Mapping[str, Any]) -> list[Content]:
     rows: list[tuple[str, str, str]] = [
         ("Kendall τ", _signed(tau, "mean"), _range(tau)),
         ("its ceiling", _signed(run, "tau_ceiling"), "what noise allows"),
-        ("corrected τ", _signed(run, "tau_corrected"), "without noise"),
+        ("corrected τ", _signed(_mapping(run, "tau_corrected"), "both"), "without noise"),
         ("by chance", _plain(run, "relabel_p"), "of shuffled rankings"),
         ("Spearman ρ", _signed(rho, "mean"), _range(rho)),
         ("seeds agree", _signed(run, "seed_agreement"), "stand-alone seeds"),
@@ -157,7 +158,7 @@ def figures(run: Mapping[str, Any]) -> list[Content]:
     found = [line((f"{name:<12}", MUTED), (f"{value:>7}", "bold"), (f"  {told}", MUTED)) for name, value, told in rows]
     for baseline in run.get("baselines") or []:
         if isinstance(baseline, dict):
-            name = f"τ {baseline.get('name')}"
+            name = f"τ {_SHORT.get(str(baseline.get('name')), baseline.get('name'))}"
             found.append(line((f"{name[:12]:<12}", MUTED), (f"{_signed(baseline, 'kendall_tau'):>7}", "bold")))
     return found + _costs(_mapping(run, "cost"))
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from supernet_cli.engine.supernet import Supernet
 from supernet_cli.engine.train import train_supernet, watched_paths
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import PathsEvaluated, Record
-from supernet_cli.space import SearchSpace
+from supernet_cli.space import Bundle, SearchSpace
 
 CPU = Device(torch.device("cpu"), torch.float32)
 TABLE: dict[str, Any] = {
@@ -202,3 +203,22 @@ def test_fewer_paths_are_watched_where_each_is_calibrated(tiny: Callable[..., Pr
     assert len(watched_paths(plain)) == 81  # 0.3 × 598 images of training pay for 89 judgements of 2 images
     assert len(watched_paths(normalised)) == 7  # judged twice, calibrated with 20
     assert plain.calibration_images() is None
+
+
+def test_the_undropped_network_is_measured_on_its_own_and_changes_no_score(
+    net: Supernet, data: tuple[ResidentImages, ResidentImages]
+) -> None:
+    images, calibration = data
+    whole = Bundle(((0, 1, 2), (0, 1)))
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    plain = evaluate_paths(net, PATHS, images, CPU, calibration=calibration)
+    scores = evaluate_paths(net, PATHS, images, CPU, calibration=calibration, undropped=whole)
+    assert scores == {path: replace(score, divergence=scores[path].divergence) for path, score in plain.items()}
+    assert all(score.divergence is not None and score.divergence > 0 for score in scores.values())
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    shared = evaluate_paths(net, PATHS, images, CPU, undropped=whole)  # with the statistics that all share
+    assert any(shared[path].divergence != scores[path].divergence for path in PATHS)
+    costs = path_costs(net, images.shape, CPU)
+    extra = (len(images) + len(calibration)) * costs.of_bundle(whole)
+    with_it, without = (judging_macs(net, costs, PATHS, len(images), len(calibration), u) for u in (whole, None))
+    assert with_it - without == extra

@@ -12,6 +12,7 @@ from supernet_cli.engine.data.resident import ResidentImages, Statistics
 from supernet_cli.engine.device import Device
 from supernet_cli.engine.evaluate import evaluate_network, evaluate_paths
 from supernet_cli.engine.supernet import Supernet
+from supernet_cli.space import Bundle
 
 CPU = Device(torch.device("cpu"), torch.float32)
 SPACE = space_of(TWO, ["conv1x1", "conv3x3", "conv5x5"], ["conv3x3", "identity"], channels=4, pool=1)
@@ -65,3 +66,22 @@ def test_judging_leaves_the_network_as_it_was(net: Supernet, images: ResidentIma
     evaluate_paths(net, [SPACE.at(0)], images, CPU)
     assert net.training
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_the_divergence_is_the_symmetrised_kullback_leibler_from_the_undropped_network(
+    net: Supernet, images: ResidentImages
+) -> None:
+    whole = Bundle(((0, 1), (0, 1, 2), (0, 1)))
+    plain = evaluate_paths(net, [SPACE.at(1), SPACE.at(5)], images, CPU)
+    scores = evaluate_paths(net, [SPACE.at(1), SPACE.at(5)], images, CPU, undropped=whole)
+    pixels, _ = next(images.batches(600))
+    with torch.no_grad():
+        p = net(pixels, whole).double().softmax(1)
+        for path, score in scores.items():
+            q = net(pixels, path).double().softmax(1)
+            both = nn.functional.kl_div(q.log(), p, reduction="batchmean") + nn.functional.kl_div(
+                p.log(), q, reduction="batchmean"
+            )
+            assert score.divergence == pytest.approx(both.item(), rel=1e-4)
+            assert (score.accuracy, score.loss) == (plain[path].accuracy, plain[path].loss)
+            assert plain[path].divergence is None

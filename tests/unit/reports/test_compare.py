@@ -19,7 +19,15 @@ from supernet_cli.reports.export import as_csv, as_markdown, sort_rows
 from supernet_cli.reports.facts import complete_block, gather
 from supernet_cli.reports.sheets import sheets
 from supernet_cli.runs.job import create_job
-from supernet_cli.runs.results import JudgingCost, Selection, evaluation, keep_scores, keep_selection
+from supernet_cli.runs.results import (
+    JudgingCost,
+    Selection,
+    evaluation,
+    keep_profiles,
+    keep_scores,
+    keep_selection,
+    profiles,
+)
 from supernet_cli.runs.store import Run, create_run
 from supernet_cli.space import SearchSpace
 
@@ -72,7 +80,13 @@ def test_a_perfect_ranking_is_told_as_one(whole: Run) -> None:
     assert entry["resolved_gamma"] == 1.0
     assert entry["regret_at_1"] == pytest.approx(0.0, abs=0.002)
     assert entry["audit"]["total"] < 0.2
-    assert [baseline["name"] for baseline in entry["baselines"]] == ["random", "parameters", "macs"]
+    assert [baseline["name"] for baseline in entry["baselines"]] == [
+        "random",
+        "parameters",
+        "macs",
+        "synflow",
+        "short_training",
+    ]
     assert entry["baselines"][1]["kendall_tau"] == pytest.approx(-1.0, abs=0.05)  # sizes grow as accuracies fall
     assert "n = 16 paths, the whole space" in entry["verdict"]
     assert "more than chance" in entry["verdict"]
@@ -93,12 +107,42 @@ def test_rows_hold_means_over_seeds(whole: Run) -> None:
     assert (row["parameters"], row["macs"], row["latency_seconds"], row["seconds"]) == (1003, 30, 1e-3, 2.0)
 
 
+def test_rivals_that_are_not_there_are_named_with_the_commands_that_bring_them(whole: Run) -> None:
+    entry = entry_of(whole)
+    by_name = {baseline["name"]: baseline for baseline in entry["baselines"]}
+    assert by_name["synflow"]["kendall_tau"] is by_name["short_training"]["kendall_tau"] is None
+    assert "supernet evaluate" in entry["notes"]["baselines.synflow"]
+    assert "retrain --all --short" in entry["notes"]["baselines.short_training"]
+    assert entry["divergence"] is None
+
+
+def test_short_trainings_and_synflow_stand_among_the_baselines_and_in_the_verdict(whole: Run, lab: Preset) -> None:
+    exact, space = ladder(lab), SearchSpace.from_config(lab.space)
+    for seed in (0, 1):
+        for path, accuracy in exact.items():
+            store_job(whole.alone_job(space.parse(path), seed, "short"), {path: accuracy})
+    store_job(whole.alone_job(space.parse(names(lab)[0]), 2, "short"), {names(lab)[0]: 0.5})  # a seed that lacks paths
+    sizes = profiles(whole)
+    grown = {path: size.model_copy(update={"synflow": -exact[path]}) for path, size in sizes.paths.items()}
+    keep_profiles(whole, sizes.model_copy(update={"paths": grown}))
+    entry = entry_of(whole)
+    by_name = {baseline["name"]: baseline for baseline in entry["baselines"]}
+    assert by_name["synflow"]["kendall_tau"] == pytest.approx(-1.0, abs=0.05)
+    short = by_name["short_training"]
+    assert len(short["per_seed"]) == 2
+    assert short["kendall_tau"] == pytest.approx(1.0, abs=0.05)
+    assert entry["cost"]["short_training"]["macs"] == 2 * 16 * (3 * 70_000 + 5000)
+    assert entry["rows"][0]["synflow"] == -0.95
+    assert "the best baseline, short training alone" in entry["verdict"]
+
+
 def test_costs_count_a_training_step_as_three_forward_passes(whole: Run) -> None:
     entry = entry_of(whole)
     assert entry["cost"] == {
         "training": {"forward_images": 2 * 5000, "macs": 2 * 3 * 70_000, "seconds": 2 * 2.0},
         "evaluation": {"forward_images": 2 * 400, "macs": 2 * 5000, "seconds": 2 * 0.5},
         "stand_alone": {"forward_images": 48 * 5000, "macs": 48 * 3 * 70_000, "seconds": 48 * 2.0},
+        "short_training": {"forward_images": 0, "macs": 0, "seconds": 0.0},
     }
     assert entry["forward_images"] == 5000
 

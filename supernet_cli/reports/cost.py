@@ -1,0 +1,68 @@
+"""What trainings and judging took, from what jobs recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from supernet_cli.errors import RunError
+from supernet_cli.runs.results import JudgingCost, evaluation
+from supernet_cli.runs.snapshot import JobSnapshot
+from supernet_cli.runs.store import Run
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What some work took.
+
+    Args:
+        forward_images: Images run forward, once a path.
+        macs: Multiply-accumulates; a training step counts three forward passes.
+        seconds: Of the processes that did it, one after another.
+    """
+
+    forward_images: int = 0
+    macs: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        """Return what both took."""
+        return Cost(self.forward_images + other.forward_images, self.macs + other.macs, self.seconds + other.seconds)
+
+
+def macs_of_a_supernet(run: Run) -> int:
+    """Return the multiply-accumulates of training a supernet of a run and judging its paths on validation.
+
+    The mean over those that are finished.
+
+    Raises:
+        RunError: None is.
+    """
+    jobs = [job for job in run.supernet_jobs() if job.weights.is_file()]
+    if not jobs:
+        raise RunError(
+            f"Run {run.id} has no finished supernet, whose cost a short training is to match.",
+            f"Finish it first: `supernet train --resume {run.typed}`.",
+        )
+    seeds = {job.seed for job in jobs}
+    later = [cost for cost in evaluation(run).costs if cost.split == "validation" and cost.seed in seeds]
+    snapshots = [job.snapshot()[0] for job in jobs]
+    return (training_cost(snapshots) + evaluation_cost(snapshots, later)).macs // len(jobs)
+
+
+def training_cost(jobs: Sequence[JobSnapshot]) -> Cost:
+    """Return what trainings took."""
+    return Cost(
+        sum(job.forward_images for job in jobs),
+        sum(3 * job.forward_macs for job in jobs),
+        sum(job.train_seconds for job in jobs),
+    )
+
+
+def evaluation_cost(jobs: Sequence[JobSnapshot], later: Sequence[JudgingCost] = ()) -> Cost:
+    """Return what judging paths took, while training and by commands after it."""
+    return Cost(
+        sum(job.evaluation_images for job in jobs) + sum(cost.forward_images for cost in later),
+        sum(job.evaluation_macs for job in jobs) + sum(cost.macs for cost in later),
+        sum(job.evaluation_seconds for job in jobs) + sum(cost.seconds for cost in later),
+    )
