@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from supernet_cli.cli.output import Output
+    from supernet_cli.engine.prepare import Prepared
     from supernet_cli.runs.store import Run
 
 
@@ -58,14 +62,13 @@ def experiment(
 ) -> None:
     """Train a supernet, train every path alone, judge all of them, and say whether the ranking can be trusted.
 
-    Four commands in one: train, retrain --all, evaluate, compare. Interrupted anywhere, --resume goes on.
+    Four commands in one: train, retrain --all, evaluate, compare. Interrupted anywhere, --resume goes on. Of two on one
+    run the second waits for the first.
     """
-    from supernet_cli.cli.compare import say_comparison
-    from supernet_cli.cli.evaluate import judge
     from supernet_cli.cli.output import Output
-    from supernet_cli.cli.retrain import everything, failure, train_alone
+    from supernet_cli.cli.train import train_supernets
     from supernet_cli.errors import UsageError
-    from supernet_cli.space import SearchSpace
+    from supernet_cli.runs.store import find_run
 
     voice = Output(json, quiet, output)
     given = typed(context) & {"preset", "settings", "seeds", "supernet_seeds"}
@@ -75,9 +78,22 @@ def experiment(
             "Leave them out, or start a new run without --resume.",
         )
     if resume is None:
-        run, stopped = _new(runs_dir, preset, settings or [], seeds, supernet_seeds, voice)
+        run, prepared = _new(runs_dir, preset, settings or [], seeds, supernet_seeds, voice)
+        with _only_here(run, voice):
+            _go_through(run, train_supernets(run, prepared, voice), workers, voice)
     else:
-        run, stopped = _old(runs_dir, resume, voice)
+        run = find_run(runs_dir, resume)
+        with _only_here(run, voice):
+            _go_through(run, _finish_supernets(run, voice), workers, voice)
+
+
+def _go_through(run: Run, stopped: bool, workers: int | None, voice: Output) -> None:
+    """Do whatever is not done behind the supernets, and say what comes out."""
+    from supernet_cli.cli.compare import say_comparison
+    from supernet_cli.cli.evaluate import judge
+    from supernet_cli.cli.retrain import everything, failure, train_alone
+    from supernet_cli.space import SearchSpace
+
     _check_supernets(run)
     trained = None
     if not stopped:
@@ -103,12 +119,32 @@ def experiment(
         voice.fail(error)
 
 
+@contextlib.contextmanager
+def _only_here(run: Run, voice: Output) -> Iterator[None]:
+    """Hold the experiment of a run; where another process does, wait until it is done or gone.
+
+    What that one did is then not done again, and what it left open is done here.
+    """
+    from supernet_cli.runs.lock import FileLock
+
+    lock = FileLock(run.folder / "experiment.lock", f"The experiment {run.id}")
+    try:
+        lock.acquire()
+    except RunError:
+        voice.note(f"Another process works on {run.id}: waiting for it. Ctrl-C leaves it to its work.")
+        lock.acquire(patience=math.inf)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _new(
     runs_dir: Path, preset: str, settings: list[str], seeds: str | None, supernet_seeds: str | None, voice: Output
-) -> tuple[Run, bool]:
-    """Make a run and train its supernets; return whether somebody asked to stop."""
+) -> tuple[Run, Prepared]:
+    """Make a run, and everything that its supernets need."""
     from supernet_cli.cli.retrain import everything
-    from supernet_cli.cli.train import begin, parse_seeds, train_supernets
+    from supernet_cli.cli.train import begin, parse_seeds
     from supernet_cli.config.load import load_preset
     from supernet_cli.space import SearchSpace
 
@@ -117,21 +153,18 @@ def _new(
     loaded = load_preset(preset, [*settings, *extra])
     everything(SearchSpace.from_config(loaded.preset.space))  # too large a one is told before anything is trained
     with voice.working("loading torch and the data") as progress:
-        run, prepared = begin(runs_dir, loaded, progress)
-    return run, train_supernets(run, prepared, voice)
+        return begin(runs_dir, loaded, progress)
 
 
-def _old(runs_dir: Path, reference: str, voice: Output) -> tuple[Run, bool]:
-    """Find a run, and train those of its supernets that are not done; return whether somebody asked to stop."""
+def _finish_supernets(run: Run, voice: Output) -> bool:
+    """Train those of a run's supernets that are not done; return whether somebody asked to stop."""
     from supernet_cli.cli.train import is_done, reopen, train_supernets
-    from supernet_cli.runs.store import find_run
 
-    run = find_run(runs_dir, reference)
     if all(is_done(job) for job in run.supernet_jobs()):
-        return run, False
+        return False
     with voice.working("loading torch and the data") as progress:
         run, prepared = reopen(run, progress)
-    return run, train_supernets(run, prepared, voice)
+    return train_supernets(run, prepared, voice)
 
 
 def _check_supernets(run: Run) -> None:

@@ -40,6 +40,11 @@ class Device:
             return torch.cuda.get_device_name(self.place)
         return str(self.place)
 
+    @property
+    def arithmetic(self) -> str:
+        """What the last bits of weights depend on, in words: the device and the precision of forward passes."""
+        return f"{self.name} in {str(self.dtype).removeprefix('torch.')}"
+
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Return the context of a forward pass: bfloat16 where that was chosen, else none."""
         if self.dtype is torch.float32:

@@ -320,6 +320,7 @@ class Training:
         more = {"bundle_macs": self.forward_macs - of_paths, "feedback_macs": self.feedback_macs}
         return {name: value for name, value in more.items() if value} | {
             "preset": self.assignment.origin,
+            "arithmetic": self.device.arithmetic,
             "step": self.step,
             "forward_images": self.forward_images,
             "train_seconds": self.train_seconds,
@@ -341,6 +342,14 @@ class Training:
             raise RunError(
                 f"The preset of the job {self.job.key} was changed after its checkpoint.",
                 "Put preset.toml back as it was, or start a new run with the changed one.",
+            )
+        before = state.get("arithmetic", self.device.arithmetic)
+        if before != self.device.arithmetic:
+            logger.warning(
+                "%s was begun on %s and goes on on %s: its weights will not be those of an uninterrupted training",
+                self.job.key,
+                before,
+                self.device.arithmetic,
             )
         self.step, self.forward_images = state["step"], state["forward_images"]
         self.train_seconds = state["train_seconds"]

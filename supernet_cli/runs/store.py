@@ -212,10 +212,10 @@ def create_run(
         host=platform.node(),
     )
     run = Run(folder, manifest)
-    replace_file(folder / "preset.toml", dump_toml(preset).encode())
+    replace_file(folder / "preset.toml", dump_toml(preset).encode(), durable=True)
     for seed in preset.train.seeds:
         create_job(run.supernet_job(seed))
-    replace_file(folder / "run.json", (manifest.model_dump_json(indent=2) + "\n").encode())
+    replace_file(folder / "run.json", (manifest.model_dump_json(indent=2) + "\n").encode(), durable=True)
     return run
 
 

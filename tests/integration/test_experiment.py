@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import only_run, store_run
+from helpers import only_run, program, store_run, wait_for
 
 from supernet_cli.cli.signals import Interruption
 from supernet_cli.engine import judge
@@ -73,6 +73,23 @@ def test_an_experiment_goes_on_wherever_it_was_interrupted(
     assert code == 0, err
     assert "Verdict" in out
     assert (only_run(tmp_path) / "results" / "comparison.json").exists()
+
+
+def test_of_two_experiments_on_one_run_the_second_waits_and_repeats_nothing(
+    supernet: Invoke, tiny_file: Path, tmp_path: Path
+) -> None:
+    arguments = ["--preset", tiny_file, "--seeds", "0", "--workers", "1"]
+    first = program("experiment", *arguments, "--set", "train.epochs=60", "--json", cwd=tmp_path)
+    wait_for(lambda: len(list(tmp_path.glob("runs/*/supernet/seed-0/metrics-0.jsonl"))) == 1)
+    second = program("experiment", "--resume", "latest", cwd=tmp_path)
+    told = [process.communicate(timeout=120) for process in (first, second)]
+    assert [process.returncode for process in (first, second)] == [0, 0], told
+    assert "waiting for it" in told[1][1]
+    assert "waiting for it" not in told[0][1]
+    assert "Verdict" in told[1][0]
+    stored = json.loads((only_run(tmp_path) / "results" / "comparison.json").read_text())["runs"][0]
+    assert stored["rows"] == json.loads(told[0][0])["runs"][0]["rows"]
+    assert len(list(only_run(tmp_path).glob("*/**/metrics-*.jsonl"))) == 1 + 4  # nothing was trained twice
 
 
 def test_an_interruption_as_a_phase_ends_stops_the_experiment(

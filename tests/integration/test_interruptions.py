@@ -141,6 +141,21 @@ def test_resume_keeps_the_threads_it_began_with(
     assert (status["state"], status["threads"]) == ("finished", 2)
 
 
+def test_going_on_with_another_arithmetic_is_told(
+    supernet: Invoke, tiny_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from supernet_cli.cli.signals import Interruption
+    from supernet_cli.engine.device import Device
+
+    with monkeypatch.context() as at_first:
+        at_first.setattr(Interruption, "__enter__", lambda self: setattr(self, "requested", True) or self)
+        at_first.setattr(Device, "name", property(lambda self: "another device"))
+        assert supernet("train", "--preset", tiny_file)[0] == 130
+    code, _, err = supernet("train", "--resume", "latest")
+    assert code == 0
+    assert "was begun on another device in float32 and goes on on cpu in float32" in " ".join(err.split())
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the platform has no terminals that hang up")
 def test_a_training_under_nohup_survives_its_terminal(tmp_path: Path, long_training: list[object]) -> None:
     process = program(*long_training, cwd=tmp_path, ignoring=("SIGHUP",))
