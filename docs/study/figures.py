@@ -38,7 +38,6 @@ CHOOSE, CONFIRM = (0, 1), (2, 3, 4)
 """Supernet seeds that strategies are chosen on, and those that the choice is confirmed on."""
 
 MAIN = ("uniform", "fair", "path-dropout")
-LENGTHS = (2, 4, 8)
 WORDS = {"1": "one epoch", "2": "two epochs"}
 
 
@@ -72,6 +71,15 @@ class Study:
     def best(self, name: str, truth: str, seeds: Sequence[int] | None = None) -> list[float]:
         """Return τ of each supernet seed in the best quarter."""
         return [t for t in agreement(self.score(name, seeds), self.truths[truth]).best_tau.per_seed if t is not None]
+
+    def lengths(self, sampler: str) -> list[int]:
+        """Return the epochs that a strategy was trained with, five supernets each."""
+        names = [name for name, each in self.supernets.items() if name == f"{sampler}-{each['epochs']}"]
+        return sorted(self.supernets[name]["epochs"] for name in names if len(self.supernets[name]["seeds"]) == 5)
+
+    def main(self) -> list[str]:
+        """Return the supernets of the strategies that were trained with several lengths."""
+        return [f"{sampler}-{length}" for sampler in MAIN for length in self.lengths(sampler)]
 
     def trainings(self, macs: float, of: int) -> float:
         """Return a cost in stand-alone trainings of one epoch, for each of so many."""
@@ -149,7 +157,7 @@ def strategies(study: Study) -> str:
 def corrected(study: Study) -> str:
     """Return τ without noise, by length."""
     rows = []
-    for name in [f"{sampler}-{length}" for sampler in MAIN for length in LENGTHS]:
+    for name in study.main():
         cells = [f"{study.supernets[name]['sampler']}, {study.supernets[name]['epochs']}"]
         between = supernet_agreement(study.score(name)).value
         for epochs, test in study.truths.items():
@@ -168,9 +176,11 @@ def chosen(study: Study) -> str:
     """Return strategies against uniform: on the seeds to choose by, and on those to confirm by."""
     rows = []
     for epochs in study.truths:
-        for length in LENGTHS:
-            names = [f"{s}-{length}" for s in ("fair", "path-dropout")]
-            names += [f"{s}-{length}" for s in ("sandwich", "bandit", "epoch") if f"{s}-{length}" in study.supernets]
+        for length in study.lengths("uniform"):
+            others = [s for s in (*MAIN[1:], "sandwich", "bandit", "epoch") if length in study.lengths(s)]
+            names = [f"{sampler}-{length}" for sampler in others]
+            if not names:
+                continue
             found = welch_against(
                 study.taus(f"uniform-{length}", epochs, CONFIRM), {n: study.taus(n, epochs, CONFIRM) for n in names}
             )
@@ -211,7 +221,7 @@ def baselines(study: Study) -> str:
             found = agreement(score, test)
             cells += [spread(found.tau.per_seed), spread(found.best_tau.per_seed)]
         rows.append(tuple(cells))
-    for length in LENGTHS:
+    for length in study.lengths("uniform"):
         name = f"uniform-{length}"
         cells = [f"*uniform, {length} epochs*", f"{study.cost(name):.1f}"]
         for epochs in study.truths:
@@ -225,10 +235,11 @@ def averages(study: Study) -> str:
     """Return the average of several short supernets against one long one of the same length in all."""
     rows = []
     for total in (4, 8):
-        for length in (size for size in reversed(LENGTHS) if size <= total):
-            count = total // length
-            for sampler in ("uniform", "fair"):
-                name = f"{sampler}-{length}"
+        for sampler in MAIN:
+            for length in reversed(study.lengths(sampler)):
+                count, name = total // length, f"{sampler}-{length}"
+                if total % length or count > len(study.supernets[name]["seeds"]):
+                    continue
                 scores = study.score(name)
                 subsets = list(itertools.combinations(range(len(scores)), count))
                 cells = [sampler, f"{count} × {length} epochs", f"{count * study.cost(name):.1f}"]
@@ -255,7 +266,7 @@ def regrets(study: Study) -> str:
     rng = np.random.default_rng
     parameters = study.sizes["parameters"]
     rows = []
-    for name in ("uniform-2", "uniform-4", "uniform-8", "fair-4", "path-dropout-4"):
+    for name in [f"uniform-{length}" for length in study.lengths("uniform")] + ["fair-4", "path-dropout-4"]:
         cells = [f"{study.supernets[name]['sampler']}, {study.supernets[name]['epochs']} epochs"]
         for k in (1, 3):
             cells.append(f"{study.cost(name) + k:.1f}")
@@ -271,7 +282,7 @@ def regrets(study: Study) -> str:
                 found = regret(score[None, :].astype(float), test, study.validation[epochs], k, None, rng(0))
                 cells.append(points(found.supernet.value))
         rows.append(tuple(cells))
-    for k in sorted({round(study.cost(f"uniform-{length}") + 3) for length in LENGTHS} | {1, 3}):
+    for k in sorted({round(study.cost(f"uniform-{length}") + 3) for length in study.lengths("uniform")} | {1, 3}):
         cells = [f"{k} random path{'s' if k > 1 else ''}", "", "", "", str(k)]
         for epochs, test in study.truths.items():
             found = regret(np.zeros((1, len(test))), test, study.validation[epochs], k, None, rng(0))
@@ -285,7 +296,7 @@ def audits(study: Study) -> str:
     """Return what the disagreement with the longer truth is made of."""
     rows = []
     choices, truth_of = np.array(study.data["choices"]), "2"
-    for name in [f"{sampler}-{length}" for sampler in MAIN for length in LENGTHS]:
+    for name in study.main():
         score = study.score(name, what="accuracy")
         found = audit(score, study.truths[truth_of], study.correct[truth_of], choices, study.data["blocks"])
         parts = (found.stand_alone, found.supernet, found.images, found.sharing)
@@ -318,7 +329,7 @@ def audits(study: Study) -> str:
 def scoring(study: Study) -> str:
     """Return how the choice of score changes τ with the longer truth."""
     rows = []
-    for name in [f"{sampler}-{length}" for sampler in MAIN for length in LENGTHS]:
+    for name in study.main():
         each = study.supernets[name]
         cells = [f"{each['sampler']}, {each['epochs']}"]
         cells += [spread(study.taus(name, "2", what=what)) for what in ("loss", "accuracy", "accuracy_unrecalibrated")]
@@ -404,8 +415,8 @@ def draw(study: Study) -> None:
     figure, sides = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
     for side, (epochs, test) in zip(sides, study.truths.items(), strict=True):
         for sampler in MAIN:
-            xs = [study.cost(f"{sampler}-{length}") for length in LENGTHS]
-            each = [study.taus(f"{sampler}-{length}", epochs) for length in LENGTHS]
+            names = [f"{sampler}-{length}" for length in study.lengths(sampler)]
+            xs, each = [study.cost(name) for name in names], [study.taus(name, epochs) for name in names]
             side.plot(xs, [statistics.fmean(taus) for taus in each], "o-", color=colours[sampler], label=sampler)
             for x, taus in zip(xs, each, strict=True):
                 side.plot([x] * len(taus), taus, "_", color=colours[sampler], markersize=7)

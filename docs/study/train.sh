@@ -31,15 +31,15 @@ truth 2
 
 five='[0,1,2,3,4]'
 dropout='{ name = "path-dropout", rate = 0.5, ghost = 4 }'
-for epochs in 2 4 8; do
+for epochs in 1 2 4; do
     supernets "uniform-$epochs" $epochs "$five" uniform
     supernets "fair-$epochs" $epochs "$five" fair
     supernets "path-dropout-$epochs" $epochs "$five" "$dropout"
     supernet retrain --all --short --seeds 0,1,2 --run "$(named "uniform-$epochs")" --quiet
 done
+supernets uniform-8 8 "$five" uniform
 for sampler in sandwich bandit epoch; do
     supernets "$sampler-4" 4 "$five" "$sampler"
 done
 supernets dropout-gentle-4 4 '[0,1]' '{ name = "path-dropout", rate = 0.05, ghost = 4 }'
 supernets dropout-summed-4 4 '[0,1]' '{ name = "path-dropout", rate = 0.5, ghost = 4, combine = "sum" }'
-supernets dropout-whole-4 4 '[0,1]' '{ name = "path-dropout", rate = 0.5, ghost = 1 }'

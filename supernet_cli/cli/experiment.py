@@ -158,9 +158,9 @@ def _new(
 
 def _finish_supernets(run: Run, voice: Output) -> bool:
     """Train those of a run's supernets that are not done; return whether somebody asked to stop."""
-    from supernet_cli.cli.train import is_done, reopen, train_supernets
+    from supernet_cli.cli.train import reopen, train_supernets
 
-    if all(is_done(job) for job in run.supernet_jobs()):
+    if all(job.is_done for job in run.supernet_jobs()):
         return False
     with voice.working("loading torch and the data") as progress:
         run, prepared = reopen(run, progress)

@@ -137,7 +137,7 @@ def train_alone(
 
     space = SearchSpace.from_config(run.preset().space)
     jobs = _jobs(run, selection, seeds, space)
-    waiting = [job for job in jobs if not job.is_done]
+    waiting = [job for job in jobs if not job.folder.is_done]
     if not waiting:
         if selection.init != "short":  # that is kept with its length
             keep_selection(run, selection)
@@ -149,8 +149,8 @@ def train_alone(
         prepared = prepare(run.preset(), progress=progress)
         prepared.check_images(run.manifest.fingerprints.get("images"))
     if selection.init == "short":
-        selection = selection.model_copy(update={"images": _short_images(run, selection, prepared, space)})
-        jobs, waiting = ([replace(job, images=selection.images) for job in several] for several in (jobs, waiting))
+        selection = selection.model_copy(update={"steps": _short_steps(run, selection, prepared, space)})
+        jobs, waiting = ([replace(job, steps=selection.steps) for job in several] for several in (jobs, waiting))
     keep_selection(run, selection)
     with voice.warnings():
         for job in waiting:
@@ -161,27 +161,28 @@ def train_alone(
         return _run(run, prepared, jobs, waiting, workers, voice)
 
 
-def _short_images(run: Run, selection: Selection, prepared: Prepared, space: SearchSpace) -> int:
-    """Return how many images each short training sees: decided once for a run, and the same for all its seeds.
+def _short_steps(run: Run, selection: Selection, prepared: Prepared, space: SearchSpace) -> int:
+    """Return how long each short training is: decided once for a run, and the same for all its seeds.
 
     Raises:
         RunError: No supernet is finished.
         UsageError: Short trainings of other paths were begun, or the budget is too small.
+        PresetError: The schedule cannot be so short.
     """
-    from supernet_cli.engine.retrain import short_images
+    from supernet_cli.engine.retrain import short_steps
     from supernet_cli.errors import UsageError
     from supernet_cli.reports.cost import macs_of_a_supernet
     from supernet_cli.runs.results import selections
 
     for known in selections(run):
-        if known.init == "short" and known.images is not None:
+        if known.init == "short" and known.steps is not None and run.alone_jobs("short"):
             if set(known.paths) != set(selection.paths):
                 raise UsageError(
                     f"Short trainings of {len(known.paths):,} other paths were begun, and theirs share the budget.",
-                    f"Go on with those, or delete {run.folder / 'short'} and results/selections.json beside it.",
+                    f"Go on with those, or delete {run.folder / 'short'}.",
                 )
-            return known.images
-    return short_images(prepared, [space.parse(path) for path in selection.paths], macs_of_a_supernet(run))
+            return known.steps
+    return short_steps(prepared, [space.parse(path) for path in selection.paths], macs_of_a_supernet(run))
 
 
 def _check_free(run: Run, waiting: Sequence[AloneJob]) -> None:
@@ -264,7 +265,7 @@ def _report(trained: TrainedAlone, voice: Output) -> None:
         raise typer.Exit(INTERRUPTED)
     if error is not None:
         voice.fail(error)
-    if any(job.images is not None for job in trained.jobs):
+    if any(job.init == "short" for job in trained.jobs):
         voice.note(f"\nSee how they rank: supernet compare --run {run.typed}")
     else:
         voice.note(f"\nJudge them on the test images: supernet evaluate --run {run.typed}")
@@ -374,7 +375,9 @@ def _jobs(run: Run, selection: Selection, seeds: Sequence[int], space: SearchSpa
             )
     paths = [space.parse(path) for path in selection.paths]
     return [
-        AloneJob(run.alone_job(path, seed, selection.init), path, seed, inherits) for seed in seeds for path in paths
+        AloneJob(run.alone_job(path, seed, selection.init), path, seed, selection.init, inherits)
+        for seed in seeds
+        for path in paths
     ]
 
 
@@ -390,6 +393,6 @@ def _row(job: AloneJob, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
         "seconds": snapshot.train_seconds + snapshot.evaluation_seconds,
         "validation_accuracy": score.accuracy if score is not None else None,
         "validation_loss": score.loss if score is not None else None,
-        "init": "inherit" if job.inherits is not None else "scratch" if job.images is None else "short",
+        "init": job.init,
         "folder": str(job.folder.path),
     }

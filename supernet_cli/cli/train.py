@@ -185,11 +185,11 @@ def reopen(run: Run, progress: Progress) -> tuple[Run, Prepared]:
 
     preset = run.preset()
     states = [job.status().state for job in run.supernet_jobs()]
-    if states and "diverged" not in states and all(is_done(job) for job in run.supernet_jobs()):
+    if states and "diverged" not in states and all(job.is_done for job in run.supernet_jobs()):
         raise UsageError(
             f"Run {run.id} is finished; there is nothing to go on with.", f"`supernet evaluate --run {run.typed}`"
         )
-    if states and all(is_done(job) for job in run.supernet_jobs()):
+    if states and all(job.is_done for job in run.supernet_jobs()):
         raise DivergedError(
             f"Run {run.id} diverged; going on would repeat that bit for bit.",
             "Start a new run with a lower rate, such as --set train.optimizer.lr=0.001.",
@@ -235,7 +235,7 @@ def train_supernets(run: Run, prepared: Prepared, voice: Output, tensorboard: bo
         Interruption() as interruption,
     ):
         for job in jobs:
-            if is_done(job):
+            if job.is_done:
                 continue
             with JobWriter(job) as writer, _event_files(run.folder / "tensorboard" / job.key, tensorboard) as events:
                 recorder = Fanout(writer, watch.of(job.key), *events)
@@ -243,12 +243,6 @@ def train_supernets(run: Run, prepared: Prepared, voice: Output, tensorboard: bo
             if outcome.state in ("interrupted", "stopped") or interruption.requested or writer.stop_requested:
                 return True  # also where the request came too late to stop the job that was just finished
     return False
-
-
-def is_done(job: JobFolder) -> bool:
-    """Return whether training a supernet on would give nothing new: it has its weights, or diverged."""
-    state = job.status().state
-    return state == "diverged" or (state == "finished" and job.weights.is_file())
 
 
 def warn_of_a_lost_checkpoint(job: JobFolder) -> None:

@@ -11,7 +11,7 @@ Source: Guo et al. 2020, «Single Path One-Shot Neural Architecture Search with 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from supernet_cli.engine import seed
 from supernet_cli.engine.data import Split
 from supernet_cli.engine.data.resident import ResidentImages
-from supernet_cli.engine.device import Device
 
 BATCH = 256
 """Images of which a layer takes the mean and variance at once; their average over batches is what it keeps."""
@@ -99,23 +98,19 @@ def calibrating(layers: Iterable[nn.BatchNorm2d]) -> Iterator[None]:
             layer.training = False
 
 
-@contextlib.contextmanager
 @torch.no_grad()
-def recalibrated(network: nn.Module, calibration: ResidentImages, device: Device) -> Iterator[None]:
-    """Give a plain network, such as an extracted subnet, statistics of its own inside; as it was afterwards.
+def measure(layers: Sequence[nn.BatchNorm2d], calibration: ResidentImages, forward: Callable[[Tensor], object]) -> None:
+    """Give the layers of one network statistics that are its own, inside `borrowed`.
 
     Args:
-        network: Maps (B, C, H, W) to logits.
+        layers: All of its batch normalisation.
         calibration: Images to measure on.
-        device: Decides arithmetic.
+        forward: Runs a batch through the network.
     """
-    with borrowed(network) as layers:
-        PathStatistics(layers).install()
-        with calibrating(layers):
-            for images_BCHW, _ in calibration.batches(BATCH):
-                with device.autocast():
-                    network(images_BCHW)
-        yield
+    PathStatistics(layers).install()
+    with calibrating(layers):
+        for images_BCHW, _ in calibration.batches(BATCH):
+            forward(images_BCHW)
 
 
 def _fresh(layer: nn.BatchNorm2d) -> dict[str, Tensor]:

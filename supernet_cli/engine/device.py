@@ -111,6 +111,7 @@ def prepare(device: Device, threads: int) -> int:
     if device.place.type == "cuda":
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.allow_tf32 = False  # float32 is what it says; bfloat16 is there for speed
     return threads
 
 
@@ -131,6 +132,8 @@ def memory_errors() -> Iterator[None]:
     except RuntimeError as error:
         if "DefaultCPUAllocator" in str(error):
             raise OutOfMemoryError("This machine is out of memory.", hint) from error
+        if "MPS backend out of memory" in str(error):
+            raise OutOfMemoryError("The device is out of memory.", hint) from error
         raise
 
 

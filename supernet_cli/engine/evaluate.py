@@ -79,25 +79,6 @@ class _Tally:
 
 
 @torch.inference_mode()
-def evaluate_network(network: nn.Module, images: ResidentImages, device: Device) -> Score:
-    """Judge a plain network, such as an extracted subnet.
-
-    Args:
-        network: Maps (B, C, H, W) to logits (B, K).
-        images: The split to judge on.
-        device: Decides arithmetic.
-    """
-    was_training, tally = network.training, _Tally(device.place)
-    network.eval()
-    for images_BCHW, labels_B in images.batches(BATCH):
-        with device.autocast():
-            logits_BK = network(images_BCHW)
-        tally.add(logits_BK, labels_B)
-    network.train(was_training)
-    return tally.score()
-
-
-@torch.inference_mode()
 def evaluate_paths(
     supernet: Supernet,
     architectures: Sequence[Architecture],
@@ -106,6 +87,7 @@ def evaluate_paths(
     keep_correct: bool = False,
     calibration: ResidentImages | None = None,
     undropped: Bundle | None = None,
+    both_ways: bool = True,
 ) -> dict[Architecture, Score]:
     """Judge paths of a supernet; activations of a common prefix are computed once.
 
@@ -122,20 +104,26 @@ def evaluate_paths(
             running statistics.
         undropped: All candidates at once, where a strategy trains that: scores then say how far from it a path's
             predictions are (Bender et al. 2018, «Understanding and Simplifying One-Shot Architecture Search», ICML).
+        both_ways: Whether recalibrated paths are judged with running statistics, too.
     """
     ordered = in_order(architectures)
     whole_NK = None if undropped is None else _predicted(supernet, undropped, images, device, calibration)
     if calibration is None or not batchnorm.layers_of(supernet):
         with batchnorm.borrowed(supernet):
             return _judge(supernet, ordered, images, device, keep_correct, None, whole_NK)
-    with batchnorm.borrowed(supernet):
-        plain = _judge(supernet, ordered, images, device, False, None)
+    plain: dict[Architecture, Score] = {}
+    if both_ways:
+        with batchnorm.borrowed(supernet):
+            plain = _judge(supernet, ordered, images, device, False, None)
     scores: dict[Architecture, Score] = {}
     for group in in_groups(ordered):
         with batchnorm.borrowed(supernet) as layers:
             statistics = _measured(supernet, group, layers, calibration, device)
             scores |= _judge(supernet, group, images, device, keep_correct, statistics, whole_NK)
-    return {path: replace(score, accuracy_unrecalibrated=plain[path].accuracy) for path, score in scores.items()}
+    return {
+        path: replace(score, accuracy_unrecalibrated=plain[path].accuracy) if both_ways else score
+        for path, score in scores.items()
+    }
 
 
 def judging_macs(
@@ -145,6 +133,8 @@ def judging_macs(
     images: int,
     calibration: int | None,
     undropped: Bundle | None = None,
+    *,
+    both_ways: bool = True,
 ) -> int:
     """Return the multiply-accumulates that `evaluate_paths` takes.
 
@@ -155,16 +145,17 @@ def judging_macs(
         images: How many are judged on.
         calibration: How many are calibrated with; None for no calibration.
         undropped: What paths are compared with, if anything.
+        both_ways: Whether paths are judged with running statistics, too.
     """
     calibrates = calibration if calibration is not None and batchnorm.layers_of(supernet) else 0
-    plain = images * costs.of_shared_prefixes(paths)
-    if undropped is not None:
-        plain += (images + calibrates) * costs.of_bundle(undropped)
+    found = 0 if undropped is None else (images + calibrates) * costs.of_bundle(undropped)
+    if both_ways or not calibrates:
+        found += images * costs.of_shared_prefixes(paths)
     if not calibrates:
-        return plain
+        return found
     groups = in_groups(in_order(paths))
     again = sum(images * costs.of_shared_prefixes(group) for group in groups)
-    return plain + again + sum(calibrates * costs.of_shared_prefixes(group, head=False) for group in groups)
+    return found + again + sum(calibrates * costs.of_shared_prefixes(group, head=False) for group in groups)
 
 
 def in_order(architectures: Iterable[Architecture]) -> list[Architecture]:
@@ -206,10 +197,7 @@ def _predicted(
 
     with batchnorm.borrowed(supernet) as layers:
         if calibration is not None and layers:
-            batchnorm.PathStatistics(layers).install()
-            with batchnorm.calibrating(layers):
-                for images_BCHW, _ in calibration.batches(batchnorm.BATCH):
-                    forward(images_BCHW)
+            batchnorm.measure(layers, calibration, forward)
         return torch.cat([forward(batch).float().log_softmax(1) for batch, _ in images.batches(BATCH)])
 
 

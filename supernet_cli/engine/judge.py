@@ -183,12 +183,11 @@ def _measure(prepared: Prepared, run: Run, paths: Sequence[Architecture], advanc
     if known.model_copy(update={"paths": {}}) != empty:
         known = empty
     missing = [path for path in paths if (there := known.paths.get(str(path))) is None or there.synflow is None]
-    found = {}
-    for path, measured in profile_paths(prepared, missing):
-        found[str(path)] = measured
-        advance("measuring paths", len(found), len(missing))
-    if found:
+    for start in range(0, len(missing), _KEPT_TOGETHER):
+        group = missing[start : start + _KEPT_TOGETHER]
+        found = {str(path): measured for path, measured in profile_paths(prepared, group)}
         keep_profiles(run, empty.model_copy(update={"paths": found}))
+        advance("measuring paths", start + len(group), len(missing))
 
 
 def profile_paths(prepared: Prepared, paths: Sequence[Architecture]) -> Iterator[tuple[Architecture, PathProfile]]:

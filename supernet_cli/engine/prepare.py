@@ -12,7 +12,7 @@ import torch
 
 from supernet_cli.config.schema import Preset
 from supernet_cli.engine import device, seed
-from supernet_cli.engine.batchnorm import calibration_split
+from supernet_cli.engine.batchnorm import borrowed, calibration_split
 from supernet_cli.engine.data import Progress, Split, Splits, load_dataset, no_progress, split_validation
 from supernet_cli.engine.data.resident import ResidentImages, Statistics
 from supernet_cli.engine.optim import check_recipe
@@ -112,12 +112,18 @@ class Prepared:
         place = place or self.device.place
         return ResidentImages(split or self.splits.train, self.statistics, place, data.shift, flip)
 
-    def calibration_images(self) -> ResidentImages | None:
-        """Return the training images, as they are, that measure a path's batch normalisation; None for no measuring."""
+    def calibration_images(self, place: torch.device | None = None, most: int | None = None) -> ResidentImages | None:
+        """Return training images, as they are, that measure a path's batch normalisation; None for no measuring.
+
+        Args:
+            place: Where they are wanted; on the device where left out.
+            most: Not more than these.
+        """
         count = self.preset.train.calibration
         if count == 0 or not self.space.has_batch_norm:
             return None
-        return ResidentImages(calibration_split(self.splits.train, count), self.statistics, self.device.place)
+        split = calibration_split(self.splits.train, count if most is None else min(count, most))
+        return ResidentImages(split, self.statistics, place or self.device.place)
 
     def training_data(self, place: torch.device | None = None) -> TrainingData:
         """Return what a training sees, on the device or elsewhere."""
@@ -177,12 +183,15 @@ def prepare(preset: Preset, threads: int | None = None, progress: Progress = no_
         supernet = _buildable(prepared)
         sampler, images = prepared.sampler(0), len(splits.train)
         seen = images - (sampler.held_out if isinstance(sampler, Adaptive) else 0)
+        if seen < 1:
+            raise PresetError(f"train.sampler: {images} training images leave none to train on.", "Hold out fewer.")
         for section, recipe, num_images, passes in (
             ("train", preset.train, seen, sampler.passes_per_step),
             ("retrain", preset.standalone_recipe(), images, 1),
         ):
             steps = steps_per_epoch(num_images, recipe.batch_size, passes) * recipe.epochs
             check_recipe(recipe, supernet.parameters(), steps, prepared.num_classes, section)
+            _check_single_images(prepared, supernet, num_images, recipe.batch_size, section)
     return prepared
 
 
@@ -204,6 +213,30 @@ def hold_out(split: Split, count: int, split_seed: int) -> tuple[Split, Split]:
     order = torch.randperm(len(split), generator=seed.torch_rng(split_seed, "feedback"))
     held, rest = order[:count].sort().values, order[count:].sort().values
     return Split(split.images[rest], split.labels[rest]), Split(split.images[held], split.labels[held])
+
+
+def _check_single_images(prepared: Prepared, supernet: Supernet, images: int, batch_size: int, section: str) -> None:
+    """Make sure that a mini-batch of one image can be trained on, where there will be one.
+
+    Raises:
+        PresetError: Batch normalisation would have a single number a channel.
+    """
+    if not prepared.space.has_batch_norm or (batch_size > 1 and images % batch_size != 1):
+        return
+    widest = max(len(block.candidates) for block in prepared.space.blocks)
+    with borrowed(supernet), torch.no_grad():
+        supernet.train()
+        for number in range(widest):
+            choices = [min(number, len(block.candidates) - 1) for block in prepared.space.blocks]
+            try:
+                image_1CHW = torch.zeros(1, *prepared.image_shape, device=prepared.device.place)
+                supernet(image_1CHW, prepared.space.architecture(choices))
+            except ValueError as error:
+                raise PresetError(
+                    f"{section}.batch_size = {batch_size} leaves a mini-batch of one of {images} images, on which "
+                    "batch normalisation cannot be trained where images have shrunk to one pixel.",
+                    "Take another batch size, or pool less.",
+                ) from error
 
 
 def _buildable(prepared: Prepared) -> Supernet:

@@ -7,21 +7,29 @@ what the supernet cost, judging included.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 
 from supernet_cli.config.schema import Recipe
 from supernet_cli.engine import checkpoint, device, seed
+from supernet_cli.engine.data.resident import ResidentImages
+from supernet_cli.engine.optim import check_recipe
 from supernet_cli.engine.prepare import Prepared, TrainingData, seeded_supernet
 from supernet_cli.engine.supernet import Supernet
 from supernet_cli.engine.training import Assignment, Outcome, Stop, Training, preset_digest
 from supernet_cli.errors import UsageError
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.records import Recorder
-from supernet_cli.sampling import build_sampler
+from supernet_cli.sampling import build_sampler, steps_per_epoch
 from supernet_cli.space import Architecture, SearchSpace
+
+FEWEST_STEPS = 10
+"""Of a short training: below that, what is ranked is how weights were drawn."""
+
+SHORT_CALIBRATION = 512
+"""Images that a short training's batch normalisation is measured on: two batches, to leave the budget to training."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,8 @@ class AloneTraining:
         device: Where trainings run.
         threads: Threads of the CPU for each: results depend on them, and not on how many run side by side.
         origin: What a checkpoint must agree with.
+        calibration: Images on which a short training's batch normalisation is measured before it is judged: its
+            running statistics have not come to rest. None where there is none.
     """
 
     space: SearchSpace
@@ -43,6 +53,7 @@ class AloneTraining:
     device: device.Device
     threads: int
     origin: str
+    calibration: ResidentImages | None = None
 
     @classmethod
     def of(cls, prepared: Prepared) -> AloneTraining:
@@ -55,11 +66,16 @@ class AloneTraining:
             device=prepared.device,
             threads=preset.retrain.threads,
             origin=preset_digest(preset),
+            calibration=prepared.calibration_images(torch.device("cpu"), most=SHORT_CALIBRATION),
         )
 
     @cached_property
     def _resident(self) -> TrainingData:
         return self.data.to(self.device.place)
+
+    @cached_property
+    def _resident_calibration(self) -> ResidentImages | None:
+        return None if self.calibration is None else self.calibration.to(self.device.place)
 
     def set_up(self) -> None:
         """Make a process ready: allocator and threads."""
@@ -77,33 +93,32 @@ class AloneTraining:
             RunError: A checkpoint, or the weights to inherit, are damaged.
         """
         with device.memory_errors():
-            own_seed = seed.derive(job.seed, "alone", str(job.path))
+            own_seed = seed.derive(job.seed, "alone" if job.steps is None else "short", str(job.path))
             network = self._network(job, own_seed)
             (path,) = network.space.enumerate()
-            recipe, data, origin = self._length(job, own_seed)
+            is_short = job.steps is not None
             assignment = Assignment(
                 supernet=network,
-                recipe=recipe,
+                recipe=self.recipe if job.steps is None else self._short_recipe(job.steps),
                 sampler=build_sampler("uniform", network.space, seed.python_rng(own_seed, "paths"), {}),
                 seed=own_seed,
                 watched=[path],
                 judged=[path],
-                data=data,
+                data=self._resident,
                 device=self.device,
                 threads=self.threads,
-                origin=origin,
+                origin=f"{self.origin} {job.steps} steps" if is_short else self.origin,
+                calibration=self._resident_calibration if is_short else None,
+                both_ways=not is_short,
+                most_steps=job.steps,
             )
             return Training(assignment, job.folder, recorder, stop).run()
 
-    def _length(self, job: AloneJob, own_seed: int) -> tuple[Recipe, TrainingData, str]:
-        """Return recipe, images and origin: the whole recipe's, or those of a short training."""
-        data = self._resident
-        if job.images is None:
-            return self.recipe, data, self.origin
-        epochs, count = short_epochs(job.images, len(data.training), self.recipe.batch_size)
-        some = data.training.sample(count, seed.torch_rng(own_seed, "short"))
-        recipe = self.recipe.model_copy(update={"epochs": epochs, "evaluate_every": epochs})
-        return recipe, replace(data, training=some), f"{self.origin} {job.images} images"
+    def _short_recipe(self, steps: int) -> Recipe:
+        """Return the recipe with as many epochs as the steps need; judged in the end alone."""
+        each = steps_per_epoch(len(self.data.training), self.recipe.batch_size, 1)
+        epochs = -(-steps // each)
+        return self.recipe.model_copy(update={"epochs": epochs, "evaluate_every": epochs})
 
     def _network(self, job: AloneJob, own_seed: int) -> Supernet:
         shape, num_classes = self.data.training.shape, self.data.num_classes
@@ -115,33 +130,35 @@ class AloneTraining:
         return network
 
 
-def short_images(prepared: Prepared, paths: Sequence[Architecture], budget: int) -> int:
-    """Return how many images each of some paths may be trained with, so that all of it costs no more than a supernet.
+def short_steps(prepared: Prepared, paths: Sequence[Architecture], budget: int) -> int:
+    """Return how many steps each of some paths can be trained, so that all of it costs no more than a supernet.
 
     Args:
         prepared: From `prepare`, with the run's preset.
         paths: The paths that share the budget.
         budget: Multiply-accumulates; a training image costs three forward passes, and each path is judged once on
-            the validation images.
+            the validation images, its batch normalisation calibrated before.
 
     Raises:
-        UsageError: That would be less than a mini-batch.
+        UsageError: Too few to be a training.
+        PresetError: The schedule cannot be as short as that.
     """
-    batch = prepared.preset.standalone_recipe().batch_size
+    preset = prepared.preset
+    recipe = preset.standalone_recipe()
     together = sum(prepared.costs.of(path) for path in paths)
-    images = max(0, budget // together - len(prepared.splits.validation)) // 3
-    if images < batch:
+    calibration = prepared.calibration_images(torch.device("cpu"), most=SHORT_CALIBRATION)
+    judging = len(prepared.splits.validation) + (0 if calibration is None else len(calibration))
+    images = max(0, budget // together - judging) // 3
+    steps = images // recipe.batch_size
+    if steps < FEWEST_STEPS:
         raise UsageError(
-            f"A supernet's cost, shared by {len(paths):,} paths, does not pay a mini-batch of {batch} for each.",
-            "Share it among fewer paths, such as --top 16; or judge on fewer images: data.validation.",
+            f"A supernet's cost, shared by {len(paths):,} paths and less their judging, pays {steps} steps for each: "
+            f"too few to be a training, which begins at {FEWEST_STEPS}.",
+            "Share it among fewer paths, such as --top 16, or compare with a supernet that was trained for longer.",
         )
-    return images
-
-
-def short_epochs(images: int, available: int, batch: int) -> tuple[int, int]:
-    """Return epochs, and the images of each in whole mini-batches, of a training that sees no more than so many."""
-    epochs = max(1, -(-images // available))
-    return epochs, images // epochs // batch * batch
+    supernet = prepared.supernet(0)
+    check_recipe(recipe, supernet.parameters(), steps, prepared.num_classes, "retrain")
+    return steps
 
 
 def room_for(prepared: Prepared) -> int:

@@ -66,6 +66,8 @@ class Assignment:
         origin: What a checkpoint must agree with to be gone on from.
         calibration: Images to measure each path's batch normalisation on before it is judged; None to judge with
             running statistics, which are a path's own where it is trained alone.
+        both_ways: Whether paths are also judged with running statistics, where they are recalibrated.
+        most_steps: Where to end, if that is before the recipe's epochs are over; schedules are stretched over these.
     """
 
     supernet: Supernet
@@ -79,6 +81,8 @@ class Assignment:
     threads: int
     origin: str
     calibration: ResidentImages | None = None
+    both_ways: bool = True
+    most_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -115,11 +119,13 @@ class Training:
         passes = self.sampler.passes_per_step
         self.steps_per_epoch = steps_per_epoch(len(self.images), self.recipe.batch_size, passes)
         self.steps = self.steps_per_epoch * self.recipe.epochs
+        if assignment.most_steps is not None:
+            self.steps = min(self.steps, assignment.most_steps)
         self.learner = self._learner()
         self.step = 0
         self.forward_images = 0
         self.forward_macs = 0
-        self.feedback_macs = 0  # since paths were last judged
+        self.feedback_macs, self.feedback_seconds = 0, 0.0  # since paths were last judged
         self.train_seconds = 0.0
         self.trained_images: Counter[Architecture] = Counter()
         self.saved_at = -1  # step of the newest checkpoint
@@ -157,7 +163,7 @@ class Training:
             self.learner.optimizer = build_optimizer(self.recipe.optimizer, self.learner.supernet.parameters())
         batches = self.images.epoch(seed.torch_rng(self.seed, "images", epoch), self.recipe.batch_size, done)
         self.clock = time.perf_counter()
-        left = itertools.islice(batches, self.steps_per_epoch - done)
+        left = itertools.islice(batches, min(self.steps_per_epoch - done, self.steps - self.step))
         train_epoch(self.learner, left, self.sampler, epoch, self.step, self._after_step)
         if self.outcome is not None:
             return
@@ -182,9 +188,10 @@ class Training:
         if self.adaptive is not None and step % self.adaptive.feedback_every == 0:
             self._feed_back(self.adaptive, plan)
         in_epoch = step % self.steps_per_epoch
-        if in_epoch == 0 or in_epoch % self.recipe.log_every == 0:
+        ends = in_epoch == 0 or step == self.steps
+        if ends or in_epoch % self.recipe.log_every == 0:
             self._report()
-        if in_epoch == 0:
+        if ends:
             return True  # what ends an epoch comes first: judging, saving, then stopping
         if step % self.recipe.checkpoint_every == 0:
             self._save()
@@ -197,10 +204,14 @@ class Training:
         """
         supernet, images = self.learner.supernet, self.assignment.data.feedback
         assert images is not None
+        self._count_time()
         paths = [each.path for each in plan.passes if isinstance(each.path, Architecture)]
         for path, score in evaluate_paths(supernet, paths, images, self.device, calibration=images).items():
             sampler.feedback(path, score.accuracy)
         self.feedback_macs += judging_macs(supernet, self.costs, paths, len(images), len(images))
+        self.device.synchronize()
+        self.feedback_seconds += time.perf_counter() - self.clock
+        self.clock = time.perf_counter()
 
     def _report(self) -> None:
         """Record the losses since the last report; this is where the device is waited for.
@@ -232,7 +243,13 @@ class Training:
         supernet, calibration = self.learner.supernet, self.assignment.calibration
         undropped = self.sampler.undropped if isinstance(self.sampler, Undropped) else None
         scores = evaluate_paths(
-            supernet, paths, self.validation, self.device, calibration=calibration, undropped=undropped
+            supernet,
+            paths,
+            self.validation,
+            self.device,
+            calibration=calibration,
+            undropped=undropped,
+            both_ways=self.assignment.both_ways,
         )
         seconds = time.perf_counter() - begun
         calibrated = None if calibration is None else len(calibration)
@@ -251,13 +268,21 @@ class Training:
             step=self.step,
             epoch=epoch,
             scores=judged,
-            seconds=seconds,
+            seconds=seconds + self.feedback_seconds,
             forward_images=len(self.validation) * len(paths),
             macs=self.feedback_macs
-            + judging_macs(supernet, self.costs, paths, len(self.validation), calibrated, undropped),
+            + judging_macs(
+                supernet,
+                self.costs,
+                paths,
+                len(self.validation),
+                calibrated,
+                undropped,
+                both_ways=self.assignment.both_ways,
+            ),
             strategy=self.sampler.report() if isinstance(self.sampler, Reporting) else {},
         )
-        self.feedback_macs = 0
+        self.feedback_macs, self.feedback_seconds = 0, 0.0
         self.recorder.record(record)
         best = max(judged, key=lambda score: score.accuracy)
         logger.info("%s epoch %d: best path %s, accuracy %.4f", self.job.key, epoch, best.path, best.accuracy)
@@ -317,7 +342,11 @@ class Training:
     def _state(self) -> dict[str, Any]:
         schedule = self.learner.schedule
         of_paths = sum(count * self.costs.of(path) for path, count in self.trained_images.items())
-        more = {"bundle_macs": self.forward_macs - of_paths, "feedback_macs": self.feedback_macs}
+        more = {
+            "bundle_macs": self.forward_macs - of_paths,
+            "feedback_macs": self.feedback_macs,
+            "feedback_seconds": self.feedback_seconds,
+        }
         return {name: value for name, value in more.items() if value} | {
             "preset": self.assignment.origin,
             "arithmetic": self.device.arithmetic,
@@ -357,7 +386,7 @@ class Training:
         self.trained_images.update(trained)
         of_paths = sum(count * self.costs.of(path) for path, count in trained.items())
         self.forward_macs = of_paths + state.get("bundle_macs", 0)
-        self.feedback_macs = state.get("feedback_macs", 0)
+        self.feedback_macs, self.feedback_seconds = state.get("feedback_macs", 0), state.get("feedback_seconds", 0.0)
         self.sampler.restore(json.loads(state["sampler"]))
         self.learner.supernet.load_state_dict(state["supernet"])
         self.learner.optimizer.load_state_dict(state["optimizer"])

@@ -259,7 +259,7 @@ class _Comparison:
 
         facts, name = self.facts, "short_training"
         if not facts.short:
-            notes[f"baselines.{name}"] = f"Not done: `supernet retrain --all --short --run {facts.run}`."
+            notes[f"baselines.{name}"] = _no_short_training(facts)
             return {"name": name, "kendall_tau": None}
         spread = _spread(agreement(facts.short_scores(names), facts.truth.test).tau, f"baselines.{name}", notes)
         tau = spread.pop("mean")
@@ -303,6 +303,17 @@ class _Comparison:
         profiles = [self.facts.profiles.get(name) for name in names]
         known = [size for profile in profiles if (size := getattr(profile, what, None)) is not None]
         return np.array(known, dtype=float) if len(known) == len(names) else None
+
+
+def _no_short_training(facts: Facts) -> str:
+    """Say why there are no short trainings to compare with, and what brings them."""
+    if facts.short_diverged:
+        return f"Some of the short trainings diverged ({facts.short_diverged}), so no seed has all paths."
+    count = len(facts.truth.paths)
+    which = {"all": "--all", "part": "--all", "sample": f"--sample {count}", "top": f"--top {count}"}
+    if facts.truth.run != facts.run or facts.truth.coverage not in which:
+        return f"Not done: `supernet retrain --short --run {facts.run}` with the names of these {count} paths."
+    return f"Not done: `supernet retrain {which[facts.truth.coverage]} --short --run {facts.run}`."
 
 
 def _rows(facts: Facts) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from supernet_cli.errors import RunError
+from supernet_cli.reports.scores import last_judged
 from supernet_cli.runs.results import JudgingCost, evaluation
 from supernet_cli.runs.snapshot import JobSnapshot
 from supernet_cli.runs.store import Run
@@ -33,7 +34,7 @@ class Cost:
 def macs_of_a_supernet(run: Run) -> int:
     """Return the multiply-accumulates of training a supernet of a run and judging its paths on validation.
 
-    The mean over those that are finished.
+    The mean over those that are finished. Judging by commands counts where training did not judge every path itself.
 
     Raises:
         RunError: None is.
@@ -44,9 +45,9 @@ def macs_of_a_supernet(run: Run) -> int:
             f"Run {run.id} has no finished supernet, whose cost a short training is to match.",
             f"Finish it first: `supernet train --resume {run.typed}`.",
         )
-    seeds = {job.seed for job in jobs}
-    later = [cost for cost in evaluation(run).costs if cost.split == "validation" and cost.seed in seeds]
     snapshots = [job.snapshot()[0] for job in jobs]
+    partly = {j.seed for j, snapshot in zip(jobs, snapshots, strict=True) if len(last_judged(j)) < snapshot.num_paths}
+    later = [cost for cost in evaluation(run).costs if cost.split == "validation" and cost.seed in partly]
     return (training_cost(snapshots) + evaluation_cost(snapshots, later)).macs // len(jobs)
 
 

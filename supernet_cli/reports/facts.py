@@ -78,6 +78,7 @@ class Facts:
         one_shot_test: The same on test, as far as known.
         short: By seed and path, scores on validation of short trainings alone; of seeds that cover all paths.
         short_cost: Of these trainings.
+        short_diverged: How many of a run's short trainings did.
         truth: Stand-alone results, its own or borrowed.
         profiles: Sizes of paths.
         forward_images: That each supernet was trained with, mean over seeds.
@@ -94,6 +95,7 @@ class Facts:
     one_shot_test: BySeed
     short: BySeed
     short_cost: Cost
+    short_diverged: int
     truth: Truth
     profiles: Mapping[str, PathProfile]
     forward_images: float
@@ -165,6 +167,7 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
         one_shot={seed: one_shot[seed] for seed in seeds},
         one_shot_test={seed: rows for seed, rows in test.items() if seed in seeds},
         short=short,
+        short_diverged=sum(job.status().state == "diverged" for job in run.alone_jobs("short")),
         short_cost=training_cost(short_jobs) + evaluation_cost(short_jobs),
         truth=truth,
         profiles=profiles(run).paths or profiles(source).paths,

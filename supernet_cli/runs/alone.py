@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.store import Init
 from supernet_cli.space import Architecture
 
 
@@ -17,18 +18,14 @@ class AloneJob:
         folder: Where its facts go.
         path: The path.
         seed: Of its initial weights and the order of its images, together with the path.
-        inherits: Weights of a supernet to begin with; None for a beginning from scratch.
-        images: Training images that it may see in all, for a short training; None for the whole recipe.
+        init: How it is trained.
+        inherits: Weights of a supernet to begin with, where it does.
+        steps: Its length, where that is not the recipe's.
     """
 
     folder: JobFolder
     path: Architecture
     seed: int
+    init: Init = "scratch"
     inherits: Path | None = None
-    images: int | None = None
-
-    @property
-    def is_done(self) -> bool:
-        """Whether training it again would give nothing new: it has its weights, or diverged."""
-        state = self.folder.status().state
-        return state == "diverged" or (state == "finished" and self.folder.weights.is_file())
+    steps: int | None = None

@@ -115,6 +115,12 @@ class JobFolder:
             return stored.model_copy(update={"state": state, "reason": "its process is gone"})
         return stored
 
+    @property
+    def is_done(self) -> bool:
+        """Whether to do it again would give nothing new: it has its weights, or diverged."""
+        state = self.status().state
+        return state == "diverged" or (state == "finished" and self.weights.is_file())
+
     def records(self) -> Iterator[Record | None]:
         """Yield the records of all segments in order; None for a line that is damaged."""
         segments = sorted(self.path.glob("metrics-*.jsonl"), key=lambda path: (len(path.name), path.name))

@@ -108,7 +108,7 @@ class Selection(_Stored):
     how: Literal["all", "top", "sample", "named"]
     init: Init
     paths: tuple[str, ...]
-    images: int | None = None  # that each short training may see; None for the whole recipe
+    steps: int | None = None  # of each short training; None for the whole recipe
 
 
 class Selections(_Stored):
@@ -225,6 +225,8 @@ def keep_selection(run: Run, selection: Selection) -> None:
     """Remember how paths were chosen, once for each way."""
     with _exclusively(run):
         known = selections(run)
+        if selection.init == "short":  # of which a run has one: all its paths share a budget
+            known = [each for each in known if each.init != "short" or each == selection]
         if selection not in known:
             _write(run, "selections", Selections(selections=[*known, selection]))
 

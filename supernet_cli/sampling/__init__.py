@@ -85,9 +85,9 @@ class Context:
     batch_size: int
     costs: PathCosts
 
-    def steps(self, passes_per_step: int, held_out: int = 0) -> int:
-        """Return the steps of the whole training for a strategy with so many passes a step and images held out."""
-        return self.epochs * steps_per_epoch(self.images - held_out, self.batch_size, passes_per_step)
+    def steps(self, passes_per_step: int) -> int:
+        """Return the steps of the whole training for a strategy with so many passes a step."""
+        return self.epochs * steps_per_epoch(self.images, self.batch_size, passes_per_step)
 
 
 class Sampler(Protocol):

@@ -9,7 +9,7 @@ with.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from supernet_cli.sampling import Context, Pass, StepPlan, restore_rng, rng_state
@@ -25,7 +25,7 @@ class Sandwich:
         self._space = space
         self._rng = rng
         largest = space.architecture([block.index(max(block)) for block in costs.candidates])
-        smallest = space.architecture([block.index(min(block)) for block in costs.candidates])
+        smallest = space.architecture([_last(block, min(block)) for block in costs.candidates])
         self._extremes = (Pass(largest, "teacher"), Pass(smallest, "student"))
 
     def plan(self, step: int, epoch: int) -> StepPlan:
@@ -40,6 +40,11 @@ class Sandwich:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
         restore_rng(self._rng, state["rng"])
+
+
+def _last(block: Sequence[int], cost: int) -> int:
+    """Return the last candidate of a cost: of equals the largest path has the first, so that the two are not one."""
+    return len(block) - 1 - block[::-1].index(cost)
 
 
 def build(space: SearchSpace, rng: random.Random, context: Context) -> Sandwich:

@@ -65,13 +65,11 @@ def test_short_trainings_share_the_cost_of_a_supernet_and_are_a_baseline(
     folder = only_run(tmp_path)
     (chosen,) = json.loads((folder / "results" / "selections.json").read_text())["selections"]
     preset = find_run(tmp_path / "runs", "latest").preset()
-    batch = preset.standalone_recipe().batch_size
     assert chosen["init"] == "short"
-    assert chosen["images"] >= batch
+    assert chosen["steps"] >= 10
     records = (folder / "short" / LAST / "seed-1" / "metrics-0.jsonl").read_text()
     seen = json.loads(records.splitlines()[-3])["forward_images"]
-    assert seen % batch == 0
-    assert 0.7 * chosen["images"] < seen <= chosen["images"]
+    assert seen == chosen["steps"] * preset.standalone_recipe().batch_size
 
     def macs(room: str, seed: str) -> int:
         found = 0
@@ -82,12 +80,13 @@ def test_short_trainings_share_the_cost_of_a_supernet_and_are_a_baseline(
         return found
 
     budget, spent = macs("supernet", "0"), macs("short/*", "1")
-    assert 0.5 * budget < spent <= budget  # whole mini-batches leave some of it
+    assert 0.9 * budget < spent <= budget  # whole mini-batches leave some of it
 
     code, _, err = supernet("retrain", LAST, "--short", "--seeds", "7")
     assert code == 2  # it would have the budget of four for itself
     assert "share the budget" in err
-    assert supernet("retrain", "--all", "--short", "--init", "inherit")[0] == 2
+    code, out, _ = supernet("retrain", "--all", "--short", "--seeds", "0,1", "--json")  # with nothing left to do
+    assert {job["init"] for job in json.loads(out)["jobs"]} == {"short"}
     assert supernet("retrain", "--all", "--seeds", "0,1,2", "--workers", "1", "--quiet")[0] == 0
     assert supernet("evaluate", "--quiet")[0] == 0
     code, out, err = supernet("compare", "--json")
@@ -167,7 +166,7 @@ def test_inherited_weights_are_those_of_the_supernet_and_stay_apart(supernet: In
     path, whole = prepared.space.parse(LAST), prepared.supernet(0)
     checkpoint.load_weights(run.supernet_job(0).weights, whole)
     work = AloneTraining.of(prepared)
-    network = work._network(AloneJob(run.alone_job(path, 0), path, 0, run.supernet_job(0).weights), 0)
+    network = work._network(AloneJob(run.alone_job(path, 0), path, 0, "inherit", run.supernet_job(0).weights), 0)
     images = next(prepared.resident("test").batches(50))[0]
     with torch.inference_mode():
         assert torch.equal(network(images, network.space.at(0)), whole(images, path))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from references import judged
 from torch import nn
 
 from supernet_cli.config.catalog import entries
@@ -16,7 +17,6 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.engine import seed
 from supernet_cli.engine.checkpoint import load_weights
 from supernet_cli.engine.data import load_dataset
-from supernet_cli.engine.evaluate import evaluate_network
 from supernet_cli.engine.prepare import prepare
 from supernet_cli.engine.train import train_supernet
 from supernet_cli.engine.training import Outcome
@@ -218,8 +218,8 @@ def test_reloaded_weights_reproduce_the_recorded_scores_exactly(tiny: Callable[.
     recorded = {s.path: s for r in kept.records if isinstance(r, PathsEvaluated) and r.epoch == 3 for s in r.scores}
     validation = prepared.resident("validation")
     for path in prepared.space.enumerate():
-        score = evaluate_network(net.extract(path), validation, prepared.device)
-        assert (score.accuracy, score.loss) == (recorded[str(path)].accuracy, recorded[str(path)].loss)
+        found = judged(net.extract(path), validation)
+        assert found == (recorded[str(path)].accuracy, recorded[str(path)].loss)
 
 
 def test_training_never_sees_validation_or_test(

@@ -80,18 +80,6 @@ class ResidentImages:
                 setattr(moved, name, value.to(device))
         return moved
 
-    def sample(self, count: int, generator: torch.Generator) -> ResidentImages:
-        """Return some of the images, drawn from all, in their own order.
-
-        Args:
-            count: How many.
-            generator: Decides which.
-        """
-        chosen = torch.randperm(len(self), generator=generator)[:count].sort().values.to(self._labels.device)
-        some = copy.copy(self)
-        some._padded_NHWC, some._labels = self._padded_NHWC[chosen], self._labels[chosen]
-        return some
-
     def epoch(self, generator: torch.Generator, batch_size: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of one epoch: every image once, in random order, shifted and mirrored at random.
 

@@ -8,19 +8,21 @@ from typing import Any
 import pytest
 import torch
 from helpers import TWO, space_of
+from references import judged, recalibrated
 from torch import Tensor, nn
 
 from supernet_cli.config.schema import Preset, Space
 from supernet_cli.engine import evaluate
-from supernet_cli.engine.batchnorm import calibration_split, layers_of, recalibrated
+from supernet_cli.engine.batchnorm import borrowed, calibration_split, layers_of, measure
 from supernet_cli.engine.data import load_dataset
 from supernet_cli.engine.data.resident import ResidentImages, Statistics
 from supernet_cli.engine.device import Device
-from supernet_cli.engine.evaluate import evaluate_network, evaluate_paths, judging_macs
+from supernet_cli.engine.evaluate import evaluate_paths, judging_macs
 from supernet_cli.engine.prepare import prepare
 from supernet_cli.engine.profile import path_costs
 from supernet_cli.engine.supernet import Supernet
 from supernet_cli.engine.train import train_supernet, watched_paths
+from supernet_cli.errors import PresetError
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import PathsEvaluated, Record
 from supernet_cli.space import Bundle, SearchSpace
@@ -66,12 +68,13 @@ def test_paths_together_score_exactly_what_each_scores_calibrated_and_judged_alo
     together = evaluate_paths(net, PATHS, images, CPU, calibration=calibration)
     for path in PATHS:
         alone = net.extract(path)
-        unrecalibrated = evaluate_network(alone, images, CPU)
-        with recalibrated(alone, calibration, CPU):
-            score = evaluate_network(alone, images, CPU)
-        assert (together[path].accuracy, together[path].loss) == (score.accuracy, score.loss)
-        assert together[path].accuracy_unrecalibrated == unrecalibrated.accuracy
-        assert together[path].loss != unrecalibrated.loss
+        accuracy, loss = judged(alone, images)
+        assert together[path].accuracy_unrecalibrated == accuracy
+        assert together[path].loss != loss
+        with recalibrated(alone, calibration):
+            assert (together[path].accuracy, together[path].loss) == judged(alone, images)
+    once = evaluate_paths(net, PATHS, images, CPU, calibration=calibration, both_ways=False)
+    assert once == {path: replace(score, accuracy_unrecalibrated=None) for path, score in together.items()}
     monkeypatch.setattr(evaluate, "TOGETHER", 4)
     assert evaluate_paths(net, PATHS, images, CPU, calibration=calibration) == together
 
@@ -96,7 +99,8 @@ def test_statistics_are_the_averages_over_batches_of_what_comes_in(
     calibration = data[1]
     alone = net.extract(PATHS[0])
     stem: Any = alone.stem
-    with recalibrated(alone, calibration, CPU), torch.no_grad():
+    with borrowed(alone) as layers, torch.no_grad():
+        measure(layers, calibration, alone)
         outputs = [stem[0](images) for images, _ in calibration.batches(256)]
         torch.testing.assert_close(stem[1].running_mean, average([o.mean((0, 2, 3)) for o in outputs]))
         torch.testing.assert_close(stem[1].running_var, average([o.var((0, 2, 3)) for o in outputs]))
@@ -120,8 +124,8 @@ def test_an_error_inside_puts_everything_back(net: Supernet, data: tuple[Residen
     state = {name: value.clone() for name, value in net.state_dict().items()}
 
     def judge_and_fail() -> None:
-        with recalibrated(net.blocks[0].candidates[0], data[1], CPU):
-            raise AssertionError("never reached: a block of the middle takes other channels")
+        with borrowed(net) as layers:
+            measure(layers, data[1], net.blocks[1].candidates[0])  # a block of the middle takes other channels
 
     with pytest.raises(RuntimeError):
         judge_and_fail()
@@ -219,6 +223,20 @@ def test_the_undropped_network_is_measured_on_its_own_and_changes_no_score(
     shared = evaluate_paths(net, PATHS, images, CPU, undropped=whole)  # with the statistics that all share
     assert any(shared[path].divergence != scores[path].divergence for path in PATHS)
     costs = path_costs(net, images.shape, CPU)
+    twice = judging_macs(net, costs, PATHS, len(images), len(calibration))
+    once = judging_macs(net, costs, PATHS, len(images), len(calibration), both_ways=False)
+    assert twice - once == len(images) * costs.of_shared_prefixes(PATHS)
     extra = (len(images) + len(calibration)) * costs.of_bundle(whole)
     with_it, without = (judging_macs(net, costs, PATHS, len(images), len(calibration), u) for u in (whole, None))
     assert with_it - without == extra
+
+
+def test_a_mini_batch_of_one_image_is_refused_only_where_it_cannot_be_normalised(tiny: Callable[..., Preset]) -> None:
+    """500 images of 12×12; pooling leaves 3×3 pixels in the first space, and one in the second."""
+    wide = {"hidden": 8, "norm": "batch", "blocks": [{"channels": 3, "pool": 4, "candidates": ["conv3x3"]}]}
+    narrow = {**wide, "blocks": [*wide["blocks"], {"channels": 3, "pool": 3, "candidates": ["conv3x3"]}]}
+    deep = {**narrow, "blocks": [*narrow["blocks"], {"channels": 3, "pool": 1, "candidates": ["conv1x1", "conv3x3"]}]}
+    prepare(tiny(space=wide, train={"batch_size": 499}))
+    prepare(tiny(space=deep, train={"batch_size": 498}))
+    with pytest.raises(PresetError, match=r"train\.batch_size = 499 leaves a mini-batch of one of 500 images"):
+        prepare(tiny(space=deep, train={"batch_size": 499}))

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import TWO, space_of
+from references import judged
 from torch import nn
 
 from supernet_cli.engine.data import load_dataset
 from supernet_cli.engine.data.resident import ResidentImages, Statistics
 from supernet_cli.engine.device import Device
-from supernet_cli.engine.evaluate import evaluate_network, evaluate_paths
+from supernet_cli.engine.evaluate import evaluate_paths
 from supernet_cli.engine.supernet import Supernet
 from supernet_cli.space import Bundle
 
@@ -34,7 +35,7 @@ def test_shared_prefixes_give_exactly_the_scores_of_each_path_alone(net: Superne
     together = evaluate_paths(net, paths, images, CPU)
     assert set(together) == set(paths)
     for path in paths:
-        assert together[path] == evaluate_network(net.extract(path), images, CPU)
+        assert (together[path].accuracy, together[path].loss) == judged(net.extract(path), images)
         assert together[path] == evaluate_paths(net, [path], images, CPU)[path]
 
 
