@@ -213,10 +213,10 @@ def baselines(study: Study) -> str:
             size = study.sizes[name]
             cells += [number(kendall_tau(size, mean)), number(kendall_tau(size[best], mean[best]))]
         rows.append(tuple(cells))
-    for short in sorted(study.data["short"], key=lambda each: each["images"]):
+    for short in sorted(study.data["short"], key=lambda each: each["steps"]):
         score = -np.array(short["loss"])
         cost = study.trainings(short["cost"]["macs"], len(short["seeds"]))
-        cells = [f"short training, {short['images']:,} images a path", f"{cost:.1f}"]
+        cells = [f"short training alone, {short['steps']} steps a path", f"{cost:.1f}"]
         for test in study.truths.values():
             found = agreement(score, test)
             cells += [spread(found.tau.per_seed), spread(found.best_tau.per_seed)]
@@ -420,7 +420,7 @@ def draw(study: Study) -> None:
             side.plot(xs, [statistics.fmean(taus) for taus in each], "o-", color=colours[sampler], label=sampler)
             for x, taus in zip(xs, each, strict=True):
                 side.plot([x] * len(taus), taus, "_", color=colours[sampler], markersize=7)
-        shorts = sorted(study.data["short"], key=lambda short: short["images"])
+        shorts = sorted(study.data["short"], key=lambda short: short["steps"])
         xs = [study.trainings(short["cost"]["macs"], len(short["seeds"])) for short in shorts]
         ys = [
             statistics.fmean(t for t in agreement(-np.array(s["loss"]), test).tau.per_seed if t is not None)

@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 def main(folder: Path) -> None:
     """Gather from the runs that names.txt in their folder lists."""
     lines = [line.split() for line in (folder / "names.txt").read_text().splitlines()]
-    runs = {words[0]: find_run(folder, words[1]) for words in lines if words[1].startswith("20")}
+    runs = {words[0]: find_run(folder, words[1]) for words in lines if words[0].rpartition("-")[2].isdecimal()}
     space = SearchSpace.from_config(next(iter(runs.values())).preset().space)
     paths = [str(path) for path in space.enumerate()]
     truths = {name.removeprefix("truth-"): run for name, run in runs.items() if name.startswith("truth-")}
@@ -89,7 +89,7 @@ def _short(name: str, run: Run, paths: list[str]) -> dict[str, Any]:
     (chosen,) = [selection for selection in selections(run) if selection.init == "short"]
     return {
         "of": name,
-        "images": chosen.images,
+        "steps": chosen.steps,
         "seeds": sorted(rows),
         **_table(rows, paths, ("loss", "accuracy")),
         "cost": asdict(training_cost(snapshots) + evaluation_cost(snapshots)),

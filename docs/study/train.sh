@@ -35,9 +35,11 @@ for epochs in 1 2 4; do
     supernets "uniform-$epochs" $epochs "$five" uniform
     supernets "fair-$epochs" $epochs "$five" fair
     supernets "path-dropout-$epochs" $epochs "$five" "$dropout"
-    supernet retrain --all --short --seeds 0,1,2 --run "$(named "uniform-$epochs")" --quiet
 done
 supernets uniform-8 8 "$five" uniform
+for epochs in 2 4 8; do
+    supernet retrain --all --short --seeds 0,1,2 --run "$(named "uniform-$epochs")" --quiet
+done
 for sampler in sandwich bandit epoch; do
     supernets "$sampler-4" 4 "$five" "$sampler"
 done
