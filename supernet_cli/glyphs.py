@@ -76,7 +76,7 @@ def short(number: float) -> str:
 
 def clock(seconds: float | None) -> str:
     """Return a duration as `0:48` or `1:02:03`, or `-:--` where it is not known."""
-    if seconds is None:
+    if seconds is None or not math.isfinite(seconds):
         return "-:--"
     minutes, left = divmod(max(0, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)

@@ -12,7 +12,15 @@ from typing import Literal
 
 from supernet_cli.config.schema import Preset, Space
 from supernet_cli.runs.job import JobFolder, JobWriter
-from supernet_cli.runs.records import JobEnded, JobStarted, PathScore, PathsEvaluated, StepsTrained
+from supernet_cli.runs.records import (
+    JobEnded,
+    JobStarted,
+    PathScore,
+    PathsEvaluated,
+    Record,
+    StepsTrained,
+    decode,
+)
 from supernet_cli.runs.results import (
     Kind,
     PathProfile,
@@ -69,6 +77,13 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
+
+
+def records_of(job: JobFolder) -> list[Record]:
+    """Return the records of all segments, in order of their numbers."""
+    files = sorted(job.path.glob("metrics-*.jsonl"), key=lambda path: int(path.stem.removeprefix("metrics-")))
+    records = [decode(line) for file in files for line in file.read_bytes().splitlines()]
+    return [record for record in records if record is not None]
 
 
 def store_run(

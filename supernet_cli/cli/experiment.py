@@ -126,8 +126,9 @@ def _only_here(run: Run, voice: Output) -> Iterator[None]:
     What that one did is then not done again, and what it left open is done here.
     """
     from supernet_cli.runs.lock import FileLock
+    from supernet_cli.runs.store import EXPERIMENT_LOCK
 
-    lock = FileLock(run.folder / "experiment.lock", f"The experiment {run.id}")
+    lock = FileLock(run.folder / EXPERIMENT_LOCK, f"The experiment {run.id}")
     try:
         lock.acquire()
     except RunError:
@@ -148,8 +149,8 @@ def _new(
     from supernet_cli.config.load import load_preset
     from supernet_cli.space import SearchSpace
 
-    given = {"train.seeds": supernet_seeds, "retrain.seeds": seeds}
-    extra = [f"{key}={list(parse_seeds(text))}" for key, text in given.items() if text is not None]
+    given = {"train.seeds": ("--supernet-seeds", supernet_seeds), "retrain.seeds": ("--seeds", seeds)}
+    extra = [f"{key}={list(parse_seeds(t, option))}" for key, (option, t) in given.items() if t is not None]
     loaded = load_preset(preset, [*settings, *extra])
     everything(SearchSpace.from_config(loaded.preset.space))  # too large a one is told before anything is trained
     with voice.working("loading torch and the data") as progress:
@@ -160,7 +161,7 @@ def _finish_supernets(run: Run, voice: Output) -> bool:
     """Train those of a run's supernets that are not done; return whether somebody asked to stop."""
     from supernet_cli.cli.train import reopen, train_supernets
 
-    if all(job.is_done for job in run.supernet_jobs()):
+    if all(run.supernet_job(seed).is_done for seed in run.preset().train.seeds):
         return False
     with voice.working("loading torch and the data") as progress:
         run, prepared = reopen(run, progress)
@@ -175,7 +176,8 @@ def _check_supernets(run: Run) -> None:
     """
     from supernet_cli.cli.train import divergence
 
-    if all(job.status().state == "diverged" for job in run.supernet_jobs()):
+    jobs = run.supernet_jobs()
+    if jobs and all(job.status().state == "diverged" for job in jobs):
         raise divergence(run)
 
 

@@ -98,7 +98,7 @@ class Output:
     def note(self, text: str) -> None:
         """Say something beside the result, unless quiet."""
         if not self.quiet and not self.json:
-            console(sys.stderr).print(text, style="dim", markup=False, soft_wrap=True)
+            console(sys.stderr).print(printable(text), style="dim", markup=False, soft_wrap=True)
 
     @contextmanager
     def working(self, what: str) -> Iterator[Callable[[str, int, int], None]]:

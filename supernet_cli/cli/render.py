@@ -136,7 +136,7 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in pairs:
-        table.add_row(name, Text(printable(value)))
+        table.add_row(Text(printable(name)), Text(printable(value)))
     return table
 
 

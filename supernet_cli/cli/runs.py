@@ -56,7 +56,7 @@ def ls(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, o
     for run, row in zip(found, rows, strict=False):
         done = f"{row['jobs_finished']}/{row['jobs']}"
         cells = (row["run"], row["preset"], row["status"], ago(run.manifest.created), clock(row["seconds"]), done)
-        table.add_row(*(Text(printable(cell)) for cell in cells))
+        table.add_row(*(Text(printable(cell).replace("\n", "\\n")) for cell in cells))
     for lost in damaged:
         table.add_row(Text(printable(lost.id)), "", "damaged", "", "", "")
     voice.result({"runs": rows}, table if rows else f"There are no runs in {runs_dir}.")

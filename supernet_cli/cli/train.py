@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from supernet_cli.errors import INTERRUPTED
 if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
     from supernet_cli.config.load import LoadedPreset
+    from supernet_cli.config.schema import Preset
     from supernet_cli.engine.data import Progress
     from supernet_cli.engine.prepare import Prepared
     from supernet_cli.errors import SupernetError
@@ -144,16 +146,24 @@ def _load(name: str, settings: list[str], seeds: str | None) -> LoadedPreset:
     return load_preset(name, [*settings, *([f"train.seeds={list(parse_seeds(seeds))}"] if seeds is not None else [])])
 
 
+def _with_whole_root(preset: Preset) -> Preset:
+    """Return a preset whose data are found from any folder and by anybody."""
+    if not preset.data.root:
+        return preset
+    root = os.path.abspath(os.path.expanduser(preset.data.root))
+    return preset.model_copy(update={"data": preset.data.model_copy(update={"root": root})})
+
+
 def begin(runs_dir: Path, loaded: LoadedPreset, progress: Progress) -> tuple[Run, Prepared]:
     """Check everything that a preset asks for, then make the run."""
     from supernet_cli.engine.prepare import prepare
     from supernet_cli.runs.store import create_run, name_for
 
-    prepared = prepare(loaded.preset, progress=progress)
-    return create_run(runs_dir, name_for(loaded), loaded.preset, images=prepared.images_digest), prepared
+    prepared = prepare(_with_whole_root(loaded.preset), progress=progress)
+    return create_run(runs_dir, name_for(loaded), prepared.preset, images=prepared.images_digest), prepared
 
 
-def parse_seeds(text: str) -> tuple[int, ...]:
+def parse_seeds(text: str, option: str = "--seeds") -> tuple[int, ...]:
     """Return the seeds of a `0,1,2`.
 
     Raises:
@@ -164,11 +174,11 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdecimal() and word.isascii() and len(word) <= 10 and int(word) < 2**32 for word in words):
         raise UsageError(
-            f"--seeds {text}: expected whole numbers from 0, with commas between.", "For example --seeds 0,1,2."
+            f"{option} {text}: expected whole numbers from 0, with commas between.", f"For example {option} 0,1,2."
         )
     seeds = tuple(int(word) for word in words)
     if len(set(seeds)) < len(seeds):
-        raise UsageError(f"--seeds {text}: the same seed twice would train the same network twice.")
+        raise UsageError(f"{option} {text}: the same seed twice would train the same network twice.")
     return seeds
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
-from supernet_cli.cli.output import Output, console
+from supernet_cli.cli.output import Output, console, printable
 from supernet_cli.glyphs import clock
 from supernet_cli.runs.records import JobEnded, PathsEvaluated, Record, Recorder
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot, fold_run
@@ -67,7 +67,7 @@ class Lines:
     def say(self, line: str) -> None:
         """Print a line."""
         try:
-            self._console.print(line, markup=False, soft_wrap=True)
+            self._console.print(printable(line), markup=False, soft_wrap=True)
         except (OSError, SystemExit):
             self._console.quiet = True
 

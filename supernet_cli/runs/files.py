@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,10 +68,40 @@ def replacing(path: Path, *, durable: bool = False, make_folder: bool = False, h
                 os.unlink(name)
 
 
+def append(file: IO[bytes], line: str, path: Path) -> None:
+    """Append a line to a file that is open without a buffer, whole or not at all as far as readers can see.
+
+    Raises:
+        DiskError: It could not be written; on a disk that is nearly full a part of it may be there, without an end.
+    """
+    content = line.encode() + b"\n"
+    with disk_errors(path):
+        if file.write(content) != len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def next_number(folder: Path, stem: str) -> int:
     """Return the number after the highest of the files `<stem>-<number>.jsonl` in a folder; 0 where there is none."""
     words = (path.stem.removeprefix(f"{stem}-") for path in folder.glob(f"{stem}-*.jsonl"))
     return max((int(word) for word in words if word.isdecimal() and word.isascii()), default=-1) + 1
+
+
+def read_small(path: Path, most: int = 1 << 26) -> bytes:
+    """Return what is in a file, which has to be a plain one of no more than so many bytes.
+
+    A pipe or a device that lies where a file should would make a reader wait, or never end.
+
+    Raises:
+        OSError: It cannot be read, is no plain file, or is larger.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is no regular file", str(path))
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, "is too large", str(path))
+    return content
 
 
 def file_stamp(path: Path) -> tuple[int, ...] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from supernet_cli.errors import SupernetError
-from supernet_cli.runs.files import file_stamp
+from supernet_cli.runs.files import file_stamp, read_small
 from supernet_cli.runs.job import JobFolder, JobStatus, list_jobs
 from supernet_cli.runs.records import ALIVE, DevicesSampled, decode_lines
 from supernet_cli.runs.store import Run, read_run
@@ -32,6 +33,7 @@ DEVICE_SAMPLES = 300
 """How many samples of the devices a view holds; one is taken a second."""
 
 _DEVICE_BYTES = 1 << 18
+_DEVICES = re.compile(r"devices-[0-9]{1,9}\.jsonl")
 _REST_SECONDS = 2.0  # between two looks at what is not being trained
 
 
@@ -90,7 +92,8 @@ class RunFollower:
             self._listed = now
             self._list()
         more = False
-        for job in sorted(self._jobs.values(), key=lambda job: job.view.key != self._shown()):
+        shown = self._shown()
+        for job in sorted(self._jobs.values(), key=lambda job: job.view.key != shown):
             while job.is_due(now) and job.read(now):
                 more = True
                 if self._clock() > deadline:
@@ -104,13 +107,14 @@ class RunFollower:
         self._damage.pop("run", None)
         if run is None:
             self._damage["run"] = "run.json is missing or damaged"
-        if run is not None and (self._run is None or not self._blocks):
+        if run is not None and (run != self._run or not self._blocks):
             self._damage.pop("preset", None)
+            self._blocks = ()
             try:
                 space = SearchSpace.from_config(run.preset().space)
                 self._blocks = tuple(block.labels for block in space.blocks)
-            except SupernetError:
-                self._damage["preset"] = "preset.toml is missing or damaged"
+            except SupernetError as error:
+                self._damage["preset"] = error.message
         self._run = run or self._run
 
     def _shown(self) -> str:
@@ -171,8 +175,8 @@ class _JobFollower:
 
     def is_due(self, now: float) -> bool:
         """Whether it is time to look again."""
-        busy = self._more or self.view.state in ALIVE or self.view.asked
-        return bool(busy) and self._looked != now or now - self._looked >= _REST_SECONDS
+        busy = self._more or self.view.state in ALIVE
+        return busy and self._looked != now or now - self._looked >= _REST_SECONDS
 
     def read(self, now: float) -> bool:
         """Take a little of what is new; returns whether there is more."""
@@ -194,7 +198,6 @@ class _JobFollower:
             self._reader.snapshot,
             self._reader.damaged,
             self._reader.filled,
-            _asked(self._folder.path / "control"),
         )
         if view != self.view:
             self.view = view
@@ -211,7 +214,7 @@ class _Devices:
 
     def read(self) -> None:
         try:
-            names = [name for name in os.listdir(self._folder) if name.startswith("devices-")]
+            names = [name for name in os.listdir(self._folder) if _DEVICES.fullmatch(name)]
         except OSError:
             return
         newest = max(names, key=lambda name: (len(name), name), default=None)
@@ -268,15 +271,8 @@ def _stand_alone(jobs: tuple[JobView, ...]) -> Mapping[str, StandAlone]:
     return MappingProxyType(table)
 
 
-def _asked(path: Path) -> str:
-    try:
-        return str(json.loads(path.read_bytes()).get("request", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
-
-
 def _read_json(path: Path) -> object:
     try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return json.loads(read_small(path))
+    except (OSError, ValueError, RecursionError):
         return ""

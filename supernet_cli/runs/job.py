@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
+import re
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,31 +21,36 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from supernet_cli.errors import DiskError
-from supernet_cli.runs.files import disk_errors, next_number, replace_file
+from supernet_cli.runs.files import append, disk_errors, next_number, read_small, replace_file
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import (
     ALIVE,
+    Count,
     JobEnded,
     JobPaused,
     JobResumed,
     JobStarted,
+    Moment,
     PathsEvaluated,
     Record,
+    Seconds,
     State,
     StepsTrained,
-    decode,
     encode,
 )
 from supernet_cli.runs.snapshot import JobSnapshot, fold
+from supernet_cli.runs.tail import JobTail
 
 LOST_AFTER_SECONDS = 60.0
 """Age of another host's heartbeat at which its job counts as lost."""
+
+_CLOCKS_APART = 3600.0  # seconds that another host's clock may be ahead
 
 Request = Literal["pause", "resume", "stop"]
 """What a job's owner can be asked for, through the file `control` in its folder."""
 
 _BEAT_SECONDS = 1.0
-_LONGEST_LINE = 1 << 20
+_LARGEST = 1 << 20  # bytes of a status or a request
 
 logger = logging.getLogger(__name__)
 _package = logging.getLogger("supernet_cli")
@@ -56,14 +63,15 @@ class JobStatus(BaseModel):
 
     state: State = "created"
     reason: str = ""
-    pid: int = 0
-    process_started: float = 0.0
+    pid: Count = 0
+    process_started: Moment = 0.0
+    since_boot: Seconds = 0.0  # of the process's start, after the machine's; whatever the clock is set to
     host: str = ""
-    heartbeat: float = 0.0
-    step: int = 0
-    steps: int = 0
-    threads: int = 0
-    seconds: float = 0.0  # training and judging, over all segments
+    heartbeat: Moment = 0.0
+    step: Count = 0
+    steps: Count = 0
+    threads: Count = 0
+    seconds: Seconds = 0.0  # training and judging, over all segments
 
 
 @dataclass(frozen=True)
@@ -104,7 +112,7 @@ class JobFolder:
         A job without a status was only created; one with a damaged status has failed, as far as can be told.
         """
         try:
-            stored = JobStatus.model_validate_json((self.path / "status.json").read_bytes())
+            stored = JobStatus.model_validate_json(read_small(self.path / "status.json", _LARGEST))
         except FileNotFoundError:
             return JobStatus()
         except (OSError, ValidationError) as error:
@@ -121,26 +129,12 @@ class JobFolder:
         state = self.status().state
         return state == "diverged" or (state == "finished" and self.weights.is_file())
 
-    def records(self) -> Iterator[Record | None]:
-        """Yield the records of all segments in order; None for a line that is damaged."""
-        segments = sorted(self.path.glob("metrics-*.jsonl"), key=lambda path: (len(path.name), path.name))
-        for segment in segments:
-            with contextlib.suppress(OSError), segment.open("rb") as file:
-                while line := file.readline(_LONGEST_LINE):
-                    if line.endswith(b"\n"):
-                        yield decode(line)
-                    elif len(line) == _LONGEST_LINE:
-                        yield None
-
     def snapshot(self) -> tuple[JobSnapshot, int]:
         """Return the state that the job's records add up to, and how many lines were damaged."""
-        snapshot, damaged = JobSnapshot(), 0
-        for record in self.records():
-            if record is None:
-                damaged += 1
-            else:
-                snapshot = fold(snapshot, record)
-        return snapshot, damaged
+        tail = JobTail(self.path)
+        while tail.read()[1]:
+            pass
+        return tail.snapshot, tail.damaged
 
     def request(self, what: Request) -> None:
         """Ask the owner for something; it answers at its next step, by its state.
@@ -212,8 +206,7 @@ class JobWriter:
         """Append a record to the job's metrics and bring its status up to date."""
         if self._metrics is None:
             raise ValueError("the job is not open")
-        with disk_errors(self.folder.path / "metrics"):
-            self._metrics.write(encode(record).encode() + b"\n")
+        append(self._metrics, encode(record), self.folder.path / "metrics")
         self._snapshot = fold(self._snapshot, record)
         match record:
             case JobStarted():
@@ -240,7 +233,8 @@ class JobWriter:
         _package.addHandler(self._log)
         _package.setLevel(logging.INFO)
         me = psutil.Process()
-        self._update(state="running", pid=me.pid, process_started=me.create_time(), host=socket.gethostname())
+        started = {"process_started": me.create_time(), "since_boot": max(0.0, _since_boot(me))}
+        self._update(state="running", pid=me.pid, host=socket.gethostname(), **started)
         self._beat.start()
 
     def _close(self) -> None:
@@ -272,16 +266,17 @@ class JobWriter:
 
     def _read_control(self) -> None:
         """Take a request, and remove it; one that cannot be read is a request to stop, the safest there is."""
-        control = self.folder.path / "control"
+        control, taken = self.folder.path / "control", self.folder.path / ".control"
         try:
-            content = control.read_bytes()
-            control.unlink()
+            os.replace(control, taken)  # a request that comes now is a file of its own
         except OSError:
             return
         try:
-            request = json.loads(content)["request"]
-        except (ValueError, KeyError, TypeError):
+            request = json.loads(read_small(taken, _LARGEST))["request"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             request = "stop"
+        with contextlib.suppress(OSError):
+            taken.unlink()
         logger.info("asked to %s", request)
         if request in ("pause", "resume"):
             self.pause_requested = request == "pause"
@@ -303,6 +298,8 @@ class _JobLog(logging.FileHandler):
             logger.warning("%s cannot be written: %s", self.baseFilename, error.strerror or error)
 
 
+_SEED = re.compile(r"seed-(0|[1-9][0-9]{0,9})")
+
 ROOMS = ("supernet", "standalone", "inherited", "short")
 """Folders of jobs in a run's: supernets, paths trained alone, fine-tuned from a supernet, and trained alone briefly."""
 
@@ -317,7 +314,9 @@ def list_jobs(folder: Path, rooms: Sequence[str] = ROOMS) -> list[JobFolder]:
     found = []
     for room in rooms:
         names = (folder / room).glob("seed-*" if room == "supernet" else "*/seed-*")
-        paths = [path for path in names if path.is_dir() and path.name[5:].isdecimal()]
+        paths = []
+        with contextlib.suppress(OSError):  # a folder that may not be read, or goes as it is
+            paths = [path for path in names if _SEED.fullmatch(path.name) and path.is_dir()]
         paths.sort(key=lambda path: (path.parent.name, int(path.name[5:])))
         found += [JobFolder(path, path.relative_to(folder).as_posix()) for path in paths]
     return found
@@ -332,10 +331,18 @@ def create_job(folder: JobFolder) -> None:
 
 def _owner_lives(status: JobStatus) -> bool:
     if status.host != socket.gethostname():
-        return time.time() - status.heartbeat < LOST_AFTER_SECONDS
+        return -_CLOCKS_APART < time.time() - status.heartbeat < LOST_AFTER_SECONDS
     try:
         process = psutil.Process(status.pid)
-        same = bool(abs(process.create_time() - status.process_started) < 2.0)
+        same = abs(process.create_time() - status.process_started) < 2.0
+        if not same and status.since_boot:  # the clock was set meanwhile: what is told by it has moved
+            same = abs(_since_boot(process) - status.since_boot) < 2.0
         return same and bool(process.status() != psutil.STATUS_ZOMBIE)
     except (psutil.Error, ValueError, OverflowError):
         return False
+
+
+def _since_boot(process: psutil.Process) -> float:
+    """Return how long after the machine a process was started, in seconds."""
+    booted = psutil.boot_time()  # read first: what psutil says of a process rests on it
+    return float(psutil.Process(process.pid).create_time() - booted)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from supernet_cli.runs.files import disk_errors
+from supernet_cli.runs.job import JobStatus
 from supernet_cli.runs.store import list_runs
 from supernet_cli.runs.tail import last_lines
 
 _FOLDER = ".started"
+_CLOCK_SECONDS = 2.0  # that two readings of the clock may lie apart
 _NOT_FOR_IT = ("SUPERNET_TRAIN_TUI", "SUPERNET_SET")  # it has its arguments in full
 
 
@@ -26,18 +30,25 @@ class Launched:
         process: It.
         log: Where its words go.
         words: What was started, for a person.
+        started: When.
     """
 
     process: subprocess.Popen[bytes]
     log: Path
     words: str
+    started: float = field(default_factory=time.time)
 
     def find_run(self, runs_dir: Path) -> Path | None:
         """Return the folder of its run, or None where it has none yet."""
         for run in list_runs(runs_dir):
-            if any(job.status().pid == self.process.pid for job in run.supernet_jobs()):
+            if any(self._owns(job.status()) for job in run.supernet_jobs()):
                 return run.folder
         return None
+
+    def _owns(self, status: JobStatus) -> bool:
+        """Whether a job is this process's: numbers of processes come again, in containers soon."""
+        same = status.pid == self.process.pid and status.host == socket.gethostname()
+        return same and status.heartbeat >= self.started - _CLOCK_SECONDS
 
     def has_ended(self) -> bool:
         """Whether its process is over."""

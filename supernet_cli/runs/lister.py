@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from supernet_cli.errors import SupernetError
 from supernet_cli.runs.files import file_stamp
 from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.records import State
+from supernet_cli.runs.records import ALIVE, State
 from supernet_cli.runs.store import Run, list_damaged_runs, overall_state, read_run
 from supernet_cli.runs.tail import JobTail, segments
+
+_FRESH_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class RunLister:
     def rows(self) -> tuple[RunRow, ...]:
         """Return the runs there are, newest first; none where the folder cannot be read."""
         try:
-            folders = [Path(entry.path) for entry in os.scandir(self.runs_dir) if entry.is_dir()]
+            folders = [Path(entry.path) for entry in os.scandir(self.runs_dir) if _is_folder(entry)]
         except OSError:
             return ()
         runs = [run for folder in folders if (run := self._run(folder)) is not None]
@@ -83,13 +86,15 @@ class RunLister:
         best = max((found for job in jobs if (found := self._best_of(job))), key=lambda pair: pair[1], default=None)
         done, steps = sum(status.step for status in statuses), sum(status.steps for status in statuses)
         states = [status.state for status in statuses]
+        if not any(state in ALIVE for state in states) and _is_written_to(run):
+            states += [state for job in run.jobs() if (state := job.status().state) in ALIVE]
         return RunRow(
             id=run.id,
             folder=run.folder,
             preset=run.manifest.preset,
             created=run.manifest.created,
             state=overall_state(states),
-            share=1.0 if states and set(states) == {"finished"} else done / steps if steps else 0.0,
+            share=1.0 if all(s.state == "finished" for s in statuses) else min(1.0, done / max(1, steps)),
             best_path=best[0] if best else "",
             best_accuracy=best[1] if best else None,
         )
@@ -105,3 +110,17 @@ class RunLister:
             found = (ranked[0].score.path, ranked[0].score.accuracy) if ranked else None
             known = self._best[job.path] = (stamp, found)
         return known[1]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _is_written_to(run: Run) -> bool:
+    """Whether somebody trains in it now, as far as its samples of the devices tell: one comes every second."""
+    stamps = [file_stamp(path) for path in run.folder.glob("devices-*.jsonl")]
+    newest = max((stamp[2] for stamp in stamps if stamp), default=0)
+    return time.time() - newest / 1e9 < _FRESH_SECONDS

@@ -20,38 +20,47 @@ ALIVE: tuple[State, ...] = ("running", "paused")
 """States of a job that somebody works on."""
 
 
+# What is read comes from files that anybody may have written: figures that no training has are damage.
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Large = Annotated[int, Field(ge=0, lt=10**30)]
+Number = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
+Moment = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")  # a newer version may write more
 
-    time: float = Field(default_factory=time.time)
+    time: Moment = Field(default_factory=time.time)
 
 
 class JobStarted(_Record):
     """A job's owner begins, or goes on, with a segment of its metrics."""
 
     kind: Literal["started"] = "started"
-    step: int  # first step of the segment, from 0
-    steps: int
-    epochs: int
-    paths: int  # size of the search space
-    train_images: int
-    validation_images: int
+    step: Count  # first step of the segment, from 0
+    steps: Count
+    epochs: Count
+    paths: int = Field(ge=0)  # size of the search space, which knows no bound
+    train_images: Count
+    validation_images: Count
     device: str
-    threads: int
+    threads: Count
 
 
 class StepsTrained(_Record):
     """Some optimiser steps were done; averages over the steps since the record before."""
 
     kind: Literal["steps"] = "steps"
-    step: int  # steps done in all
-    epoch: int  # from 1
+    step: Count  # steps done in all
+    epoch: Count  # from 1
     objective: float | None  # mean of the loss that is minimised
     loss: float | None  # mean cross-entropy, nats an image
-    learning_rate: float
-    forward_images: int  # in all
-    macs: int = 0  # multiply-accumulates of those forward passes, in all
-    seconds: float  # spent training, in all; evaluation and checkpoints apart
+    learning_rate: Number
+    forward_images: Count  # in all
+    macs: Large = 0  # multiply-accumulates of those forward passes, in all
+    seconds: Seconds  # spent training, in all; evaluation and checkpoints apart
 
 
 class PathScore(BaseModel):
@@ -60,10 +69,10 @@ class PathScore(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     path: str
-    accuracy: float  # top-1, a fraction
+    accuracy: Share  # top-1, a fraction
     loss: float | None  # mean cross-entropy, nats an image
-    trained_images: int = 0  # images that its steps have seen so far, other than in a bundle of candidates
-    accuracy_unrecalibrated: float | None = None  # with running statistics, where it was recalibrated
+    trained_images: Count = 0  # images that its steps have seen so far, other than in a bundle of candidates
+    accuracy_unrecalibrated: Share | None = None  # with running statistics, where it was recalibrated
     divergence: float | None = None  # from the undropped network, nats an image; where a strategy trains that
 
 
@@ -71,13 +80,13 @@ class PathsEvaluated(_Record):
     """Paths were judged on validation."""
 
     kind: Literal["evaluation"] = "evaluation"
-    step: int
-    epoch: int
+    step: Count
+    epoch: Count
     split: Literal["validation"] = "validation"
     scores: tuple[PathScore, ...]
-    seconds: float  # that this evaluation took
-    forward_images: int = 0  # images judged, counted once a path
-    macs: int = 0  # multiply-accumulates it took, calibration and feedback to the strategy included
+    seconds: Seconds  # that this evaluation took
+    forward_images: Count = 0  # images judged, counted once a path
+    macs: Large = 0  # multiply-accumulates it took, calibration and feedback to the strategy included
     strategy: dict[str, float] = {}  # what the strategy tells of itself
 
 
@@ -85,21 +94,21 @@ class JobPaused(_Record):
     """A job's owner was asked to pause: it has written a checkpoint and waits."""
 
     kind: Literal["paused"] = "paused"
-    step: int
+    step: Count
 
 
 class JobResumed(_Record):
     """A job's owner goes on after a pause."""
 
     kind: Literal["resumed"] = "resumed"
-    step: int
+    step: Count
 
 
 class JobEnded(_Record):
     """A job's owner lets go of it."""
 
     kind: Literal["ended"] = "ended"
-    step: int
+    step: Count
     state: State
     reason: str = ""
 
@@ -110,21 +119,21 @@ class Gpu(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
-    utilisation: float | None = None  # per cent
-    memory_used_bytes: int | None = None
-    memory_total_bytes: int | None = None
-    temperature_celsius: float | None = None
-    power_watts: float | None = None
+    utilisation: Number | None = None  # per cent
+    memory_used_bytes: Count | None = None
+    memory_total_bytes: Count | None = None
+    temperature_celsius: Number | None = None
+    power_watts: Number | None = None
 
 
 class DevicesSampled(_Record):
     """How busy the host and its GPUs were over the last interval."""
 
     kind: Literal["devices"] = "devices"
-    cores: tuple[float, ...]  # per cent, each core
-    memory_used_bytes: int
-    memory_total_bytes: int
-    process_memory_bytes: int  # of the command and its workers; what they share counts for each
+    cores: tuple[Number, ...]  # per cent, each core
+    memory_used_bytes: Count
+    memory_total_bytes: Count
+    process_memory_bytes: Count  # of the command and its workers; what they share counts for each
     gpus: tuple[Gpu, ...] = ()
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from supernet_cli.errors import RunError
-from supernet_cli.runs.files import disk_errors, replace_file
+from supernet_cli.runs.files import disk_errors, read_small, replace_file
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.store import Init, Run
 
@@ -38,6 +38,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 Split = Literal["test", "validation"]
 
 _LOCK_SECONDS = 60.0
+_LARGEST = 1 << 30  # bytes of a document; ours have some hundred a network
 _Document = TypeVar("_Document", bound=BaseModel)
 
 
@@ -157,9 +158,11 @@ def _read_bits(path: Path) -> dict[str, np.ndarray]:
     import numpy as np
 
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            images = int(stored["images"])
-            unpacked = np.unpackbits(stored["bits"], axis=1, count=images).astype(bool)
+        with np.load(io.BytesIO(read_small(path, _LARGEST)), allow_pickle=False) as stored:
+            images, bits = int(stored["images"]), stored["bits"]
+            if bits.ndim != 2 or not 0 <= images <= 8 * bits.shape[1]:
+                raise _damaged(path, "its parts do not fit together")
+            unpacked = np.unpackbits(bits, axis=1, count=images).astype(bool)
             names = [str(name) for name in stored["paths"]]
     except FileNotFoundError:
         return {}
@@ -272,7 +275,7 @@ def _write_bits(path: Path, by_path: Mapping[str, np.ndarray]) -> None:
 
 def _read(path: Path, default: _Document) -> _Document:
     try:
-        return type(default).model_validate_json(path.read_bytes())
+        return type(default).model_validate_json(read_small(path, _LARGEST))
     except FileNotFoundError:
         return default
     except ValidationError as error:

@@ -8,11 +8,10 @@ more than a short one.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from supernet_cli.runs.records import (
     DevicesSampled,
@@ -28,6 +27,8 @@ from supernet_cli.runs.records import (
 )
 
 _LIMIT = 1024
+_LARGEST = 1e38  # of a loss, that of float32
+_MOST_PATHS = 100_000  # that a job is believed to have judged
 
 
 class Point(NamedTuple):
@@ -132,7 +133,8 @@ class JobSnapshot:
         """Pace of this segment, evaluation included."""
         if self.started is None or self.updated is None or self.step <= self.first_step or self.state != "running":
             return None
-        return (self.step - self.first_step) / max(self.updated - self.started, 1e-9)
+        seconds = self.updated - self.started
+        return (self.step - self.first_step) / seconds if seconds > 0 else None  # the clock may have been set back
 
     @property
     def seconds_left(self) -> float | None:
@@ -267,7 +269,7 @@ def _trained(job: JobSnapshot, records: Sequence[StepsTrained]) -> JobSnapshot:
         job,
         step=last.step,
         epoch=last.epoch,
-        loss=job.loss.extend((r.step, r.loss) for r in records if r.loss is not None and math.isfinite(r.loss)),
+        loss=job.loss.extend((r.step, r.loss) for r in records if _is_drawable(r.loss)),
         learning_rate=last.learning_rate,
         forward_images=images,
         forward_macs=last.macs,
@@ -280,9 +282,11 @@ def _trained(job: JobSnapshot, records: Sequence[StepsTrained]) -> JobSnapshot:
 def _evaluated(job: JobSnapshot, record: PathsEvaluated) -> JobSnapshot:
     paths = dict(job.paths)
     for score in record.scores:
+        if len(paths) >= _MOST_PATHS and score.path not in paths:
+            continue
         history = paths[score.path].history if score.path in paths else Series()
         paths[score.path] = PathView(score, history.before(record.step - 1).add(record.step, score.accuracy))
-    losses = [score.loss for score in record.scores if score.loss is not None and math.isfinite(score.loss)]
+    losses = [score.loss for score in record.scores if _is_drawable(score.loss)]
     validation = job.validation.before(record.step - 1)
     return replace(
         job,
@@ -293,6 +297,11 @@ def _evaluated(job: JobSnapshot, record: PathsEvaluated) -> JobSnapshot:
         evaluation_seconds=job.evaluation_seconds + record.seconds,
         updated=record.time,
     )
+
+
+def _is_drawable(loss: float | None) -> TypeGuard[float]:
+    """Whether a loss is a number that a chart can hold."""
+    return loss is not None and abs(loss) < _LARGEST
 
 
 def _mean(points: Sequence[Point]) -> Point:

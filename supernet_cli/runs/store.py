@@ -26,13 +26,17 @@ from supernet_cli import __version__
 from supernet_cli.config.load import LoadedPreset, dump_toml, read_toml, validate
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import PresetError, RunError, did_you_mean
-from supernet_cli.runs.files import disk_errors, next_number, replace_file
+from supernet_cli.runs.files import append, disk_errors, next_number, replace_file
 from supernet_cli.runs.job import JobFolder, create_job, list_jobs
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import ALIVE, Record, State, encode
 from supernet_cli.space import Architecture, SearchSpace
 
 FORMAT = 1
+
+EXPERIMENT_LOCK = "experiment.lock"
+"""In a run's folder: held by whoever goes through the whole of it."""
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PRODUCT = "supernet"
 _ROOMS = {"scratch": "standalone", "inherit": "inherited", "short": "short"}
@@ -172,8 +176,7 @@ class DeviceLog:
 
     def record(self, record: Record) -> None:
         """Append a sample."""
-        with disk_errors(self._path):
-            self._file.write(encode(record).encode() + b"\n")
+        append(self._file, encode(record), self._path)
 
     def __enter__(self) -> DeviceLog:
         return self
@@ -295,9 +298,11 @@ def check_removable(runs_dir: Path, run: Run) -> None:
         )
     if run.state() in ALIVE:
         raise RunError(f"Run {run.id} is being trained.", f"Stop it first: `supernet runs stop {run.typed}`.")
-    for job in run.jobs():  # whatever a status says, the lock knows whether its owner lives
-        if (job.path / "lock").exists():
-            lock = FileLock(job.path / "lock", f"The job {job.key}")
+    locks = {job.path / "lock": f"The job {job.key}" for job in run.jobs()}
+    locks |= {run.folder / EXPERIMENT_LOCK: f"The run {run.id}", run.folder / "results" / "lock": f"The run {run.id}"}
+    for path, what in locks.items():  # whatever a status says, the lock knows whether its owner lives
+        if path.exists():
+            lock = FileLock(path, what)
             lock.acquire()
             lock.release()
 
@@ -322,7 +327,7 @@ def fingerprints(preset: Preset) -> dict[str, str]:
     runtime = preset.runtime.model_dump(mode="json", include={"device", "precision"})
     data = preset.data.model_dump(mode="json", exclude={"root"})
     if preset.data.dataset == "folder":  # elsewhere the name alone says which images they are
-        data["root"] = str(Path(preset.data.root).expanduser().resolve())
+        data["root"] = os.path.realpath(os.path.expanduser(preset.data.root))
     split = {key: value for key, value in data.items() if key not in ("standardize", "shift", "flip")}
     return {
         "space": SearchSpace.from_config(preset.space).fingerprint(),

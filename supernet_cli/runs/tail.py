@@ -36,12 +36,14 @@ class Chunk:
         damaged: Lines that were too long.
         restarted: The file is another one now: what was read of it before no longer counts.
         more: There is more to read at once.
+        taken: Bytes that were read.
     """
 
     lines: tuple[bytes, ...] = ()
     damaged: int = 0
     restarted: bool = False
     more: bool = False
+    taken: int = 0
 
 
 class FileTail:
@@ -103,7 +105,7 @@ class FileTail:
         lines, damaged = self._split(data)
         self._remember(file)
         end = self.offset + self._partial
-        return Chunk(lines, damaged, restarted, more=end < look.st_size)
+        return Chunk(lines, damaged, restarted, more=end < look.st_size, taken=len(data))
 
     def _split(self, data: bytes) -> tuple[tuple[bytes, ...], int]:
         """Cut data at the offset into whole lines and move the offset behind them."""
@@ -199,7 +201,7 @@ class JobTail:
                     self._current = name
                     self._fold(chunk)
                     changed = True
-                    left -= sum(map(len, chunk.lines)) + len(chunk.lines)
+                left -= chunk.taken
                 if left <= 0:
                     return changed, True
                 if not chunk.more:
@@ -326,6 +328,8 @@ def segment_number(name: str) -> tuple[int, str]:
 def last_lines(path: Path, count: int, most_bytes: int = 1 << 16) -> tuple[str, ...]:
     """Return the last lines of a text file; none where it cannot be read."""
     try:
+        if not path.is_file():
+            return ()
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - most_bytes))

@@ -24,7 +24,6 @@ class JobView:
         snapshot: What its records add up to.
         damaged: Lines of its metrics that are damaged.
         filled: How much of its past was read, as a share.
-        asked: What it was asked for and has not answered yet: `pause`, `resume`, `stop` or nothing.
     """
 
     key: str
@@ -32,7 +31,6 @@ class JobView:
     snapshot: JobSnapshot = JobSnapshot()
     damaged: int = 0
     filled: float = 1.0
-    asked: str = ""
 
     @property
     def state(self) -> State:
@@ -47,7 +45,7 @@ class JobView:
     @property
     def path(self) -> str:
         """The path it trains alone; empty for a supernet."""
-        return "" if self.kind == "supernet" else self.key.split("/")[1]
+        return self.key.split("/")[1] if self.key.count("/") == 2 else ""
 
     @property
     def seed(self) -> str:

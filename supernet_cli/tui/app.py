@@ -155,7 +155,7 @@ class MonitorApp(App[None]):
         def take(folder: Path | None) -> None:
             if folder is not None:
                 self.open(Choice(folder, ()))
-            elif self._shown is None:
+            elif self._shown is None and not any(isinstance(screen, RunsScreen) for screen in self.screen_stack):
                 self.choose_run()
 
         self.push_screen(WaitingScreen(self.runs_dir, launched), take)

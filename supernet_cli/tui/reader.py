@@ -43,6 +43,7 @@ class RunReader:
         self._post = post
         self._stopped = threading.Event()
         self._wanted = threading.Event()
+        self._failed: RunView | None = None
 
     def select(self, key: str) -> None:
         """Show another job of the run."""
@@ -58,12 +59,24 @@ class RunReader:
         self._stopped.set()
         self._wanted.set()
 
+    def _look(self) -> tuple[RunView | None, bool]:
+        """Look at the run; whatever goes wrong is said in its view, for one run's folder must not end the monitor."""
+        try:
+            view, more = self._follower.poll()
+        except Exception as error:
+            problem = f"the folder cannot be read: {type(error).__name__}: {error}"
+            view, more = RunView(self.folder.name, self.folder, problems=(problem,)), False
+            if view == self._failed:
+                return None, False
+            self._failed = view
+        return view, more
+
     def run(self) -> None:
         """Read until stopped; the body of the thread."""
         latest: RunView | None = None
         posted = float("-inf")
         while not self._stopped.is_set():
-            view, more = self._follower.poll()
+            view, more = self._look()
             latest = view or latest
             now = time.monotonic()
             if latest is not None and (not more or now - posted >= POSTS_SECONDS):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import only_run
+from helpers import only_run, records_of
 
 Invoke = Callable[..., tuple[int, str, str]]
 
@@ -23,7 +23,7 @@ def test_tensorboards_own_reader_finds_the_values_of_the_metrics_file(
     assert supernet("train", "--preset", tiny_file, "--tensorboard")[0] == 0
     run = find_run(tmp_path / "runs", "latest")
     (job,) = run.supernet_jobs()
-    records = list(job.records())
+    records = records_of(job)
     events = EventAccumulator(str(run.folder / "tensorboard" / job.key))
     events.Reload()
     losses = [(event.step, event.value) for event in events.Scalars("loss/train")]

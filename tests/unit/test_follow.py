@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -133,17 +132,6 @@ def test_a_comparison_is_read_when_it_comes(tmp_path: Path) -> None:
     comparison = look(follower).comparison
     assert comparison is not None
     assert comparison["runs"][0]["n"] == 4
-
-
-def test_a_request_is_shown_until_it_is_answered(tmp_path: Path) -> None:
-    run = record_run(tmp_path)
-    follower = RunFollower(run, Ticking())
-    look(follower)
-    control = run / "supernet" / "seed-0" / "control"
-    control.write_text(json.dumps({"request": "pause"}))
-    assert look(follower).job.asked == "pause"
-    control.unlink()
-    assert look(follower).job.asked == ""
 
 
 def test_runs_are_listed_with_state_and_best_path(tmp_path: Path) -> None:

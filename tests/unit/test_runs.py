@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from helpers import space_of
+from helpers import records_of, space_of
 
 from supernet_cli.config.load import load_preset
 from supernet_cli.config.schema import Preset
@@ -245,7 +245,7 @@ def test_a_job_writes_what_it_reports_and_ends_in_the_state_it_says(job: JobFold
         writer.record(JobEnded(step=7, state="stopped", reason="asked"))
     status = job.status()
     assert (status.state, status.reason, status.step, status.seconds) == ("stopped", "asked", 7, 1.75)
-    assert [record.kind for record in job.records() if record] == ["steps", "ended"]
+    assert [record.kind for record in records_of(job)] == ["steps", "ended"]
     assert job.snapshot()[0].state == "stopped"
 
 
@@ -279,7 +279,7 @@ def test_every_writer_begins_a_segment_of_its_own(job: JobFolder) -> None:
             writer.record(steps(step))
             writer.record(JobEnded(step=step, state="stopped"))
     assert sorted(path.name for path in job.path.glob("metrics-*")) == ["metrics-0.jsonl", "metrics-1.jsonl"]
-    assert [record.step for record in job.records() if isinstance(record, StepsTrained)] == [1, 2]
+    assert [record.step for record in records_of(job) if isinstance(record, StepsTrained)] == [1, 2]
 
 
 def test_a_writer_begins_a_new_segment_also_where_an_earlier_one_was_deleted(job: JobFolder) -> None:
@@ -307,7 +307,9 @@ def test_segments_are_read_in_the_order_of_their_numbers(job: JobFolder) -> None
 
     for number in range(12):
         (job.path / f"metrics-{number}.jsonl").write_text(encode(steps(number)) + "\n")
-    assert [record.step for record in job.records() if record] == list(range(12))  # type: ignore[union-attr]
+    snapshot, damaged = job.snapshot()
+    assert [point.step for point in (*snapshot.loss.points, *snapshot.loss.pending)] == list(range(12))
+    assert (snapshot.step, damaged) == (11, 0)
 
 
 def test_damaged_lines_are_counted_and_a_line_being_written_is_not(job: JobFolder) -> None:
@@ -367,7 +369,7 @@ def test_a_killed_owner_leaves_an_interrupted_job_that_can_be_taken_over(job: Jo
     [
         ({}, "running"),
         ({"pid": 2**22 + 7}, "interrupted"),
-        ({"pid": -1}, "interrupted"),
+        ({"pid": -1}, "failed"),
         ({"process_started": 1.0}, "interrupted"),
         ({"pid": os.getppid(), "process_started": 1.0}, "interrupted"),
         ({"host": "elsewhere"}, "running"),

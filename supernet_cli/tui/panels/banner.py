@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from textual.content import Content
 
 from supernet_cli.runs.views import RunView
@@ -55,8 +57,8 @@ def sayings(view: RunView, request: str = "") -> list[tuple[str, str]]:
 
 
 def _state(view: RunView) -> list[tuple[str, str]]:
-    job, resume = view.job, f"supernet train --resume {view.id}"
-    reason = next((other.status.reason for other in view.jobs if other.state == view.state and other.status.reason), "")
+    job = next((other for other in (view.job, *view.jobs) if other.state == view.state), view.job)
+    reason, resume = job.status.reason, f"supernet train --resume {shlex.quote(view.id)}"
     match view.state:
         case "created" if not view.jobs:
             return [("no job is in this folder yet", MUTED)]

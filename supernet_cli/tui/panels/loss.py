@@ -97,7 +97,7 @@ class LossPanel(Vertical):
         """Draw where something changed, and not more often than a small share of a core allows."""
         if self.view is None or not self.size.area:
             return
-        shots = (self.view.job.snapshot, *(other.job.snapshot for other in self.overlaid))
+        shots = self._shots()
         key = (*((shot.loss, shot.validation) for shot in shots), self.look, self.size, self.app.theme)
         if key == self._key:
             return
@@ -111,6 +111,11 @@ class LossPanel(Vertical):
         self._draw(shots)
         took = time.monotonic() - now
         self._due = now + max(0.25, took / _TIME_SHARE)
+
+    def _shots(self) -> tuple[JobSnapshot, ...]:
+        """Return what is drawn: the run itself, and those laid over it."""
+        views = () if self.view is None else (self.view, *self.overlaid)
+        return tuple(view.job.snapshot for view in views)
 
     def _redraw_later(self) -> None:
         self._waiting = False
@@ -177,7 +182,7 @@ class LossPanel(Vertical):
     def window(self, shots: Sequence[JobSnapshot] | None = None) -> tuple[float, float]:
         """Return the first and the last step in sight."""
         if shots is None:
-            shots = [] if self.view is None else [self.view.job.snapshot]
+            shots = self._shots()
         steps = [p.step for s in shots for p in (*s.loss.points[:1], *s.loss.points[-1:], *s.loss.pending[-1:])]
         steps += [p.step for s in shots for p in (*s.validation.points[:1], *s.validation.points[-1:])]
         first, last = float(min(steps, default=0)), float(max(steps, default=1))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from textual import on
 from textual.app import ComposeResult
@@ -21,7 +22,8 @@ from supernet_cli.tui.names import path_name
 from supernet_cli.tui.panels.loss import LossChart
 from supernet_cli.tui.reader import ViewChanged
 
-_SHORT = {"short_training": "short", "macs": "MACs"}
+_SHORT = {"parameters": "params", "short_training": "short", "macs": "MACs"}
+_LARGEST = 1e15
 _SORTS = (
     ("stand_alone_test_accuracy", "alone"),
     ("one_shot_test_accuracy", "one-shot"),
@@ -38,13 +40,11 @@ class ComparisonScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,c,q", "dismiss", "Back"),
         Binding("o", "sort", "Order", tooltip="Order the table by the next column"),
-        Binding("tab", "next", "Next run", tooltip="Show the next of the runs compared"),
     ]
 
     def __init__(self, view: RunView) -> None:
         super().__init__()
         self.view = view
-        self._place = 0
         self._order = 0
 
     def compose(self) -> ComposeResult:
@@ -85,11 +85,6 @@ class ComparisonScreen(Screen[None]):
         self._order = (self._order + 1) % len(_SORTS)
         self.redraw()
 
-    def action_next(self) -> None:
-        """Show the next run of the document."""
-        self._place += 1
-        self.redraw()
-
     def redraw(self) -> None:
         """Draw everything, or say how to make a comparison."""
         runs = compared_runs(self.view.comparison)
@@ -101,10 +96,8 @@ class ComparisonScreen(Screen[None]):
             self.query_one("#compare-heading", Static).update(heading("Comparison", width))
             self.query_one("#compare-verdict", Static).update(_nothing(self.view))
             return
-        run = runs[self._place % len(runs)]
+        run = runs[0]
         info = f"{run.get('run') or ''}  {_count(run, 'n')} paths"
-        if len(runs) > 1:
-            info += f"  run {self._place % len(runs) + 1} of {len(runs)}"
         self.query_one("#compare-heading", Static).update(heading("Comparison", width, (info, MUTED)))
         self.query_one("#compare-verdict", Static).update(line((str(run.get("verdict") or ""), "bold")))
         self._draw_scatter(run)
@@ -156,7 +149,7 @@ def figures(run: Mapping[str, Any]) -> list[Content]:
         ("regret", _points(run, "regret_at_1"), f"best of 3: {_points(run, 'regret_at_3')}"),
     ]
     found = [line((f"{name:<12}", MUTED), (f"{value:>7}", "bold"), (f"  {told}", MUTED)) for name, value, told in rows]
-    for baseline in run.get("baselines") or []:
+    for baseline in _list(run, "baselines"):
         if isinstance(baseline, dict):
             name = f"τ {_SHORT.get(str(baseline.get('name')), baseline.get('name'))}"
             found.append(line((f"{name[:12]:<12}", MUTED), (f"{_signed(baseline, 'kendall_tau'):>7}", "bold")))
@@ -199,7 +192,8 @@ def table(run: Mapping[str, Any], blocks: tuple[tuple[str, ...], ...], width: in
 
 
 def _nothing(view: RunView) -> Content:
-    command = f"supernet compare --run {view.id}"
+    run = shlex.quote(view.id)
+    command = f"supernet compare --run {run}"
     return lines(
         [
             line(""),
@@ -207,7 +201,7 @@ def _nothing(view: RunView) -> Content:
             line(""),
             line(("    " + command, "bold $primary")),
             line(""),
-            line(("Train paths alone first: ", MUTED), f"supernet retrain --all --run {view.id}"),
+            line(("Train paths alone first: ", MUTED), f"supernet retrain --all --run {run}"),
         ]
     )
 
@@ -238,14 +232,24 @@ def _sort_key(row: Mapping[str, Any], key: str) -> tuple[bool, float, str]:
 
 def _mapping(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = table.get(key)
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if _is_number(value):
         return {"mean": value}
     return value if isinstance(value, dict) else {}
 
 
 def _number(table: Mapping[str, Any], key: str) -> float | None:
     value = table.get(key)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return float(value) if _is_number(value) else None
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    """Whether it is one that can be shown; NaN, infinities and integers of a thousand digits are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
+
+
+def _list(table: Mapping[str, Any], key: str) -> list[Any]:
+    value = table.get(key)
+    return value if isinstance(value, list) else []
 
 
 def _times(value: float | None, factor: float) -> float | None:
@@ -258,7 +262,7 @@ def _count(run: Mapping[str, Any], key: str) -> str:
 
 
 def _range(part: Mapping[str, Any]) -> str:
-    values = [v for v in part.get("per_seed") or [] if isinstance(v, int | float)]
+    values = [v for v in _list(part, "per_seed") if _is_number(v)]
     return f"{min(values):+.2f} to {max(values):+.2f} by seed" if len(values) > 1 else "one seed"
 
 

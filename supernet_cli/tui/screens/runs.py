@@ -97,7 +97,10 @@ class RunTable(Widget):
 
     def on_click(self, event: events.Click) -> None:
         """Move the cursor to what was clicked; a second click opens it."""
-        place = self._top + event.y - 1
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        place = self._top + offset.y - 1
         if not 0 <= place < len(self.rows):
             return
         again = place == self.cursor

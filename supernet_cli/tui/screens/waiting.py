@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Label
 from textual.worker import get_current_worker
 
+from supernet_cli.errors import SupernetError
 from supernet_cli.runs.launch import Launched
 from supernet_cli.tui.draw import clean, line
 
@@ -48,14 +49,24 @@ class WaitingScreen(ModalScreen[Path | None]):
     def _wait(self) -> None:
         worker = get_current_worker()
         while not worker.is_cancelled:
-            folder = self.launched.find_run(self._runs_dir)
+            try:
+                folder = self.launched.find_run(self._runs_dir)
+            except SupernetError as error:
+                self.app.call_from_thread(self._failed, error.message)
+                return
+            if worker.is_cancelled:
+                return
             if folder is not None:
-                self.app.call_from_thread(self.dismiss, folder)
+                self.app.call_from_thread(self._found, folder)
                 return
             if self.launched.has_ended():
                 self.app.call_from_thread(self._failed, self.launched.last_words())
                 return
             time.sleep(0.2)
+
+    def _found(self, folder: Path) -> None:
+        if self.is_current:  # else somebody left meanwhile
+            self.dismiss(folder)
 
     def _failed(self, words: str) -> None:
         self.query_one(".title", Label).update("It did not start")
