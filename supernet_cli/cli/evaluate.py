@@ -100,12 +100,11 @@ def judge(run: Run, paths: list[str], split: Split, voice: Output) -> list[dict[
         prepared = prepare(preset, threads or None, advance)
         prepared.check_images(run.manifest.fingerprints.get("images"))
 
-        def advance_or_stop(doing: str, done: int, total: int) -> None:
-            advance(doing, done, total)
+        def stop_if_asked() -> None:
             if interruption.requested:
                 raise KeyboardInterrupt
 
-        rows = judge_run(prepared, run, Networks.of(run, chosen), chosen, split, advance_or_stop)
+        rows = judge_run(prepared, run, Networks.of(run, chosen), chosen, split, advance, stop_if_asked)
     return [row.model_dump() for row in rows]
 
 

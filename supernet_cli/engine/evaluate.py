@@ -5,7 +5,7 @@ Names of tensors end with their shape: B images, C channels, H height, W width, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, groupby
 
@@ -88,6 +88,7 @@ def evaluate_paths(
     calibration: ResidentImages | None = None,
     undropped: Bundle | None = None,
     both_ways: bool = True,
+    between: Callable[[], None] = lambda: None,
 ) -> dict[Architecture, Score]:
     """Judge paths of a supernet; activations of a common prefix are computed once.
 
@@ -105,21 +106,22 @@ def evaluate_paths(
         undropped: All candidates at once, where a strategy trains that: scores then say how far from it a path's
             predictions are (Bender et al. 2018, «Understanding and Simplifying One-Shot Architecture Search», ICML).
         both_ways: Whether recalibrated paths are judged with running statistics, too.
+        between: Called between batches; what it raises ends the judging, and the supernet is as it was.
     """
     ordered = in_order(architectures)
     whole_NK = None if undropped is None else _predicted(supernet, undropped, images, device, calibration)
     if calibration is None or not batchnorm.layers_of(supernet):
         with batchnorm.borrowed(supernet):
-            return _judge(supernet, ordered, images, device, keep_correct, None, whole_NK)
+            return _judge(supernet, ordered, images, device, keep_correct, None, whole_NK, between)
     plain: dict[Architecture, Score] = {}
     if both_ways:
         with batchnorm.borrowed(supernet):
-            plain = _judge(supernet, ordered, images, device, False, None)
+            plain = _judge(supernet, ordered, images, device, False, None, None, between)
     scores: dict[Architecture, Score] = {}
     for group in in_groups(ordered):
         with batchnorm.borrowed(supernet) as layers:
-            statistics = _measured(supernet, group, layers, calibration, device)
-            scores |= _judge(supernet, group, images, device, keep_correct, statistics, whole_NK)
+            statistics = _measured(supernet, group, layers, calibration, device, between)
+            scores |= _judge(supernet, group, images, device, keep_correct, statistics, whole_NK, between)
     return {
         path: replace(score, accuracy_unrecalibrated=plain[path].accuracy) if both_ways else score
         for path, score in scores.items()
@@ -175,10 +177,12 @@ def _judge(
     device: Device,
     keep_correct: bool,
     statistics: _Statistics | None,
-    undropped_NK: Tensor | None = None,
+    undropped_NK: Tensor | None,
+    between: Callable[[], None],
 ) -> dict[Architecture, Score]:
     tallies = {architecture: _Tally(device.place, keep_correct) for architecture in ordered}
     for start, (images_BCHW, labels_B) in zip(count(0, BATCH), images.batches(BATCH), strict=False):
+        between()
         undropped_BK = None if undropped_NK is None else undropped_NK[start : start + BATCH]
         with device.autocast():
             for architecture, features_BCHW in _walk(supernet, images_BCHW, ordered, statistics):
@@ -207,6 +211,7 @@ def _measured(
     layers: Sequence[nn.BatchNorm2d],
     calibration: ResidentImages,
     device: Device,
+    between: Callable[[], None],
 ) -> _Statistics:
     """Return the statistics of every prefix: those of a block depend on nothing behind it."""
     blocks = list(supernet.choice_layers())
@@ -220,6 +225,7 @@ def _measured(
                 statistics[prefix] = batchnorm.PathStatistics(inside)
     with batchnorm.calibrating(layers):
         for images_BCHW, _ in calibration.batches(batchnorm.BATCH):
+            between()
             with device.autocast():
                 for _ in _walk(supernet, images_BCHW, ordered, statistics):
                     pass  # the layers have seen it

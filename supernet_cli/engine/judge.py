@@ -75,6 +75,7 @@ def judge_run(
     paths: Sequence[Architecture],
     split: Split,
     advance: Advance,
+    between: Callable[[], None],
 ) -> list[ScoreRow]:
     """Judge a run's networks, measure its paths, and keep all of that in the run's results.
 
@@ -85,6 +86,7 @@ def judge_run(
         paths: The paths; those not measured yet are.
         split: Whose images.
         advance: Told how far it is.
+        between: Called again and again; what it raises ends the judging, and what was judged until then is kept.
 
     Raises:
         RunError: Weights are missing or damaged.
@@ -94,13 +96,13 @@ def judge_run(
     rows: list[ScoreRow] = []
     total = len(networks.supernets) * len(paths) + len(networks.alone)
     with device.memory_errors():
-        for group in _judge(prepared, networks, paths, split):
+        for group in _judge(prepared, networks, paths, split, between):
             found = [_row(group.kind, group.seed, path, score) for path, score in group.scores]
             answers = {str(path): _correct(score) for path, score in group.scores}
             keep_scores(run, split, found, {(group.kind, group.seed): answers}, group.cost)
             rows += found
             advance(f"judging on {split}", len(rows), total)
-        _measure(prepared, run, paths, advance)
+        _measure(prepared, run, paths, advance, between)
     return sorted(rows, key=lambda row: (KINDS.index(row.kind), row.seed))
 
 
@@ -114,7 +116,13 @@ class _Judged:
     cost: JudgingCost | None = None
 
 
-def _judge(prepared: Prepared, networks: Networks, paths: Sequence[Architecture], split: Split) -> Iterator[_Judged]:
+def _judge(
+    prepared: Prepared,
+    networks: Networks,
+    paths: Sequence[Architecture],
+    split: Split,
+    between: Callable[[], None],
+) -> Iterator[_Judged]:
     images, calibration = prepared.resident(split), prepared.calibration_images()
     sampler = prepared.sampler(0)
     undropped = sampler.undropped if isinstance(sampler, Undropped) else None
@@ -122,7 +130,7 @@ def _judge(prepared: Prepared, networks: Networks, paths: Sequence[Architecture]
         supernet = prepared.supernet(0)
         checkpoint.load_weights(job.weights, supernet)
         begun = time.perf_counter()
-        scores = evaluate_paths(supernet, paths, images, prepared.device, True, calibration, undropped)
+        scores = evaluate_paths(supernet, paths, images, prepared.device, True, calibration, undropped, between=between)
         calibrated = None if calibration is None else len(calibration)
         costs = path_costs(supernet, images.shape, prepared.device)
         cost = JudgingCost(
@@ -137,6 +145,7 @@ def _judge(prepared: Prepared, networks: Networks, paths: Sequence[Architecture]
         for start in range(0, len(networks.alone), _KEPT_TOGETHER):
             together: dict[tuple[Kind, int], list[tuple[Architecture, Score]]] = defaultdict(list)
             for kind, path, job in networks.alone[start : start + _KEPT_TOGETHER]:
+                between()
                 together[kind, job.seed].append((path, _judge_alone(prepared, path, job, images)))
             for (kind, seed), scored in together.items():
                 yield _Judged(kind, seed, scored)
@@ -176,7 +185,9 @@ def _row(kind: Kind, seed: int, path: Architecture, score: Score) -> ScoreRow:
     )
 
 
-def _measure(prepared: Prepared, run: Run, paths: Sequence[Architecture], advance: Advance) -> None:
+def _measure(
+    prepared: Prepared, run: Run, paths: Sequence[Architecture], advance: Advance, between: Callable[[], None]
+) -> None:
     """Measure the paths that were not yet, on this device."""
     empty = Profiles(device=prepared.device.name, threads=prepared.threads, batch=BATCH)
     known = profiles(run)
@@ -184,6 +195,7 @@ def _measure(prepared: Prepared, run: Run, paths: Sequence[Architecture], advanc
         known = empty
     missing = [path for path in paths if (there := known.paths.get(str(path))) is None or there.synflow is None]
     for start in range(0, len(missing), _KEPT_TOGETHER):
+        between()
         group = missing[start : start + _KEPT_TOGETHER]
         found = {str(path): measured for path, measured in profile_paths(prepared, group)}
         keep_profiles(run, empty.model_copy(update={"paths": found}))

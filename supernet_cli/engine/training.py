@@ -98,6 +98,10 @@ class Outcome:
     reason: str = ""
 
 
+class _JudgingStopped(Exception):
+    """Somebody asked to stop while paths were judged."""
+
+
 class Training:
     """One training while it runs.
 
@@ -128,6 +132,7 @@ class Training:
         self.feedback_macs, self.feedback_seconds = 0, 0.0  # since paths were last judged
         self.train_seconds = 0.0
         self.trained_images: Counter[Architecture] = Counter()
+        self.unjudged = 0  # the epoch that is over and whose paths are still to be judged, from 1
         self.saved_at = -1  # step of the newest checkpoint
         self.clock = 0.0
         self.outcome: Outcome | None = None
@@ -145,6 +150,8 @@ class Training:
         self.recorder.record(self._started())
         logger.info("%s: from step %d of %d", self.job.key, self.step, self.steps)
         try:
+            if self.unjudged:
+                self._end_epoch(self.unjudged)
             while self.outcome is None and self.step < self.steps:
                 self._train_epoch(self.step // self.steps_per_epoch)
         except DivergedError as error:
@@ -169,10 +176,23 @@ class Training:
             return
         if self.learner.schedule is not None:
             self.learner.schedule.after_epoch()
-        if (epoch + 1) % self.recipe.evaluate_every == 0 or epoch + 1 == self.recipe.epochs:
-            self._evaluate(epoch + 1)
+        self._end_epoch(epoch + 1)
+
+    def _end_epoch(self, epoch: int) -> None:
+        """Judge paths where it is time, save, and stop if that is asked: also in the middle of judging."""
+        self.unjudged = 0
+        try:
+            if epoch % self.recipe.evaluate_every == 0 or epoch == self.recipe.epochs:
+                self._evaluate(epoch)
+        except _JudgingStopped:
+            self.unjudged = epoch
         self._save()
         self._stop_if_asked()
+
+    def _look_up(self) -> None:
+        """Leave the judging of paths where somebody asks to stop."""
+        if self.stop() not in (None, "paused"):
+            raise _JudgingStopped
 
     def _after_step(self, step: int, plan: StepPlan, num_images: int) -> bool:
         """Account for a step; report and save when it is time. Returns whether to go on."""
@@ -250,6 +270,7 @@ class Training:
             calibration=calibration,
             undropped=undropped,
             both_ways=self.assignment.both_ways,
+            between=self._look_up,
         )
         seconds = time.perf_counter() - begun
         calibrated = None if calibration is None else len(calibration)
@@ -295,7 +316,7 @@ class Training:
         state = self.stop()
         if state == "paused" and self.step < self.steps:
             state = self._pause()
-        if state is None or self.step == self.steps:
+        if state is None or (self.step == self.steps and not self.unjudged):
             return False
         self._save()
         self.outcome = Outcome(state, "asked to stop" if state == "stopped" else "a signal")
@@ -346,6 +367,7 @@ class Training:
             "bundle_macs": self.forward_macs - of_paths,
             "feedback_macs": self.feedback_macs,
             "feedback_seconds": self.feedback_seconds,
+            "unjudged": self.unjudged,
         }
         return {name: value for name, value in more.items() if value} | {
             "preset": self.assignment.origin,
@@ -372,6 +394,7 @@ class Training:
                 f"The preset of the job {self.job.key} was changed after its checkpoint.",
                 "Put preset.toml back as it was, or start a new run with the changed one.",
             )
+        self.unjudged = state.get("unjudged", 0)
         before = state.get("arithmetic", self.device.arithmetic)
         if before != self.device.arithmetic:
             logger.warning(

@@ -99,14 +99,15 @@ def test_an_interruption_as_a_phase_ends_stops_the_experiment(
 
     judged = training.evaluate_paths
 
-    def interrupt_then_judge(*arguments: Any, **named: Any) -> Any:
+    def judge_then_interrupt(*arguments: Any, **named: Any) -> Any:
         import os
         import signal
 
+        found = judged(*arguments, **named)
         os.kill(os.getpid(), signal.SIGTERM)  # SIGINT may be ignored where tests run in the background
-        return judged(*arguments, **named)
+        return found
 
-    monkeypatch.setattr(training, "evaluate_paths", interrupt_then_judge)
+    monkeypatch.setattr(training, "evaluate_paths", judge_then_interrupt)
     code, out, err = supernet("experiment", "--preset", tiny_file, "--set", "train.epochs=1", "--json")
     assert (code, "Go on with: supernet experiment --resume" in err) == (130, False)  # --json says no hints
     assert json.loads(out)["status"] == "finished"  # of its only jobs so far
@@ -116,8 +117,13 @@ def test_an_interruption_as_a_phase_ends_stops_the_experiment(
 def test_an_interruption_while_judging_keeps_what_was_judged_and_goes_on(
     supernet: Invoke, trained: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as at_once:
-        at_once.setattr(Interruption, "__enter__", lambda self: setattr(self, "requested", True) or self)
+    from supernet_cli.engine import judge
+
+    kept, keep = [], judge.keep_scores
+    with monkeypatch.context() as once_one_is_kept:
+        once_one_is_kept.setattr(judge, "keep_scores", lambda *all, **more: (keep(*all, **more), kept.append(1)))
+        asked = property(lambda self: bool(kept), lambda self, value: None)
+        once_one_is_kept.setattr(Interruption, "requested", asked, raising=False)
         assert supernet("evaluate")[0] == 130
     stored = json.loads((Path("runs") / trained / "results" / "evaluation.json").read_text())
     assert {row["seed"] for row in stored["splits"]["test"]} == {0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,30 @@ def test_a_renewed_optimizer_forgets_its_momentum(tiny: Callable[..., Preset], t
     trained = prepared.supernet(1)
     load_weights(tmp_path / "job" / "weights.safetensors", trained)
     assert all(torch.equal(a, b) for a, b in zip(trained.parameters(), net.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("look", [1, 3])
+@pytest.mark.parametrize("sampler", ["uniform", "path-dropout"])
+def test_a_stop_while_paths_are_judged_is_at_once_and_what_was_left_is_judged_later(
+    sampler: str, look: int, tiny: Callable[..., Preset], tmp_path: Path
+) -> None:
+    class StopsInJudging(Kept):
+        looks = 0
+
+        def stop(self) -> State | None:
+            self.looks += sys._getframe(1).f_code.co_name == "_look_up"
+            return "interrupted" if self.looks >= look else None
+
+    preset = tiny(train={"sampler": sampler})
+    _, whole = train(preset, tmp_path / "whole")
+    outcome, first = train(preset, tmp_path / "cut", StopsInJudging())
+    assert outcome.state == "interrupted"
+    assert first.looks == look
+    outcome, second = train(preset, tmp_path / "cut")
+    assert outcome.state == "finished"
+    assert series(first, second) == series(whole)
+    left, right = ((tmp_path / name / "weights.safetensors").read_bytes() for name in ("cut", "whole"))
+    assert left == right
 
 
 def test_reloaded_weights_reproduce_the_recorded_scores_exactly(tiny: Callable[..., Preset], tmp_path: Path) -> None:
