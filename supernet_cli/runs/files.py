@@ -33,12 +33,14 @@ def replace_file(path: Path, content: bytes, *, durable: bool = False) -> None:
     Raises:
         DiskError: The write failed; the old content is still there.
     """
-    with replacing(path, durable=durable) as file:
+    with replacing(path, durable=durable, needed=len(content)) as file:
         file.write(content)
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, durable: bool = False, make_folder: bool = False, hint: str = "") -> Iterator[IO[bytes]]:
+def replacing(
+    path: Path, *, durable: bool = False, make_folder: bool = False, hint: str = "", needed: int = 0
+) -> Iterator[IO[bytes]]:
     """Open a temporary file beside a file; it takes the file's place when the context is left without an error.
 
     Args:
@@ -46,11 +48,12 @@ def replacing(path: Path, *, durable: bool = False, make_folder: bool = False, h
         durable: Wait until the disk has it.
         make_folder: Make the file's folder where it is missing; elsewhere a folder that vanished is an error.
         hint: What to do where it fails.
+        needed: Bytes that it will have, where that is known.
 
     Raises:
         DiskError: The write failed; the old content is still there.
     """
-    with disk_errors(path, hint):
+    with disk_errors(path, hint, needed):
         if make_folder:
             path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -75,7 +78,7 @@ def append(file: IO[bytes], line: str, path: Path) -> None:
         DiskError: It could not be written; on a disk that is nearly full a part of it may be there, without an end.
     """
     content = line.encode() + b"\n"
-    with disk_errors(path):
+    with disk_errors(path, needed=len(content)):
         if file.write(content) != len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -114,12 +117,13 @@ def file_stamp(path: Path) -> tuple[int, ...] | None:
 
 
 @contextlib.contextmanager
-def disk_errors(path: Path, hint: str = "") -> Iterator[None]:
+def disk_errors(path: Path, hint: str = "", needed: int = 0) -> Iterator[None]:
     """Turn a failed write into words.
 
     Args:
         path: What is written.
         hint: What to do about it, where that is not to make space or to look at the folder.
+        needed: Bytes that are written, where that is known.
 
     Raises:
         DiskError: Names the folder, the reason and the space left.
@@ -130,6 +134,7 @@ def disk_errors(path: Path, hint: str = "") -> Iterator[None]:
         free = ""
         if error.errno == errno.ENOSPC:
             with contextlib.suppress(OSError):
-                free = f" {shutil.disk_usage(path.parent).free / 1e6:,.1f} MB are free there."
+                free = f" {shutil.disk_usage(path.parent).free / 1e6:,.2f} MB are free there"
+                free += f", and it needs {needed / 1e6:,.2f} MB." if needed else "."
         usual = "Make space; `supernet train --resume RUN` goes on." if free else "See that the folder can be written."
         raise DiskError(f"{path} cannot be written: {error.strerror or error}.{free}", hint or usual) from error
