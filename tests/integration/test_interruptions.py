@@ -19,7 +19,8 @@ Invoke = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def long_training(tiny_file: Path) -> list[object]:
     """Return arguments of a training that takes a few seconds, with many checkpoints."""
-    return ["train", "--preset", tiny_file, "--set", "train.epochs=150", "--set", "train.evaluate_every=10"]
+    settings = ["train.epochs=150", "train.evaluate_every=10", "train.checkpoint_every=10"]
+    return ["train", "--preset", tiny_file, *(word for setting in settings for word in ("--set", setting))]
 
 
 def progressed(folder: Path, steps: int) -> bool:
