@@ -75,7 +75,7 @@ def test_evaluate_judges_every_path_of_every_seed_and_keeps_it(supernet: Invoke,
     document = json.loads(out)
     assert (code, document["run"], document["split"]) == (0, trained, "test")
     assert len(document["paths"]) == 8
-    fields = {"path", "kind", "seed", "accuracy", "loss", "accuracy_unrecalibrated"}
+    fields = {"path", "kind", "seed", "accuracy", "loss", "accuracy_unrecalibrated", "divergence"}
     assert all(set(row) == fields and row["kind"] == "one-shot" for row in document["paths"])
     stored = json.loads((tmp_path / "runs" / trained / "results" / "evaluation.json").read_text())
     by_key = {(row["seed"], row["path"]): row for row in stored["splits"]["test"]}

@@ -79,7 +79,7 @@ def test_of_two_experiments_on_one_run_the_second_waits_and_repeats_nothing(
     supernet: Invoke, tiny_file: Path, tmp_path: Path
 ) -> None:
     arguments = ["--preset", tiny_file, "--seeds", "0", "--workers", "1"]
-    first = program("experiment", *arguments, "--set", "train.epochs=60", "--json", cwd=tmp_path)
+    first = program("experiment", *arguments, "--set", "train.epochs=12", "--json", cwd=tmp_path)
     wait_for(lambda: len(list(tmp_path.glob("runs/*/supernet/seed-0/metrics-0.jsonl"))) == 1)
     second = program("experiment", "--resume", "latest", cwd=tmp_path)
     told = [process.communicate(timeout=120) for process in (first, second)]

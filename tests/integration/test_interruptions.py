@@ -42,7 +42,9 @@ def uncut(supernet: Invoke, long_training: list[object], tmp_path: Path, monkeyp
     return weights_of(tmp_path / "uncut")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGINT, signal.SIGHUP))]
+)
 def test_a_signal_saves_and_exits_130_and_resume_goes_on_bit_for_bit(
     number: signal.Signals, supernet: Invoke, long_training: list[object], tmp_path: Path, uncut: bytes
 ) -> None:

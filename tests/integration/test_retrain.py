@@ -89,7 +89,7 @@ def test_short_trainings_share_the_cost_of_a_supernet_and_are_a_baseline(
     assert "share the budget" in err
     code, out, _ = supernet("retrain", "--all", "--short", "--seeds", "0,1", "--json")  # with nothing left to do
     assert {job["init"] for job in json.loads(out)["jobs"]} == {"short"}
-    assert supernet("retrain", "--all", "--seeds", "0,1,2", "--workers", "1", "--quiet")[0] == 0
+    assert supernet("retrain", "--all", "--seeds", "0", "--workers", "1", "--quiet")[0] == 0
     assert supernet("evaluate", "--quiet")[0] == 0
     code, out, err = supernet("compare", "--json")
     assert code == 0, err
@@ -232,7 +232,7 @@ def test_a_killed_worker_loses_only_its_job_and_the_same_command_completes_it(
     assert weights(long, FIRST) == weights(long, FIRST, 9)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_signal_saves_every_job_and_leaves_no_process(
     number: signal.Signals, supernet: Invoke, long: Path, tmp_path: Path
 ) -> None:
