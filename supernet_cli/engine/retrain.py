@@ -93,10 +93,10 @@ class AloneTraining:
             RunError: A checkpoint, or the weights to inherit, are damaged.
         """
         with device.memory_errors():
-            own_seed = seed.derive(job.seed, "alone" if job.steps is None else "short", str(job.path))
+            is_short = job.steps is not None
+            own_seed = seed.derive(job.seed, "short" if is_short else "alone", str(job.path))
             network = self._network(job, own_seed)
             (path,) = network.space.enumerate()
-            is_short = job.steps is not None
             assignment = Assignment(
                 supernet=network,
                 recipe=self.recipe if job.steps is None else self._short_recipe(job.steps),
