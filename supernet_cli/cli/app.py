@@ -12,7 +12,7 @@ import typer
 from supernet_cli import __version__
 from supernet_cli.cli import compare, doctor, evaluate, experiment, preset, retrain, runs, train, tui
 from supernet_cli.cli.options import Group
-from supernet_cli.errors import INTERRUPTED, SupernetError, UsageError
+from supernet_cli.errors import INTERRUPTED, OutOfMemoryError, SupernetError, UsageError
 
 app = typer.Typer(
     name="supernet",
@@ -76,6 +76,9 @@ def run(arguments: list[str]) -> int:
     except (BrokenPipeError, SystemExit):  # Rich turns the one into the other
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader went away; nothing more can be said
         return 0
+    except MemoryError:
+        error = OutOfMemoryError("This machine is out of memory.", "See that more of it is free, or do less at once.")
+        return _fail(error, arguments)
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.EIO:  # the terminal was closed: nobody can be told
             return INTERRUPTED

@@ -25,6 +25,7 @@ _IN_WORDS_OF_TOML = {
 }
 _DEEPEST = 20  # parts of a key
 _LARGEST = 1_000_000  # bytes; a preset is a page of text
+_LONGEST = 1_000  # characters of a line that says what is wrong
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ def validate(table: Mapping[str, Any], path: Path, origin: Mapping[str, str] | N
         return Preset.model_validate(table)
     except ValidationError as error:
         details = _innermost(error.errors(include_url=False))
-        raise PresetError("\n".join(_explain(detail, path, origin or {}) for detail in details[:10])) from None
+        told = [_explain(detail, path, origin or {}) for detail in details[:10]]
+        raise PresetError("\n".join(map(_short, told))) from None
 
 
 def dump_toml(preset: Preset) -> str:
@@ -162,8 +164,8 @@ def _literal(text: str) -> Any:
 
 def _innermost(details: list[ErrorDetails]) -> list[ErrorDetails]:
     """Drop complaints about a list or table that only follow from one about something inside it."""
-    places = [detail["loc"] for detail in details]
-    return [d for d in details if not any(len(p) > len(d["loc"]) and p[: len(d["loc"])] == d["loc"] for p in places)]
+    around = {detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))}
+    return [detail for detail in details if detail["loc"] not in around]
 
 
 def _explain(detail: ErrorDetails, path: Path, origin: Mapping[str, str]) -> str:
@@ -178,6 +180,11 @@ def _explain(detail: ErrorDetails, path: Path, origin: Mapping[str, str]) -> str
     given = detail["input"]
     shown = "" if isinstance(given, dict | list | BaseModel) else f" = {json.dumps(given, default=str)}"
     return f"{where}: {key}{shown}: {message[:1].lower()}{message[1:]}{'' if message.endswith(('.', '?')) else '.'}"
+
+
+def _short(line: str) -> str:
+    """Leave the middle of an endless line out."""
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} … {line[-_LONGEST // 2 :]}"
 
 
 def _related(name: str, location: tuple[int | str, ...]) -> bool:

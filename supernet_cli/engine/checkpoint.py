@@ -103,9 +103,12 @@ def load_weights(path: Path, module: nn.Module) -> None:
 def _read(path: Path) -> dict[str, Any] | None:
     """Return what a checkpoint holds, or None where it is damaged."""
     try:
-        content = path.read_bytes()
+        return _decoded(path.read_bytes())
     except OSError:
         return None
+
+
+def _decoded(content: bytes) -> dict[str, Any] | None:
     payload, trailer = content[:-_TRAILER], content[-_TRAILER:]
     if trailer != _MARK + hashlib.sha256(payload).digest():
         return None

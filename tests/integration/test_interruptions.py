@@ -62,21 +62,6 @@ def test_a_signal_saves_and_exits_130_and_resume_goes_on_bit_for_bit(
     assert weights_of(tmp_path) == uncut
 
 
-def test_a_killed_training_is_no_zombie_and_goes_on_bit_for_bit(
-    supernet: Invoke, long_training: list[object], tmp_path: Path, uncut: bytes
-) -> None:
-    process = program(*long_training, cwd=tmp_path)
-    for steps in (100, 400):
-        wait_for(lambda steps=steps: progressed(tmp_path, steps))
-        process.kill()
-        process.communicate()
-        assert json.loads(supernet("runs", "ls", "--json")[1])["runs"][0]["status"] == "interrupted"
-        process = program("train", "--resume", "latest", cwd=tmp_path)
-    process.communicate()
-    assert process.returncode == 0
-    assert weights_of(tmp_path) == uncut
-
-
 def test_runs_stop_makes_a_training_save_and_stop(
     supernet: Invoke, long_training: list[object], tmp_path: Path
 ) -> None:

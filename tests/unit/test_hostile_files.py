@@ -11,8 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from supernet_cli.config.load import load_preset
 from supernet_cli.config.schema import Preset
-from supernet_cli.errors import RunError
+from supernet_cli.errors import PresetError, RunError
 from supernet_cli.glyphs import clock
 from supernet_cli.runs.files import append, read_small
 from supernet_cli.runs.follow import RunFollower
@@ -94,6 +95,49 @@ def test_an_absurd_status_is_a_damaged_one(job: JobFolder, changes: dict[str, ob
 
 def test_times_that_are_no_numbers_are_not_known() -> None:
     assert clock(float("nan")) == clock(float("inf")) == clock(None) == "-:--"
+
+
+BOMBS = {
+    "arrays": b"a = " + b"[" * 300_000 + b"]" * 300_000,
+    "tables in tables": b"a = " + b"{a=" * 100_000 + b"1" + b"}" * 100_000,
+    "a key of many parts": b"a" + b".a" * 300_000 + b" = 1",
+    "a header of many parts": b"[" + b"a." * 300_000 + b"a]",
+    "many headers of many parts": b"\n".join(b"[" + b"a." * 900 + b"b%d]" % number for number in range(500)),
+    "many tables": b"[[space.blocks]]\n" * 50_000,
+    "many keys": b"\n".join(b"k%d = 1" % number for number in range(90_000)),
+    "a long number": b"[train]\nepochs = " + b"9" * 900_000,
+    "a long text": b'[train]\nsampler = "' + b"x" * 900_000 + b'"',
+    "too large": b"#" * 100_000_000,
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_preset_made_to_blow_up_is_refused_in_time_and_in_a_few_words(bomb: str, tmp_path: Path) -> None:
+    path = tmp_path / "bomb.toml"
+    path.write_bytes(BOMBS[bomb])
+    begun = time.monotonic()
+    with pytest.raises(PresetError) as caught:
+        load_preset(str(path))
+    assert time.monotonic() - begun < 20
+    assert str(path) in caught.value.message
+    assert len(caught.value.message) < 12_000  # ten lines at most
+
+
+def test_a_line_of_a_hundred_megabytes_is_one_damaged_line(run: Run, job: JobFolder) -> None:
+    before, begun = psutil.Process().memory_info().rss, time.monotonic()
+    with (job.path / "metrics-0.jsonl").open("wb") as file:
+        file.write(json.dumps(STEPS).encode() + b"\n")
+        for _ in range(100):
+            file.write(b"x" * 1_000_000)
+        file.write(b"\n" + json.dumps({**STEPS, "step": 6}).encode() + b"\n")
+    view = everything(run)._view
+    assert view is not None
+    (seen,) = view.jobs
+    assert seen.snapshot.step == 6
+    assert any("1 " in problem for problem in view.problems), view.problems
+    assert job.snapshot()[0].step == 6
+    assert psutil.Process().memory_info().rss - before < 50e6
+    assert time.monotonic() - begun < 20
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the platform has no pipes with names")
