@@ -77,8 +77,8 @@ def run(arguments: list[str]) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader went away; nothing more can be said
         return 0
     except MemoryError:
-        error = OutOfMemoryError("This machine is out of memory.", "See that more of it is free, or do less at once.")
-        return _fail(error, arguments)
+        hint = "See that more of it is free, or do less at once."
+        return _fail(OutOfMemoryError("This machine is out of memory.", hint), arguments)
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.EIO:  # the terminal was closed: nobody can be told
             return INTERRUPTED
