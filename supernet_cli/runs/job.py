@@ -20,7 +20,7 @@ from typing import IO, Literal
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from supernet_cli.errors import DiskError
+from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs.files import append, disk_errors, next_number, read_small, replace_file
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import (
@@ -177,6 +177,7 @@ class JobWriter:
             self.folder.path.mkdir(parents=True, exist_ok=True)
         self._lock.acquire()
         try:
+            self._check_other_hosts()
             self._open()
         except BaseException:
             self._close()
@@ -221,6 +222,19 @@ class JobWriter:
                 self._update(state="running")
             case JobEnded():
                 self._update(state=record.state, step=record.step, reason=record.reason)
+
+    def _check_other_hosts(self) -> None:
+        """Refuse a job whose owner lives on another host: locks may not reach that far, heartbeats do.
+
+        Raises:
+            RunError: It does, or was alive less than `LOST_AFTER_SECONDS` ago.
+        """
+        status = self.folder.status()
+        if status.state in ALIVE and status.host != socket.gethostname():
+            raise RunError(
+                f"The job {self.folder.key} is held by another process, on {status.host}.",
+                f"Wait for it, or stop it; if that host is gone, try again in {LOST_AFTER_SECONDS:.0f} s.",
+            )
 
     def _open(self) -> None:
         (self.folder.path / "control").unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from helpers import only_run, program, wait_for
 
+from supernet_cli.cli.signals import Interruption
 from supernet_cli.runs.store import find_run
 
 Invoke = Callable[..., tuple[int, str, str]]
@@ -60,6 +61,31 @@ def test_a_signal_saves_and_exits_130_and_resume_goes_on_bit_for_bit(
     assert "--resume" in err
     assert supernet("train", "--resume", "latest")[0] == 0
     assert weights_of(tmp_path) == uncut
+
+
+def test_a_second_signal_ends_at_once() -> None:
+    """Also where whatever is being done looks at no request: the first is remembered, the second interrupts."""
+    with Interruption() as interruption:
+        signal.raise_signal(signal.SIGTERM)
+        assert interruption.requested
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_training_that_runs_on_another_host_is_refused_and_taken_over_once_that_is_silent(
+    supernet: Invoke, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as at_first:
+        at_first.setattr(Interruption, "__enter__", lambda self: setattr(self, "requested", True) or self)
+        assert supernet("train", "--preset", tiny_file)[0] == 130
+    path = only_run(tmp_path) / "supernet" / "seed-0" / "status.json"
+    status = {**json.loads(path.read_text()), "state": "running", "host": "elsewhere", "heartbeat": time.time()}
+    path.write_text(json.dumps(status))
+    code, _, err = supernet("train", "--resume", "latest")
+    assert (code, "another process" in err) == (5, True)
+    path.write_text(json.dumps({**status, "heartbeat": time.time() - 61}))
+    assert json.loads(supernet("runs", "ls", "--json")[1])["runs"][0]["status"] == "lost"
+    assert supernet("train", "--resume", "latest")[0] == 0
 
 
 def test_runs_stop_makes_a_training_save_and_stop(
@@ -116,7 +142,6 @@ def test_a_paused_training_can_be_stopped(how: str, long_training: list[object],
 def test_resume_keeps_the_threads_it_began_with(
     supernet: Invoke, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from supernet_cli.cli.signals import Interruption
     from supernet_cli.engine import device
 
     with monkeypatch.context() as at_first:
@@ -132,7 +157,6 @@ def test_resume_keeps_the_threads_it_began_with(
 def test_going_on_with_another_arithmetic_is_told(
     supernet: Invoke, tiny_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from supernet_cli.cli.signals import Interruption
     from supernet_cli.engine.device import Device
 
     with monkeypatch.context() as at_first:

@@ -20,7 +20,7 @@ from helpers import records_of, space_of
 from supernet_cli.config.load import load_preset
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DiskError, RunError
-from supernet_cli.runs.job import JobFolder, JobStatus, JobWriter, create_job
+from supernet_cli.runs.job import LOST_AFTER_SECONDS, JobFolder, JobStatus, JobWriter, create_job
 from supernet_cli.runs.records import JobEnded, StepsTrained
 from supernet_cli.runs.store import (
     DeviceLog,
@@ -387,6 +387,20 @@ def test_nothing_is_running_without_a_living_owner(job: JobFolder, changes: dict
     )
     (job.path / "status.json").write_text(own.model_copy(update=changes).model_dump_json())
     assert job.status().state == state
+
+
+def test_an_owner_on_another_host_is_respected_until_it_has_been_silent_for_long(job: JobFolder) -> None:
+    there = JobStatus(state="running", pid=1, host="elsewhere", heartbeat=time.time())
+    (job.path / "status.json").write_text(there.model_dump_json())
+    with pytest.raises(RunError, match="held by another process, on elsewhere"), JobWriter(job):
+        pass
+    assert job.status().host == "elsewhere"
+    silent = there.model_copy(update={"heartbeat": time.time() - LOST_AFTER_SECONDS})
+    (job.path / "status.json").write_text(silent.model_dump_json())
+    assert job.status().state == "lost"
+    with JobWriter(job) as writer:
+        assert job.status().host == socket.gethostname()
+        writer.record(JobEnded(step=0, state="finished"))
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "dancing"}'])
