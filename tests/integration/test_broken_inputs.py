@@ -46,6 +46,8 @@ SETTINGS = [
     ("train.seeds=0", "train.seeds = 0: must be a list"),
     ("train.sampler=unifrom", "no sampler named 'unifrom'. Did you mean 'uniform'?"),
     ('train.sampler={name="uniform", rate=0.1}', "parameter 'rate' is unknown. It takes none."),
+    ("train.optimizer.lr=1979-05-27", "train.optimizer.lr = 1979-05-27: no key of a preset takes a date or a time"),
+    ("train.schedule.pct_start=nan", "no key of a preset takes what is no number"),
     ("train.optimizer={lr=0.1}", "'train.optimizer.name' is missing"),
     ("data.dataset=mnsit", "no dataset named 'mnsit'. Did you mean 'mnist'?"),
     ("data.validation=0", "data.validation = 0"),

@@ -1,0 +1,516 @@
+"""Compute every figure of docs/study.md from the data beside this file, and draw its pictures.
+
+    python docs/study/figures.py           write the tables into study.md, and the pictures
+    python docs/study/figures.py --check   say whether the tables in study.md are what the data give
+
+It takes about a minute. The statistics are those of `supernet compare`: supernet_cli/reports/statistics.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from supernet_cli.reports.statistics.audit import audit
+from supernet_cli.reports.statistics.ceiling import corrected_tau, tau_ceiling
+from supernet_cli.reports.statistics.intervals import tau_interval, welch_against
+from supernet_cli.reports.statistics.pairs import resolved_pairs
+from supernet_cli.reports.statistics.ranking import (
+    agreement,
+    best_quarter,
+    kendall_tau,
+    mean_accuracy,
+    seed_agreement,
+    supernet_agreement,
+)
+from supernet_cli.reports.statistics.regret import regret
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "study.md"
+CHOOSE, CONFIRM = (0, 1), (2, 3, 4)
+"""Supernet seeds that strategies are chosen on, and those that the choice is confirmed on."""
+
+MAIN = ("uniform", "fair", "path-dropout")
+SIZES = (("parameters", "parameters"), ("macs", "multiply-accumulates"), ("synflow", "synflow"))
+SHORT, LONG = "1", "3"
+"""Epochs of the two truths."""
+
+WORDS = {SHORT: "one epoch", LONG: "three epochs"}
+
+
+class Study:
+    """The stored data, and what several tables ask of it.
+
+    Args:
+        folder: Where data.json and the answers are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.data = json.loads((folder / "data.json").read_text())
+        self.supernets = {each["name"]: each for each in self.data["supernets"]}
+        self.truths = {epochs: np.array(truth["test"]) for epochs, truth in self.data["truth"].items()}
+        self.validation = {epochs: np.array(truth["validation"]) for epochs, truth in self.data["truth"].items()}
+        self.correct = {epochs: _answers(folder / f"correct-{epochs}.npz") for epochs in self.truths}
+        self.sizes = {name: np.array(values) for name, values in self.data["profile"].items()}
+
+    def score(self, name: str, seeds: Sequence[int] | None = None, what: str = "loss") -> np.ndarray:
+        """Return one-shot scores, (R, n): higher is better."""
+        found = self.supernets[name]
+        rows = [row for seed, row in zip(found["seeds"], found[what], strict=True) if seeds is None or seed in seeds]
+        return (-1 if what in ("loss", "divergence") else 1) * np.array(rows)
+
+    def taus(self, name: str, truth: str, seeds: Sequence[int] | None = None, what: str = "loss") -> list[float]:
+        """Return τ of each supernet seed over all paths."""
+        return [
+            tau for tau in agreement(self.score(name, seeds, what), self.truths[truth]).tau.per_seed if tau is not None
+        ]
+
+    def best(self, name: str, truth: str, seeds: Sequence[int] | None = None) -> list[float]:
+        """Return τ of each supernet seed in the best quarter."""
+        return [t for t in agreement(self.score(name, seeds), self.truths[truth]).best_tau.per_seed if t is not None]
+
+    def lengths(self, sampler: str) -> list[int]:
+        """Return the epochs that a strategy was trained with, five supernets each."""
+        names = [name for name, each in self.supernets.items() if name == f"{sampler}-{each['epochs']}"]
+        return sorted(self.supernets[name]["epochs"] for name in names if len(self.supernets[name]["seeds"]) == 5)
+
+    def main(self) -> list[str]:
+        """Return the supernets of the strategies that were trained with several lengths."""
+        return [f"{sampler}-{length}" for sampler in MAIN for length in self.lengths(sampler)]
+
+    def trainings(self, macs: float, of: int) -> float:
+        """Return a cost in stand-alone trainings of one epoch, for each of so many."""
+        truth = self.data["truth"][SHORT]
+        return macs / of / (truth["cost"]["macs"] / len(truth["test"]) / len(truth["seeds"]))
+
+    def cost(self, name: str) -> float:
+        """Return what one supernet took, judging included, in stand-alone trainings of one epoch."""
+        found = self.supernets[name]
+        return self.trainings(found["training"]["macs"] + found["evaluation"]["macs"], len(found["seeds"]))
+
+
+def _answers(path: Path) -> np.ndarray:
+    """Return the share of seeds that got each test image right, (n, N)."""
+    with np.load(path) as stored:
+        bits = np.unpackbits(stored["bits"], axis=2, count=int(stored["images"]))
+    return bits.mean(axis=0, dtype=np.float32)
+
+
+def truth(study: Study) -> str:
+    """Return what the stand-alone trainings say of themselves."""
+    rows = []
+    for epochs, test in study.truths.items():
+        mean, between = mean_accuracy(test), seed_agreement(test).value
+        quarter = seed_agreement(test[best_quarter(test)]).value
+        pairs = resolved_pairs(test, study.correct[epochs], study.score("uniform-4"))
+        assert pairs.seed_sd.value is not None
+        assert pairs.share.value is not None
+        rows.append(
+            (
+                WORDS[epochs],
+                f"{100 * mean.min():.1f} to {100 * mean.max():.1f} %",
+                f"{100 * pairs.seed_sd.value:.2f}",
+                number(between),
+                number(quarter),
+                number(tau_ceiling(between, test.shape[1], len(test)).value),
+                f"{100 * pairs.share.value:.0f} %",
+            )
+        )
+    means = [mean_accuracy(test) for test in study.truths.values()]
+    told = f"\n\nτ between the two truths' mean accuracies: {number(kendall_tau(*means))} over all paths, "
+    best = best_quarter(study.truths[LONG])
+    told += f"{number(kendall_tau(means[0][best], means[1][best]))} in the best quarter of the longer one."
+    head = ("truth", "accuracy alone", "sd of seeds, points", "t₁", "t₁, best quarter", "τ_max", "pairs resolved")
+    return table(head, rows) + told
+
+
+def strategies(study: Study) -> str:
+    """Return how well each strategy's supernets rank, at each length."""
+    rows = []
+    for name in ordered(study):
+        each = study.supernets[name]
+        if len(each["seeds"]) < 5:
+            continue
+        cells = [f"{each['sampler']}, {each['epochs']}", f"{each['steps']:,}", f"{study.cost(name):.1f}"]
+        for epochs in study.truths:
+            taus = study.taus(name, epochs)
+            cells.append(f"**{statistics.fmean(taus):.2f}** {interval(taus)}")
+        cells += [spread(study.best(name, epochs)) for epochs in study.truths]
+        cells.append(number(supernet_agreement(study.score(name)).value))
+        rows.append(tuple(cells))
+    head = (
+        "strategy, epochs",
+        "steps",
+        "cost",
+        *(f"τ, {word} (95 %)" for word in WORDS.values()),
+        *(f"best quarter, {word}" for word in WORDS.values()),
+        "between supernets",
+    )
+    return table(head, rows)
+
+
+def corrected(study: Study) -> str:
+    """Return τ without noise, by length."""
+    rows = []
+    for name in study.main():
+        cells = [f"{study.supernets[name]['sampler']}, {study.supernets[name]['epochs']}"]
+        between = supernet_agreement(study.score(name)).value
+        for epochs, test in study.truths.items():
+            mean = statistics.fmean(study.taus(name, epochs))
+            found = corrected_tau(mean, seed_agreement(test).value, test.shape[1], len(test), between)
+            cells += [number(mean), number(found.stand_alone.value), number(found.both.value)]
+        rows.append(tuple(cells))
+    head = (
+        "strategy, epochs",
+        *(f"{w}, {e}" for e in WORDS.values() for w in ("τ", "no truth noise", "no noise")),
+    )
+    return table(head, rows)
+
+
+def chosen(study: Study) -> str:
+    """Return strategies against uniform: on the seeds to choose by, and on those to confirm by."""
+    rows = []
+    for epochs in study.truths:
+        for length in study.lengths("uniform"):
+            others = [s for s in (*MAIN[1:], "sandwich", "bandit", "epoch") if length in study.lengths(s)]
+            names = [f"{sampler}-{length}" for sampler in others]
+            if not names:
+                continue
+            found = welch_against(
+                study.taus(f"uniform-{length}", epochs, CONFIRM), {n: study.taus(n, epochs, CONFIRM) for n in names}
+            )
+            base = statistics.fmean(study.taus(f"uniform-{length}", epochs, CHOOSE))
+            for name in names:
+                first = statistics.fmean(study.taus(name, epochs, CHOOSE)) - base
+                test = found[name]
+                rows.append(
+                    (
+                        WORDS[epochs],
+                        str(length),
+                        study.supernets[name]["sampler"],
+                        f"{first:+.2f}",
+                        signed(test.difference.value),
+                        probability(test.adjusted.value),
+                    )
+                )
+    head = ("truth", "epochs", "strategy", "less uniform, seeds 0–1", "less uniform, seeds 2–4", "p, Holm")
+    return table(head, rows)
+
+
+def baselines(study: Study) -> str:
+    """Return what ranks without a supernet, or with the same cost."""
+    rows = []
+    for name, word in SIZES:
+        cells = [word, "0"]
+        for test in study.truths.values():
+            best = best_quarter(test)
+            mean = mean_accuracy(test)
+            size = study.sizes[name]
+            cells += [number(kendall_tau(size, mean)), number(kendall_tau(size[best], mean[best]))]
+        rows.append(tuple(cells))
+    for short in sorted(study.data["short"], key=lambda each: each["steps"]):
+        score = -np.array(short["loss"])
+        cost = study.trainings(short["cost"]["macs"], len(short["seeds"]))
+        cells = [f"short training alone, {short['steps']} steps a path", f"{cost:.1f}"]
+        for test in study.truths.values():
+            found = agreement(score, test)
+            cells += [spread(found.tau.per_seed), spread(found.best_tau.per_seed)]
+        rows.append(tuple(cells))
+    for length in study.lengths("uniform"):
+        name = f"uniform-{length}"
+        cells = [f"*uniform, {length} epochs*", f"{study.cost(name):.1f}"]
+        for epochs in study.truths:
+            cells += [spread(study.taus(name, epochs)), spread(study.best(name, epochs))]
+        rows.append(tuple(cells))
+    head = ("order by", "cost", *(cell for word in WORDS.values() for cell in (f"τ, {word}", "its best quarter")))
+    return table(head, rows)
+
+
+def together(study: Study) -> str:
+    """Return what supernets, and short trainings, add to multiply-accumulates."""
+    size = study.sizes["macs"].astype(float)
+    rows = []
+    named = [(f"{study.supernets[n]['sampler']}, {study.supernets[n]['epochs']}", study.score(n)) for n in study.main()]
+    shorts = sorted(study.data["short"], key=lambda each: each["steps"])
+    named += [(f"short training alone, {s['steps']} steps a path", -np.array(s["loss"])) for s in shorts]
+    for word, score in named:
+        cells = [word]
+        for test in study.truths.values():
+            truth, best = mean_accuracy(test), best_quarter(test)
+            summed = stats.rankdata(score, axis=1) + stats.rankdata(size)
+            cells.append(spread([kendall_tau(row, truth) for row in summed]))
+            cells.append(spread([kendall_tau(row[best], truth[best]) for row in summed]))
+            cells.append(spread([partial_tau(row, truth, size) for row in score]))
+        rows.append(tuple(cells))
+    head = (
+        "score",
+        *(cell for word in WORDS.values() for cell in (f"summed ranks, {word}", "best quarter", "at equal MACs")),
+    )
+    return table(head, rows)
+
+
+def partial_tau(score: np.ndarray, truth: np.ndarray, given: np.ndarray) -> float | None:
+    """Return Kendall's partial rank correlation of two orders, a third held fixed (Kendall 1942, Biometrika 32)."""
+    one, of_score, of_truth = (kendall_tau(*pair) for pair in ((score, truth), (score, given), (truth, given)))
+    if one is None or of_score is None or of_truth is None:
+        return None
+    return float((one - of_score * of_truth) / ((1 - of_score**2) * (1 - of_truth**2)) ** 0.5)
+
+
+def averages(study: Study) -> str:
+    """Return the average of several short supernets against one long one of the same length in all."""
+    rows = []
+    for total in (4, 8, 16):
+        for sampler in MAIN:
+            for length in reversed(study.lengths(sampler)):
+                count, name = total // length, f"{sampler}-{length}"
+                if total % length or count > len(study.supernets[name]["seeds"]):
+                    continue
+                scores = study.score(name)
+                subsets = list(itertools.combinations(range(len(scores)), count))
+                cells = [sampler, f"{count} × {length} epochs", f"{count * study.cost(name):.1f}"]
+                for test in study.truths.values():
+                    averaged = np.array([scores[list(subset)].mean(axis=0) for subset in subsets])
+                    found = agreement(averaged, test)
+                    cells += [spread(found.tau.per_seed), spread(found.best_tau.per_seed)]
+                rows.append((str(total), *cells))
+    head = (
+        "in all",
+        "strategy",
+        "supernets",
+        "cost",
+        *(cell for word in WORDS.values() for cell in (f"τ, {word}", "its best quarter")),
+    )
+    return table(head, rows)
+
+
+def regrets(study: Study) -> str:
+    """Return accuracy lost by what a budget buys: a supernet and k trainings, or that many more trainings."""
+    rng = np.random.default_rng
+    parameters = study.sizes["parameters"]
+    rows = []
+    for name in [f"uniform-{length}" for length in study.lengths("uniform")] + ["fair-4", "path-dropout-4"]:
+        cells = [f"{study.supernets[name]['sampler']}, {study.supernets[name]['epochs']} epochs"]
+        for k in (1, 3):
+            cells.append(f"{study.cost(name) + k:.1f}")
+            for epochs, test in study.truths.items():
+                found = regret(study.score(name), test, study.validation[epochs], k, parameters, rng(0))
+                cells.append(points(found.supernet.value))
+        rows.append(tuple(cells))
+    for score, word in ((study.sizes[name], word) for name, word in SIZES):
+        cells = [word]
+        for k in (1, 3):
+            cells.append(str(k))
+            for epochs, test in study.truths.items():
+                found = regret(score[None, :].astype(float), test, study.validation[epochs], k, None, rng(0))
+                cells.append(points(found.supernet.value))
+        rows.append(tuple(cells))
+    for k in sorted({round(study.cost(f"uniform-{length}") + 3) for length in study.lengths("uniform")} | {1, 3}):
+        cells = [f"{k} random path{'s' if k > 1 else ''}", "", "", "", str(k)]
+        for epochs, test in study.truths.items():
+            found = regret(np.zeros((1, len(test))), test, study.validation[epochs], k, None, rng(0))
+            cells.append(points(found.random.value))
+        rows.append(tuple(cells))
+    head = ("picked by", "cost, k = 1", *WORDS.values(), "cost, k = 3", *WORDS.values())
+    return table(head, rows)
+
+
+def audits(study: Study) -> str:
+    """Return what the disagreement with the longer truth is made of."""
+    rows = []
+    choices, truth_of = np.array(study.data["choices"]), LONG
+    for name in study.main():
+        score = study.score(name, what="accuracy")
+        found = audit(score, study.truths[truth_of], study.correct[truth_of], choices, study.data["blocks"])
+        parts = (found.stand_alone, found.supernet, found.images, found.sharing)
+        assert found.total.value is not None
+        flattered = sorted(found.candidates, key=lambda each: -abs(each.bias.value or 0))[:2]
+        told = ", ".join(
+            f"{c.label} in block {c.block + 1} {signed(c.bias.value)} ± {c.error.value:.2f}" for c in flattered
+        )
+        shares = [f"{100 * (part.value or 0) / found.total.value:.0f} %" for part in parts]
+        rows.append(
+            (
+                f"{study.supernets[name]['sampler']}, {study.supernets[name]['epochs']}",
+                f"{found.total.value**0.5:.2f}",
+                *shares,
+                told,
+            )
+        )
+    head = (
+        "strategy, epochs",
+        "sd, points",
+        "truth's seeds",
+        "supernets' seeds",
+        "images",
+        "sharing",
+        "misjudged most, points (+ flattered)",
+    )
+    return table(head, rows)
+
+
+def scoring(study: Study) -> str:
+    """Return how the choice of score changes τ with the longer truth."""
+    rows = []
+    for name in study.main():
+        each = study.supernets[name]
+        cells = [f"{each['sampler']}, {each['epochs']}"]
+        cells += [spread(study.taus(name, LONG, what=what)) for what in ("loss", "accuracy", "accuracy_unrecalibrated")]
+        cells.append(spread(study.taus(name, LONG, what="divergence")) if "divergence" in each else "–")
+        rows.append(tuple(cells))
+    head = ("strategy, epochs", "loss", "accuracy", "accuracy, not recalibrated", "Bender's diagnostic")
+    return table(head, rows)
+
+
+def dropout(study: Study) -> str:
+    """Return variants of path-dropout, over the seeds that all of them have."""
+    rows = []
+    variants = [n for n in ordered(study) if n.startswith(("dropout-", "path-dropout-4"))]
+    for name in ["uniform-4", *variants]:
+        each = study.supernets[name]
+        told = ", ".join(f"{key} {value}" for key, value in each["parameters"].items()) or "–"
+        cells = [each["sampler"], told, f"{study.cost(name):.1f}"]
+        cells += [spread(study.taus(name, epochs, CHOOSE)) for epochs in study.truths]
+        rows.append((*cells, f"{100 * study.score(name, CHOOSE, 'accuracy').max():.1f} %"))
+    head = ("strategy", "parameters", "cost", *(f"τ, {word}" for word in WORDS.values()), "best one-shot accuracy")
+    return table(head, rows)
+
+
+def ordered(study: Study) -> list[str]:
+    """Return the names of the supernets: by strategy as the study names them, then by length."""
+    order = [*MAIN, "sandwich", "bandit", "epoch"]
+    return sorted(
+        study.supernets, key=lambda n: (order.index(study.supernets[n]["sampler"]), study.supernets[n]["epochs"], n)
+    )
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table: words on the left, the rest on the right."""
+    lines = [head, [":--", *["--:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def number(value: float | None) -> str:
+    """Return a coefficient."""
+    return "–" if value is None else f"{value:.2f}"
+
+
+def signed(value: float | None) -> str:
+    """Return a difference."""
+    return "–" if value is None else f"{value:+.2f}"
+
+
+def points(value: float | None) -> str:
+    """Return a fraction in points."""
+    return "–" if value is None else f"{100 * value:.2f}"
+
+
+def probability(value: float | None) -> str:
+    """Return a p-value."""
+    return "–" if value is None else f"{value:.3f}" if value >= 0.001 else "< 0.001"
+
+
+def spread(values: Sequence[float | None]) -> str:
+    """Return a mean with its range."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "–"
+    return f"{statistics.fmean(known):.2f} ({min(known):.2f}–{max(known):.2f})" if len(known) > 1 else f"{known[0]:.2f}"
+
+
+def interval(taus: Sequence[float]) -> str:
+    """Return the 95 % interval over supernets."""
+    bounds = tau_interval(taus)
+    return f"({number(bounds.low.value)}–{number(bounds.high.value)})"
+
+
+def draw(study: Study) -> None:
+    """Draw τ over the length of training, and the longer truth over one-shot loss."""
+    from matplotlib import pyplot as plt
+
+    colours = dict(zip(MAIN, ("#3366aa", "#bb5533", "#559955"), strict=True))
+    plt.rcParams |= {
+        "svg.hashsalt": "supernet",
+        "font.size": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
+    figure, sides = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
+    for side, (epochs, test) in zip(sides, study.truths.items(), strict=True):
+        for sampler in MAIN:
+            names = [f"{sampler}-{length}" for length in study.lengths(sampler)]
+            xs, each = [study.cost(name) for name in names], [study.taus(name, epochs) for name in names]
+            side.plot(xs, [statistics.fmean(taus) for taus in each], "o-", color=colours[sampler], label=sampler)
+            for x, taus in zip(xs, each, strict=True):
+                side.plot([x] * len(taus), taus, "_", color=colours[sampler], markersize=7)
+        shorts = sorted(study.data["short"], key=lambda short: short["steps"])
+        xs = [study.trainings(short["cost"]["macs"], len(short["seeds"])) for short in shorts]
+        ys = [
+            statistics.fmean(t for t in agreement(-np.array(s["loss"]), test).tau.per_seed if t is not None)
+            for s in shorts
+        ]
+        side.plot(xs, ys, "s--", color="#888888", label="short trainings alone")
+        flow = kendall_tau(study.sizes["synflow"], mean_accuracy(test))
+        assert flow is not None
+        side.axhline(flow, color="#888888", linewidth=1, linestyle=":")
+        side.annotate(
+            "synflow", (1, flow), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right"
+        )
+        ceiling = tau_ceiling(seed_agreement(test).value, test.shape[1], len(test)).value
+        if ceiling is not None:
+            side.axhline(ceiling, color="black", linewidth=1)
+            side.annotate(
+                "ceiling",
+                (1, ceiling),
+                (-2, 3),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                ha="right",
+            )
+        side.set_title(f"truth: {WORDS[epochs]} alone", loc="left")
+        side.set_xlabel("cost of a supernet, in trainings of one epoch")
+    sides[0].set_ylabel("Kendall τ over all 64 paths")
+    sides[0].legend(frameon=False, loc="lower right")
+    figure.savefig(HERE / "length.svg", metadata={"Date": None})
+
+
+TABLES: tuple[Callable[[Study], str], ...] = (
+    truth,
+    strategies,
+    chosen,
+    corrected,
+    baselines,
+    together,
+    averages,
+    regrets,
+    audits,
+    scoring,
+    dropout,
+)
+
+
+def written(page: str) -> str:
+    """Return a page with every table as the data give it."""
+    study = Study(HERE)
+    for make in TABLES:
+        place = re.compile(rf"(<!-- table: {make.__name__} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text = make(study).replace("\\", r"\\")
+        page, count = place.subn(rf"\g<1>{text}\n\g<2>", page)
+        assert count == 1, f"study.md has {count} places for the table {make.__name__}"
+    return page
+
+
+if __name__ == "__main__":
+    before = PAGE.read_text()
+    if "--check" in sys.argv:
+        sys.exit(0 if written(before) == before else "The tables of study.md are not what the data give.")
+    PAGE.write_text(written(before))
+    draw(Study(HERE))
