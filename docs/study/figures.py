@@ -15,6 +15,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -82,6 +83,12 @@ class Study:
         names = [name for name, each in self.supernets.items() if name == f"{sampler}-{each['epochs']}"]
         return sorted(self.supernets[name]["epochs"] for name in names if len(self.supernets[name]["seeds"]) == 5)
 
+    def label(self, name: str) -> str:
+        """Return what supernets are called in tables: their strategy and how it combines, and their epochs."""
+        each = self.supernets[name]
+        summed = " (sum)" if each["parameters"].get("combine") == "sum" else ""
+        return f"{each['sampler']}{summed}, {each['epochs']}"
+
     def main(self) -> list[str]:
         """Return the supernets of the strategies that were trained with several lengths."""
         return [f"{sampler}-{length}" for sampler in MAIN for length in self.lengths(sampler)]
@@ -139,7 +146,7 @@ def strategies(study: Study) -> str:
         each = study.supernets[name]
         if len(each["seeds"]) < 5:
             continue
-        cells = [f"{each['sampler']}, {each['epochs']}", f"{each['steps']:,}", f"{study.cost(name):.1f}"]
+        cells = [study.label(name), f"{each['steps']:,}", f"{study.cost(name):.1f}"]
         for epochs in study.truths:
             taus = study.taus(name, epochs)
             cells.append(f"**{statistics.fmean(taus):.2f}** {interval(taus)}")
@@ -161,7 +168,7 @@ def corrected(study: Study) -> str:
     """Return τ without noise, by length."""
     rows = []
     for name in study.main():
-        cells = [f"{study.supernets[name]['sampler']}, {study.supernets[name]['epochs']}"]
+        cells = [study.label(name)]
         between = supernet_agreement(study.score(name)).value
         for epochs, test in study.truths.items():
             mean = statistics.fmean(study.taus(name, epochs))
@@ -180,7 +187,9 @@ def chosen(study: Study) -> str:
     rows = []
     for epochs in study.truths:
         for length in study.lengths("uniform"):
-            others = [s for s in (*MAIN[1:], "sandwich", "bandit", "epoch") if length in study.lengths(s)]
+            others = [
+                s for s in (*MAIN[1:], "dropout-summed", "sandwich", "bandit", "epoch") if length in study.lengths(s)
+            ]
             names = [f"{sampler}-{length}" for sampler in others]
             if not names:
                 continue
@@ -195,7 +204,7 @@ def chosen(study: Study) -> str:
                     (
                         WORDS[epochs],
                         str(length),
-                        study.supernets[name]["sampler"],
+                        study.label(name).partition(",")[0],
                         f"{first:+.2f}",
                         signed(test.difference.value),
                         probability(test.adjusted.value),
@@ -238,7 +247,7 @@ def together(study: Study) -> str:
     """Return what supernets, and short trainings, add to multiply-accumulates."""
     size = study.sizes["macs"].astype(float)
     rows = []
-    named = [(f"{study.supernets[n]['sampler']}, {study.supernets[n]['epochs']}", study.score(n)) for n in study.main()]
+    named = [(study.label(n), study.score(n)) for n in study.main()]
     shorts = sorted(study.data["short"], key=lambda each: each["steps"])
     named += [(f"short training alone, {s['steps']} steps a path", -np.array(s["loss"])) for s in shorts]
     for word, score in named:
@@ -339,7 +348,7 @@ def audits(study: Study) -> str:
         shares = [f"{100 * (part.value or 0) / found.total.value:.0f} %" for part in parts]
         rows.append(
             (
-                f"{study.supernets[name]['sampler']}, {study.supernets[name]['epochs']}",
+                study.label(name),
                 f"{found.total.value**0.5:.2f}",
                 *shares,
                 told,
@@ -362,7 +371,7 @@ def scoring(study: Study) -> str:
     rows = []
     for name in study.main():
         each = study.supernets[name]
-        cells = [f"{each['sampler']}, {each['epochs']}"]
+        cells = [study.label(name)]
         cells += [spread(study.taus(name, LONG, what=what)) for what in ("loss", "accuracy", "accuracy_unrecalibrated")]
         cells.append(spread(study.taus(name, LONG, what="divergence")) if "divergence" in each else "–")
         rows.append(tuple(cells))
@@ -371,16 +380,16 @@ def scoring(study: Study) -> str:
 
 
 def dropout(study: Study) -> str:
-    """Return variants of path-dropout, over the seeds that all of them have."""
+    """Return variants of path-dropout, and how well their best path does with shared weights."""
     rows = []
-    variants = [n for n in ordered(study) if n.startswith(("dropout-", "path-dropout-4"))]
-    for name in ["uniform-4", *variants]:
+    for name in ["uniform-4", *(n for n in ordered(study) if n.startswith(("dropout-", "path-dropout-4")))]:
         each = study.supernets[name]
         told = ", ".join(f"{key} {value}" for key, value in each["parameters"].items()) or "–"
-        cells = [each["sampler"], told, f"{study.cost(name):.1f}"]
-        cells += [spread(study.taus(name, epochs, CHOOSE)) for epochs in study.truths]
-        rows.append((*cells, f"{100 * study.score(name, CHOOSE, 'accuracy').max():.1f} %"))
-    head = ("strategy", "parameters", "cost", *(f"τ, {word}" for word in WORDS.values()), "best one-shot accuracy")
+        cells = [each["sampler"], told, str(len(each["seeds"])), f"{study.cost(name):.1f}"]
+        cells += [spread(study.taus(name, epochs)) for epochs in study.truths]
+        rows.append((*cells, f"{100 * study.score(name, what='accuracy').max():.1f} %"))
+    words = (f"τ, {word}" for word in WORDS.values())
+    head = ("strategy, 4 epochs", "parameters", "supernets", "cost", *words, "best one-shot accuracy")
     return table(head, rows)
 
 
@@ -432,6 +441,14 @@ def interval(taus: Sequence[float]) -> str:
     return f"({number(bounds.low.value)}–{number(bounds.high.value)})"
 
 
+def rule(side: Any, word: str, height: float | None, **style: str) -> None:
+    """Draw a line across a picture, with its name."""
+    if height is not None:
+        side.axhline(height, linewidth=1, **style)
+        where = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "center"}
+        side.annotate(word, (0.75, height), (0, 3), **where)
+
+
 def draw(study: Study) -> None:
     """Draw τ over the length of training, and the longer truth over one-shot loss."""
     from matplotlib import pyplot as plt
@@ -458,27 +475,13 @@ def draw(study: Study) -> None:
             for s in shorts
         ]
         side.plot(xs, ys, "s--", color="#888888", label="short trainings alone")
-        flow = kendall_tau(study.sizes["synflow"], mean_accuracy(test))
-        assert flow is not None
-        side.axhline(flow, color="#888888", linewidth=1, linestyle=":")
-        side.annotate(
-            "synflow", (1, flow), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right"
-        )
-        ceiling = tau_ceiling(seed_agreement(test).value, test.shape[1], len(test)).value
-        if ceiling is not None:
-            side.axhline(ceiling, color="black", linewidth=1)
-            side.annotate(
-                "ceiling",
-                (1, ceiling),
-                (-2, 3),
-                xycoords=("axes fraction", "data"),
-                textcoords="offset points",
-                ha="right",
-            )
+        for size, word in SIZES:
+            rule(side, word, kendall_tau(study.sizes[size], mean_accuracy(test)), color="#888888", linestyle=":")
+        rule(side, "ceiling", tau_ceiling(seed_agreement(test).value, test.shape[1], len(test)).value, color="black")
         side.set_title(f"truth: {WORDS[epochs]} alone", loc="left")
         side.set_xlabel("cost of a supernet, in trainings of one epoch")
     sides[0].set_ylabel("Kendall τ over all 64 paths")
-    sides[0].legend(frameon=False, loc="lower right")
+    sides[0].legend(frameon=False, loc="lower right", fontsize=9)
     figure.savefig(HERE / "length.svg", metadata={"Date": None})
 
 

@@ -43,4 +43,4 @@ for sampler in sandwich bandit epoch; do
     supernets "$sampler-4" 4 "$five" "$sampler"
 done
 supernets dropout-gentle-4 4 '[0,1]' '{ name = "path-dropout", rate = 0.05, ghost = 4 }'
-supernets dropout-summed-4 4 '[0,1]' '{ name = "path-dropout", rate = 0.5, ghost = 4, combine = "sum" }'
+supernets dropout-summed-4 4 "$five" '{ name = "path-dropout", rate = 0.5, ghost = 4, combine = "sum" }'

@@ -12,7 +12,7 @@ import typer
 from supernet_cli import __version__
 from supernet_cli.cli import compare, doctor, evaluate, experiment, preset, retrain, runs, train, tui
 from supernet_cli.cli.options import Group
-from supernet_cli.errors import INTERRUPTED, OutOfMemoryError, SupernetError, UsageError
+from supernet_cli.errors import INTERRUPTED, DiskError, OutOfMemoryError, SupernetError, UsageError
 
 app = typer.Typer(
     name="supernet",
@@ -82,6 +82,9 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.EIO:  # the terminal was closed: nobody can be told
             return INTERRUPTED
+        if isinstance(error, OSError) and error.filename is not None:  # the world's doing, not a bug of ours
+            told = f"{error.filename} cannot be used: {error.strerror or error}."
+            return _fail(DiskError(told, "See that it is there, and may be read and written."), arguments)
         if type(error).__name__ == "NoArgsIsHelpError":  # its help is said already, unless it is plain text
             print(error, end="\n" if str(error) else "")
             return UsageError.exit_code

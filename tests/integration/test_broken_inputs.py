@@ -144,6 +144,7 @@ COMMANDS = [
     (["train", "--preset", "syntax.toml"], 2, "not valid TOML"),
     (["train", "--preset", "binary.toml"], 2, "not UTF-8"),
     (["train", "--preset", "empty.toml"], 2, "'space' is missing"),
+    (["train", "--resume", "latest", "--runs-dir", "a" * 300], 4, "cannot be used: File name too long"),
     (["train", "--preset", "[red]x\x1b[2Jy[/red]"], 2, "[red]x\\x1b[2Jy[/red]"),
     (["train", "--set", "[bold]=1"], 2, "[bold]"),
     (["train", "--runs-dir", "empty.toml"], 2, "is a file"),
