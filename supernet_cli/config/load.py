@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -106,11 +104,6 @@ def validate(table: Mapping[str, Any], path: Path, origin: Mapping[str, str] | N
     Raises:
         PresetError: Names every wrong key.
     """
-    wrong = next(_impossible(table, ()), None)
-    if wrong is not None:
-        key, value, what = _dotted(wrong[0]), *wrong[1:]
-        where = next((typed for name, typed in (origin or {}).items() if _related(name, wrong[0])), str(path))
-        raise PresetError(f"{where}: {key} = {value}: no key of a preset takes {what}.")
     try:
         return Preset.model_validate(table)
     except ValidationError as error:
@@ -167,20 +160,6 @@ def _literal(text: str) -> Any:
         return tomli.loads(f"value = {text}")["value"] if "\n" not in text else text
     except (ValueError, RecursionError):  # no TOML, or a number of thousands of digits
         return text.strip()
-
-
-def _impossible(value: Any, location: tuple[int | str, ...]) -> Iterator[tuple[tuple[int | str, ...], Any, str]]:
-    """Find values that TOML has and a preset has no use for: where they are, and what is wrong with them."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _impossible(inner, (*location, key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _impossible(inner, (*location, index))
-    elif isinstance(value, dt.date | dt.time):
-        yield location, value, "a date or a time"
-    elif isinstance(value, float) and math.isnan(value):
-        yield location, value, "what is no number"
 
 
 def _innermost(details: list[ErrorDetails]) -> list[ErrorDetails]:

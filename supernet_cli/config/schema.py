@@ -6,6 +6,7 @@ sets are checked here against the catalog; names that belong to torch (optimiser
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 from collections.abc import Mapping
@@ -27,11 +28,13 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Norm = Literal["none", "batch", "group"]
 
 
-def _check_finite(value: object) -> None:
+def _check_values(value: object) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("numbers must be finite")
+    if isinstance(value, dt.date | dt.time):
+        raise ValueError(f"{value} is a date or a time, which no parameter is")
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _check_finite(inner)
+        _check_values(inner)
 
 
 class Part(BaseModel):
@@ -48,8 +51,8 @@ class Named(BaseModel):
     name: str = Field(min_length=1, description="Its name.")
 
     @model_validator(mode="after")
-    def _finite(self) -> Named:
-        _check_finite(self.parameters)
+    def _values(self) -> Named:
+        _check_values(self.parameters)
         return self
 
     @property
@@ -147,7 +150,7 @@ class Candidate(BaseModel):
     @model_validator(mode="after")
     def _checked(self) -> Candidate:
         entry = _lookup("operation", self.op)
-        _check_finite(self.parameters)
+        _check_values(self.parameters)
         _check_parameters("operation", entry, self.parameters, common=("repeat", "label", "norm"))
         kernel = self.parameters.get("kernel", 1)
         if not isinstance(kernel, int) or isinstance(kernel, bool) or kernel < 1 or kernel > 31 or kernel % 2 == 0:
