@@ -6,7 +6,7 @@
     ├── DataError             2    a data set is missing or damaged
     ├── DivergedError         3    the loss stopped being a number
     ├── OutOfMemoryError      4    memory of the host or of the device
-    ├── DiskError             4    a write failed: disk full, folder read-only or gone
+    ├── DiskError             4    a file or folder cannot be used: disk full, read-only, gone, a name too long
     ├── RunError              5    a run or job is not found, busy or damaged
     └── JobsError             6    some of many jobs failed; the others are done
 

@@ -3,7 +3,7 @@
     python docs/study/figures.py           write the tables into study.md, and the pictures
     python docs/study/figures.py --check   say whether the tables in study.md are what the data give
 
-It takes about a minute. The statistics are those of `supernet compare`: supernet_cli/reports/statistics.
+It takes some seconds. The statistics are those of `supernet compare`: supernet_cli/reports/statistics.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +70,24 @@ class Study:
 
     def taus(self, name: str, truth: str, seeds: Sequence[int] | None = None, what: str = "loss") -> list[float]:
         """Return τ of each supernet seed over all paths."""
-        return [
-            tau for tau in agreement(self.score(name, seeds, what), self.truths[truth]).tau.per_seed if tau is not None
-        ]
+        found = agreement(self.score(name, seeds, what), self.truths[truth]).tau.per_seed
+        return [tau for tau in found if tau is not None]
 
-    def best(self, name: str, truth: str, seeds: Sequence[int] | None = None) -> list[float]:
-        """Return τ of each supernet seed in the best quarter."""
-        return [t for t in agreement(self.score(name, seeds), self.truths[truth]).best_tau.per_seed if t is not None]
+    def agreeing(self, score: np.ndarray) -> list[str]:
+        """Return how scores, (R, n), agree with each truth: τ over all paths and in the best quarter, as cells."""
+        found = [agreement(score, test) for test in self.truths.values()]
+        return [spread(taus.per_seed) for each in found for taus in (each.tau, each.best_tau)]
+
+    def shorts(self) -> list[tuple[str, float, np.ndarray]]:
+        """Return short trainings alone, from brief to long: what they are called, their cost, their scores, (S, n)."""
+        return [
+            (
+                f"short training alone, {each['steps']} steps a path",
+                self.trainings(each["cost"]["macs"], len(each["seeds"])),
+                -np.array(each["loss"]),
+            )
+            for each in sorted(self.data["short"], key=lambda short: short["steps"])
+        ]
 
     def lengths(self, sampler: str) -> list[int]:
         """Return the epochs that a strategy was trained with, five supernets each."""
@@ -150,15 +161,15 @@ def strategies(study: Study) -> str:
         for epochs in study.truths:
             taus = study.taus(name, epochs)
             cells.append(f"**{statistics.fmean(taus):.2f}** {interval(taus)}")
-        cells += [spread(study.best(name, epochs)) for epochs in study.truths]
+        cells += study.agreeing(study.score(name))[1::2]
         cells.append(number(supernet_agreement(study.score(name)).value))
         rows.append(tuple(cells))
     head = (
         "strategy, epochs",
         "steps",
         "cost",
-        *(f"τ, {word} (95 %)" for word in WORDS.values()),
-        *(f"best quarter, {word}" for word in WORDS.values()),
+        *for_each_truth("τ, {} (95 %)"),
+        *for_each_truth("best quarter, {}"),
         "between supernets",
     )
     return table(head, rows)
@@ -175,10 +186,7 @@ def corrected(study: Study) -> str:
             found = corrected_tau(mean, seed_agreement(test).value, test.shape[1], len(test), between)
             cells += [number(mean), number(found.stand_alone.value), number(found.both.value)]
         rows.append(tuple(cells))
-    head = (
-        "strategy, epochs",
-        *(f"{w}, {e}" for e in WORDS.values() for w in ("τ", "no truth noise", "no noise")),
-    )
+    head = ("strategy, epochs", *for_each_truth("τ, {}", "no truth noise, {}", "no noise, {}"))
     return table(head, rows)
 
 
@@ -225,21 +233,11 @@ def baselines(study: Study) -> str:
             size = study.sizes[name]
             cells += [number(kendall_tau(size, mean)), number(kendall_tau(size[best], mean[best]))]
         rows.append(tuple(cells))
-    for short in sorted(study.data["short"], key=lambda each: each["steps"]):
-        score = -np.array(short["loss"])
-        cost = study.trainings(short["cost"]["macs"], len(short["seeds"]))
-        cells = [f"short training alone, {short['steps']} steps a path", f"{cost:.1f}"]
-        for test in study.truths.values():
-            found = agreement(score, test)
-            cells += [spread(found.tau.per_seed), spread(found.best_tau.per_seed)]
-        rows.append(tuple(cells))
+    rows += [(word, f"{cost:.1f}", *study.agreeing(score)) for word, cost, score in study.shorts()]
     for length in study.lengths("uniform"):
         name = f"uniform-{length}"
-        cells = [f"*uniform, {length} epochs*", f"{study.cost(name):.1f}"]
-        for epochs in study.truths:
-            cells += [spread(study.taus(name, epochs)), spread(study.best(name, epochs))]
-        rows.append(tuple(cells))
-    head = ("order by", "cost", *(cell for word in WORDS.values() for cell in (f"τ, {word}", "its best quarter")))
+        rows.append((f"*uniform, {length} epochs*", f"{study.cost(name):.1f}", *study.agreeing(study.score(name))))
+    head = ("order by", "cost", *for_each_truth("τ, {}", "its best quarter"))
     return table(head, rows)
 
 
@@ -247,9 +245,8 @@ def together(study: Study) -> str:
     """Return what supernets, and short trainings, add to multiply-accumulates."""
     size = study.sizes["macs"].astype(float)
     rows = []
-    named = [(study.label(n), study.score(n)) for n in study.main()]
-    shorts = sorted(study.data["short"], key=lambda each: each["steps"])
-    named += [(f"short training alone, {s['steps']} steps a path", -np.array(s["loss"])) for s in shorts]
+    named = [(study.label(name), study.score(name)) for name in (*study.main(), "dropout-summed-4", "sandwich-4")]
+    named += [(word, score) for word, _, score in study.shorts()]
     for word, score in named:
         cells = [word]
         for test in study.truths.values():
@@ -259,11 +256,7 @@ def together(study: Study) -> str:
             cells.append(spread([kendall_tau(row[best], truth[best]) for row in summed]))
             cells.append(spread([partial_tau(row, truth, size) for row in score]))
         rows.append(tuple(cells))
-    head = (
-        "score",
-        *(cell for word in WORDS.values() for cell in (f"summed ranks, {word}", "best quarter", "at equal MACs")),
-    )
-    return table(head, rows)
+    return table(("score", *for_each_truth("summed ranks, {}", "best quarter", "at equal MACs")), rows)
 
 
 def partial_tau(score: np.ndarray, truth: np.ndarray, given: np.ndarray) -> float | None:
@@ -286,19 +279,9 @@ def averages(study: Study) -> str:
                 scores = study.score(name)
                 subsets = list(itertools.combinations(range(len(scores)), count))
                 cells = [sampler, f"{count} × {length} epochs", f"{count * study.cost(name):.1f}"]
-                for test in study.truths.values():
-                    averaged = np.array([scores[list(subset)].mean(axis=0) for subset in subsets])
-                    found = agreement(averaged, test)
-                    cells += [spread(found.tau.per_seed), spread(found.best_tau.per_seed)]
-                rows.append((str(total), *cells))
-    head = (
-        "in all",
-        "strategy",
-        "supernets",
-        "cost",
-        *(cell for word in WORDS.values() for cell in (f"τ, {word}", "its best quarter")),
-    )
-    return table(head, rows)
+                averaged = np.array([scores[list(subset)].mean(axis=0) for subset in subsets])
+                rows.append((str(total), *cells, *study.agreeing(averaged)))
+    return table(("in all", "strategy", "supernets", "cost", *for_each_truth("τ, {}", "its best quarter")), rows)
 
 
 def regrets(study: Study) -> str:
@@ -306,8 +289,12 @@ def regrets(study: Study) -> str:
     rng = np.random.default_rng
     parameters = study.sizes["parameters"]
     rows = []
-    for name in [f"uniform-{length}" for length in study.lengths("uniform")] + ["fair-4", "path-dropout-4"]:
-        cells = [f"{study.supernets[name]['sampler']}, {study.supernets[name]['epochs']} epochs"]
+    for name in [f"uniform-{length}" for length in study.lengths("uniform")] + [
+        "fair-4",
+        "path-dropout-4",
+        "dropout-summed-4",
+    ]:
+        cells = [f"{study.label(name)} epochs"]
         for k in (1, 3):
             cells.append(f"{study.cost(name) + k:.1f}")
             for epochs, test in study.truths.items():
@@ -346,14 +333,7 @@ def audits(study: Study) -> str:
             f"{c.label} in block {c.block + 1} {signed(c.bias.value)} ± {c.error.value:.2f}" for c in flattered
         )
         shares = [f"{100 * (part.value or 0) / found.total.value:.0f} %" for part in parts]
-        rows.append(
-            (
-                study.label(name),
-                f"{found.total.value**0.5:.2f}",
-                *shares,
-                told,
-            )
-        )
+        rows.append((study.label(name), f"{found.total.value**0.5:.2f}", *shares, told))
     head = (
         "strategy, epochs",
         "sd, points",
@@ -388,8 +368,7 @@ def dropout(study: Study) -> str:
         cells = [each["sampler"], told, str(len(each["seeds"])), f"{study.cost(name):.1f}"]
         cells += [spread(study.taus(name, epochs)) for epochs in study.truths]
         rows.append((*cells, f"{100 * study.score(name, what='accuracy').max():.1f} %"))
-    words = (f"τ, {word}" for word in WORDS.values())
-    head = ("strategy, 4 epochs", "parameters", "supernets", "cost", *words, "best one-shot accuracy")
+    head = ("strategy, 4 epochs", "parameters", "supernets", "cost", *for_each_truth("τ, {}"), "best one-shot accuracy")
     return table(head, rows)
 
 
@@ -399,6 +378,11 @@ def ordered(study: Study) -> list[str]:
     return sorted(
         study.supernets, key=lambda n: (order.index(study.supernets[n]["sampler"]), study.supernets[n]["epochs"], n)
     )
+
+
+def for_each_truth(*heads: str) -> Iterator[str]:
+    """Return heads of columns for one truth after the other, in whose place its name is put."""
+    return (head.format(word) for word in WORDS.values() for head in heads)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -450,7 +434,7 @@ def rule(side: Any, word: str, height: float | None, **style: str) -> None:
 
 
 def draw(study: Study) -> None:
-    """Draw τ over the length of training, and the longer truth over one-shot loss."""
+    """Draw τ with each truth over the cost of a supernet, beside what ranks without one."""
     from matplotlib import pyplot as plt
 
     colours = dict(zip(MAIN, ("#3366aa", "#bb5533", "#559955"), strict=True))
@@ -468,12 +452,8 @@ def draw(study: Study) -> None:
             side.plot(xs, [statistics.fmean(taus) for taus in each], "o-", color=colours[sampler], label=sampler)
             for x, taus in zip(xs, each, strict=True):
                 side.plot([x] * len(taus), taus, "_", color=colours[sampler], markersize=7)
-        shorts = sorted(study.data["short"], key=lambda short: short["steps"])
-        xs = [study.trainings(short["cost"]["macs"], len(short["seeds"])) for short in shorts]
-        ys = [
-            statistics.fmean(t for t in agreement(-np.array(s["loss"]), test).tau.per_seed if t is not None)
-            for s in shorts
-        ]
+        _, xs, scores = zip(*study.shorts(), strict=True)
+        ys = [statistics.fmean(t for t in agreement(score, test).tau.per_seed if t is not None) for score in scores]
         side.plot(xs, ys, "s--", color="#888888", label="short trainings alone")
         for size, word in SIZES:
             rule(side, word, kendall_tau(study.sizes[size], mean_accuracy(test)), color="#888888", linestyle=":")
