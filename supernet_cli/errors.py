@@ -73,7 +73,7 @@ class OutOfMemoryError(SupernetError):
 
 
 class DiskError(SupernetError):
-    """A file could not be written."""
+    """A file or a folder cannot be written, or not be used at all."""
 
     kind = "disk"
     exit_code = 4
