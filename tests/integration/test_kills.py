@@ -213,7 +213,7 @@ def test_an_experiment_killed_at_random_moments(tiny_file: Path, tmp_path: Path)
 
 def test_a_killed_training_is_told_as_interrupted_at_once(tiny_file: Path, tmp_path: Path) -> None:
     process = program("train", "--preset", tiny_file, *settings(train__epochs=500), cwd=tmp_path)
-    wait_for(lambda: any((tmp_path / "runs").rglob("metrics-*.jsonl")))
+    wait_for(lambda: any(path.stat().st_size for path in (tmp_path / "runs").rglob("metrics-*.jsonl")))
     process.kill()
     process.communicate()
     listed = program("runs", "ls", "--json", cwd=tmp_path).communicate()[0]
