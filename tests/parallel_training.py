@@ -35,7 +35,7 @@ class Kept:
 
 def train_all(folder: Path, place: Place) -> None:
     """Train each preset of a folder, as one of the ranks or alone."""
-    with Ranks(place, patience=60) as ranks:
+    with Ranks(place) as ranks:
         for number, path in enumerate(sorted(folder.glob("*.toml"))):
             prepared = prepare(validate(read_toml(path), path), place=place)
             if number == 0:

@@ -270,24 +270,24 @@ def train_supernets(
         many = f", {place.size} ranks" if place is not None and place.size > 1 else ""
         where = f"{prepared.threads} threads on {prepared.device.name}{many}"
         voice.note(f"{run.id}  {prepared.space.size:,} paths, {where}")
-    with (
-        voice.warnings(),
-        Ranks(place) as ranks,
-        DeviceLog(run) as devices,
-        watching(voice, sys.stderr, run.id, [(job.key, job.snapshot()[0]) for job in jobs]) as watch,
-        _event_files(run.folder / "tensorboard" / "devices", tensorboard) as device_events,
-        Sampling(Fanout(devices, watch, *device_events)),
-        Interruption(lasting=ranks.size > 1) as interruption,
-    ):
-        jobs = [job for job in jobs if not job.is_done]
-        _give_orders(ranks, prepared, jobs)
-        for job in jobs:
-            with JobWriter(job) as writer, _event_files(run.folder / "tensorboard" / job.key, tensorboard) as events:
-                recorder = Fanout(writer, watch.of(job.key), *events)
-                outcome = train_supernet(prepared, job, job.seed, recorder, _stop(interruption, writer), ranks)
-            asked = outcome.state in ("interrupted", "stopped") or interruption.requested or writer.stop_requested
-            if ranks.agree("stopped" if asked else None):
-                return True  # also where the request came too late to stop the job that was just finished
+    left = [job for job in jobs if not job.is_done]
+    with voice.warnings(), Ranks(place) as ranks:
+        _give_orders(ranks, prepared, left)
+        with (
+            DeviceLog(run) as devices,
+            watching(voice, sys.stderr, run.id, [(job.key, job.snapshot()[0]) for job in jobs]) as watch,
+            _event_files(run.folder / "tensorboard" / "devices", tensorboard) as device_events,
+            Sampling(Fanout(devices, watch, *device_events)),
+            Interruption(lasting=ranks.size > 1) as interruption,
+        ):
+            for job in left:
+                event_files = _event_files(run.folder / "tensorboard" / job.key, tensorboard)
+                with JobWriter(job) as writer, event_files as events:
+                    recorder = Fanout(writer, watch.of(job.key), *events)
+                    outcome = train_supernet(prepared, job, job.seed, recorder, _stop(interruption, writer), ranks)
+                asked = outcome.state in ("interrupted", "stopped") or interruption.requested or writer.stop_requested
+                if ranks.agree("stopped" if asked else None):
+                    return True  # also where the request came too late to stop the job that was just finished
     return False
 
 

@@ -17,6 +17,7 @@ import hashlib
 import json
 import socket
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TypeVar
@@ -56,16 +57,14 @@ class Ranks:
 
     Args:
         place: Of this process.
-        patience: Seconds to wait for another that says nothing.
 
     Raises:
         RankError: Another rank failed, is gone, or has come to something else.
     """
 
-    def __init__(self, place: Place | None = None, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, place: Place | None = None) -> None:
         self.place = place or Place()
         self.size, self.is_first = self.place.size, self.place.is_first
-        self._patience = patience
         self._wish = torch.zeros(1, dtype=torch.int64)
         self._beaten = 0.0
 
@@ -118,7 +117,7 @@ class Ranks:
                 store=self._store,
                 rank=self.place.rank,
                 world_size=self.size,
-                timeout=dt.timedelta(seconds=self._patience),
+                timeout=dt.timedelta(seconds=PATIENCE_SECONDS),
             )
 
     def own(self, images_BCHW: Tensor, labels_B: Tensor, share: float) -> tuple[Tensor, Tensor, float]:
@@ -193,10 +192,10 @@ class Ranks:
         found: list[str] = [""] * self.size
         with self._noticing():
             distributed.all_gather_object(found, _digest(module, more))
-        others = [str(rank) for rank, each in enumerate(found) if each != found[0]]
+        others = ", ".join(str(rank) for rank, each in enumerate(found) if each != found[0])
         if others:
             raise RankError(
-                f"Ranks {', '.join(others)} do not have the weights or the plan of rank 0 {what}.",
+                f"Rank 0 has other weights, or another plan, than rank {others} {what}.",
                 "See that every host has the same versions of supernet and torch. " + _GO_ON,
             )
 
@@ -242,7 +241,8 @@ class Ranks:
 
     def _tell_failure(self, error: BaseException) -> None:
         """Leave word of why this rank ends; of several, the first stands."""
-        known = error if isinstance(error, SupernetError) else SupernetError(f"{type(error).__name__}: {error}")
+        bug = SupernetError(f"{type(error).__name__}: {error}", "This is a bug in supernet; log.txt has the traceback.")
+        known = error if isinstance(error, SupernetError) else bug
         words = {
             "rank": self.place.rank,
             "host": socket.gethostname(),
@@ -250,6 +250,7 @@ class Ranks:
             "exit_code": known.exit_code,
             "message": known.message,
             "hint": known.hint,
+            "traceback": "".join(traceback.format_exception(error)),
         }
         with contextlib.suppress(RuntimeError):
             self._store.compare_set("failed", "", json.dumps(words))
@@ -261,6 +262,7 @@ class Ranks:
         told = json.loads(self._store.get("failed"))
         error = RankError(f"Rank {told['rank']} on {told['host']}: {told['message']}", told["hint"])
         error.kind, error.exit_code = told["kind"], told["exit_code"]
+        error.add_note(told["traceback"])  # for the log
         return error
 
 
