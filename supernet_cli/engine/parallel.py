@@ -20,16 +20,15 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.rendezvous import rendezvous
 from torch.optim import Optimizer
 
 from supernet_cli.config.torchrun import Place
 from supernet_cli.engine.device import Device
-from supernet_cli.errors import RankError, SupernetError
+from supernet_cli.errors import RankError, SupernetError, UsageError
 from supernet_cli.runs.records import State
 
 PATIENCE_SECONDS = 300.0
@@ -65,13 +64,22 @@ class Ranks:
     def __init__(self, place: Place | None = None) -> None:
         self.place = place or Place()
         self.size, self.is_first = self.place.size, self.place.is_first
+        self._store: Any = None  # torch's types do not know all it can do
+        self._on_gpu = False
         self._wish = torch.zeros(1, dtype=torch.int64)
         self._beaten = 0.0
 
     def __enter__(self) -> Ranks:
-        if self.size > 1:
-            with self._noticing():
+        if self.size == 1:
+            return self
+        from torch.distributed.rendezvous import rendezvous  # not in every build of torch
+
+        try:
+            with self._noticing("The ranks cannot meet"):
                 self._store, _, _ = next(rendezvous("env://", timeout=dt.timedelta(seconds=START_SECONDS)))
+        except ValueError as error:
+            told = f"The environment speaks of {self.size} ranks, but does not say where they meet: {error}."
+            raise UsageError(told, "Let torchrun start them.") from error
         return self
 
     def __exit__(
@@ -84,7 +92,8 @@ class Ranks:
                 self._meet("done", _LEAVING_SECONDS)
         elif not isinstance(error, RankError):
             self._tell_failure(error)
-        if distributed.is_initialized() and (error is None or distributed.get_backend() == "gloo"):
+        # To close NCCL takes all ranks; gloo's connections tell the others at once when they break.
+        if distributed.is_initialized() and (error is None or not self._on_gpu):
             distributed.destroy_process_group()
 
     def tell(self, orders: str) -> None:
@@ -108,12 +117,12 @@ class Ranks:
         if self.size == 1:
             return
         self._meet("ready", START_SECONDS)
-        is_gpu = on.place.type == "cuda"
-        if is_gpu:
+        self._on_gpu = on.place.type == "cuda"
+        if self._on_gpu:
             torch.cuda.set_device(on.place)
         with self._noticing("The ranks cannot reach each other"):
             distributed.init_process_group(
-                "cpu:gloo,cuda:nccl" if is_gpu else "gloo",
+                "cpu:gloo,cuda:nccl" if self._on_gpu else "gloo",
                 store=self._store,
                 rank=self.place.rank,
                 world_size=self.size,
@@ -257,7 +266,7 @@ class Ranks:
 
     def _failure(self) -> RankError | None:
         """Return what another rank said when it ended."""
-        if not self._store.check(["failed"]):
+        if self._store is None or not self._store.check(["failed"]):
             return None
         told = json.loads(self._store.get("failed"))
         error = RankError(f"Rank {told['rank']} on {told['host']}: {told['message']}", told["hint"])

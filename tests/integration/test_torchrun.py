@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,12 +64,13 @@ def ranks(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 def test_two_ranks_train_as_one_process_does_whatever_the_strategy(tiny: Callable[..., Preset], tmp_path: Path) -> None:
     """Weights agree to rtol 1e-4 and atol 1e-5, float32, over 8 steps of SGD, the last one on 3 images.
 
-    Ranks agree with each other bit for bit. AdamW divides by the size of a gradient, also where that is rounding alone,
-    and so is held to atol 1e-3, a tenth of its rate.
+    Ranks agree with each other bit for bit, and go on so after an interruption. AdamW divides by the size of a
+    gradient, also where that is rounding alone, and so is held to atol 1e-3, a tenth of its rate.
     """
     equal = {name: tiny(train={**SGD, "sampler": s, "batch_size": 71, "epochs": 1}) for name, s in SAMPLERS.items()}
     equal["summed"] = tiny(train={**SGD, **SUMMED, "epochs": 1})
     equal["smoothed"] = tiny(train={**SGD, "loss": {"name": "CrossEntropyLoss", "label_smoothing": 0.1}, "epochs": 1})
+    equal["cut"] = equal["uniform"]
     presets = {**equal, "adamw": tiny(train={"epochs": 1}), "normalised": tiny(space=NORMALISED, train=SUMMED)}
     for name, preset in presets.items():
         (tmp_path / f"{name}.toml").write_text(dump_toml(preset))
@@ -74,6 +78,8 @@ def test_two_ranks_train_as_one_process_does_whatever_the_strategy(tiny: Callabl
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     train_all(tmp_path, Place())
+    uncut, cut = (torch.load(tmp_path / name / "of-2" / "rank-1.pt")["weights"] for name in ("uniform", "cut"))
+    assert all(torch.equal(weights, cut[key]) for key, weights in uncut.items())
     for name in presets:
         alone = torch.load(tmp_path / name / "of-1" / "rank-0.pt")
         first, second = (torch.load(tmp_path / name / "of-2" / f"rank-{rank}.pt") for rank in (0, 1))
@@ -204,6 +210,42 @@ def test_what_a_preset_gets_wrong_is_said_once(ranks: Start, training: list[obje
     out, err = process.communicate(timeout=PATIENCE)
     assert json.loads(out)["error"]["exit_code"] == 3
     assert re.search(r"exitcode\s*: 3 ", err), err
+
+
+@pytest.mark.slow
+def test_the_job_of_the_scaling_page_trains_on_two_hosts_and_goes_on_when_it_is_queued_again(
+    training: list[object], tmp_path: Path
+) -> None:
+    """Two torchruns on one host stand for two hosts, and a few lines for Slurm."""
+    page = (Path(__file__).parents[2] / "docs" / "scaling-torchrun.md").read_text()
+    (script,) = re.findall(r"<!-- file: supernet.sbatch -->\n```sh\n(.*?)```", page, re.DOTALL)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = {
+        "supernet.sbatch": script.replace("29500", str(port)),
+        "scontrol": "#!/bin/sh\necho 127.0.0.1\n",
+        "srun": '#!/bin/sh\nSLURM_NODEID=0 "$@" & first=$!\nSLURM_NODEID=1 "$@" & second=$!\n'
+        "trap 'kill -TERM $first $second; wait $first; wait $second; exit 143' TERM\n"
+        "wait $first && wait $second\n",
+    }
+    for name, text in words.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    slurm = {"SLURM_JOB_NAME": "test", "SLURM_JOB_NODELIST": "two", "SLURM_NNODES": "2", "RANKS": "1"}
+    path = f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, **slurm, "PATH": path, "PRESET": str(training[-1])}
+    (tmp_path / "runs").symlink_to(tmp_path / "runs-test")
+    with subprocess.Popen(
+        ["bash", tmp_path / "supernet.sbatch"], cwd=tmp_path, env=environment, start_new_session=True
+    ) as process:
+        wait_for(lambda: has_come(tmp_path, 50), PATIENCE)
+        job = job_in(tmp_path)
+        os.killpg(process.pid, signal.SIGTERM)
+    wait_for(lambda: job.status().state == "interrupted", PATIENCE)
+    assert job.status().ranks == 2
+    subprocess.run(["bash", tmp_path / "supernet.sbatch"], cwd=tmp_path, env=environment, check=True, timeout=PATIENCE)
+    assert (job.status().state, job.status().ranks) == ("finished", 2)
 
 
 @pytest.mark.slow
