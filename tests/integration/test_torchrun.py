@@ -61,7 +61,9 @@ def ranks(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             process.communicate(timeout=PATIENCE)
 
 
-def test_two_ranks_train_as_one_process_does_whatever_the_strategy(tiny: Callable[..., Preset], tmp_path: Path) -> None:
+def test_two_ranks_train_as_one_process_does_whatever_the_strategy(
+    ranks: Start, tiny: Callable[..., Preset], tmp_path: Path
+) -> None:
     """Weights agree to rtol 1e-4 and atol 1e-5, float32, over 8 steps of SGD, the last one on 3 images.
 
     Ranks agree with each other bit for bit, and go on so after an interruption. AdamW divides by the size of a
