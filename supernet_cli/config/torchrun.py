@@ -41,4 +41,5 @@ def here(environment: Mapping[str, str] = os.environ) -> Place:
     words = (rank, size, local_rank, local_size)
     if not all(word.isascii() and word.isdecimal() for word in words):
         return Place()
-    return Place(*map(int, words))
+    place = Place(*map(int, words))
+    return place if place.rank < place.size and place.local_rank < place.local_size else Place()

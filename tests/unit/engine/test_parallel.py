@@ -26,6 +26,8 @@ TORCHRUN = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE
         ({}, Place(0, 1, 0, 1)),
         ({"WORLD_SIZE": "4"}, Place(0, 1, 0, 1)),
         ({"RANK": "x", "WORLD_SIZE": "4"}, Place(0, 1, 0, 1)),
+        ({"RANK": "4", "WORLD_SIZE": "4"}, Place(0, 1, 0, 1)),
+        ({**TORCHRUN, "LOCAL_WORLD_SIZE": "0"}, Place(0, 1, 0, 1)),
         ({"RANK": "3", "WORLD_SIZE": "4"}, Place(3, 4, 3, 4)),
         (TORCHRUN, Place(3, 4, 1, 2)),
     ],
