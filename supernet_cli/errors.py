@@ -8,7 +8,8 @@
     ├── OutOfMemoryError      4    memory of the host or of the device
     ├── DiskError             4    a file or folder cannot be used: disk full, read-only, gone, a name too long
     ├── RunError              5    a run or job is not found, busy or damaged
-    └── JobsError             6    some of many jobs failed; the others are done
+    ├── JobsError             6    some of many jobs failed; the others are done
+    └── RankError             7    of the processes that train together, another is gone; where it said why, its code
 
 Each class carries the exit code of the process and the `kind` that `--json` prints. Anything else that is raised is a
 bug of ours: exit code 1. An interruption after a checkpoint is no error; it exits with 130.
@@ -91,6 +92,13 @@ class JobsError(SupernetError):
 
     kind = "jobs"
     exit_code = 6
+
+
+class RankError(SupernetError):
+    """Of the processes that train together, another is gone or has come to something else."""
+
+    kind = "rank"
+    exit_code = 7
 
 
 INTERRUPTED = 130

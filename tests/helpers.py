@@ -57,13 +57,18 @@ def only_run(folder: Path) -> Path:
 
 def program(*arguments: object, cwd: Path, ignoring: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     """Start the program as a process of its own, with signals as a shell sets them, whatever they are here."""
+    return start("-m", "supernet_cli", *arguments, cwd=cwd, ignoring=ignoring)
+
+
+def start(*arguments: object, cwd: Path, ignoring: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    """Start Python as a process of its own, with signals as a shell sets them, whatever they are here."""
 
     def set_signals() -> None:
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             signal.signal(getattr(signal, name), signal.SIG_IGN if name in ignoring else signal.SIG_DFL)
 
     return subprocess.Popen(
-        [sys.executable, "-m", "supernet_cli", *map(str, arguments)],
+        [sys.executable, *map(str, arguments)],
         cwd=cwd,
         preexec_fn=set_signals,
         stdout=subprocess.PIPE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from typing import Annotated
 
 import typer
@@ -12,7 +13,11 @@ import typer
 from supernet_cli import __version__
 from supernet_cli.cli import compare, doctor, evaluate, experiment, preset, retrain, runs, train, tui
 from supernet_cli.cli.options import Group
+from supernet_cli.config.torchrun import here
 from supernet_cli.errors import INTERRUPTED, DiskError, OutOfMemoryError, SupernetError, UsageError
+
+_FIRST_RANK_SECONDS = 10.0
+"""How long another rank leaves it to the first to say what is wrong: when that has, torchrun ends all of them."""
 
 app = typer.Typer(
     name="supernet",
@@ -44,11 +49,16 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    pass
+    if here().size > 1 and context.invoked_subcommand != "train":
+        raise UsageError(
+            f"torchrun starts {here().size} processes, and `supernet {context.invoked_subcommand}` is one.",
+            "Only `train` is done by several together; start this command without torchrun.",
+        )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -108,7 +118,13 @@ def _fail(error: SupernetError, arguments: list[str]) -> int:
         import traceback
 
         traceback.print_exception(error)
-    say_error(error, _wants_json(arguments))
+    place = here()
+    if place.is_first:
+        say_error(error, _wants_json(arguments))
+        return error.exit_code
+    time.sleep(_FIRST_RANK_SECONDS)
+    error.message = f"rank {place.rank}: {error.message}"
+    say_error(error, as_json=False)
     return error.exit_code
 
 

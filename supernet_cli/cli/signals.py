@@ -12,12 +12,17 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # what the platform has of these
 class Interruption:
     """A context in which signals are remembered instead of ending the process.
 
+    Args:
+        lasting: Whether they are also remembered afterwards. torchrun ends all ranks as soon as one is gone, and the
+            first has still to say why.
+
     Attributes:
         requested: Whether one came.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lasting: bool = False) -> None:
         self.requested = False
+        self._lasting = lasting
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
@@ -28,7 +33,7 @@ class Interruption:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in {} if self._lasting else self._before.items():
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -24,6 +24,7 @@ from supernet_cli.cli.options import (
     complete_run,
     typed,
 )
+from supernet_cli.config.torchrun import Place, here
 from supernet_cli.errors import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from supernet_cli.config.load import LoadedPreset
     from supernet_cli.config.schema import Preset
     from supernet_cli.engine.data import Progress
+    from supernet_cli.engine.parallel import Ranks
     from supernet_cli.engine.prepare import Prepared
     from supernet_cli.errors import SupernetError
     from supernet_cli.runs.job import JobFolder, JobWriter
@@ -77,6 +79,9 @@ def train(
     from supernet_cli.errors import UsageError
     from supernet_cli.runs.store import find_run
 
+    place = here()
+    if place.size > 1 and _is_only_to_help(place, tui or dry_run):
+        return
     voice = Output(json, quiet, output)
     if resume is not None and typed(context) & {"preset", "settings", "seeds"}:
         raise UsageError(
@@ -100,11 +105,12 @@ def train(
     with voice.working("loading torch and the data") as progress:
         if tensorboard:
             _check_tensorboard()
-        if resume is not None:
-            run, prepared = reopen(find_run(runs_dir, resume), progress)
-        else:
-            run, prepared = begin(runs_dir, _load(preset, settings or [], seeds), progress)
-    train_supernets(run, prepared, voice, tensorboard)
+        run, prepared = (
+            begin(runs_dir, _load(preset, settings or [], seeds), progress, place)
+            if resume is None
+            else reopen(find_run(runs_dir, resume), progress, place)
+        )
+    train_supernets(run, prepared, voice, tensorboard, place)
     try:
         _report(run, voice)
     except OSError as error:
@@ -112,6 +118,27 @@ def train(
             raise
         # The terminal was closed: the run is saved, and nobody is left to be told.
         raise typer.Exit(0 if run.state(run.supernet_jobs()) == "finished" else INTERRUPTED) from error
+
+
+def _is_only_to_help(place: Place, is_no_training: bool) -> bool:
+    """Train along where this is another rank than the first, and return whether it is.
+
+    Raises:
+        UsageError: It is not to be trained, or not by this process.
+    """
+    from supernet_cli.errors import UsageError
+
+    if is_no_training:
+        raise UsageError(
+            "--tui and --dry-run are for a process alone: under torchrun, a supernet is trained.",
+            "Leave them out, or start it without torchrun; `supernet tui` watches from another terminal.",
+        )
+    if place.is_first:
+        return False
+    from supernet_cli.cli.ranks import help_to_train
+
+    help_to_train(place)
+    return True
 
 
 def _train_beside_the_monitor(
@@ -154,12 +181,12 @@ def _with_whole_root(preset: Preset) -> Preset:
     return preset.model_copy(update={"data": preset.data.model_copy(update={"root": root})})
 
 
-def begin(runs_dir: Path, loaded: LoadedPreset, progress: Progress) -> tuple[Run, Prepared]:
+def begin(runs_dir: Path, loaded: LoadedPreset, progress: Progress, place: Place | None = None) -> tuple[Run, Prepared]:
     """Check everything that a preset asks for, then make the run."""
     from supernet_cli.engine.prepare import prepare
     from supernet_cli.runs.store import create_run, name_for
 
-    prepared = prepare(_with_whole_root(loaded.preset), progress=progress)
+    prepared = prepare(_with_whole_root(loaded.preset), progress=progress, place=place)
     return create_run(runs_dir, name_for(loaded), prepared.preset, images=prepared.images_digest), prepared
 
 
@@ -182,7 +209,7 @@ def parse_seeds(text: str, option: str = "--seeds") -> tuple[int, ...]:
     return seeds
 
 
-def reopen(run: Run, progress: Progress) -> tuple[Run, Prepared]:
+def reopen(run: Run, progress: Progress, place: Place | None = None) -> tuple[Run, Prepared]:
     """Make sure that a run's supernets can go on, and prepare what they need.
 
     Raises:
@@ -210,13 +237,17 @@ def reopen(run: Run, progress: Progress) -> tuple[Run, Prepared]:
         )
     from supernet_cli.engine.prepare import prepare
 
-    threads = max((job.status().threads for job in run.supernet_jobs()), default=0)
-    prepared = prepare(preset, threads or None, progress)
+    place = place or Place()
+    statuses = [job.status() for job in run.supernet_jobs()]
+    threads = max((status.threads for status in statuses if status.ranks == place.size), default=0)
+    prepared = prepare(preset, threads or None, progress, place)
     prepared.check_images(run.manifest.fingerprints.get("images"))
     return run, prepared
 
 
-def train_supernets(run: Run, prepared: Prepared, voice: Output, tensorboard: bool = False) -> bool:
+def train_supernets(
+    run: Run, prepared: Prepared, voice: Output, tensorboard: bool = False, place: Place | None = None
+) -> bool:
     """Train every supernet of a run that is not done, one after another.
 
     Returns:
@@ -224,6 +255,7 @@ def train_supernets(run: Run, prepared: Prepared, voice: Output, tensorboard: bo
     """
     from supernet_cli.cli.signals import Interruption
     from supernet_cli.cli.watch import watching
+    from supernet_cli.engine.parallel import Ranks
     from supernet_cli.engine.train import train_supernet
     from supernet_cli.runs.job import JobWriter
     from supernet_cli.runs.records import Fanout
@@ -235,24 +267,39 @@ def train_supernets(run: Run, prepared: Prepared, voice: Output, tensorboard: bo
         for job in jobs:
             warn_of_a_lost_checkpoint(job)
     if not voice.is_live:
-        voice.note(f"{run.id}  {prepared.space.size:,} paths, {prepared.threads} threads on {prepared.device.name}")
-    with (
-        voice.warnings(),
-        DeviceLog(run) as devices,
-        watching(voice, sys.stderr, run.id, [(job.key, job.snapshot()[0]) for job in jobs]) as watch,
-        _event_files(run.folder / "tensorboard" / "devices", tensorboard) as device_events,
-        Sampling(Fanout(devices, watch, *device_events)),
-        Interruption() as interruption,
-    ):
-        for job in jobs:
-            if job.is_done:
-                continue
-            with JobWriter(job) as writer, _event_files(run.folder / "tensorboard" / job.key, tensorboard) as events:
-                recorder = Fanout(writer, watch.of(job.key), *events)
-                outcome = train_supernet(prepared, job, job.seed, recorder, _stop(interruption, writer))
-            if outcome.state in ("interrupted", "stopped") or interruption.requested or writer.stop_requested:
-                return True  # also where the request came too late to stop the job that was just finished
+        many = f", {place.size} ranks" if place is not None and place.size > 1 else ""
+        where = f"{prepared.threads} threads on {prepared.device.name}{many}"
+        voice.note(f"{run.id}  {prepared.space.size:,} paths, {where}")
+    left = [job for job in jobs if not job.is_done]
+    with voice.warnings(), Ranks(place) as ranks:
+        _give_orders(ranks, prepared, left)
+        with (
+            DeviceLog(run) as devices,
+            watching(voice, sys.stderr, run.id, [(job.key, job.snapshot()[0]) for job in jobs]) as watch,
+            _event_files(run.folder / "tensorboard" / "devices", tensorboard) as device_events,
+            Sampling(Fanout(devices, watch, *device_events)),
+            Interruption(lasting=ranks.size > 1) as interruption,
+        ):
+            for job in left:
+                event_files = _event_files(run.folder / "tensorboard" / job.key, tensorboard)
+                with JobWriter(job) as writer, event_files as events:
+                    recorder = Fanout(writer, watch.of(job.key), *events)
+                    outcome = train_supernet(prepared, job, job.seed, recorder, _stop(interruption, writer), ranks)
+                asked = outcome.state in ("interrupted", "stopped") or interruption.requested or writer.stop_requested
+                if ranks.agree("stopped" if asked else None):
+                    return True  # also where the request came too late to stop the job that was just finished
     return False
+
+
+def _give_orders(ranks: Ranks, prepared: Prepared, jobs: list[JobFolder]) -> None:
+    """Tell the other ranks what to train, and wait until they are ready to."""
+    if ranks.size == 1:
+        return
+    from supernet_cli.cli.ranks import Orders
+
+    seeds = tuple(job.seed for job in jobs)
+    ranks.tell(Orders(preset=prepared.preset, images=prepared.images_digest, seeds=seeds).model_dump_json())
+    ranks.join(prepared.device)
 
 
 def warn_of_a_lost_checkpoint(job: JobFolder) -> None:

@@ -32,6 +32,24 @@ def layers_of(*modules: nn.Module | None) -> list[nn.BatchNorm2d]:
     return list(dict.fromkeys(m for m in found if isinstance(m, nn.BatchNorm2d)))
 
 
+class SyncedBatchNorm(nn.SyncBatchNorm, nn.BatchNorm2d):
+    """Batch normalisation over the images of all ranks while they train; it measures a path on its own."""
+
+    process_group = None  # all of them
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name is torch's
+        """Return the normalised features, of the same shape."""
+        is_measuring = self.momentum is None  # what `calibrating` sets: the first rank is alone in that
+        kind = nn.BatchNorm2d if is_measuring else nn.SyncBatchNorm
+        return kind.forward(self, input)
+
+
+def synchronise(network: nn.Module) -> None:
+    """Make a network on a GPU normalise over the images of all ranks; its tensors stay what they are."""
+    for layer in layers_of(network):
+        layer.__class__ = SyncedBatchNorm
+
+
 def calibration_split(training: Split, count: int) -> Split:
     """Return the training images to calibrate with: always the same ones, drawn from all, whole batches if there are.
 

@@ -12,6 +12,7 @@ from functools import cache
 
 import torch
 
+from supernet_cli.config.torchrun import Place
 from supernet_cli.errors import OutOfMemoryError, PresetError
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -95,18 +96,37 @@ def choose_device(name: str, precision: str) -> Device:
     return Device(device, torch.bfloat16 if fast else torch.float32)
 
 
-def prepare(device: Device, threads: int) -> int:
+def of_rank(name: str, place: Place) -> str:
+    """Return the device, as a preset would name it, that a rank takes: the GPU of its number on its host, or the CPU.
+
+    Raises:
+        PresetError: The preset names a single one for all of them.
+    """
+    if place.size == 1:
+        return name
+    if name not in ("auto", "cpu", "cuda"):
+        raise PresetError(
+            f'runtime.device = "{name}": under torchrun, each rank takes the GPU of its own number.',
+            'Set it to "auto", "cuda" or "cpu".',
+        )
+    if name == "cuda" or (name == "auto" and torch.cuda.is_available()):
+        return f"cuda:{place.local_rank}"
+    return "cpu"
+
+
+def prepare(device: Device, threads: int, sharers: int = 1) -> int:
     """Set up the process for a job: allocator, threads, deterministic kernels.
 
     Args:
         device: Where it will run.
         threads: Threads of the CPU; 0 for all cores that this process may use.
+        sharers: Processes that share these cores.
 
     Returns:
         The number of threads.
     """
     _keep_freed_memory()
-    threads = threads or usable_cores()
+    threads = threads or max(1, usable_cores() // sharers)
     torch.set_num_threads(threads)
     if device.place.type == "cuda":
         torch.backends.cudnn.deterministic = True

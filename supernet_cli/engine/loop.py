@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from supernet_cli.engine.device import Device
 from supernet_cli.engine.optim import Schedule, is_plain_cross_entropy
+from supernet_cli.engine.parallel import Ranks
 from supernet_cli.engine.supernet import Supernet
 from supernet_cli.sampling import Part, Role, Sampler, StepPlan
 
@@ -68,6 +69,7 @@ class Learner:
         schedule: Sets its rate, or None.
         device: Decides arithmetic.
         window: Receives the losses.
+        ranks: Who else takes the same steps, each on a share of the images; None where nobody does.
     """
 
     supernet: Supernet
@@ -76,6 +78,7 @@ class Learner:
     schedule: Schedule | None
     device: Device
     window: LossWindow
+    ranks: Ranks | None = None
 
     def __post_init__(self) -> None:
         self._objective_is_cross_entropy = is_plain_cross_entropy(self.objective)
@@ -99,6 +102,7 @@ def train_step(learner: Learner, images_BCHW: Tensor, labels_B: Tensor, plan: St
         labels_B: (B,) int64.
         plan: What to train; candidates that take no part keep a gradient of None, and so their weights.
     """
+    ranks = learner.ranks
     learner.optimizer.zero_grad(set_to_none=True)
     losses, teacher_BK, weight = [], None, 0.0
     for each in plan.passes:
@@ -107,6 +111,9 @@ def train_step(learner: Learner, images_BCHW: Tensor, labels_B: Tensor, plan: St
             inputs_BCHW, targets_B, share = _part(each.part, images_BCHW, labels_B)
             if share == 0.0:
                 continue
+        weight += share
+        if ranks is not None:
+            inputs_BCHW, targets_B, share = ranks.own(inputs_BCHW, targets_B, share)
         with learner.device.autocast():
             logits_BK = learner.supernet(inputs_BCHW, each.path)
         if each.role == "student":
@@ -120,11 +127,13 @@ def train_step(learner: Learner, images_BCHW: Tensor, labels_B: Tensor, plan: St
             teacher_BK = logits_BK.detach().float().softmax(1)
         reported = learner.reported(objective.detach(), logits_BK.detach(), targets_B, each.role)
         losses.append(reported if share == 1.0 else reported * share)
-        weight += share
+    total = losses[0] if len(losses) == 1 else torch.stack(losses).sum(0) / weight
+    if ranks is not None:
+        total = ranks.sum_up(learner.optimizer, total)
     learner.optimizer.step()
     if learner.schedule is not None:
         learner.schedule.after_step()
-    learner.window.add(losses[0] if len(losses) == 1 else torch.stack(losses).sum(0) / weight)
+    learner.window.add(total)
 
 
 def _part(part: Part, images_BCHW: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor, float]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from supernet_cli.config.schema import Preset
+from supernet_cli.config.torchrun import Place
 from supernet_cli.engine import device, seed
 from supernet_cli.engine.batchnorm import borrowed, calibration_split
 from supernet_cli.engine.data import Progress, Split, Splits, load_dataset, no_progress, split_validation
@@ -158,20 +159,24 @@ class Prepared:
             raise PresetError(f'train.sampler = "{named.name}": {error}.') from error
 
 
-def prepare(preset: Preset, threads: int | None = None, progress: Progress = no_progress) -> Prepared:
+def prepare(
+    preset: Preset, threads: int | None = None, progress: Progress = no_progress, place: Place | None = None
+) -> Prepared:
     """Check what only torch can check, and load the data.
 
     Args:
         preset: The preset.
         threads: Threads to use whatever the preset says, for a job that goes on with its own.
         progress: Told of downloads and of images being decoded.
+        place: Of this process among those that train together; alone where left out.
 
     Raises:
         PresetError: Device, optimiser, schedule, loss, sampler, an operation or the split cannot be.
         DataError: The data set is missing or damaged.
     """
-    chosen = device.choose_device(preset.runtime.device, preset.runtime.precision)
-    num_threads = device.prepare(chosen, threads or preset.runtime.threads)
+    place = place or Place()
+    chosen = device.choose_device(device.of_rank(preset.runtime.device, place), preset.runtime.precision)
+    num_threads = device.prepare(chosen, threads or preset.runtime.threads, place.local_size)
     space = SearchSpace.from_config(preset.space)
     with device.memory_errors():
         root = Path(os.path.expanduser(preset.data.root)) if preset.data.root else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from supernet_cli.engine import device, seed
+from supernet_cli.engine import batchnorm, device, seed
+from supernet_cli.engine.parallel import Ranks
 from supernet_cli.engine.prepare import Prepared
 from supernet_cli.engine.training import Assignment, Outcome, Stop, Training, preset_digest
 from supernet_cli.runs.job import JobFolder
@@ -16,7 +17,9 @@ JUDGED_AT_THE_END = 256
 """Largest space of which every path is judged when the training ends."""
 
 
-def train_supernet(prepared: Prepared, job: JobFolder, job_seed: int, recorder: Recorder, stop: Stop) -> Outcome:
+def train_supernet(
+    prepared: Prepared, job: JobFolder, job_seed: int, recorder: Recorder, stop: Stop, ranks: Ranks | None = None
+) -> Outcome:
     """Train one supernet, from its beginning or from its checkpoint, to its end or until told to stop.
 
     Args:
@@ -25,16 +28,21 @@ def train_supernet(prepared: Prepared, job: JobFolder, job_seed: int, recorder: 
         job_seed: Decides initial weights, order of images, shifts and paths.
         recorder: Told everything.
         stop: Says when to stop before the end.
+        ranks: The processes that train it together; this one alone where left out.
 
     Raises:
         DiskError: A write failed.
         OutOfMemoryError: No memory is left.
         RunError: The checkpoints are damaged.
+        RankError: Another rank failed or is gone.
     """
     with device.memory_errors():
         space, watched, sampler = prepared.space, watched_paths(prepared), prepared.sampler(job_seed)
+        supernet = prepared.supernet(job_seed)
+        if ranks is not None and ranks.size > 1 and prepared.device.place.type == "cuda":
+            batchnorm.synchronise(supernet)
         assignment = Assignment(
-            supernet=prepared.supernet(job_seed),
+            supernet=supernet,
             recipe=prepared.preset.train,
             sampler=sampler,
             seed=job_seed,
@@ -46,7 +54,7 @@ def train_supernet(prepared: Prepared, job: JobFolder, job_seed: int, recorder: 
             origin=preset_digest(prepared.preset),
             calibration=prepared.calibration_images(),
         )
-        return Training(assignment, job, recorder, stop).run()
+        return Training(assignment, job, recorder, stop, ranks).run()
 
 
 def watched_paths(prepared: Prepared) -> list[Architecture]:

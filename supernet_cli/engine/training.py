@@ -22,6 +22,7 @@ from supernet_cli.engine.device import Device
 from supernet_cli.engine.evaluate import evaluate_paths, judging_macs
 from supernet_cli.engine.loop import Learner, LossWindow, train_epoch
 from supernet_cli.engine.optim import build_loss, build_optimizer, build_schedule
+from supernet_cli.engine.parallel import Ranks
 from supernet_cli.engine.prepare import TrainingData
 from supernet_cli.engine.profile import path_costs
 from supernet_cli.engine.supernet import Supernet
@@ -110,10 +111,16 @@ class Training:
         job: Where checkpoints and weights go.
         recorder: Told everything.
         stop: Says when to stop before the end.
+        ranks: The processes that train together; this one alone where left out. Only the first uses the job's folder.
     """
 
-    def __init__(self, assignment: Assignment, job: JobFolder, recorder: Recorder, stop: Stop) -> None:
+    def __init__(
+        self, assignment: Assignment, job: JobFolder, recorder: Recorder, stop: Stop, ranks: Ranks | None = None
+    ) -> None:
         self.job, self.recorder, self.stop = job, recorder, stop
+        self.ranks = ranks or Ranks()
+        self.together_stop = stop if self.ranks.size == 1 else lambda: self.ranks.agree(stop())
+        self.arithmetic = assignment.device.arithmetic + (f" on {self.ranks.size} ranks" if self.ranks.size > 1 else "")
         self.seed, self.recipe, self.sampler = assignment.seed, assignment.recipe, assignment.sampler
         self.device, self.assignment = assignment.device, assignment
         self.images, self.validation = assignment.data.training, assignment.data.validation
@@ -143,10 +150,12 @@ class Training:
         Raises:
             DiskError: A write failed.
             RunError: The checkpoints are damaged.
+            RankError: Another rank failed or is gone.
         """
-        state = checkpoint.load_checkpoint(self.job.checkpoint)
+        state = self.ranks.from_first(lambda: checkpoint.load_checkpoint(self.job.checkpoint))
         if state is not None:
             self._restore(state)
+        self.ranks.check_same("at the start", self.learner.supernet, json.dumps(self.sampler.state()))
         self.recorder.record(self._started())
         logger.info("%s: from step %d of %d", self.job.key, self.step, self.steps)
         try:
@@ -157,7 +166,8 @@ class Training:
         except DivergedError as error:
             self.outcome = Outcome("diverged", error.message)
         if self.outcome is None:
-            checkpoint.save_weights(self.job.weights, self.learner.supernet)
+            if self.ranks.is_first:
+                checkpoint.save_weights(self.job.weights, self.learner.supernet)
             self.outcome = Outcome("finished")
         self.recorder.record(JobEnded(step=self.step, state=self.outcome.state, reason=self.outcome.reason))
         logger.info("%s: %s at step %d %s", self.job.key, self.outcome.state, self.step, self.outcome.reason)
@@ -181,16 +191,23 @@ class Training:
     def _end_epoch(self, epoch: int) -> None:
         """Judge paths where it is time, save, and stop if that is asked: also in the middle of judging."""
         self.unjudged = 0
-        try:
-            if epoch % self.recipe.evaluate_every == 0 or epoch == self.recipe.epochs:
-                self._evaluate(epoch)
-        except _JudgingStopped:
+        is_time = epoch % self.recipe.evaluate_every == 0 or epoch == self.recipe.epochs
+        if is_time and not self.ranks.from_first(lambda: self._judge(epoch)):
             self.unjudged = epoch
         self._save()
         self._stop_if_asked()
 
+    def _judge(self, epoch: int) -> bool:
+        """Judge paths, and return whether it came to its end."""
+        try:
+            self._evaluate(epoch)
+        except _JudgingStopped:
+            return False
+        return True
+
     def _look_up(self) -> None:
         """Leave the judging of paths where somebody asks to stop."""
+        self.ranks.beat()
         if self.stop() not in (None, "paused"):
             raise _JudgingStopped
 
@@ -226,7 +243,8 @@ class Training:
         assert images is not None
         self._count_time()
         paths = [each.path for each in plan.passes if isinstance(each.path, Architecture)]
-        for path, score in evaluate_paths(supernet, paths, images, self.device, calibration=images).items():
+        scores = self.ranks.from_first(lambda: evaluate_paths(supernet, paths, images, self.device, calibration=images))
+        for path, score in scores.items():
             sampler.feedback(path, score.accuracy)
         self.feedback_macs += judging_macs(supernet, self.costs, paths, len(images), len(images))
         self.device.synchronize()
@@ -313,7 +331,7 @@ class Training:
 
     def _stop_if_asked(self) -> bool:
         """Save and remember why, if somebody asked to stop before the end."""
-        state = self.stop()
+        state = self.together_stop()
         if state == "paused" and self.step < self.steps:
             state = self._pause()
         if state is None or (self.step == self.steps and not self.unjudged):
@@ -327,7 +345,7 @@ class Training:
         self._save()
         self.recorder.record(JobPaused(step=self.step))
         logger.info("%s: paused at step %d", self.job.key, self.step)
-        while (state := self.stop()) == "paused":
+        while (state := self.together_stop()) == "paused":
             time.sleep(_PAUSE_SECONDS)
         if state is None:
             self.recorder.record(JobResumed(step=self.step))
@@ -347,6 +365,7 @@ class Training:
 
         Raises:
             DivergedError: A loss or a weight is not finite.
+            RankError: The ranks' weights are not the same.
         """
         if self.step == self.saved_at:
             return  # a second one of the same step would push the one before it out
@@ -356,7 +375,9 @@ class Training:
         weights_are_finite = all(bool(parameter.isfinite().all()) for parameter in learner.supernet.parameters())
         if not (weights_are_finite and learner.window.is_finite()):
             raise DivergedError(f"a weight or the loss was no longer a finite number at step {self.step}")
-        checkpoint.save_checkpoint(self.job.checkpoint, self._state())
+        self.ranks.check_same(f"after step {self.step}", learner.supernet)
+        if self.ranks.is_first:
+            checkpoint.save_checkpoint(self.job.checkpoint, self._state())
         self.saved_at = self.step
         self.clock = time.perf_counter()
 
@@ -371,7 +392,7 @@ class Training:
         }
         return {name: value for name, value in more.items() if value} | {
             "preset": self.assignment.origin,
-            "arithmetic": self.device.arithmetic,
+            "arithmetic": self.arithmetic,
             "step": self.step,
             "forward_images": self.forward_images,
             "train_seconds": self.train_seconds,
@@ -395,13 +416,13 @@ class Training:
                 "Put preset.toml back as it was, or start a new run with the changed one.",
             )
         self.unjudged = state.get("unjudged", 0)
-        before = state.get("arithmetic", self.device.arithmetic)
-        if before != self.device.arithmetic:
+        before = state.get("arithmetic", self.arithmetic)
+        if before != self.arithmetic:
             logger.warning(
                 "%s was begun on %s and goes on on %s: its weights will not be those of an uninterrupted training",
                 self.job.key,
                 before,
-                self.device.arithmetic,
+                self.arithmetic,
             )
         self.step, self.forward_images = state["step"], state["forward_images"]
         self.train_seconds = state["train_seconds"]
@@ -427,6 +448,7 @@ class Training:
             validation_images=len(self.validation),
             device=self.device.name,
             threads=self.assignment.threads,
+            ranks=self.ranks.size,
         )
 
     def _learner(self) -> Learner:
@@ -439,6 +461,7 @@ class Training:
             schedule=build_schedule(recipe.schedule, optimizer, recipe.optimizer, self.steps, recipe.epochs),
             device=self.device,
             window=LossWindow(min(recipe.log_every, self.steps_per_epoch), place),
+            ranks=self.ranks if self.ranks.size > 1 else None,
         )
 
 

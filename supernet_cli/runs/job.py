@@ -70,7 +70,8 @@ class JobStatus(BaseModel):
     heartbeat: Moment = 0.0
     step: Count = 0
     steps: Count = 0
-    threads: Count = 0
+    threads: Count = 0  # of each rank
+    ranks: Count = 1
     seconds: Seconds = 0.0  # training and judging, over all segments
 
 
@@ -211,7 +212,13 @@ class JobWriter:
         self._snapshot = fold(self._snapshot, record)
         match record:
             case JobStarted():
-                self._update(state="running", step=record.step, steps=record.steps, threads=record.threads)
+                self._update(
+                    state="running",
+                    step=record.step,
+                    steps=record.steps,
+                    threads=record.threads,
+                    ranks=record.ranks,
+                )
             case StepsTrained() | PathsEvaluated():
                 seconds = self._snapshot.train_seconds + self._snapshot.evaluation_seconds
                 with self._guard:  # the heartbeat writes the same

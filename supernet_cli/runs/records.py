@@ -47,6 +47,7 @@ class JobStarted(_Record):
     validation_images: Count
     device: str
     threads: Count
+    ranks: Count = 1  # processes that train together
 
 
 class StepsTrained(_Record):

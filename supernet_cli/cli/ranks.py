@@ -1,0 +1,66 @@
+"""`supernet train` under torchrun: the first rank does what a single process does, the others help it, in silence."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import typer
+from pydantic import BaseModel
+
+from supernet_cli.config.schema import Preset
+from supernet_cli.config.torchrun import Place
+from supernet_cli.errors import RankError
+from supernet_cli.runs.records import State
+
+
+class Orders(BaseModel):
+    """What the first rank tells the others before they begin.
+
+    Args:
+        preset: Its preset.
+        images: Fingerprint of its images.
+        seeds: Supernets to train, one after another.
+    """
+
+    preset: Preset
+    images: str
+    seeds: tuple[int, ...]
+
+
+def help_to_train(place: Place) -> None:
+    """Train along with the first rank, as another.
+
+    Args:
+        place: Of this process.
+    """
+    from supernet_cli.cli.signals import Interruption
+    from supernet_cli.engine.parallel import Ranks
+    from supernet_cli.engine.prepare import prepare
+    from supernet_cli.engine.train import train_supernet
+    from supernet_cli.runs.job import JobFolder
+    from supernet_cli.runs.records import Fanout
+
+    logging.getLogger("supernet_cli").addHandler(logging.NullHandler())  # the first rank logs and warns for all
+    interruption = Interruption()
+
+    def stop() -> State | None:
+        return "interrupted" if interruption.requested else None
+
+    try:
+        with Ranks(place) as ranks:
+            orders = Orders.model_validate_json(ranks.hear())
+            prepared = prepare(orders.preset, place=place)
+            prepared.check_images(orders.images)
+            ranks.join(prepared.device)
+            with interruption:
+                for seed in orders.seeds:
+                    nowhere = JobFolder(Path(os.devnull), f"supernet/seed-{seed}")
+                    outcome = train_supernet(prepared, nowhere, seed, Fanout(), stop, ranks)
+                    if ranks.agree("stopped" if outcome.state in ("interrupted", "stopped") else stop()):
+                        break
+    except RankError as error:
+        if interruption.requested:  # torchrun knows, and has told this rank to end
+            raise typer.Exit(error.exit_code) from error
+        raise

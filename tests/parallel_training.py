@@ -1,0 +1,62 @@
+"""What each rank runs in tests of the engine under torchrun: trains presets in turn, and keeps what came of them.
+
+    torchrun --nproc-per-node 2 tests/parallel_training.py FOLDER
+
+The folder holds presets as `<name>.toml`; beside them come `<name>/rank-<n>.pt`, the weights and what was reported.
+The one called `cut` is interrupted, by the last rank alone, and goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+import torch
+
+from supernet_cli.config.load import read_toml, validate
+from supernet_cli.config.torchrun import Place, here
+from supernet_cli.engine.parallel import Ranks
+from supernet_cli.engine.prepare import Prepared, prepare
+from supernet_cli.engine.train import train_supernet
+from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.records import PathsEvaluated, Record, State, StepsTrained
+
+
+class Kept:
+    """Keeps what is reported of steps and paths, without times."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, object]] = []
+
+    def record(self, record: Record) -> None:
+        if isinstance(record, StepsTrained | PathsEvaluated):
+            self.records.append(record.model_dump(exclude={"time", "seconds"}))
+
+
+def stop_of_the_last(place: Place, polls: int) -> Callable[[], State | None]:
+    """Return what asks the last rank alone to stop, after so many steps."""
+    left = iter([None] * polls)
+    return lambda: "interrupted" if place.rank == place.size - 1 and next(left, "over") == "over" else None
+
+
+def train_all(folder: Path, place: Place) -> None:
+    """Train each preset of a folder, as one of the ranks or alone."""
+    with Ranks(place) as ranks:
+        for number, path in enumerate(sorted(folder.glob("*.toml"))):
+            prepared = prepare(validate(read_toml(path), path), place=place)
+            if number == 0:
+                ranks.join(prepared.device)
+            job = JobFolder(folder / path.stem / f"of-{place.size}", "supernet/seed-0")
+            job.path.mkdir(parents=True, exist_ok=True)
+            for stop in [stop_of_the_last(place, 5), lambda: None] if path.stem == "cut" else [lambda: None]:
+                kept, supernet = Kept(), prepared.supernet(0)
+                with mock.patch.object(Prepared, "supernet", lambda *_, supernet=supernet: supernet):  # to look into it
+                    outcome = train_supernet(prepared, job, 0, kept, stop, ranks)
+            found = {"state": outcome.state, "weights": supernet.state_dict(), "records": kept.records}
+            torch.save(found, job.path / f"rank-{place.rank}.pt")
+
+
+if __name__ == "__main__":
+    train_all(Path(sys.argv[1]), here())
