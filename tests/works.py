@@ -65,6 +65,15 @@ class Unfit(Nothing):
         raise ValueError("no such kernel")
 
 
+class Failing(Nothing):
+    """Work that does nothing, but for one job that fails, and one that ends its process."""
+
+    def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
+        if job.seed == 1:
+            raise ValueError("no such kernel")
+        return super().run(job, recorder, stop)
+
+
 class Dying(Nothing):
     """Work whose processes die as soon as they have something to do."""
 

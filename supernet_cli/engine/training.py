@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import json
 import logging
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -427,6 +428,7 @@ class Training:
             validation_images=len(self.validation),
             device=self.device.name,
             threads=self.assignment.threads,
+            host=socket.gethostname(),
         )
 
     def _learner(self) -> Learner:

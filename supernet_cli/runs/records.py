@@ -47,6 +47,7 @@ class JobStarted(_Record):
     validation_images: Count
     device: str
     threads: Count
+    host: str = ""  # where it is done; the owner of its folder may live elsewhere
 
 
 class StepsTrained(_Record):
