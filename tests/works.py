@@ -58,6 +58,17 @@ class Shares:
         return Outcome("finished", f"{len(tensors)} {all(tensor.is_shared() for tensor in tensors)}")
 
 
+class Trivial(Nothing):
+    """Work that is done at once."""
+
+    def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
+        from supernet_cli.engine.training import Outcome
+        from supernet_cli.runs.records import JobEnded
+
+        recorder.record(JobEnded(step=1, state="finished"))
+        return Outcome("finished")
+
+
 class Unfit(Nothing):
     """Work whose processes cannot be made ready."""
 

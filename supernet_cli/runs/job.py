@@ -20,8 +20,8 @@ from typing import IO, Literal
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from supernet_cli.errors import DiskError
-from supernet_cli.runs.files import append, disk_errors, next_number, read_small, replace_file
+from supernet_cli.errors import DiskError, RunError
+from supernet_cli.runs.files import append, disk_errors, new_numbered, read_small, replace_file
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import (
     ALIVE,
@@ -183,6 +183,7 @@ class JobWriter:
             self.folder.path.mkdir(parents=True, exist_ok=True)
         self._lock.acquire()
         try:
+            self._check_elsewhere()
             self._open()
         except BaseException:
             self._close()
@@ -228,12 +229,24 @@ class JobWriter:
             case JobEnded():
                 self._update(state=record.state, step=record.step, reason=record.reason)
 
+    def _check_elsewhere(self) -> None:
+        """Make sure that no other host works on the job: not every network disk has locks that hold across hosts.
+
+        Raises:
+            RunError: One does, or did a moment ago.
+        """
+        status = self.folder.status()
+        if status.state in ALIVE and status.host != socket.gethostname():
+            raise RunError(
+                f"The job {self.folder.key} is held by a process on {status.host}.",
+                f"Stop that one; if it is gone, try again in {LOST_AFTER_SECONDS:.0f} seconds.",
+            )
+
     def _open(self) -> None:
         (self.folder.path / "control").unlink(missing_ok=True)
-        number = next_number(self.folder.path, "metrics")
         self._snapshot, _ = self.folder.snapshot()
+        _, self._metrics = new_numbered(self.folder.path, "metrics")
         with disk_errors(self.folder.path):
-            self._metrics = (self.folder.path / f"metrics-{number}.jsonl").open("xb", buffering=0)
             self._log = _JobLog(self.folder.path / "log.txt", encoding="utf-8")
         self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         self._source.addHandler(self._log)

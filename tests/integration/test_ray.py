@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,17 @@ from typing import Any
 import psutil
 import pytest
 from helpers import only_run, program, records_of, wait_for
-from works import Failing
+from works import Failing, Trivial
 
+from supernet_cli.engine.executors import Executor
 from supernet_cli.engine.executors import ray as executor
+from supernet_cli.engine.executors.local import LocalProcesses
 from supernet_cli.engine.executors.ray import Needs, RayCluster
 from supernet_cli.engine.prepare import prepare
 from supernet_cli.engine.retrain import AloneTraining
 from supernet_cli.runs.alone import AloneJob
-from supernet_cli.runs.job import JobFolder, JobWriter
+from supernet_cli.runs.follow import RunFollower
+from supernet_cli.runs.job import JobFolder, JobWriter, create_job
 from supernet_cli.runs.records import JobStarted
 from supernet_cli.runs.store import create_run, find_run
 from supernet_cli.space import SearchSpace
@@ -190,3 +194,82 @@ def test_options_that_would_be_ignored_are_refused(
     found, _, err = supernet("retrain", FIRST, *words)
     assert (found, told in err) == (code, True), err
     assert not list(Path("runs").glob("*/standalone"))
+
+
+@pytest.mark.slow
+def test_the_trainings_of_the_default_preset_outlive_a_node(supernet: Invoke, tmp_path: Path) -> None:
+    from ray.cluster_utils import Cluster
+
+    settings = ["train.epochs=1", "retrain.epochs=1", "retrain.checkpoint_every=50"]
+    assert supernet("train", *(word for setting in settings for word in ("--set", setting)), "--quiet")[0] == 0
+    run = only_run(tmp_path)
+    whole = Path(shutil.copytree(run, tmp_path / "runs" / "whole"))
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        other = nodes.add_node(num_cpus=1)
+        command = ["retrain", "--all", "--run", run.name, *ON_RAY, "--ray-address", nodes.address, "--json"]
+        process = program(*command, cwd=tmp_path)
+        wait_for(lambda: both_train(run) and begun_on(run, other.node_id) != [], 1800)
+        cut = begun_on(run, other.node_id)[-1]
+        nodes.remove_node(other, allow_graceful=False)
+        out, err = process.communicate(timeout=3600)
+    finally:
+        nodes.shutdown()
+    assert process.returncode == 0, err
+    assert "has died" in err
+    starts = [record.step for record in records_of(cut) if isinstance(record, JobStarted)]
+    assert (len(starts), starts[0], starts[1] >= 50) == (2, 0, True)
+    code, local, err = supernet("retrain", "--all", "--run", "whole", "--json")
+    assert code == 0, err
+    judged = [
+        {(job["path"], job["seed"]): (job["status"], job["validation_accuracy"]) for job in json.loads(said)["jobs"]}
+        for said in (out, local)
+    ]
+    print("", *sorted(judged[0].items()), sep="\n")
+    assert len(judged[0]) == 12
+    assert judged[0] == judged[1]
+    for weights in whole.glob("standalone/*/*/weights.safetensors"):
+        assert (run / weights.relative_to(whole)).read_bytes() == weights.read_bytes()
+
+
+def both_train(run: Path) -> bool:
+    """Whether a monitor sees two jobs well on their way."""
+    view, _ = RunFollower(run).poll(60)
+    return view is not None and sum(job.state == "running" and job.step > 60 for job in view.jobs) == 2
+
+
+def begun_on(run: Path, node: str) -> list[JobFolder]:
+    """Return the jobs that a node has begun, oldest first."""
+    found = [path for path in run.glob("standalone/*/*/log.txt") if f"node {node[:12]}," in path.read_text()]
+    return [JobFolder(path.parent, "") for path in sorted(found, key=lambda path: path.stat().st_mtime)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["local", "ray"])
+def test_a_thousand_jobs_cost_the_driver_the_same_each_and_are_watched(
+    how: str, tiny: Any, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if how == "ray":
+        request.getfixturevalue("cluster")
+    jobs = jobs_of(tiny, tmp_path, 1000)
+    for job in jobs:
+        create_job(job.folder)
+    ends: list[float] = []
+    many: Executor = RayCluster(Needs(1), most=2) if how == "ray" else LocalProcesses(2)
+    outcomes = many.run(Trivial(), jobs, lambda key, record: ends.append(time.process_time()), lambda: None)
+    assert {outcome.state for outcome in outcomes.values()} == {"finished"}
+    first, last = ((ends[start + 300] - ends[start]) / 300 for start in (100, 699))
+    follower = RunFollower(jobs[0].folder.path.parents[2])
+    begun = time.process_time()
+    view, more = follower.poll(600)
+    whole = time.process_time() - begun
+    begun = time.process_time()
+    follower.poll(600)
+    again = time.process_time() - begun
+    print(f"\n{how}: {1000 * first:.2f} ms of the driver a job at first, {1000 * last:.2f} ms in the end", end="; ")
+    print(f"a monitor reads all in {whole:.2f} s, and looks again in {again:.3f} s")
+    assert view is not None
+    assert sum(job.state == "finished" for job in view.jobs) == 1000
+    assert not more
+    assert last < 1.5 * first
+    assert (whole < 20, again < 2) == (True, True)

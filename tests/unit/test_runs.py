@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import errno
 import json
@@ -20,6 +21,7 @@ from helpers import records_of, space_of
 from supernet_cli.config.load import load_preset
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DiskError, RunError
+from supernet_cli.runs import files
 from supernet_cli.runs.job import JobFolder, JobStatus, JobWriter, create_job
 from supernet_cli.runs.records import JobEnded, StepsTrained
 from supernet_cli.runs.store import (
@@ -387,6 +389,43 @@ def test_nothing_is_running_without_a_living_owner(job: JobFolder, changes: dict
     )
     (job.path / "status.json").write_text(own.model_copy(update=changes).model_dump_json())
     assert job.status().state == state
+
+
+@pytest.mark.parametrize(("age", "refused"), [(5.0, True), (300.0, False)])
+def test_a_job_of_another_host_is_left_alone_while_that_beats_whatever_the_lock_says(
+    job: JobFolder, age: float, refused: bool
+) -> None:
+    theirs = JobStatus(state="running", pid=1, host="elsewhere", heartbeat=time.time() - age)
+    (job.path / "status.json").write_text(theirs.model_dump_json())
+    for _ in range(2):  # the lock is free again
+        with (
+            pytest.raises(RunError, match="on elsewhere") if refused else contextlib.nullcontext(),
+            JobWriter(job) as own,
+        ):
+            own.record(JobEnded(step=0, state="finished"))
+    assert job.status().state == ("running" if refused else "finished")
+
+
+def test_jobs_of_one_process_have_logs_of_their_own_where_each_has_its_own_source(tmp_path: Path) -> None:
+    one, two = (JobFolder(tmp_path / name, name) for name in ("one", "two"))
+    sources = [logging.Logger(job.key) for job in (one, two)]
+    with JobWriter(one, sources[0]) as first, JobWriter(two, sources[1]) as second:
+        for source in sources:
+            source.info("from %s", source.name)
+        logging.getLogger("supernet_cli.engine").warning("from elsewhere")
+        for writer in (first, second):
+            writer.record(JobEnded(step=0, state="finished"))
+    for job in (one, two):
+        (line,) = (job.path / "log.txt").read_text().splitlines()
+        assert line.endswith(f" INFO from {job.key}")
+
+
+def test_two_writers_never_share_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "next_number", lambda folder, stem: 0)  # both look before either writes
+    for number in (0, 1):
+        path, file = files.new_numbered(tmp_path, "devices")
+        file.close()
+        assert path.name == f"devices-{number}.jsonl"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "dancing"}'])
