@@ -36,6 +36,7 @@ ray = pytest.importorskip("ray")
 Invoke = Callable[..., tuple[int, str, str]]
 FIRST, LAST = "conv3x3_conv3x3", "conv5x5_conv5x5"
 ON_RAY = ("--executor", "ray")
+PATIENCE = 600.0  # a busy machine takes long to start what Ray consists of
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,7 @@ def test_a_job_whose_process_dies_goes_on_from_its_checkpoint_elsewhere(
     job = JobFolder(long / "standalone" / FIRST / "seed-0", "")
 
     def kill() -> None:
-        wait_for(lambda: job.checkpoint.exists())
+        wait_for(job.checkpoint.exists, PATIENCE)
         psutil.Process(trainer(job.path)).kill()
 
     killer = threading.Thread(target=kill)
@@ -143,7 +144,7 @@ def test_a_job_that_kills_its_process_again_and_again_has_failed_and_costs_no_ot
     assert states == ["finished", "failed", "finished", "failed", "finished", "finished"]
     assert outcomes[jobs[1].folder.key].reason == "ValueError: no such kernel"
     assert "Traceback" in log(jobs[1].folder.path)
-    assert outcomes[jobs[3].folder.key].reason == "its worker process has died, as 1 times before"
+    assert outcomes[jobs[3].folder.key].reason == "its worker process has died, and so after 1 retries"
     assert heard.count(jobs[3].folder.key) == 2
     assert [job.folder.status().state for job in jobs] == states
 
@@ -153,17 +154,17 @@ def test_requests_and_signals_reach_the_node_and_a_cluster_of_our_own_leaves_no_
 ) -> None:
     process = program("retrain", FIRST, *ON_RAY, cwd=tmp_path)
     job = JobFolder(long / "standalone" / FIRST / "seed-0", "")
-    wait_for(lambda: job.checkpoint.exists())
+    wait_for(job.checkpoint.exists, PATIENCE)
     job.request("pause")
-    wait_for(lambda: job.status().state == "paused")
+    wait_for(lambda: job.status().state == "paused", PATIENCE)
     job.request("resume")
-    wait_for(lambda: job.status().state == "running")
+    wait_for(lambda: job.status().state == "running", PATIENCE)
     processes = [psutil.Process(trainer(job.path)), *psutil.Process(process.pid).children(recursive=True)]
     process.terminate()
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     assert "Traceback" not in out + err
-    _, alive = psutil.wait_procs(processes, timeout=20)
+    _, alive = psutil.wait_procs(processes, timeout=PATIENCE)
     assert not alive
     assert (job.status().state, job.status().reason) == ("interrupted", "a signal")
     assert 0 < job.status().step < job.status().steps

@@ -59,7 +59,10 @@ class Needs:
     gpus: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.cpus:g} CPUs" + (f" and {self.gpus:g} GPUs" if self.gpus else "")
+        parts = [
+            f"{many:g} {what}{'s' * (many > 1)}" for what, many in (("CPU", self.cpus), ("GPU", self.gpus)) if many
+        ]
+        return " and ".join(parts)
 
     def room(self, nodes: Iterable[Mapping[str, Any]]) -> int:
         """Return how many jobs nodes have room for at once, as Ray tells of them."""
@@ -156,7 +159,7 @@ class RayCluster:
             _check_answers(address)
             with _own_signals():
                 ray.init(**options)
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # one without a kind of its own is what Ray raises of a node that does not start
             raise RunError(
                 f"There is no Ray cluster to work with at {address}: {str(error).strip().partition(chr(10))[0]}",
                 "Start one with `ray start --head`, or leave out --ray-address to use this machine alone.",
@@ -282,7 +285,7 @@ class _Crew:
         key = job.folder.key
         self._deaths[key] += 1
         if self._deaths[key] > _RETRIES:
-            return worker.end(Outcome("failed", f"{why}, as {_RETRIES} times before"), report)
+            return worker.end(Outcome("failed", f"{why}, and so after {_RETRIES} retries"), report)
         outcome = worker.end(Outcome("interrupted", why), report)
         if self._asked is not None:
             return outcome
@@ -300,6 +303,7 @@ class _Worker:
         self._farewell: Any = None
         self._open = contextlib.ExitStack()
         self._writer: JobWriter | None = None
+        self._log = logger
         self._step, self._ended = 0, False  # what its job's records have said so far
         self.call = trainer.exchange.remote(None)
 
