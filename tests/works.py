@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from helpers import score
+from helpers import score, wait_for
 
 from supernet_cli.engine.retrain import AloneTraining
 from supernet_cli.runs.alone import AloneJob
@@ -58,11 +60,31 @@ class Shares:
         return Outcome("finished", f"{len(tensors)} {all(tensor.is_shared() for tensor in tensors)}")
 
 
+class Trivial(Nothing):
+    """Work that is done at once."""
+
+    def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
+        from supernet_cli.engine.training import Outcome
+        from supernet_cli.runs.records import JobEnded
+
+        recorder.record(JobEnded(step=1, state="finished"))
+        return Outcome("finished")
+
+
 class Unfit(Nothing):
     """Work whose processes cannot be made ready."""
 
     def set_up(self) -> None:
         raise ValueError("no such kernel")
+
+
+class Failing(Nothing):
+    """Work that does nothing, but for one job that fails, and one that ends its process."""
+
+    def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
+        if job.seed == 1:
+            raise ValueError("no such kernel")
+        return super().run(job, recorder, stop)
 
 
 class Dying(Nothing):
@@ -72,3 +94,36 @@ class Dying(Nothing):
         import os
 
         os._exit(7)
+
+
+class Mortal(Nothing):
+    """Work whose process is said to be dead once it is in the middle of a certain job.
+
+    Its checkpoints are the seeds of those who began. One job waits to be stopped.
+
+    Args:
+        deadly: Seed of that job.
+        times: How often it is deadly.
+        kept: Where the driver keeps its checkpoint: it dies when that is there.
+    """
+
+    def __init__(self, deadly: int = -1, times: int = 0, kept: Path | None = None) -> None:
+        self.deadly, self.times, self.kept = deadly, times, kept
+        self.is_dead = False
+
+    def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
+        from supernet_cli.engine.training import Outcome
+        from supernet_cli.runs.records import JobEnded
+
+        mine = job.folder.checkpoint
+        begun = (mine.read_text() if mine.exists() else "") + str(job.seed)
+        mine.write_text(begun)
+        if job.seed == self.deadly and len(begun) <= self.times:
+            assert self.kept is not None
+            wait_for(lambda: self.kept.exists() and self.kept.read_text() == begun, 600)
+            self.is_dead = True
+            wait_for(lambda: False, 600)
+        while (state := stop()) in (None, "paused") and job.seed == 99:
+            time.sleep(0.01)
+        recorder.record(JobEnded(step=1, state=state or "finished"))
+        return Outcome(state or "finished", begun)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from supernet_cli.cli.executors import CpusPerJob, ExecutorOption, GpusPerJob, RayAddress, Workplace
 from supernet_cli.cli.options import (
     RUNS_DIR,
     Json,
@@ -46,6 +48,10 @@ def evaluate(
     ] = None,
     run: RunName = "latest",
     split: Annotated[Split, typer.Option(help="The images to judge on.", show_envvar=False)] = "test",
+    executor: ExecutorOption = "local",
+    ray_address: RayAddress = None,
+    cpus_per_job: CpusPerJob = None,
+    gpus_per_job: GpusPerJob = None,
     runs_dir: RunsDir = RUNS_DIR,
     json: Json = False,
     quiet: Quiet = False,
@@ -60,8 +66,9 @@ def evaluate(
     from supernet_cli.runs.store import find_run
 
     voice = Output(json, quiet, output)
+    workplace = Workplace(executor, None, ray_address, cpus_per_job, gpus_per_job)
     found = find_run(runs_dir, run)
-    rows = judge(found, paths or [], split, voice)
+    rows = judge(found, paths or [], split, workplace, voice)
     document = {"run": found.id, "split": split, "paths": rows}
     parts: list[RenderableType] = []
     for kind, title in _TITLES.items():
@@ -70,18 +77,19 @@ def evaluate(
     voice.result(document, *parts)
 
 
-def judge(run: Run, paths: list[str], split: Split, voice: Output) -> list[dict[str, Any]]:
+def judge(run: Run, paths: list[str], split: Split, workplace: Workplace, voice: Output) -> list[dict[str, Any]]:
     """Judge the networks of a run that are there, keep the results, and return them as rows.
 
     Args:
         run: The run.
         paths: Which paths; all where none is named.
         split: Whose images.
+        workplace: Where to judge.
         voice: Shows progress.
 
     Raises:
         UsageError: There is no such path, or the space is too large to judge whole.
-        RunError: The run has no trained network yet, or its results are damaged.
+        RunError: The run has no trained network yet, its results are damaged, or a cluster is not there.
         KeyboardInterrupt: A signal came; what was judged until then is kept.
     """
     from supernet_cli.cli.signals import Interruption
@@ -104,7 +112,10 @@ def judge(run: Run, paths: list[str], split: Split, voice: Output) -> list[dict[
             if interruption.requested:
                 raise KeyboardInterrupt
 
-        rows = judge_run(prepared, run, Networks.of(run, chosen), chosen, split, advance, stop_if_asked)
+        spread = None
+        if workplace.executor == "ray":
+            spread = partial(workplace.cluster(prepared, prepared.threads).map, between=stop_if_asked)
+        rows = judge_run(prepared, run, Networks.of(run, chosen), chosen, split, advance, stop_if_asked, spread)
     return [row.model_dump() for row in rows]
 
 

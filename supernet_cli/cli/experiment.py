@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from supernet_cli.cli.executors import CpusPerJob, ExecutorOption, GpusPerJob, RayAddress, Workplace
 from supernet_cli.cli.options import (
     RUNS_DIR,
     Json,
@@ -55,6 +56,10 @@ def experiment(
         ),
     ] = None,
     workers: Workers = None,
+    executor: ExecutorOption = "local",
+    ray_address: RayAddress = None,
+    cpus_per_job: CpusPerJob = None,
+    gpus_per_job: GpusPerJob = None,
     runs_dir: RunsDir = RUNS_DIR,
     json: Json = False,
     quiet: Quiet = False,
@@ -71,6 +76,7 @@ def experiment(
     from supernet_cli.runs.store import find_run
 
     voice = Output(json, quiet, output)
+    workplace = Workplace(executor, workers, ray_address, cpus_per_job, gpus_per_job)
     given = typed(context) & {"preset", "settings", "seeds", "supernet_seeds"}
     if resume is not None and given:
         raise UsageError(
@@ -80,14 +86,14 @@ def experiment(
     if resume is None:
         run, prepared = _new(runs_dir, preset, settings or [], seeds, supernet_seeds, voice)
         with _only_here(run, voice):
-            _go_through(run, train_supernets(run, prepared, voice), workers, voice)
+            _go_through(run, train_supernets(run, prepared, voice), workplace, voice)
     else:
         run = find_run(runs_dir, resume)
         with _only_here(run, voice):
-            _go_through(run, _finish_supernets(run, voice), workers, voice)
+            _go_through(run, _finish_supernets(run, voice), workplace, voice)
 
 
-def _go_through(run: Run, stopped: bool, workers: int | None, voice: Output) -> None:
+def _go_through(run: Run, stopped: bool, workplace: Workplace, voice: Output) -> None:
     """Do whatever is not done behind the supernets, and say what comes out."""
     from supernet_cli.cli.compare import say_comparison
     from supernet_cli.cli.evaluate import judge
@@ -99,14 +105,14 @@ def _go_through(run: Run, stopped: bool, workers: int | None, voice: Output) -> 
     if not stopped:
         loaded = run.preset()
         selection = everything(SearchSpace.from_config(loaded.space))
-        trained = train_alone(run, selection, loaded.retrain.seeds, workers, voice)
+        trained = train_alone(run, selection, loaded.retrain.seeds, workplace, voice)
     if trained is None or trained.interrupted:
         _leave(run, voice)
     error = failure(trained)
     try:
         if _lacks_scores(run):
-            judge(run, [], "validation", voice)
-        judge(run, [], "test", voice)
+            judge(run, [], "validation", workplace, voice)
+        judge(run, [], "test", workplace, voice)
     except KeyboardInterrupt:
         _leave(run, voice)
     try:

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from supernet_cli.cli.executors import CpusPerJob, ExecutorOption, GpusPerJob, RayAddress, Workplace
 from supernet_cli.cli.options import RUNS_DIR, Json, OutputFile, Quiet, RunName, RunsDir, complete_path
 from supernet_cli.errors import INTERRUPTED
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from supernet_cli.cli.output import Output
+    from supernet_cli.engine.executors import Executor
     from supernet_cli.engine.prepare import Prepared
     from supernet_cli.engine.training import Outcome
     from supernet_cli.errors import SupernetError
@@ -30,7 +34,7 @@ Workers = Annotated[
         min=1,
         max=1024,
         metavar="N",
-        help="Trainings side by side; left out, as many as the cores have room for.",
+        help="Trainings side by side; left out, as many as there is room for.",
         show_envvar=False,
     ),
 ]
@@ -57,6 +61,10 @@ def retrain(
         typer.Option(metavar="N,N,…", help="Trainings of each path; the preset's where left out.", show_envvar=False),
     ] = None,
     workers: Workers = None,
+    executor: ExecutorOption = "local",
+    ray_address: RayAddress = None,
+    cpus_per_job: CpusPerJob = None,
+    gpus_per_job: GpusPerJob = None,
     init: Annotated[
         Literal["scratch", "inherit"],
         typer.Option(
@@ -81,7 +89,8 @@ def retrain(
 ) -> None:
     """Train paths alone, to know what their one-shot scores are worth.
 
-    Trainings that are done are not repeated, those that were interrupted go on. Results do not depend on --workers.
+    Trainings that are done are not repeated, those that were interrupted go on. Results depend neither on --workers
+    nor on --executor.
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.cli.train import parse_seeds
@@ -89,12 +98,13 @@ def retrain(
     from supernet_cli.runs.store import find_run
 
     voice = Output(json, quiet, output)
+    workplace = Workplace(executor, workers, ray_address, cpus_per_job, gpus_per_job)
     if short and init == "inherit":
         raise UsageError("--short begins from scratch: it takes no --init inherit.", "Give one of the two.")
     found = find_run(runs_dir, run)
     selection = _select(found, paths or [], every, top, sample, "short" if short else init)
     wanted = parse_seeds(seeds) if seeds is not None else found.preset().retrain.seeds
-    _report(train_alone(found, selection, wanted, workers, voice), voice)
+    _report(train_alone(found, selection, wanted, workplace, voice), voice)
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,7 @@ class TrainedAlone:
 
 
 def train_alone(
-    run: Run, selection: Selection, seeds: Sequence[int], workers: int | None, voice: Output
+    run: Run, selection: Selection, seeds: Sequence[int], workplace: Workplace, voice: Output
 ) -> TrainedAlone:
     """Train paths alone, each with each seed; those that are done are not repeated.
 
@@ -123,11 +133,12 @@ def train_alone(
         run: The run they belong to.
         selection: The paths, and what they begin with.
         seeds: Trainings of each.
-        workers: How many run side by side; None for as many as there is room for.
+        workplace: Where they run, and how many side by side.
         voice: Shows progress.
 
     Raises:
-        RunError: There is no supernet to inherit from, or a worker could not be started.
+        RunError: There is no supernet to inherit from, a worker could not be started, or a cluster is not there.
+        UsageError: The workplace does not suit the run's device.
         DiskError: The folder cannot be written.
     """
     from supernet_cli.cli.train import warn_of_a_lost_checkpoint
@@ -148,6 +159,7 @@ def train_alone(
 
         prepared = prepare(run.preset(), progress=progress)
         prepared.check_images(run.manifest.fingerprints.get("images"))
+    executor, told = workplace.for_trainings(prepared, len(waiting))
     if selection.init == "short":
         selection = selection.model_copy(update={"steps": _short_steps(run, selection, prepared, space)})
         jobs, waiting = ([replace(job, steps=selection.steps) for job in several] for several in (jobs, waiting))
@@ -158,7 +170,9 @@ def train_alone(
                 warn_of_a_lost_checkpoint(job.folder)
             else:
                 create_job(job.folder)
-        return _run(run, prepared, jobs, waiting, workers, voice)
+        if not voice.is_live:
+            voice.note(f"{run.id}  {len(waiting)} of {len(jobs)} trainings to do, {told}")
+        return _run(run, prepared, jobs, waiting, executor, voice)
 
 
 def _short_steps(run: Run, selection: Selection, prepared: Prepared, space: SearchSpace) -> int:
@@ -207,23 +221,17 @@ def _run(
     prepared: Prepared,
     jobs: Sequence[AloneJob],
     waiting: Sequence[AloneJob],
-    workers: int | None,
+    executor: Executor,
     voice: Output,
 ) -> TrainedAlone:
     from supernet_cli.cli.signals import Interruption
     from supernet_cli.cli.watch import watching
-    from supernet_cli.engine.executors.local import LocalProcesses
-    from supernet_cli.engine.retrain import AloneTraining, room_for
+    from supernet_cli.engine.retrain import AloneTraining
     from supernet_cli.runs.records import Fanout
     from supernet_cli.runs.store import DeviceLog
     from supernet_cli.telemetry import Sampling
 
-    count = min(workers or room_for(prepared), len(waiting))
-    if not voice.is_live:
-        voice.note(
-            f"{run.id}  {len(waiting)} of {len(jobs)} trainings to do, {count} side by side, "
-            f"{prepared.preset.retrain.threads} threads each on {prepared.device.name}"
-        )
+    work = AloneTraining.of(prepared, _inherited(run) if waiting[0].init == "inherit" else None)
     views = [(job.folder.key, _view(job.folder)) for job in jobs]
     with (
         DeviceLog(run) as devices,
@@ -231,9 +239,7 @@ def _run(
         Sampling(Fanout(devices, watch)),
         Interruption() as interruption,
     ):
-        outcomes = LocalProcesses(count).run(
-            AloneTraining.of(prepared), waiting, watch.take, lambda: "interrupted" if interruption.requested else None
-        )
+        outcomes = executor.run(work, waiting, watch.take, lambda: "interrupted" if interruption.requested else None)
     stopped = any(outcome.state in ("interrupted", "stopped") for outcome in outcomes.values())
     return TrainedAlone(run, jobs, outcomes, interruption.requested or stopped)
 
@@ -362,23 +368,33 @@ def _one_shot_losses(run: Run, space: SearchSpace, wanted: int) -> dict[str, flo
 
 def _jobs(run: Run, selection: Selection, seeds: Sequence[int], space: SearchSpace) -> list[AloneJob]:
     """Return the trainings, seed by seed: wherever they are stopped, the ranking is as whole as it can be."""
-    from supernet_cli.errors import RunError
     from supernet_cli.runs.alone import AloneJob
 
-    inherits = None
     if selection.init == "inherit":
-        inherits = next((job.weights for job in run.supernet_jobs() if job.weights.is_file()), None)
-        if inherits is None:
-            raise RunError(
-                f"Run {run.id} has no finished supernet to inherit from.",
-                f"Finish it first: `supernet train --resume {run.typed}`.",
-            )
+        _inherited(run)
     paths = [space.parse(path) for path in selection.paths]
     return [
-        AloneJob(run.alone_job(path, seed, selection.init), path, seed, selection.init, inherits)
+        AloneJob(run.alone_job(path, seed, selection.init), path, seed, selection.init)
         for seed in seeds
         for path in paths
     ]
+
+
+def _inherited(run: Run) -> Path:
+    """Return the weights that paths of a run inherit: those of its first supernet.
+
+    Raises:
+        RunError: None is finished.
+    """
+    from supernet_cli.errors import RunError
+
+    found = next((job.weights for job in run.supernet_jobs() if job.weights.is_file()), None)
+    if found is None:
+        raise RunError(
+            f"Run {run.id} has no finished supernet to inherit from.",
+            f"Finish it first: `supernet train --resume {run.typed}`.",
+        )
+    return found
 
 
 def _row(job: AloneJob, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:

@@ -10,13 +10,14 @@ import hashlib
 import io
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from safetensors.torch import load, save
+from torch import nn
 
 from supernet_cli.errors import RunError
 from supernet_cli.runs.files import disk_errors, replace_file
@@ -41,8 +42,17 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **state}, buffer)
     payload = buffer.getvalue()
+    keep_checkpoint(path, payload + _MARK + hashlib.sha256(payload).digest())
+
+
+def keep_checkpoint(path: Path, content: bytes) -> None:
+    """Put what a checkpoint's file holds in its place; the one before it is kept beside it.
+
+    Raises:
+        DiskError: It could not be written; the old one is still good.
+    """
     fresh = path.with_suffix(".new.pt")
-    replace_file(fresh, payload + _MARK + hashlib.sha256(payload).digest(), durable=True)
+    replace_file(fresh, content, durable=True)
     with disk_errors(path):
         if path.exists():
             os.replace(path, previous(path))
@@ -78,7 +88,56 @@ def save_weights(path: Path, module: nn.Module) -> None:
         DiskError: The file could not be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
-    replace_file(path, save(tensors), durable=True)
+    keep_weights(path, save(tensors))
+
+
+def keep_weights(path: Path, content: bytes) -> None:
+    """Put what a file of weights holds in its place.
+
+    Raises:
+        DiskError: The file could not be written.
+    """
+    replace_file(path, content, durable=True)
+
+
+@dataclass(frozen=True)
+class StoredWeights:
+    """Weights as their file holds them, for whoever cannot see that file.
+
+    Args:
+        path: The file.
+        content: What is in it.
+    """
+
+    path: Path
+    content: bytes
+
+    @classmethod
+    def read(cls, path: Path) -> StoredWeights:
+        """Read a file.
+
+        Raises:
+            RunError: It is missing or cannot be read.
+        """
+        try:
+            return cls(path, path.read_bytes())
+        except FileNotFoundError:
+            raise RunError(
+                f"There are no weights at {path}.", "The job is not finished; go on with --resume."
+            ) from None
+        except OSError as error:
+            raise _damaged(path, error.strerror or str(error)) from error
+
+    def put_into(self, module: nn.Module) -> None:
+        """Give a module these weights in place.
+
+        Raises:
+            RunError: They are damaged, or of another network.
+        """
+        try:
+            module.load_state_dict(load(self.content))
+        except (SafetensorError, RuntimeError) as error:
+            raise _damaged(self.path, str(error).partition("\n")[0]) from error
 
 
 def load_weights(path: Path, module: nn.Module) -> None:
@@ -87,17 +146,14 @@ def load_weights(path: Path, module: nn.Module) -> None:
     Raises:
         RunError: The file is missing, damaged, or of another network.
     """
-    try:
-        tensors: dict[str, Tensor] = load_file(path)
-        module.load_state_dict(tensors)
-    except FileNotFoundError:
-        raise RunError(f"There are no weights at {path}.", "The job is not finished; go on with --resume.") from None
-    except (SafetensorError, OSError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise RunError(
-            f"The weights {path} are damaged or of another network: {reason}",
-            "Delete the file: `supernet train --resume`, or `supernet retrain` for a path alone, makes it again.",
-        ) from error
+    StoredWeights.read(path).put_into(module)
+
+
+def _damaged(path: Path, reason: str) -> RunError:
+    return RunError(
+        f"The weights {path} are damaged or of another network: {reason}",
+        "Delete the file: `supernet train --resume`, or `supernet retrain` for a path alone, makes it again.",
+    )
 
 
 def _read(path: Path) -> dict[str, Any] | None:

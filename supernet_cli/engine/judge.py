@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import chain
 
 import numpy as np
 import torch
 
 from supernet_cli.engine import checkpoint, device
 from supernet_cli.engine.data.resident import ResidentImages
-from supernet_cli.engine.evaluate import BATCH, Score, evaluate_paths, judging_macs
+from supernet_cli.engine.evaluate import BATCH, Score, evaluate_paths, in_order, judging_macs
 from supernet_cli.engine.prepare import Prepared, seeded_supernet
 from supernet_cli.engine.profile import latency, path_costs, profile, synflow
 from supernet_cli.runs.job import JobFolder
@@ -34,6 +36,7 @@ from supernet_cli.sampling import Undropped
 from supernet_cli.space import Architecture
 
 _KEPT_TOGETHER = 16  # networks; each addition to the results writes their files anew
+_JUDGED_TOGETHER = 256  # paths of a supernet; enough that prefixes are shared, and few enough to be spread
 
 Advance = Callable[[str, int, int], None]
 """Told what is done now, how many networks are done, and of how many."""
@@ -76,6 +79,7 @@ def judge_run(
     split: Split,
     advance: Advance,
     between: Callable[[], None],
+    spread: Spread | None = None,
 ) -> list[ScoreRow]:
     """Judge a run's networks, measure its paths, and keep all of that in the run's results.
 
@@ -87,6 +91,7 @@ def judge_run(
         split: Whose images.
         advance: Told how far it is.
         between: Called again and again; what it raises ends the judging, and what was judged until then is kept.
+        spread: Where to judge; here where it is left out. Latencies are measured here in any case.
 
     Raises:
         RunError: Weights are missing or damaged.
@@ -95,19 +100,24 @@ def judge_run(
     """
     rows: list[ScoreRow] = []
     total = len(networks.supernets) * len(paths) + len(networks.alone)
+    judge, parts = Judge(prepared, split), _parts(networks, paths, prepared.preset.retrain.threads)
     with device.memory_errors():
-        for group in _judge(prepared, networks, paths, split, between):
-            found = [_row(group.kind, group.seed, path, score) for path, score in group.scores]
-            answers = {str(path): _correct(score) for path, score in group.scores}
-            keep_scores(run, split, found, {(group.kind, group.seed): answers}, group.cost)
-            rows += found
-            advance(f"judging on {split}", len(rows), total)
+        try:
+            found = map(partial(judge, between=between), parts) if spread is None else spread(judge, parts)
+            for group in chain.from_iterable(found):
+                new = [_row(group.kind, group.seed, path, score) for path, score in group.scores]
+                answers = {str(path): _correct(score) for path, score in group.scores}
+                keep_scores(run, split, new, {(group.kind, group.seed): answers}, group.cost)
+                rows += new
+                advance(f"judging on {split}", len(rows), total)
+        finally:
+            torch.set_num_threads(prepared.threads)
         _measure(prepared, run, paths, advance, between)
     return sorted(rows, key=lambda row: (KINDS.index(row.kind), row.seed))
 
 
 @dataclass(frozen=True)
-class _Judged:
+class Judged:
     """Networks that were judged together: kept at once, whatever befalls the next ones."""
 
     kind: Kind
@@ -116,54 +126,125 @@ class _Judged:
     cost: JudgingCost | None = None
 
 
-def _judge(
-    prepared: Prepared,
-    networks: Networks,
-    paths: Sequence[Architecture],
-    split: Split,
-    between: Callable[[], None],
-) -> Iterator[_Judged]:
-    images, calibration = prepared.resident(split), prepared.calibration_images()
-    sampler = prepared.sampler(0)
-    undropped = sampler.undropped if isinstance(sampler, Undropped) else None
+@dataclass(frozen=True)
+class _InheritedPaths:
+    """Some paths of a supernet."""
+
+    seed: int
+    weights: checkpoint.StoredWeights
+    paths: Sequence[Architecture]
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """A path that was trained alone, with so many threads."""
+
+    kind: Kind
+    seed: int
+    weights: checkpoint.StoredWeights
+    path: Architecture
+    threads: int
+
+
+Part = _InheritedPaths | Sequence[_Alone]
+"""What is judged together."""
+
+Spread = Callable[[Callable[[Part], list[Judged]], Iterable[Part]], Iterator[list[Judged]]]
+"""Applies a judge to parts, somewhere, and gives what it finds in their order, as the built-in `map` does."""
+
+
+def _parts(networks: Networks, paths: Sequence[Architecture], threads: int) -> Iterator[Part]:
+    """Yield what is judged together, with its weights read when its turn comes.
+
+    Raises:
+        RunError: Weights are missing.
+    """
+    ordered = in_order(paths)
     for job in networks.supernets:
+        weights = checkpoint.StoredWeights.read(job.weights)
+        for start in range(0, len(ordered), _JUDGED_TOGETHER):
+            yield _InheritedPaths(job.seed, weights, ordered[start : start + _JUDGED_TOGETHER])
+    for start in range(0, len(networks.alone), _KEPT_TOGETHER):
+        yield [
+            _Alone(kind, job.seed, checkpoint.StoredWeights.read(job.weights), path, job.status().threads or threads)
+            for kind, path, job in networks.alone[start : start + _KEPT_TOGETHER]
+        ]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges networks on a split's images; it can be sent to another process.
+
+    Args:
+        prepared: From `prepare`, with the run's preset.
+        split: Whose images.
+    """
+
+    prepared: Prepared
+    split: Split
+
+    def __call__(self, part: Part, between: Callable[[], None] = lambda: None) -> list[Judged]:
+        """Judge networks.
+
+        Args:
+            part: Which.
+            between: Called again and again; what it raises ends the judging.
+
+        Raises:
+            RunError: Weights are damaged.
+            OutOfMemoryError: No memory is left.
+        """
+        together: dict[tuple[Kind, int], list[tuple[Architecture, Score]]] = defaultdict(list)
+        with device.memory_errors():
+            if isinstance(part, _InheritedPaths):
+                return [self._judge_inherited(part, between)]
+            for network in part:
+                between()
+                together[network.kind, network.seed].append((network.path, self._judge_alone(network)))
+        return [Judged(kind, seed, scored) for (kind, seed), scored in together.items()]
+
+    @cached_property
+    def _images(self) -> ResidentImages:
+        return self.prepared.resident(self.split)
+
+    @cached_property
+    def _calibration(self) -> ResidentImages | None:
+        return self.prepared.calibration_images()
+
+    def _judge_inherited(self, part: _InheritedPaths, between: Callable[[], None]) -> Judged:
+        prepared, images, calibration = self.prepared, self._images, self._calibration
+        device.prepare(prepared.device, prepared.threads)
+        sampler = prepared.sampler(0)
+        undropped = sampler.undropped if isinstance(sampler, Undropped) else None
         supernet = prepared.supernet(0)
-        checkpoint.load_weights(job.weights, supernet)
+        part.weights.put_into(supernet)
         begun = time.perf_counter()
-        scores = evaluate_paths(supernet, paths, images, prepared.device, True, calibration, undropped, between=between)
+        scores = evaluate_paths(
+            supernet, part.paths, images, prepared.device, True, calibration, undropped, between=between
+        )
         calibrated = None if calibration is None else len(calibration)
         costs = path_costs(supernet, images.shape, prepared.device)
         cost = JudgingCost(
-            split=split,
-            seed=job.seed,
+            split=self.split,
+            seed=part.seed,
             forward_images=len(images) * len(scores),
-            macs=judging_macs(supernet, costs, paths, len(images), calibrated, undropped),
+            macs=judging_macs(supernet, costs, part.paths, len(images), calibrated, undropped),
             seconds=time.perf_counter() - begun,
         )
-        yield _Judged("one-shot", job.seed, list(scores.items()), cost)
-    try:
-        for start in range(0, len(networks.alone), _KEPT_TOGETHER):
-            together: dict[tuple[Kind, int], list[tuple[Architecture, Score]]] = defaultdict(list)
-            for kind, path, job in networks.alone[start : start + _KEPT_TOGETHER]:
-                between()
-                together[kind, job.seed].append((path, _judge_alone(prepared, path, job, images)))
-            for (kind, seed), scored in together.items():
-                yield _Judged(kind, seed, scored)
-    finally:
-        torch.set_num_threads(prepared.threads)
+        return Judged("one-shot", part.seed, list(scores.items()), cost)
 
+    def _judge_alone(self, network: _Alone) -> Score:
+        """Judge one network with the threads that trained it: they change last bits, and training saw a score too.
 
-def _judge_alone(prepared: Prepared, path: Architecture, job: JobFolder, images: ResidentImages) -> Score:
-    """Judge one network with the threads that trained it: they change last bits, and training saw a score too.
-
-    Its batch normalisation has running statistics that are its own, and is judged with them.
-    """
-    torch.set_num_threads(job.status().threads or prepared.preset.retrain.threads)
-    space = prepared.space.only(path)
-    network = seeded_supernet(space, prepared.image_shape, prepared.num_classes, 0, prepared.device)
-    checkpoint.load_weights(job.weights, network)
-    (score,) = evaluate_paths(network, [space.at(0)], images, prepared.device, keep_correct=True).values()
-    return score
+        Its batch normalisation has running statistics that are its own, and is judged with them.
+        """
+        prepared = self.prepared
+        device.prepare(prepared.device, network.threads)
+        space = prepared.space.only(network.path)
+        module = seeded_supernet(space, prepared.image_shape, prepared.num_classes, 0, prepared.device)
+        network.weights.put_into(module)
+        (score,) = evaluate_paths(module, [space.at(0)], self._images, prepared.device, keep_correct=True).values()
+        return score
 
 
 def _correct(score: Score) -> np.ndarray:

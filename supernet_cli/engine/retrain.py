@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import torch
 
@@ -45,6 +46,7 @@ class AloneTraining:
         origin: What a checkpoint must agree with.
         calibration: Images on which a short training's batch normalisation is measured before it is judged: its
             running statistics have not come to rest. None where there is none.
+        inherited: Weights of a supernet that paths begin with, where they do.
     """
 
     space: SearchSpace
@@ -54,10 +56,19 @@ class AloneTraining:
     threads: int
     origin: str
     calibration: ResidentImages | None = None
+    inherited: checkpoint.StoredWeights | None = None
 
     @classmethod
-    def of(cls, prepared: Prepared) -> AloneTraining:
-        """Return what the preset of a run says about it."""
+    def of(cls, prepared: Prepared, inherits: Path | None = None) -> AloneTraining:
+        """Return what the preset of a run says about it.
+
+        Args:
+            prepared: From `prepare`, with the run's preset.
+            inherits: Weights of a supernet to begin with, where paths do.
+
+        Raises:
+            RunError: Those weights are missing.
+        """
         preset = prepared.preset
         return cls(
             space=prepared.space,
@@ -67,6 +78,7 @@ class AloneTraining:
             threads=preset.retrain.threads,
             origin=preset_digest(preset),
             calibration=prepared.calibration_images(torch.device("cpu"), most=SHORT_CALIBRATION),
+            inherited=None if inherits is None else checkpoint.StoredWeights.read(inherits),
         )
 
     @cached_property
@@ -123,9 +135,10 @@ class AloneTraining:
     def _network(self, job: AloneJob, own_seed: int) -> Supernet:
         shape, num_classes = self.data.training.shape, self.data.num_classes
         network = seeded_supernet(self.space.only(job.path), shape, num_classes, own_seed, self.device)
-        if job.inherits is not None:
+        if job.init == "inherit":
+            assert self.inherited is not None
             whole = seeded_supernet(self.space, shape, num_classes, 0, self.device)
-            checkpoint.load_weights(job.inherits, whole)
+            self.inherited.put_into(whole)
             network.inherit(job.path, whole)
         return network
 

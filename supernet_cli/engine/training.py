@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import json
 import logging
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -449,6 +450,7 @@ class Training:
             device=self.device.name,
             threads=self.assignment.threads,
             ranks=self.ranks.size,
+            host=socket.gethostname(),
         )
 
     def _learner(self) -> Learner:

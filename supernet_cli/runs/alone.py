@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.store import Init
@@ -19,7 +18,6 @@ class AloneJob:
         path: The path.
         seed: Of its initial weights and the order of its images, together with the path.
         init: How it is trained.
-        inherits: Weights of a supernet to begin with, where it does.
         steps: Its length, where that is not the recipe's.
     """
 
@@ -27,5 +25,4 @@ class AloneJob:
     path: Architecture
     seed: int
     init: Init = "scratch"
-    inherits: Path | None = None
     steps: int | None = None

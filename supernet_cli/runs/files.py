@@ -89,6 +89,20 @@ def next_number(folder: Path, stem: str) -> int:
     return max((int(word) for word in words if word.isdecimal() and word.isascii()), default=-1) + 1
 
 
+def new_numbered(folder: Path, stem: str) -> tuple[Path, IO[bytes]]:
+    """Open a new file `<stem>-<number>.jsonl` in a folder, without a buffer: two writers never have the same one.
+
+    Raises:
+        DiskError: It cannot be made.
+    """
+    number = next_number(folder, stem)
+    while True:
+        path = folder / f"{stem}-{number}.jsonl"
+        with disk_errors(path), contextlib.suppress(FileExistsError):
+            return path, path.open("xb", buffering=0)
+        number += 1
+
+
 def read_small(path: Path, most: int = 1 << 26) -> bytes:
     """Return what is in a file, which has to be a plain one of no more than so many bytes.
 

@@ -21,7 +21,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from supernet_cli.errors import DiskError, RunError
-from supernet_cli.runs.files import append, disk_errors, next_number, read_small, replace_file
+from supernet_cli.runs.files import append, disk_errors, new_numbered, read_small, replace_file
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import (
     ALIVE,
@@ -155,13 +155,19 @@ class JobWriter:
 
     It is a Recorder. Leaving the context without having recorded `JobEnded` marks the job as failed.
 
+    Args:
+        folder: The job's folder.
+        source: What is logged here goes to the job's log: all that this package says, unless several jobs of one
+            process are to be told apart.
+
     Raises:
         RunError: Another process owns the job.
         DiskError: The folder cannot be written.
     """
 
-    def __init__(self, folder: JobFolder) -> None:
+    def __init__(self, folder: JobFolder, source: logging.Logger = _package) -> None:
         self.folder = folder
+        self._source = source
         self._lock = FileLock(folder.path / "lock", f"The job {folder.key}")
         self._status = JobStatus()
         self._snapshot = JobSnapshot()
@@ -191,7 +197,7 @@ class JobWriter:
         try:
             if self._status.state in ALIVE:
                 reason = str(error) or (kind.__name__ if kind is not None else "its process left it")
-                logger.error("%s", reason, exc_info=error)
+                self._source.error("%s", reason, exc_info=error)
                 state: State = "interrupted" if kind is KeyboardInterrupt else "failed"
                 with contextlib.suppress(DiskError):  # the disk may be the reason
                     self.record(JobEnded(step=self._status.step, state=state, reason=reason))
@@ -245,14 +251,13 @@ class JobWriter:
 
     def _open(self) -> None:
         (self.folder.path / "control").unlink(missing_ok=True)
-        number = next_number(self.folder.path, "metrics")
         self._snapshot, _ = self.folder.snapshot()
+        _, self._metrics = new_numbered(self.folder.path, "metrics")
         with disk_errors(self.folder.path):
-            self._metrics = (self.folder.path / f"metrics-{number}.jsonl").open("xb", buffering=0)
             self._log = _JobLog(self.folder.path / "log.txt", encoding="utf-8")
         self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        _package.addHandler(self._log)
-        _package.setLevel(logging.INFO)
+        self._source.addHandler(self._log)
+        self._source.setLevel(logging.INFO)
         me = psutil.Process()
         started = {"process_started": me.create_time(), "since_boot": max(0.0, _since_boot(me))}
         self._update(state="running", pid=me.pid, host=socket.gethostname(), **started)
@@ -266,8 +271,8 @@ class JobWriter:
             self._metrics.close()
             self._metrics = None
         if self._log is not None:
-            _package.removeHandler(self._log)
-            _package.setLevel(logging.NOTSET)
+            self._source.removeHandler(self._log)
+            self._source.setLevel(logging.NOTSET)
             with contextlib.suppress(OSError):  # what it could not write before, it cannot write now
                 self._log.close()
         self._lock.release()
@@ -283,7 +288,7 @@ class JobWriter:
             try:
                 self._update()
             except DiskError as error:  # the training itself will meet it at its next write
-                logger.warning("heartbeat: %s", error.message)
+                self._source.warning("heartbeat: %s", error.message)
 
     def _read_control(self) -> None:
         """Take a request, and remove it; one that cannot be read is a request to stop, the safest there is."""
@@ -298,7 +303,7 @@ class JobWriter:
             request = "stop"
         with contextlib.suppress(OSError):
             taken.unlink()
-        logger.info("asked to %s", request)
+        self._source.info("asked to %s", request)
         if request in ("pause", "resume"):
             self.pause_requested = request == "pause"
         else:

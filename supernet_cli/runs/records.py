@@ -48,6 +48,7 @@ class JobStarted(_Record):
     device: str
     threads: Count
     ranks: Count = 1  # processes that train together
+    host: str = ""  # where it is done; the owner of its folder may live elsewhere
 
 
 class StepsTrained(_Record):

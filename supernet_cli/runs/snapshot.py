@@ -113,6 +113,7 @@ class JobSnapshot:
     num_paths: int = 0
     device: str = ""
     threads: int = 0
+    host: str = ""
     loss: Series = Series()
     validation: Series = Series()  # mean validation loss of the paths judged
     learning_rate: float | None = None
@@ -241,6 +242,7 @@ def _started(job: JobSnapshot, record: JobStarted) -> JobSnapshot:
         num_paths=record.paths,
         device=record.device,
         threads=record.threads,
+        host=record.host,
         loss=job.loss.before(record.step),
         validation=job.validation.before(record.step),
         started=record.time,

@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,7 +26,7 @@ from supernet_cli import __version__
 from supernet_cli.config.load import LoadedPreset, dump_toml, read_toml, validate
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import PresetError, RunError, did_you_mean
-from supernet_cli.runs.files import append, disk_errors, next_number, replace_file
+from supernet_cli.runs.files import append, disk_errors, new_numbered, replace_file
 from supernet_cli.runs.job import JobFolder, create_job, list_jobs
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import ALIVE, Record, State, encode
@@ -170,9 +170,7 @@ class DeviceLog:
     """A recorder that appends device samples to the run's own file; one a process that trains."""
 
     def __init__(self, run: Run) -> None:
-        self._path = run.folder / f"devices-{next_number(run.folder, 'devices')}.jsonl"
-        with disk_errors(self._path):
-            self._file: IO[bytes] = self._path.open("ab", buffering=0)
+        self._path, self._file = new_numbered(run.folder, "devices")
 
     def record(self, record: Record) -> None:
         """Append a sample."""

@@ -167,8 +167,8 @@ def test_inherited_weights_are_those_of_the_supernet_and_stay_apart(supernet: In
     prepared = prepare(run.preset())
     path, whole = prepared.space.parse(LAST), prepared.supernet(0)
     checkpoint.load_weights(run.supernet_job(0).weights, whole)
-    work = AloneTraining.of(prepared)
-    network = work._network(AloneJob(run.alone_job(path, 0), path, 0, "inherit", run.supernet_job(0).weights), 0)
+    work = AloneTraining.of(prepared, run.supernet_job(0).weights)
+    network = work._network(AloneJob(run.alone_job(path, 0), path, 0, "inherit"), 0)
     images = next(prepared.resident("test").batches(50))[0]
     with torch.inference_mode():
         assert torch.equal(network(images, network.space.at(0)), whole(images, path))

@@ -219,7 +219,7 @@ def test_the_job_of_the_scaling_page_trains_on_two_hosts_and_goes_on_when_it_is_
     training: list[object], tmp_path: Path
 ) -> None:
     """Two torchruns on one host stand for two hosts, and a few lines for Slurm."""
-    page = (Path(__file__).parents[2] / "docs" / "scaling-torchrun.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text()
     (script,) = re.findall(r"<!-- file: supernet.sbatch -->\n```sh\n(.*?)```", page, re.DOTALL)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

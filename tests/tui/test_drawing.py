@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from supernet_cli.glyphs import short
-from supernet_cli.runs.snapshot import Point
+from supernet_cli.runs.job import JobStatus
+from supernet_cli.runs.records import State
+from supernet_cli.runs.snapshot import JobSnapshot, Point
+from supernet_cli.runs.views import JobView, RunView
 from supernet_cli.tui.curves import LogFormatter, StepFormatter, limits, smoothed, trimmed, visible
 from supernet_cli.tui.draw import fit, heading
 from supernet_cli.tui.names import path_name
+from supernet_cli.tui.panels import jobs
 from supernet_cli.tui.plain import to_ascii
 from supernet_cli.tui.web import command_line, is_own
 
@@ -120,3 +125,12 @@ def test_the_command_of_the_web_survives_a_shell(tmp_path: object) -> None:
 )
 def test_the_web_answers_its_own_pages_alone(host: str, origin: str | None, own: bool) -> None:
     assert is_own(host, origin, 8000) == own
+
+
+@pytest.mark.parametrize(
+    ("host", "state", "told"), [("node7", "running", True), ("head", "running", False), ("node7", "finished", False)]
+)
+def test_a_job_that_is_done_on_another_host_says_on_which(host: str, state: State, told: bool) -> None:
+    job = JobView("standalone/conv3x3_conv3x3/seed-0", JobStatus(state=state), JobSnapshot(host=host))
+    view = RunView("run", Path("run"), host="head", jobs=(job,), blocks=BLOCKS)
+    assert (f"seed 0 on {host}" in jobs._row(job, view, 60).plain) is told

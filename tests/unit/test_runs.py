@@ -20,6 +20,7 @@ from helpers import records_of, space_of
 from supernet_cli.config.load import load_preset
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DiskError, RunError
+from supernet_cli.runs import files
 from supernet_cli.runs.job import LOST_AFTER_SECONDS, JobFolder, JobStatus, JobWriter, create_job
 from supernet_cli.runs.records import JobEnded, StepsTrained
 from supernet_cli.runs.store import (
@@ -401,6 +402,28 @@ def test_an_owner_on_another_host_is_respected_until_it_has_been_silent_for_long
     with JobWriter(job) as writer:
         assert job.status().host == socket.gethostname()
         writer.record(JobEnded(step=0, state="finished"))
+
+
+def test_jobs_of_one_process_have_logs_of_their_own_where_each_has_its_own_source(tmp_path: Path) -> None:
+    one, two = (JobFolder(tmp_path / name, name) for name in ("one", "two"))
+    sources = [logging.Logger(job.key) for job in (one, two)]
+    with JobWriter(one, sources[0]) as first, JobWriter(two, sources[1]) as second:
+        for source in sources:
+            source.info("from %s", source.name)
+        logging.getLogger("supernet_cli.engine").warning("from elsewhere")
+        for writer in (first, second):
+            writer.record(JobEnded(step=0, state="finished"))
+    for job in (one, two):
+        (line,) = (job.path / "log.txt").read_text().splitlines()
+        assert line.endswith(f" INFO from {job.key}")
+
+
+def test_two_writers_never_share_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "next_number", lambda folder, stem: 0)  # both look before either writes
+    for number in (0, 1):
+        path, file = files.new_numbered(tmp_path, "devices")
+        file.close()
+        assert path.name == f"devices-{number}.jsonl"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "dancing"}'])

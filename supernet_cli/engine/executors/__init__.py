@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import Field
+from typing import Any, ClassVar, Protocol
 
 from supernet_cli.engine.training import Outcome, Stop
 from supernet_cli.runs.job import JobFolder
@@ -14,18 +15,20 @@ Report = Callable[[str, Record], None]
 
 
 class Job(Protocol):
-    """One of many; plain data that can be sent to another process."""
+    """One of many; a dataclass of plain data that can be sent to another process, or machine."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def folder(self) -> JobFolder:
-        """Where its facts go."""
+        """Where its facts go; on another machine, where its checkpoint lies and its weights are to be put."""
 
 
 class Work(Protocol):
     """What is done for each job; sent once to every process, with whatever the jobs share."""
 
     def set_up(self) -> None:
-        """Make a process ready, before its first job."""
+        """Make a process ready, before its jobs."""
 
     def run(self, job: Any, recorder: Recorder, stop: Stop) -> Outcome:
         """Do one job to its end, or until told to stop."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from supernet_cli.glyphs import MARKS, bar, clock
-from supernet_cli.runs.records import State
+from supernet_cli.runs.records import ALIVE, State
 from supernet_cli.runs.views import JobView, RunView
 from supernet_cli.tui.draw import MUTED, STYLES, Part, fit, heading, line, lines
 from supernet_cli.tui.names import path_name
@@ -60,6 +60,7 @@ def _row(job: JobView, view: RunView, width: int) -> Content:
         name = f"supernet seed {job.seed}"
     else:
         tail = f" seed {job.seed}" + _WAYS.get(job.kind, "")
+        tail += f" on {job.snapshot.host}" if _is_elsewhere(job, view) else ""
         name = path_name(job.path, view.blocks, max(9, width - 24 - len(tail))) + tail
     left = job.snapshot.seconds_left if job.state == "running" else None
     figures = f"{100 * job.share:3.0f} %"
@@ -74,6 +75,11 @@ def _row(job: JobView, view: RunView, width: int) -> Content:
     parts: list[Part] = [(f"{MARKS[job.state]} ", STYLES[job.state]), (named, "bold" if marked else "")]
     parts += [" ", (drawn, "$success 60%")] if drawn else []
     return line(*parts, " ", figures)
+
+
+def _is_elsewhere(job: JobView, view: RunView) -> bool:
+    """Whether a job is done on another host than the run was begun on."""
+    return job.state in ALIVE and job.snapshot.host not in ("", view.host)
 
 
 def _rest(jobs: Sequence[JobView], width: int) -> Content:
