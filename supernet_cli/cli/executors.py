@@ -92,7 +92,7 @@ class Workplace:
             UsageError: The GPUs asked for do not go with the run's device.
         """
         threads = prepared.preset.retrain.threads
-        told = f"{threads} threads each on {prepared.device.name}"
+        told = f"{threads} thread{'s' * (threads > 1)} each on {prepared.device.name}"
         if self.executor == "ray":
             cluster = self.cluster(prepared, threads)
             return cluster, f"on a Ray cluster, {cluster.needs} and {told}"

@@ -199,10 +199,10 @@ def test_options_that_would_be_ignored_are_refused(
 
 @pytest.mark.slow
 def test_the_trainings_of_the_default_preset_outlive_a_node(supernet: Invoke, tmp_path: Path) -> None:
+    """All of them, and all of their eight epochs, which takes half an hour; the supernet is not what this is about."""
     from ray.cluster_utils import Cluster
 
-    settings = ["train.epochs=1", "retrain.epochs=1", "retrain.checkpoint_every=50"]
-    assert supernet("train", *(word for setting in settings for word in ("--set", setting)), "--quiet")[0] == 0
+    assert supernet("train", "--set", "train.epochs=1", "--quiet")[0] == 0
     run = only_run(tmp_path)
     whole = Path(shutil.copytree(run, tmp_path / "runs" / "whole"))
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
@@ -210,16 +210,16 @@ def test_the_trainings_of_the_default_preset_outlive_a_node(supernet: Invoke, tm
         other = nodes.add_node(num_cpus=1)
         command = ["retrain", "--all", "--run", run.name, *ON_RAY, "--ray-address", nodes.address, "--json"]
         process = program(*command, cwd=tmp_path)
-        wait_for(lambda: both_train(run) and begun_on(run, other.node_id) != [], 1800)
+        wait_for(lambda: len(begun_on(run, other.node_id)) == 4 and both_train(run), 3600)
         cut = begun_on(run, other.node_id)[-1]
         nodes.remove_node(other, allow_graceful=False)
         out, err = process.communicate(timeout=3600)
     finally:
         nodes.shutdown()
     assert process.returncode == 0, err
-    assert "has died" in err
+    assert re.search("interrupted  its (node|process|worker process) ", err), err
     starts = [record.step for record in records_of(cut) if isinstance(record, JobStarted)]
-    assert (len(starts), starts[0], starts[1] >= 50) == (2, 0, True)
+    assert (len(starts), starts[0], starts[1] > 0) == (2, 0, True)
     code, local, err = supernet("retrain", "--all", "--run", "whole", "--json")
     assert code == 0, err
     judged = [
@@ -234,9 +234,9 @@ def test_the_trainings_of_the_default_preset_outlive_a_node(supernet: Invoke, tm
 
 
 def both_train(run: Path) -> bool:
-    """Whether a monitor sees two jobs well on their way."""
+    """Whether a monitor sees two jobs that have a checkpoint."""
     view, _ = RunFollower(run).poll(60)
-    return view is not None and sum(job.state == "running" and job.step > 60 for job in view.jobs) == 2
+    return view is not None and sum(job.state == "running" and job.step > 1000 for job in view.jobs) == 2
 
 
 def begun_on(run: Path, node: str) -> list[JobFolder]:

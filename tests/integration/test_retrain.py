@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -422,3 +423,15 @@ def test_nothing_is_printed_by_workers(supernet: Invoke, trained_once: Path, tmp
     assert isinstance(process, subprocess.Popen)
     assert (process.returncode, err) == (0, "")
     assert FIRST in out
+
+
+@pytest.mark.parametrize("words", [["retrain", FIRST], ["evaluate"], ["experiment", "--preset", "quick"]])
+def test_what_a_cluster_needs_is_said_in_one_sentence_where_it_is_not_installed(
+    supernet: Invoke, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    code, out, err = supernet(*words, "--executor", "ray")
+    assert (code, out) == (2, "")
+    assert " ".join(err.split()) == (
+        'error: --executor ray needs the package ray. Install it: pip install "supernet-cli[ray]"'
+    )

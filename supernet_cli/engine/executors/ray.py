@@ -430,6 +430,8 @@ def _result(ray: Any, call: Any) -> Any:
 def _why(error: Exception) -> str:
     """Return what Ray says of a death, in a few words."""
     text = str(error)
+    if "is unavailable" in text:  # nobody knows yet whether its process or its node died
+        return "its process cannot be reached any more"
     because = re.search(r"because (its [^.\n]+)", text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return because[1] if because else (lines or [type(error).__name__])[-1].rstrip(".")
