@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -212,42 +209,6 @@ def test_what_a_preset_gets_wrong_is_said_once(ranks: Start, training: list[obje
     out, err = process.communicate(timeout=PATIENCE)
     assert json.loads(out)["error"]["exit_code"] == 3
     assert re.search(r"exitcode\s*: 3 ", err), err
-
-
-@pytest.mark.slow
-def test_the_job_of_the_scaling_page_trains_on_two_hosts_and_goes_on_when_it_is_queued_again(
-    training: list[object], tmp_path: Path
-) -> None:
-    """Two torchruns on one host stand for two hosts, and a few lines for Slurm."""
-    page = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text()
-    (script,) = re.findall(r"<!-- file: supernet.sbatch -->\n```sh\n(.*?)```", page, re.DOTALL)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = {
-        "supernet.sbatch": script.replace("29500", str(port)),
-        "scontrol": "#!/bin/sh\necho 127.0.0.1\n",
-        "srun": '#!/bin/sh\nSLURM_NODEID=0 "$@" & first=$!\nSLURM_NODEID=1 "$@" & second=$!\n'
-        "trap 'kill -TERM $first $second; wait $first; wait $second; exit 143' TERM\n"
-        "wait $first && wait $second\n",
-    }
-    for name, text in words.items():
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o755)
-    slurm = {"SLURM_JOB_NAME": "test", "SLURM_JOB_NODELIST": "two", "SLURM_NNODES": "2", "RANKS": "1"}
-    path = f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, **slurm, "PATH": path, "PRESET": str(training[-1])}
-    (tmp_path / "runs").symlink_to(tmp_path / "runs-test")
-    with subprocess.Popen(
-        ["bash", tmp_path / "supernet.sbatch"], cwd=tmp_path, env=environment, start_new_session=True
-    ) as process:
-        wait_for(lambda: has_come(tmp_path, 50), PATIENCE)
-        job = job_in(tmp_path)
-        os.killpg(process.pid, signal.SIGTERM)
-    wait_for(lambda: job.status().state == "interrupted", PATIENCE)
-    assert job.status().ranks == 2
-    subprocess.run(["bash", tmp_path / "supernet.sbatch"], cwd=tmp_path, env=environment, check=True, timeout=PATIENCE)
-    assert (job.status().state, job.status().ranks) == ("finished", 2)
 
 
 @pytest.mark.slow
