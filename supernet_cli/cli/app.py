@@ -54,9 +54,9 @@ def _root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    if here().size > 1 and context.invoked_subcommand != "train":
+    if here().size > 1 and context.invoked_subcommand in ("retrain", "evaluate", "experiment"):
         raise UsageError(
-            f"torchrun starts {here().size} processes, and `supernet {context.invoked_subcommand}` is one.",
+            f"This is one of {here().size} processes, and `supernet {context.invoked_subcommand}` is work for one.",
             "Only `train` is done by several together; start this command without torchrun.",
         )
 

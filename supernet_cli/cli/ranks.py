@@ -21,11 +21,13 @@ class Orders(BaseModel):
     Args:
         preset: Its preset.
         images: Fingerprint of its images.
+        threads: Of the CPU, for each of them.
         seeds: Supernets to train, one after another.
     """
 
     preset: Preset
     images: str
+    threads: int
     seeds: tuple[int, ...]
 
 
@@ -51,7 +53,7 @@ def help_to_train(place: Place) -> None:
     try:
         with Ranks(place) as ranks:
             orders = Orders.model_validate_json(ranks.hear())
-            prepared = prepare(orders.preset, place=place)
+            prepared = prepare(orders.preset, orders.threads, place=place)
             prepared.check_images(orders.images)
             ranks.join(prepared.device)
             with interruption:

@@ -298,7 +298,8 @@ def _give_orders(ranks: Ranks, prepared: Prepared, jobs: list[JobFolder]) -> Non
     from supernet_cli.cli.ranks import Orders
 
     seeds = tuple(job.seed for job in jobs)
-    ranks.tell(Orders(preset=prepared.preset, images=prepared.images_digest, seeds=seeds).model_dump_json())
+    orders = Orders(preset=prepared.preset, images=prepared.images_digest, threads=prepared.threads, seeds=seeds)
+    ranks.tell(orders.model_dump_json())
     ranks.join(prepared.device)
 
 

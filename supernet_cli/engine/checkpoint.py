@@ -126,7 +126,8 @@ class StoredWeights:
                 f"There are no weights at {path}.", "The job is not finished; go on with --resume."
             ) from None
         except OSError as error:
-            raise _damaged(path, error.strerror or str(error)) from error
+            told = f"The weights {path} cannot be read: {error.strerror or error}."
+            raise RunError(told, "See that the file, and every folder above it, may be read.") from error
 
     def put_into(self, module: nn.Module) -> None:
         """Give a module these weights in place.
@@ -137,23 +138,11 @@ class StoredWeights:
         try:
             module.load_state_dict(load(self.content))
         except (SafetensorError, RuntimeError) as error:
-            raise _damaged(self.path, str(error).partition("\n")[0]) from error
-
-
-def load_weights(path: Path, module: nn.Module) -> None:
-    """Read weights into a module in place.
-
-    Raises:
-        RunError: The file is missing, damaged, or of another network.
-    """
-    StoredWeights.read(path).put_into(module)
-
-
-def _damaged(path: Path, reason: str) -> RunError:
-    return RunError(
-        f"The weights {path} are damaged or of another network: {reason}",
-        "Delete the file: `supernet train --resume`, or `supernet retrain` for a path alone, makes it again.",
-    )
+            reason = str(error).partition("\n")[0]
+            raise RunError(
+                f"The weights {self.path} are damaged or of another network: {reason}",
+                "Delete the file: `supernet train --resume`, or `supernet retrain` for a path alone, makes it again.",
+            ) from error
 
 
 def _read(path: Path) -> dict[str, Any] | None:

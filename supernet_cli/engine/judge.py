@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -18,6 +19,7 @@ from supernet_cli.engine.data.resident import ResidentImages
 from supernet_cli.engine.evaluate import BATCH, Score, evaluate_paths, in_order, judging_macs
 from supernet_cli.engine.prepare import Prepared, seeded_supernet
 from supernet_cli.engine.profile import latency, path_costs, profile, synflow
+from supernet_cli.engine.supernet import Supernet
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.results import (
     KINDS,
@@ -100,16 +102,17 @@ def judge_run(
     """
     rows: list[ScoreRow] = []
     total = len(networks.supernets) * len(paths) + len(networks.alone)
-    judge, parts = Judge(prepared, split), _parts(networks, paths, prepared.preset.retrain.threads)
+    supernets = {job.seed: checkpoint.StoredWeights.read(job.weights) for job in networks.supernets}
+    judge, parts = Judge(prepared, split, supernets), _parts(networks, paths, prepared.preset.retrain.threads)
     with device.memory_errors():
         try:
-            found = map(partial(judge, between=between), parts) if spread is None else spread(judge, parts)
-            for group in chain.from_iterable(found):
-                new = [_row(group.kind, group.seed, path, score) for path, score in group.scores]
-                answers = {str(path): _correct(score) for path, score in group.scores}
-                keep_scores(run, split, new, {(group.kind, group.seed): answers}, group.cost)
-                rows += new
-                advance(f"judging on {split}", len(rows), total)
+            with contextlib.closing((spread or _here(between))(judge, parts)) as found:
+                for group in chain.from_iterable(found):
+                    new = [_row(group.kind, group.seed, path, score) for path, score in group.scores]
+                    answers = {str(path): _correct(score) for path, score in group.scores}
+                    keep_scores(run, split, new, {(group.kind, group.seed): answers}, group.cost)
+                    rows += new
+                    advance(f"judging on {split}", len(rows), total)
         finally:
             torch.set_num_threads(prepared.threads)
         _measure(prepared, run, paths, advance, between)
@@ -131,7 +134,6 @@ class _InheritedPaths:
     """Some paths of a supernet."""
 
     seed: int
-    weights: checkpoint.StoredWeights
     paths: Sequence[Architecture]
 
 
@@ -149,21 +151,24 @@ class _Alone:
 Part = _InheritedPaths | Sequence[_Alone]
 """What is judged together."""
 
-Spread = Callable[[Callable[[Part], list[Judged]], Iterable[Part]], Iterator[list[Judged]]]
+Spread = Callable[["Judge", Iterable[Part]], Generator[list[Judged], None, None]]
 """Applies a judge to parts, somewhere, and gives what it finds in their order, as the built-in `map` does."""
 
 
+def _here(between: Callable[[], None]) -> Spread:
+    return lambda judge, parts: (judge(part, between) for part in parts)
+
+
 def _parts(networks: Networks, paths: Sequence[Architecture], threads: int) -> Iterator[Part]:
-    """Yield what is judged together, with its weights read when its turn comes.
+    """Yield what is judged together; weights of paths alone are read when their turn comes.
 
     Raises:
         RunError: Weights are missing.
     """
     ordered = in_order(paths)
     for job in networks.supernets:
-        weights = checkpoint.StoredWeights.read(job.weights)
         for start in range(0, len(ordered), _JUDGED_TOGETHER):
-            yield _InheritedPaths(job.seed, weights, ordered[start : start + _JUDGED_TOGETHER])
+            yield _InheritedPaths(job.seed, ordered[start : start + _JUDGED_TOGETHER])
     for start in range(0, len(networks.alone), _KEPT_TOGETHER):
         yield [
             _Alone(kind, job.seed, checkpoint.StoredWeights.read(job.weights), path, job.status().threads or threads)
@@ -171,17 +176,19 @@ def _parts(networks: Networks, paths: Sequence[Architecture], threads: int) -> I
         ]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Judge:
     """Judges networks on a split's images; it can be sent to another process.
 
     Args:
         prepared: From `prepare`, with the run's preset.
         split: Whose images.
+        supernets: Their weights, by seed.
     """
 
     prepared: Prepared
     split: Split
+    supernets: Mapping[int, checkpoint.StoredWeights]
 
     def __call__(self, part: Part, between: Callable[[], None] = lambda: None) -> list[Judged]:
         """Judge networks.
@@ -211,13 +218,18 @@ class Judge:
     def _calibration(self) -> ResidentImages | None:
         return self.prepared.calibration_images()
 
+    @cached_property
+    def _supernet(self) -> Supernet:
+        """The supernet, with the weights of one that were put in last."""
+        return self.prepared.supernet(0)
+
     def _judge_inherited(self, part: _InheritedPaths, between: Callable[[], None]) -> Judged:
         prepared, images, calibration = self.prepared, self._images, self._calibration
         device.prepare(prepared.device, prepared.threads)
         sampler = prepared.sampler(0)
         undropped = sampler.undropped if isinstance(sampler, Undropped) else None
-        supernet = prepared.supernet(0)
-        part.weights.put_into(supernet)
+        supernet = self._supernet
+        self.supernets[part.seed].put_into(supernet)
         begun = time.perf_counter()
         scores = evaluate_paths(
             supernet, part.paths, images, prepared.device, True, calibration, undropped, between=between

@@ -167,7 +167,7 @@ def test_inherited_weights_are_those_of_the_supernet_and_stay_apart(supernet: In
     run = find_run(trained_once.parent, trained_once.name)
     prepared = prepare(run.preset())
     path, whole = prepared.space.parse(LAST), prepared.supernet(0)
-    checkpoint.load_weights(run.supernet_job(0).weights, whole)
+    checkpoint.StoredWeights.read(run.supernet_job(0).weights).put_into(whole)
     work = AloneTraining.of(prepared, run.supernet_job(0).weights)
     network = work._network(AloneJob(run.alone_job(path, 0), path, 0, "inherit"), 0)
     images = next(prepared.resident("test").batches(50))[0]

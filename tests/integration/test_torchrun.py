@@ -167,7 +167,7 @@ def test_a_rank_that_is_killed_ends_the_others_with_words_and_a_good_checkpoint(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["evaluate"], ["experiment"], ["runs", "ls"], ["train", "--tui"], ["train", "--dry-run"]]
+    "arguments", [["evaluate"], ["experiment"], ["retrain"], ["train", "--tui"], ["train", "--dry-run"]]
 )
 def test_what_several_processes_cannot_do_together_is_refused(
     supernet: Invoke, arguments: list[str], monkeypatch: pytest.MonkeyPatch
@@ -204,11 +204,13 @@ def test_what_is_wrong_with_another_rank_is_said_once_by_the_first(
 
 
 @pytest.mark.slow
-def test_what_a_preset_gets_wrong_is_said_once(ranks: Start, training: list[object], tmp_path: Path) -> None:
-    process = ranks(2, *training, "--set", "train.optimizer.lr=1e9", "--json")
+@pytest.mark.parametrize(("setting", "code"), [("train.optimizer.lr=1e9", 3), ("train.epoch=1", 2)])
+def test_what_a_preset_gets_wrong_is_said_once(ranks: Start, training: list[object], setting: str, code: int) -> None:
+    process = ranks(2, *training, "--set", setting, "--json")
     out, err = process.communicate(timeout=PATIENCE)
-    assert json.loads(out)["error"]["exit_code"] == 3
-    assert re.search(r"exitcode\s*: 3 ", err), err
+    assert json.loads(out)["error"]["exit_code"] == code
+    assert "error: " not in err.partition("closing signal")[0]
+    assert re.search(rf"exitcode\s*: {code} ", err), err
 
 
 @pytest.mark.slow

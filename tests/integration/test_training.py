@@ -16,7 +16,7 @@ from torch import nn
 from supernet_cli.config.catalog import entries
 from supernet_cli.config.schema import Preset
 from supernet_cli.engine import seed
-from supernet_cli.engine.checkpoint import load_weights
+from supernet_cli.engine.checkpoint import StoredWeights
 from supernet_cli.engine.data import load_dataset
 from supernet_cli.engine.prepare import prepare
 from supernet_cli.engine.train import train_supernet
@@ -206,7 +206,7 @@ def test_a_renewed_optimizer_forgets_its_momentum(tiny: Callable[..., Preset], t
             optimizer.step()
 
     trained = prepared.supernet(1)
-    load_weights(tmp_path / "job" / "weights.safetensors", trained)
+    StoredWeights.read(tmp_path / "job" / "weights.safetensors").put_into(trained)
     assert all(torch.equal(a, b) for a, b in zip(trained.parameters(), net.parameters(), strict=True))
 
 
@@ -239,7 +239,7 @@ def test_reloaded_weights_reproduce_the_recorded_scores_exactly(tiny: Callable[.
     _, kept = train(preset, tmp_path / "job")
     prepared = prepare(preset)
     net = prepared.supernet(5)
-    load_weights(tmp_path / "job" / "weights.safetensors", net)
+    StoredWeights.read(tmp_path / "job" / "weights.safetensors").put_into(net)
     recorded = {s.path: s for r in kept.records if isinstance(r, PathsEvaluated) and r.epoch == 3 for s in r.scores}
     validation = prepared.resident("validation")
     for path in prepared.space.enumerate():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -75,8 +76,9 @@ class Trainer(logging.Handler):
         self._asked: State | None = None
         self._at_rest = threading.Event()
         self._at_rest.set()
+        self._thread: threading.Thread | None = None
         self._place: tempfile.TemporaryDirectory[str] | None = None
-        self._known: dict[str, tuple[int, ...]] = {}
+        self._known: dict[str, tuple[int, int, int]] = {}  # files, as they were when they were sent
         package = logging.getLogger("supernet_cli")
         package.setLevel(logging.INFO)
         package.addHandler(self)
@@ -88,9 +90,12 @@ class Trainer(logging.Handler):
             job: The job, with its folder as the driver sees it.
             files: Its checkpoints, by name.
         """
+        if self._thread is not None:
+            self._thread.join()  # it has told its outcome, and only leaves
         self._asked = None
         self._at_rest.clear()
-        threading.Thread(target=self._do, args=(job, files), name=job.folder.key, daemon=True).start()
+        self._thread = threading.Thread(target=self._do, args=(job, files), name=job.folder.key, daemon=True)
+        self._thread.start()
 
     def exchange(self, asked: State | None) -> Said:
         """Tell what is new since the last time, after a second or when the job ends, if that is sooner.
@@ -99,10 +104,10 @@ class Trainer(logging.Handler):
             asked: State that the job is asked for.
         """
         self._asked = asked
-        self._at_rest.wait(_BEAT_SECONDS)
+        is_over = self._at_rest.wait(_BEAT_SECONDS)  # if so, what comes now is all there will be
         words = [self._said.get() for _ in range(self._said.qsize())]
         files = dict(self._new_files())
-        if self._at_rest.is_set():
+        if is_over:
             self._clear()
         return Said(files, words)
 
@@ -129,16 +134,17 @@ class Trainer(logging.Handler):
 
     def _outcome(self, job: Job, files: Mapping[str, bytes]) -> Outcome:
         """Do a job; whatever goes wrong is an outcome."""
-        import ray
-
-        node = ray.get_runtime_context().get_node_id()
-        logger.info("on %s: node %s, process %d", socket.gethostname(), node[:12], os.getpid())
         try:
-            self._place = tempfile.TemporaryDirectory(prefix="supernet-", ignore_cleanup_errors=True)
-            here = JobFolder(Path(self._place.name), job.folder.key)
+            import ray
+
+            node = ray.get_runtime_context().get_node_id()
+            logger.info("on %s: node %s, process %d", socket.gethostname(), node[:12], os.getpid())
+            place = tempfile.TemporaryDirectory(prefix="supernet-", ignore_cleanup_errors=True)
+            here = JobFolder(Path(place.name), job.folder.key)
             for name, content in files.items():
                 (here.path / name).write_bytes(content)
-            self._known = {path.name: stamp for path in _results(here) if (stamp := _stamped(path)[0])}
+            self._known = {path.name: _stamp(path.stat()) for path in _results(here) if path.exists()}
+            self._place = place  # from now on, what is new there is sent
             self._work.set_up()
             return self._work.run(dataclasses.replace(job, folder=here), self, lambda: self._asked)
         except Exception as error:
@@ -150,10 +156,11 @@ class Trainer(logging.Handler):
         if self._place is None:
             return
         for path in _results(JobFolder(Path(self._place.name), "")):
-            stamp, content = _stamped(path)
-            if stamp and stamp != self._known.get(path.name):
-                self._known[path.name] = stamp
-                yield path.name, content
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+                stamp = _stamp(os.fstat(file.fileno()))
+                if stamp != self._known.get(path.name):
+                    self._known[path.name] = stamp
+                    yield path.name, file.read()
 
     def _clear(self) -> None:
         if self._place is not None:
@@ -165,14 +172,9 @@ def _results(folder: JobFolder) -> tuple[Path, Path]:
     return folder.checkpoint, folder.weights
 
 
-def _stamped(path: Path) -> tuple[tuple[int, ...], bytes]:
-    """Return what changes when a file does, and its content; nothing where there is no file."""
-    try:
-        with path.open("rb") as file:
-            look = os.fstat(file.fileno())
-            return (look.st_ino, look.st_size, look.st_mtime_ns), file.read()
-    except FileNotFoundError:
-        return (), b""
+def _stamp(look: os.stat_result) -> tuple[int, int, int]:
+    """Return what changes when a file is replaced."""
+    return look.st_ino, look.st_size, look.st_mtime_ns
 
 
 @dataclass(frozen=True)

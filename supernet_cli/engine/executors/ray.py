@@ -18,8 +18,9 @@ import re
 import signal
 import socket
 import time
+import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +40,7 @@ _PATIENCE_SECONDS = 10.0
 _HASTE_SECONDS = 2.0
 _RETRIES = 3  # of a job whose process or node died
 _MOST_STILLBORN = 3
+_SAME_EVERYWHERE = "Every node needs supernet, in the same version and with the same Python as here."
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -105,7 +107,9 @@ class RayCluster:
             finally:
                 crew.dismiss(patience)
 
-    def map(self, function: Callable[[_T], _R], items: Iterable[_T], between: Callable[[], None]) -> Iterator[_R]:
+    def map(
+        self, function: Callable[[_T], _R], items: Iterable[_T], between: Callable[[], None]
+    ) -> Generator[_R, None, None]:
         """Apply a function to items, many at once; like the built-in, results come in the order of the items.
 
         Args:
@@ -118,18 +122,19 @@ class RayCluster:
             SupernetError: The function raised it.
         """
         with self._connected() as ray:
-            shared = ray.put(packed(function))
+            key, shared, room = uuid.uuid4().hex, ray.put(packed(function)), _Room(ray, self.needs)
             options = {"num_cpus": self.needs.cpus, "num_gpus": self.needs.gpus, "max_retries": _RETRIES}
-            apply, left = ray.remote(**options)(_apply), iter(items)
+            apply, left = ray.remote(**options, max_calls=0)(_apply), iter(items)
             running: deque[Any] = deque()
             try:
                 while True:
-                    ahead = 2 * max(1, self.needs.room(ray.nodes())) - len(running)
-                    running.extend(apply.remote(shared, item) for item in itertools.islice(left, max(0, ahead)))
+                    for item in itertools.islice(left, max(0, 2 * room.now() - len(running))):
+                        running.append(apply.remote(key, shared, item))
                     if not running:
                         return
                     while not ray.wait([running[0]], timeout=_POLL_SECONDS)[0]:
                         between()
+                        room.now()  # it says where there is none
                     yield _result(ray, running.popleft())
             finally:
                 for call in running:
@@ -182,18 +187,35 @@ def _check_answers(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=_PATIENCE_SECONDS).close()
 
 
+class _Room:
+    """How many jobs a cluster has room for, looked up now and then."""
+
+    def __init__(self, ray: Any, needs: Needs) -> None:
+        self._ray, self._needs = ray, needs
+        self._room, self._looked = 0, -math.inf
+
+    def now(self) -> int:
+        """Return how many; one at least, that a cluster which grows on demand sees the demand. None at all is said."""
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            before, self._room = self._room, self._needs.room(self._ray.nodes())
+            if self._room == 0 and (before or self._looked < 0):
+                logger.warning("no node of the cluster has %s, which a job takes: waiting for one", self._needs)
+            self._looked = time.monotonic()
+        return max(1, self._room)
+
+
 class _Crew:
     """The trainers of one call, as many as there is work and room for."""
 
     def __init__(self, ray: Any, work: Work, needs: Needs, most: int | None) -> None:
-        self._ray, self._needs, self._most = ray, needs, most
+        self._ray, self._most = ray, most
+        self._room = _Room(ray, needs)
         self._shared = ray.put(packed(work))
         self._kind = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(Trainer)
         self._workers: list[_Worker] = []
         self._asked: State | None = None
         self._deaths: Counter[str] = Counter()
-        self._stillborn = 0  # trainers, one after another, that died before they were ready
-        self._room, self._looked = 0, -math.inf
+        self._stillborn = 0  # trainers that died before they were ready, since one became so
 
     def finish(self, waiting: deque[Job], report: Report, stop: Stop) -> dict[str, Outcome]:
         """Work until nothing is waiting or running; return how each job that was started ended."""
@@ -238,13 +260,10 @@ class _Crew:
         return outcomes
 
     def _most_now(self) -> int:
-        """Return how many trainers there may be; one at least, that a cluster which grows on demand sees the demand."""
-        if time.monotonic() - self._looked > _LOOK_SECONDS:
-            before, self._room = self._room, self._needs.room(self._ray.nodes())
-            if self._room == 0 and (before or self._looked < 0):
-                logger.warning("no node of the cluster has %s, which a job takes: waiting for one", self._needs)
-            self._looked = time.monotonic()
-        room = max(1, self._room)
+        """Return how many trainers there may be; where others die at once, no more than there are."""
+        if self._workers and self._stillborn >= _MOST_STILLBORN:
+            return len(self._workers)
+        room = self._room.now()
         return room if self._most is None else min(room, self._most)
 
     def _heard(self) -> list[_Worker]:
@@ -263,12 +282,14 @@ class _Crew:
         Raises:
             RunError: Trainers die before they begin.
         """
+        was_ready = worker.is_ready
         try:
             outcomes = worker.hear(report)
         except self._ray.exceptions.RayError as error:
             worker.kill()
             return self._bury(worker, _why(error), waiting, report)
-        self._stillborn = 0
+        if not was_ready:
+            self._stillborn = 0
         worker.ask(self._asked)
         return outcomes
 
@@ -277,11 +298,9 @@ class _Crew:
         job = worker.job
         if job is None:
             self._stillborn += 1
-            if self._stillborn >= _MOST_STILLBORN:
-                raise RunError(
-                    f"Trainers end before they begin: {why}.",
-                    "Every node needs supernet, in the same version and with the same Python as here.",
-                )
+            logger.warning("a trainer ended before it began: %s", why)
+            if self._stillborn >= _MOST_STILLBORN and not any(each.lives for each in self._workers):
+                raise RunError(f"Trainers end before they begin: {why}.", _SAME_EVERYWHERE)
             return {}
         key = job.folder.key
         self._deaths[key] += 1
@@ -301,6 +320,7 @@ class _Worker:
         self.job: Job | None = None
         self.lives, self.is_ready = True, False
         self._ray, self._trainer = ray, trainer
+        self._begun: Any = None
         self._farewell: Any = None
         self._open = contextlib.ExitStack()
         self._writer: JobWriter | None = None
@@ -318,7 +338,7 @@ class _Worker:
             return self.end(Outcome("failed", error.message), report)
         except OSError as error:
             return self.end(Outcome("failed", f"its checkpoint cannot be read: {error.strerror}"), report)
-        self._trainer.begin.remote(job, files)
+        self._begun = self._trainer.begin.remote(job, files)
         self.ask(None)
         return {}
 
@@ -333,6 +353,9 @@ class _Worker:
         Raises:
             RayError: It is dead.
         """
+        if self._begun is not None:
+            self._ray.get(self._begun)
+            self._begun = None
         said: Said = self._ray.get(self.call)
         self.is_ready = True
         if self.job is None:
@@ -402,10 +425,16 @@ def _checkpoints(folder: JobFolder) -> tuple[Path, Path]:
     return folder.checkpoint, checkpoint.previous(folder.checkpoint)
 
 
-def _apply(shared: Packed, item: Any) -> Any:
-    """Apply a packed function; what a person can act on is returned, not raised."""
+_applied: dict[str, Callable[[Any], Any]] = {}  # in a process of the cluster: what it was asked to apply last
+
+
+def _apply(key: str, shared: Packed, item: Any) -> Any:
+    """Apply a packed function, unpacked once a process; what a person can act on is returned, not raised."""
+    if key not in _applied:
+        _applied.clear()
+        _applied[key] = unpacked(shared)
     try:
-        return unpacked(shared)(item)
+        return _applied[key](item)
     except SupernetError as error:
         return error
 
@@ -415,13 +444,15 @@ def _result(ray: Any, call: Any) -> Any:
 
     Raises:
         SupernetError: The function raised it.
-        RunError: Its process died again and again.
+        RunError: Its process died again and again, or could not begin.
     """
     try:
         result = ray.get(call)
-    except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError) as error:
-        told = f"A process of the cluster died again and again: {_why(error)}."
-        raise RunError(told, "Look at its nodes.") from error
+    except ray.exceptions.RayError as error:
+        is_task = isinstance(error, ray.exceptions.RayTaskError)
+        if is_task and not (isinstance(error.cause, ImportError) or "failed to import" in str(error)):
+            raise  # a bug of ours
+        raise RunError(f"A process of the cluster could not do its work: {_why(error)}.", _SAME_EVERYWHERE) from error
     if isinstance(result, SupernetError):
         raise result
     return result

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from supernet_cli.engine.checkpoint import (
+    StoredWeights,
     _decoded,
     load_checkpoint,
-    load_weights,
     previous,
     save_checkpoint,
     save_weights,
@@ -113,7 +113,7 @@ def test_the_same_weights_are_the_same_bytes_and_come_back(tmp_path: Path) -> No
     save_weights(tmp_path / "b", net)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     other = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(3, 4))
-    load_weights(tmp_path / "a", other)
+    StoredWeights.read(tmp_path / "a").put_into(other)
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), other.parameters(), strict=True))
 
 
@@ -121,10 +121,10 @@ def test_the_same_weights_are_the_same_bytes_and_come_back(tmp_path: Path) -> No
 def test_damaged_weights_are_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "w").write_bytes(content)
     with pytest.raises(RunError, match="damaged"):
-        load_weights(tmp_path / "w", nn.Linear(1, 1))
+        StoredWeights.read(tmp_path / "w").put_into(nn.Linear(1, 1))
 
 
 def test_weights_of_another_network_are_an_error(tmp_path: Path) -> None:
     save_weights(tmp_path / "w", nn.Linear(2, 2))
     with pytest.raises(RunError, match="another network"):
-        load_weights(tmp_path / "w", nn.Linear(3, 2))
+        StoredWeights.read(tmp_path / "w").put_into(nn.Linear(3, 2))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +13,10 @@ from typing import Any
 import pytest
 from works import Mortal, Trivial, Unfit
 
-from supernet_cli.engine.executors._trainer import Packed
+from supernet_cli.engine.executors._trainer import Packed, Trainer, unpacked
 from supernet_cli.engine.executors.ray import Needs, RayCluster
 from supernet_cli.engine.training import Outcome
-from supernet_cli.errors import RunError
+from supernet_cli.errors import DataError, RunError
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.job import JobWriter
 from supernet_cli.runs.records import JobEnded
@@ -25,6 +26,12 @@ from supernet_cli.space import SearchSpace
 
 class DeadError(Exception):
     """What Ray raises of an actor that died."""
+
+
+class TaskError(DeadError):
+    """What Ray raises of a function that raised something."""
+
+    cause: Exception | None = None
 
 
 class Actor:
@@ -56,7 +63,8 @@ class Threads:
     def __init__(self, cpus: int) -> None:
         self.cpus = cpus
         self.actors: list[Actor] = []
-        self.exceptions = SimpleNamespace(RayError=DeadError)
+        self.calls = ThreadPoolExecutor(cpus)
+        self.exceptions = SimpleNamespace(RayError=DeadError, RayTaskError=TaskError)
         self.actor = SimpleNamespace(exit_actor=lambda: None)
 
     def is_initialized(self) -> bool:
@@ -74,7 +82,9 @@ class Threads:
 
     def remote(self, **options: Any) -> Callable[[Any], Any]:
         def make(kind: Any) -> Any:
-            def start(*arguments: Any) -> Actor:
+            def start(*arguments: Any) -> Any:
+                if not isinstance(kind, type):
+                    return self.calls.submit(kind, *arguments)
                 self.actors.append(Actor(kind, arguments))
                 return self.actors[-1]
 
@@ -83,23 +93,35 @@ class Threads:
         return make
 
     def wait(self, calls: list[Any], num_returns: int = 1, timeout: float = 0) -> tuple[list[Any], list[Any]]:
-        alive = [call for call in calls if not call.actor.is_dead]
+        alive = [call for call in calls if not is_dead(call)]
         if len(alive) == len(calls):
             wait(calls, timeout, FIRST_COMPLETED)
-        ready = [call for call in calls if call.done() or call.actor.is_dead][:num_returns]
+        ready = [call for call in calls if call.done() or is_dead(call)][:num_returns]
         return ready, [call for call in calls if call not in ready]
 
     def get(self, call: Any) -> Any:
-        if call.actor.is_dead:
+        if is_dead(call):
             raise DeadError("The actor is dead because its worker process has died. It was not its fault.")
         try:
             return call.result()
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise DeadError(f"It could not be made:\n  {error}") from error
+        except (ImportError, TypeError) as error:
+            task = TaskError(f"Traceback\n  {error}")
+            task.cause = error
+            raise task from error
+
+    def cancel(self, call: Any, force: bool) -> None:
+        assert force
+        call.cancel()
 
     def kill(self, actor: Actor) -> None:
         actor.is_killed = True
         actor.thread.shutdown(wait=False, cancel_futures=True)
+
+
+def is_dead(call: Any) -> bool:
+    return hasattr(call, "actor") and bool(call.actor.is_dead)
 
 
 @pytest.fixture
@@ -107,6 +129,8 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Threads:
     ray = Threads(3)
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setattr("supernet_cli.engine.executors._trainer._BEAT_SECONDS", 0.05)
+    driver = "supernet_cli.engine.executors.ray"  # what it logs, trainers of other processes do not hear
+    monkeypatch.setattr(Trainer, "filter", lambda trainer, record: record.name != driver)
     return ray
 
 
@@ -227,4 +251,104 @@ def test_a_cluster_without_room_is_waited_for_and_that_is_said(
     assert len(threads.actors) == 1
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         "no node of the cluster has 4 CPUs and 0.5 GPU, which a job takes: waiting for one"
+    ]
+
+
+def test_where_some_nodes_cannot_begin_the_others_do_it_all_and_hiring_ends(
+    threads: Threads, make: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made: list[Packed] = []
+
+    def refuse_all_but_the_first(packed: Packed) -> Any:
+        made.append(packed)
+        if len(made) > 1:
+            raise ValueError("no module named supernet_cli")
+        return unpacked(packed)
+
+    monkeypatch.setattr("supernet_cli.engine.executors._trainer.unpacked", refuse_all_but_the_first)
+    jobs = make(*range(200))
+    outcomes = RayCluster(Needs(1)).run(Trivial(), jobs, nothing, lambda: None)
+    assert {outcome.state for outcome in outcomes.values()} == {"finished"}
+    assert len(outcomes) == 200
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert 3 <= len(told) <= 5
+    assert set(told) == {"a trainer ended before it began: no module named supernet_cli"}
+
+
+def test_a_job_that_cannot_be_handed_over_has_failed_after_some_retries(
+    threads: Threads, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Any, job: Any, files: Any) -> None:
+        raise TypeError("can't start new thread")
+
+    monkeypatch.setattr(Trainer, "begin", refuse)
+    (job,) = make(0)
+    outcomes = RayCluster(Needs(1)).run(Trivial(), [job], nothing, lambda: None)
+    assert outcomes[job.folder.key] == Outcome("failed", "can't start new thread, and so after 3 retries")
+
+
+def square(number: int) -> int:
+    if number == 13:
+        raise DataError("image 13 is broken", "Delete it.")
+    if number == 14:
+        raise ModuleNotFoundError("No module named 'supernet_cli'")
+    if number == 15:
+        raise TypeError("a bug")
+    return number * number
+
+
+def test_what_a_cluster_applies_comes_in_order_and_is_taken_as_it_is_needed(threads: Threads) -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(12):
+            taken.append(number)
+            yield number
+
+    found = RayCluster(Needs(1)).map(square, items(), lambda: None)
+    assert next(found) == 0
+    assert len(taken) == 6  # two for each place
+    assert list(found) == [number * number for number in range(1, 12)]
+
+
+def test_what_goes_wrong_on_a_cluster_is_told_as_what_it_is(threads: Threads) -> None:
+    for number, kind, words in (
+        (13, DataError, "image 13 is broken"),
+        (14, RunError, "could not do its work: No module named 'supernet_cli'"),
+        (15, TaskError, "a bug"),
+    ):
+        with pytest.raises(kind, match=words):
+            list(RayCluster(Needs(1)).map(square, [1, number, 2], lambda: None))
+
+
+def test_a_stop_between_ends_what_a_cluster_applies(threads: Threads) -> None:
+    waits = threading.Event()
+
+    def stop() -> None:
+        waits.set()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(RayCluster(Needs(1)).map(Waiting(waits), range(9), stop))
+
+
+class Waiting:
+    """A function that waits; made of what threads can share alone."""
+
+    shared: threading.Event
+
+    def __init__(self, event: threading.Event) -> None:
+        Waiting.shared = event
+
+    def __call__(self, number: int) -> int:
+        self.shared.wait(60)
+        return number
+
+
+def test_a_cluster_without_room_to_judge_is_waited_for_and_that_is_said(
+    threads: Threads, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert list(RayCluster(Needs(4)).map(square, [2, 3], lambda: None)) == [4, 9]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "no node of the cluster has 4 CPUs, which a job takes: waiting for one"
     ]
