@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import time
 from typing import Annotated
@@ -65,7 +66,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the application and leave the process with the documented exit code."""
     # Searching every installed distribution for pydantic plugins costs a tenth of the time of `supernet --help`.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    if here().size > 1:
+        # When one rank is gone, torchrun sends this to the others: this one is about to go, with a code of its own.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
