@@ -79,8 +79,8 @@ def test_one_supernet_trains_on_two_hosts(tiny: Callable[..., Preset], tmp_path:
         "trap 'kill -TERM $first $second; wait $first; wait $second; exit 143' TERM\n"
         "wait $first && wait $second\n",
     }
-    slurm = {"SLURM_JOB_NAME": "test", "SLURM_JOB_NODELIST": "two", "SLURM_NNODES": "2", "RANKS": "1"}
-    slurm |= {"PRESET": str(tmp_path / "training.toml"), "RUNS": "runs"}
+    slurm = {"SLURM_JOB_NAME": "test", "SLURM_JOB_NODELIST": "two", "SLURM_NNODES": "2"}
+    slurm |= {"SLURM_CPUS_PER_TASK": "1", "PRESET": str(tmp_path / "training.toml"), "RUNS": "runs", "RANKS": "1"}
     with submit(tmp_path, scripts, slurm) as process:
         wait_for(lambda: any((tmp_path / "runs").glob("*/supernet/seed-0")), PATIENCE)
         job = JobFolder(only_run(tmp_path) / "supernet" / "seed-0", "")
