@@ -51,7 +51,7 @@ def _no_echo_of_control_keys() -> Iterator[None]:
     import termios
 
     descriptor = sys.stdin.fileno()
-    if os.tcgetpgrp(descriptor) != os.getpgrp():  # in the background the terminal is not ours to change
+    if not _is_in_front(descriptor):
         yield
         return
     before = termios.tcgetattr(descriptor)
@@ -63,6 +63,14 @@ def _no_echo_of_control_keys() -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError, termios.error):
             termios.tcsetattr(descriptor, termios.TCSANOW, before)
+
+
+def _is_in_front(terminal: int) -> bool:
+    """Whether a terminal is this process's to change: not in the background, nor where it leads no session of ours."""
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
 
 
 class _Drawing:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.benchmark
 EMPTY = """
 import typer
 app = typer.Typer()
-for name in ("train", "evaluate", "doctor"):
+for name in ("train", "retrain", "evaluate", "compare", "experiment", "tui", "doctor"):
     app.command(name)(lambda: None)
 for group, names in (("runs", ("ls", "show", "stop", "rm")), ("preset", ("ls", "show", "copy", "validate", "schema"))):
     inner = typer.Typer()

@@ -199,7 +199,7 @@ def test_options_that_would_be_ignored_are_refused(
 
 @pytest.mark.slow
 def test_the_trainings_of_the_default_preset_outlive_a_node(supernet: Invoke, tmp_path: Path) -> None:
-    """All of them, and all of their eight epochs, which takes half an hour; the supernet is not what this is about."""
+    """All of them, and all of their four epochs, which takes twenty minutes; the supernet is not what this is about."""
     from ray.cluster_utils import Cluster
 
     assert supernet("train", "--set", "train.epochs=1", "--quiet")[0] == 0

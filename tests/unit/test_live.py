@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import io
+import os
 
 import pytest
 from rich.console import Console
 from rich.text import Text
 
-from supernet_cli.cli.live import draw_supernets
+from supernet_cli.cli.live import draw_supernets, drawing
 from supernet_cli.cli.watch import PlainLines, Watch
 from supernet_cli.glyphs import bar, clock, sparkline
 from supernet_cli.runs.records import DevicesSampled, Gpu, JobEnded, JobStarted, PathScore, PathsEvaluated, StepsTrained
@@ -161,3 +162,15 @@ def test_a_loss_that_is_no_number_can_be_drawn(loss: float) -> None:
         )
         watch.of("supernet/seed-0").record(record)
     assert "1.0000" in "\n".join(drawn(watch.view, 80))
+
+
+def test_a_terminal_of_no_session_of_ours_is_drawn_on_and_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not the controlling one, as under `setsid`, and does not say which process is in front."""
+    termios = pytest.importorskip("termios")
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs) as terminal, os.fdopen(ours):
+        monkeypatch.setattr("sys.stdin", terminal)
+        before = termios.tcgetattr(terminal)
+        stream = io.StringIO()
+        with drawing(Watch("a-run", [("supernet/seed-0", JobSnapshot())]), stream, draw_supernets):
+            assert termios.tcgetattr(terminal) == before
