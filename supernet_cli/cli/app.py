@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
 import time
 from typing import Annotated
@@ -68,6 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     code = run(sys.argv[1:] if arguments is None else arguments)
     if here().size > 1:
+        import signal
+
         # When one rank is gone, torchrun sends this to the others: this one is about to go, with a code of its own.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(code)

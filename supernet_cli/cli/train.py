@@ -77,7 +77,6 @@ def train(
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import UsageError
-    from supernet_cli.runs.store import find_run
 
     place = here()
     if place.size > 1 and _is_only_to_help(place, tui or dry_run):
@@ -108,7 +107,7 @@ def train(
         run, prepared = (
             begin(runs_dir, _load(preset, settings or [], seeds), progress, place)
             if resume is None
-            else reopen(find_run(runs_dir, resume), progress, place)
+            else reopen(_find(runs_dir, resume), progress, place)
         )
     train_supernets(run, prepared, voice, tensorboard, place)
     try:
@@ -118,6 +117,12 @@ def train(
             raise
         # The terminal was closed: the run is saved, and nobody is left to be told.
         raise typer.Exit(0 if run.state(run.supernet_jobs()) == "finished" else INTERRUPTED) from error
+
+
+def _find(runs_dir: Path, name: str) -> Run:
+    from supernet_cli.runs.store import find_run  # a wrong preset is told without it
+
+    return find_run(runs_dir, name)
 
 
 def _is_only_to_help(place: Place, is_no_training: bool) -> bool:
@@ -147,11 +152,10 @@ def _train_beside_the_monitor(
     """Check what can be checked at once, start the training on its own, and open the monitor on it."""
     from supernet_cli.cli.tui import check_terminal, open_monitor
     from supernet_cli.runs.launch import launch
-    from supernet_cli.runs.store import find_run
 
     check_terminal()
     if resume is not None:
-        words = ["--resume", str(find_run(runs_dir, resume).folder.absolute())]
+        words = ["--resume", str(_find(runs_dir, resume).folder.absolute())]
     else:
         _load(preset, settings, seeds)
         words = ["--preset", preset, *(word for setting in settings for word in ("--set", setting))]

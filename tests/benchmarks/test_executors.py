@@ -70,9 +70,9 @@ def test_efficiency_of_two_workers(how: str, tmp_path: Path) -> None:
     speedups = [one / two for one, two in zip(taken[1], taken[2], strict=True)]
     say(
         f"{how}: 4 equal trainings, seconds with 1 worker {spread(taken[1])}, with 2 {spread(taken[2])}",
-        f"efficiency of 2 workers, start-up included: {spread([speedup / 2 for speedup in speedups])}   target 0.8",
+        f"efficiency of 2 workers, start-up included: {spread([each / 2 for each in speedups])}   target 0.75 or more",
     )
-    assert statistics.median(speedups) / 2 >= 0.8
+    assert statistics.median(speedups) / 2 >= 0.75
 
 
 def timed(folder: Path, *arguments: str) -> float:
