@@ -168,7 +168,8 @@ class RayCluster:
         except Exception as error:  # one without a kind of its own is what Ray raises of a node that does not start
             raise RunError(
                 f"There is no Ray cluster to work with at {address}: {str(error).strip().partition(chr(10))[0]}",
-                "Start one with `ray start --head`, or leave out --ray-address to use this machine alone.",
+                "Start one with `ray start --head`, or leave out --ray-address to use this machine alone. Where it "
+                "asks for a token, RAY_AUTH_MODE=token and its ~/.ray/auth_token are needed here, too.",
             ) from error
         try:
             yield ray
