@@ -53,7 +53,7 @@ class Workplace:
         executor: Which executor.
         workers: How many trainings run side by side; None for as many as there is room for.
         address: Of a Ray cluster.
-        cpus: Cores of a job on it; None for as many as it has threads.
+        cpus: Cores of a job on it; None for as many as it has threads, or a whole node where none has as many.
         gpus: GPUs of a job on it; None for one where the run is on GPUs.
 
     Raises:
@@ -80,6 +80,17 @@ class Workplace:
         found = importlib.util.find_spec("ray") if self.executor == "ray" else None
         if self.executor == "ray" and (found is None or found.origin is None):  # a folder of that name is no package
             raise UsageError("--executor ray needs the package ray.", 'Install it: pip install "supernet-cli[ray]"')
+
+    def check(self) -> None:
+        """Make sure that a cluster is there, before much is done that is to be followed by work on it.
+
+        Raises:
+            RunError: Nobody listens at its address.
+        """
+        if self.executor == "ray":
+            from supernet_cli.engine.executors.ray import Needs, RayCluster
+
+            RayCluster(Needs(1), self.address).check()
 
     def for_trainings(self, prepared: Prepared, waiting: int) -> tuple[Executor, str]:
         """Return what runs the trainings of a run, and in words how many at once.
@@ -124,4 +135,4 @@ class Workplace:
                 'Take a run whose preset says runtime.device = "cuda".',
             )
         gpus = self.gpus if self.gpus is not None else float(place.type == "cuda")
-        return RayCluster(Needs(self.cpus or threads, gpus), self.address, self.workers)
+        return RayCluster(Needs(self.cpus or threads, gpus, or_all=self.cpus is None), self.address, self.workers)

@@ -83,6 +83,7 @@ def experiment(
             "--resume goes on with the run's own preset: it takes no --preset, --set, --seeds or --supernet-seeds.",
             "Leave them out, or start a new run without --resume.",
         )
+    workplace.check()
     if resume is None:
         run, prepared = _new(runs_dir, preset, settings or [], seeds, supernet_seeds, voice)
         with _only_here(run, voice):

@@ -175,7 +175,11 @@ def test_a_cluster_that_is_not_there_is_told(supernet: Invoke, trained: str, mon
         taken.bind(("127.0.0.1", 0))  # and nobody listens
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         code, _, err = supernet("retrain", FIRST, *ON_RAY, "--ray-address", address)
+        assert (code, f"no Ray cluster to work with at {address}" in err) == (5, True), err
+        runs = list(Path("runs").iterdir())
+        code, _, err = supernet("experiment", "--preset", "quick", *ON_RAY, "--ray-address", address)
     assert (code, f"no Ray cluster to work with at {address}" in err) == (5, True), err
+    assert list(Path("runs").iterdir()) == runs  # nothing was begun
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -55,16 +55,23 @@ class Needs:
     Args:
         cpus: Cores.
         gpus: GPUs; a fraction where several jobs share one.
+        or_all: Whether all cores of a node do, where none has as many.
     """
 
     cpus: float
     gpus: float = 0.0
+    or_all: bool = False
 
     def __str__(self) -> str:
         parts = [
             f"{many:g} {what}{'s' * (many > 1)}" for what, many in (("CPU", self.cpus), ("GPU", self.gpus)) if many
         ]
         return " and ".join(parts)
+
+    def fitted(self, nodes: Iterable[Mapping[str, Any]]) -> Needs:
+        """Return what is asked of certain nodes, as Ray tells of them."""
+        most = max((node["Resources"].get("CPU", 0.0) for node in nodes if node["Alive"]), default=0.0)
+        return replace(self, cpus=min(self.cpus, most)) if self.or_all and most else self
 
     def room(self, nodes: Iterable[Mapping[str, Any]]) -> int:
         """Return how many jobs nodes have room for at once, as Ray tells of them."""
@@ -86,7 +93,21 @@ class RayCluster:
     """
 
     def __init__(self, needs: Needs, address: str | None = None, most: int | None = None) -> None:
-        self.needs, self._address, self._most = needs, address, most
+        self.needs, self._most = needs, most
+        self._address = address or os.environ.get("RAY_ADDRESS") or "local"
+
+    def check(self) -> None:
+        """Make sure that somebody listens at the cluster's address: Ray itself would try for minutes.
+
+        Raises:
+            RunError: Nobody does.
+        """
+        host, _, port = self._address.rpartition(":")
+        if port.isdecimal() and "/" not in host:
+            try:
+                socket.create_connection((host, int(port)), timeout=_PATIENCE_SECONDS).close()
+            except (OSError, OverflowError) as error:  # the latter where it is no port
+                raise self._is_missing(error) from error
 
     def run(self, work: Work, jobs: Sequence[Job], report: Report, stop: Stop) -> Mapping[str, Outcome]:
         """Run jobs until all are done or a stop is asked; see `Executor`.
@@ -95,7 +116,7 @@ class RayCluster:
             RunError: There is no such cluster, or trainers die before they begin.
         """
         with self._connected() as ray:
-            crew, patience = _Crew(ray, work, self.needs, self._most), _PATIENCE_SECONDS
+            crew, patience = _Crew(ray, work, self.needs.fitted(ray.nodes()), self._most), _PATIENCE_SECONDS
             try:
                 return crew.finish(deque(jobs), report, stop)
             except KeyboardInterrupt:  # the second one: at once
@@ -122,8 +143,9 @@ class RayCluster:
             SupernetError: The function raised it.
         """
         with self._connected() as ray:
-            key, shared, room = uuid.uuid4().hex, ray.put(packed(function)), _Room(ray, self.needs)
-            options = {"num_cpus": self.needs.cpus, "num_gpus": self.needs.gpus, "max_retries": _RETRIES}
+            needs = self.needs.fitted(ray.nodes())
+            key, shared, room = uuid.uuid4().hex, ray.put(packed(function)), _Room(ray, needs)
+            options = {"num_cpus": needs.cpus, "num_gpus": needs.gpus, "max_retries": _RETRIES}
             apply, left = ray.remote(**options, max_calls=0)(_apply), iter(items)
             running: deque[Any] = deque()
             try:
@@ -152,9 +174,9 @@ class RayCluster:
         if ray.is_initialized():
             yield ray
             return
-        address = self._address or os.environ.get("RAY_ADDRESS") or "local"
-        options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.CRITICAL}
-        if address == "local":
+        self.check()
+        options: dict[str, Any] = {"address": self._address, "log_to_driver": False, "logging_level": logging.CRITICAL}
+        if self._address == "local":
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             cores = max(usable_cores(), math.ceil(self.needs.cpus))
             options |= {"num_cpus": cores, "include_dashboard": False}
@@ -162,30 +184,21 @@ class RayCluster:
         with contextlib.suppress(AttributeError):  # there is no public way, and this one may go
             ray._private.worker._worker_logs_enabled = False
         try:
-            _check_answers(address)
             with _own_signals():
                 ray.init(**options)
         except Exception as error:  # one without a kind of its own is what Ray raises of a node that does not start
-            raise RunError(
-                f"There is no Ray cluster to work with at {address}: {str(error).strip().partition(chr(10))[0]}",
-                "Start one with `ray start --head`, or leave out --ray-address to use this machine alone. Where it "
-                "asks for a token, RAY_AUTH_MODE=token and its ~/.ray/auth_token are needed here, too.",
-            ) from error
+            raise self._is_missing(error) from error
         try:
             yield ray
         finally:
             ray.shutdown()
 
-
-def _check_answers(address: str) -> None:
-    """Make sure that somebody listens at an address: Ray itself would try for minutes.
-
-    Raises:
-        OSError: Nobody does.
-    """
-    host, _, port = address.rpartition(":")
-    if port.isdecimal() and "/" not in host:
-        socket.create_connection((host, int(port)), timeout=_PATIENCE_SECONDS).close()
+    def _is_missing(self, error: Exception) -> RunError:
+        return RunError(
+            f"There is no Ray cluster to work with at {self._address}: {str(error).strip().partition(chr(10))[0]}",
+            "Start one with `ray start --head`, or leave out --ray-address to use this machine alone. Where it asks "
+            "for a token, RAY_AUTH_MODE=token and its ~/.ray/auth_token are needed here, too.",
+        )
 
 
 class _Room:

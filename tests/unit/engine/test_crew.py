@@ -63,6 +63,7 @@ class Threads:
     def __init__(self, cpus: int) -> None:
         self.cpus = cpus
         self.actors: list[Actor] = []
+        self.asked: list[float] = []  # cores of each kind of work
         self.calls = ThreadPoolExecutor(cpus)
         self.exceptions = SimpleNamespace(RayError=DeadError, RayTaskError=TaskError)
         self.actor = SimpleNamespace(exit_actor=lambda: None)
@@ -81,6 +82,8 @@ class Threads:
         return value
 
     def remote(self, **options: Any) -> Callable[[Any], Any]:
+        self.asked.append(options["num_cpus"])
+
         def make(kind: Any) -> Any:
             def start(*arguments: Any) -> Any:
                 if not isinstance(kind, type):
@@ -352,3 +355,15 @@ def test_a_cluster_without_room_to_judge_is_waited_for_and_that_is_said(
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         "no node of the cluster has 4 CPUs, which a job takes: waiting for one"
     ]
+
+
+def test_work_that_was_not_said_to_need_so_many_cores_takes_a_whole_node_where_none_has_them(
+    threads: Threads, make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = RayCluster(Needs(4, or_all=True))
+    assert list(cluster.map(square, range(3), lambda: None)) == [0, 1, 4]
+    assert len(cluster.run(Trivial(), make(0, 1), nothing, lambda: None)) == 2
+    assert threads.asked == [1.0, 1.0]
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    assert Needs(0.5, or_all=True).fitted(threads.nodes()) == Needs(0.5, or_all=True)
+    assert Needs(4, or_all=True).fitted([]) == Needs(4, or_all=True)
