@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import shutil
 import socket
+import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -263,7 +265,8 @@ def test_a_thousand_jobs_cost_the_driver_the_same_each_and_are_watched(
     many: Executor = RayCluster(Needs(1), most=2) if how == "ray" else LocalProcesses(2)
     outcomes = many.run(Trivial(), jobs, lambda key, record: ends.append(time.process_time()), lambda: None)
     assert {outcome.state for outcome in outcomes.values()} == {"finished"}
-    first, last = ((ends[start + 300] - ends[start]) / 300 for start in (100, 699))
+    costs = [after - before for before, after in itertools.pairwise(ends)]  # medians: a machine does other things, too
+    first, last = (statistics.median(costs[start : start + 300]) for start in (100, 699))
     follower = RunFollower(jobs[0].folder.path.parents[2])
     begun = time.process_time()
     view, more = follower.poll(600)

@@ -80,17 +80,19 @@ class _Crew:
         """Work until nothing is waiting or running; return how each job that was started ended."""
         outcomes: dict[str, Outcome] = {}
         while True:
-            asked = stop() if self._asked_to.value < 0 else None
-            asked = asked or next((o.state for o in outcomes.values() if o.state in ("stopped", "interrupted")), None)
-            if asked is not None:  # also where somebody asked one job: all of them are meant
+            if self._asked_to.value < 0 and (asked := stop()) is not None:
                 self.ask_to(asked)
+            if self._asked_to.value >= 0:
                 waiting.clear()
             self._assign(waiting)
             busy = [worker for worker in self._workers if worker.job is not None]
             if not busy:
                 return outcomes
             for worker in _ready(busy):
-                outcomes |= worker.hear(report)
+                for key, outcome in worker.hear(report).items():
+                    outcomes[key] = outcome
+                    if outcome.state in ("stopped", "interrupted"):  # where somebody asked one job, all are meant
+                        self.ask_to(outcome.state)
                 self._stillborn = 0 if worker.has_spoken else self._stillborn + 1
             if self._stillborn >= _MOST_STILLBORN:
                 reason = next(reversed(outcomes.values())).reason
