@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 import time
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
 import typer
 
@@ -39,6 +39,19 @@ app.command()(tui.tui)
 app.add_typer(runs.app, name="runs")
 app.add_typer(preset.app, name="preset")
 app.command()(doctor.doctor)
+
+
+def _evaluate_annotations(commands: typer.Typer) -> None:
+    """Evaluate the annotations of all commands once; Typer does so six times where they are strings."""
+    for command in commands.registered_commands:
+        assert command.callback is not None
+        command.callback.__annotations__ = get_type_hints(command.callback, include_extras=True)
+    for group in commands.registered_groups:
+        if group.typer_instance is not None:
+            _evaluate_annotations(group.typer_instance)
+
+
+_evaluate_annotations(app)
 
 
 def _print_version(wanted: bool) -> None:
