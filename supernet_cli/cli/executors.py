@@ -17,7 +17,7 @@ ExecutorName = Literal["local", "ray"]
 
 ExecutorOption = Annotated[
     ExecutorName,
-    typer.Option("--executor", help="Where to: this machine, or a Ray cluster.", show_envvar=False),
+    typer.Option("--executor", help="Where jobs run: on this machine, or on a Ray cluster.", show_envvar=False),
 ]
 RayAddress = Annotated[
     str | None,
