@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from supernet_cli.cli.options import RUNS_DIR, Json, Quiet, RunsDir, complete_run, typed
+from supernet_cli.cli.options import A_RUN, DATA, OUTPUT, RUNS_DIR, Json, Quiet, RunsDir, complete_run, typed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,29 +28,53 @@ def compare(
     context: typer.Context,
     runs: Annotated[
         list[str] | None,
-        typer.Option(
-            "--run",
-            help="An id, the beginning of one, a folder, or `latest`; repeat it to compare runs of one space.",
+        typer.Argument(
+            metavar="[RUN]...",
+            help=f"{A_RUN} Several runs of one search space are compared side by side.",
             autocompletion=complete_run,
             show_envvar=False,
+            show_default=False,
+        ),
+    ] = None,
+    run_options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            help="The same as RUN; repeatable.",
+            autocompletion=complete_run,
+            show_envvar=False,
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     truth: Annotated[
         str | None,
         typer.Option(
             metavar="RUN",
-            help="Take the stand-alone results of another run of the same space, recipe and split.",
+            help="Take the stand-alone results of another run with the same search space, recipe and images.",
             autocompletion=complete_run,
             show_envvar=False,
+            rich_help_panel=DATA,
         ),
     ] = None,
     form: Annotated[
         Format,
-        typer.Option("--format", help="How to say it; left out, the ending of --output decides.", show_envvar=False),
+        typer.Option(
+            "--format",
+            help="Output format. Default: from the extension of --output.",
+            show_envvar=False,
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
     ] = "table",
     sort: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Sort paths by a column of the JSON rows.", show_envvar=False),
+        typer.Option(
+            metavar="COLUMN",
+            help="Sort paths by a column of the JSON rows.",
+            show_envvar=False,
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     runs_dir: RunsDir = RUNS_DIR,
     json: Json = False,
@@ -60,16 +84,17 @@ def compare(
         typer.Option(
             "--output",
             "-o",
-            help="Write it to this file; of a table, the JSON document.",
+            help="Write the result to this file; for tables, the JSON document.",
             dir_okay=False,
             show_envvar=False,
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
 ) -> None:
-    """Say whether the supernet's ranking can be trusted: from stored facts alone, in a moment.
+    """Report whether the supernet's ranking can be trusted, using stored results only (takes seconds).
 
     Agreement with stand-alone training and its uncertainty, what chance and simple baselines reach, which operations
-    the supernet flatters, what all of it cost, and a verdict in plain words.
+    the supernet over- or underrates, what all of it cost, and a verdict in plain words.
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import UsageError
@@ -77,14 +102,13 @@ def compare(
 
     voice = Output(json, quiet, output)
     if json and "form" in typed(context) and form != "json":
-        raise UsageError(f"--json and --format {form} ask for two things.", "Leave one of them out.")
+        raise UsageError(f"--json and --format {form} contradict each other.", "Drop one of them.")
     if json:
         form = "json"
     elif output is not None and "form" not in typed(context):
         form = _SUFFIXES.get(output.suffix.lower(), form)
-    found = list(
-        {run.folder.resolve(): run for run in (find_run(runs_dir, name) for name in runs or ["latest"])}.values()
-    )
+    names = [*(runs or []), *(run_options or [])] or ["latest"]
+    found = list({run.folder.resolve(): run for run in (find_run(runs_dir, name) for name in names)}.values())
     borrowed = find_run(runs_dir, truth) if truth is not None else None
     say_comparison(found, borrowed, voice, form, sort)
 

@@ -1,7 +1,8 @@
-"""`supernet evaluate`: judge the networks of a run."""
+"""`supernet evaluate`: score the networks of a run."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,10 @@ import typer
 
 from supernet_cli.cli.executors import CpusPerJob, ExecutorOption, GpusPerJob, RayAddress, Workplace
 from supernet_cli.cli.options import (
+    DATA,
+    PATHS,
     RUNS_DIR,
+    DataRoot,
     Json,
     OutputFile,
     Quiet,
@@ -17,22 +21,26 @@ from supernet_cli.cli.options import (
     RunsDir,
     Split,
     complete_path,
+    run_and_paths,
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import RenderableType
 
     from supernet_cli.cli.output import Output
+    from supernet_cli.reports.scores import MeanScore
     from supernet_cli.runs.store import Run
     from supernet_cli.space import Architecture, SearchSpace
 
 MOST_PATHS = 4096
-"""Largest space that is judged, or trained path by path, without naming paths."""
+"""Largest space of which every path is evaluated, or trained from scratch, unless paths are named."""
 
 _TITLES = {
     "one-shot": "one-shot: weights inherited from a supernet",
-    "stand-alone": "stand-alone: trained alone, from scratch",
-    "inherited": "fine-tuned: trained alone, from a supernet's weights",
+    "stand-alone": "alone: trained from scratch",
+    "inherited": "fine-tuned: trained from a supernet's weights",
 }
 
 
@@ -40,14 +48,37 @@ def evaluate(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="PATH",
-            help="Paths to judge; all of them where none is named.",
+            metavar="[RUN] [PATH]...",
+            help="Paths to evaluate. Default: all; of a large space, those watched, sampled or trained so far.",
             autocompletion=complete_path,
             show_envvar=False,
         ),
     ] = None,
-    run: RunName = "latest",
-    split: Annotated[Split, typer.Option(help="The images to judge on.", show_envvar=False)] = "test",
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Evaluate N random paths; a larger N includes those of a smaller one.",
+            show_envvar=False,
+            rich_help_panel=PATHS,
+        ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="K",
+            help="Evaluate the K best by one-shot score.",
+            show_envvar=False,
+            rich_help_panel=PATHS,
+        ),
+    ] = None,
+    run: RunName = None,
+    split: Annotated[
+        Split, typer.Option(help="Images to evaluate on.", show_envvar=False, rich_help_panel=DATA)
+    ] = "test",
+    data_root: DataRoot = None,
     executor: ExecutorOption = "local",
     ray_address: RayAddress = None,
     cpus_per_job: CpusPerJob = None,
@@ -57,56 +88,64 @@ def evaluate(
     quiet: Quiet = False,
     output: OutputFile = None,
 ) -> None:
-    """Judge paths: with the weights they inherit from the run's supernets, and with their own where trained alone.
+    """Evaluate paths with the weights they inherit from the supernets, and with their own where trained from scratch.
 
-    Results are also kept in the run's folder: scores, which images were got right, sizes and latencies of the paths.
+    Results are also stored in the run: scores, which images were classified correctly, sizes and latencies of the
+    paths.
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.cli.render import scores_table
-    from supernet_cli.runs.store import find_run
+    from supernet_cli.reports.next_step import next_step
 
     voice = Output(json, quiet, output)
     workplace = Workplace(executor, None, ray_address, cpus_per_job, gpus_per_job)
-    found = find_run(runs_dir, run)
-    rows = judge(found, paths or [], split, workplace, voice)
+    found, words = run_and_paths(runs_dir, paths or [], run)
+    chosen = _choose(found, words, sample, top, workplace, voice, data_root)
+    rows = judge(found, chosen, split, workplace, voice, data_root)
     document = {"run": found.id, "split": split, "paths": rows}
     parts: list[RenderableType] = []
     for kind, title in _TITLES.items():
         if some := [row for row in rows if row["kind"] == kind]:
             parts += ["" if parts else f"{found.id}  {split}", "", title, scores_table(some, split)]
     voice.result(document, *parts)
+    if split == "test":
+        voice.note(f"\n{next_step(found)}")
 
 
-def judge(run: Run, paths: list[str], split: Split, workplace: Workplace, voice: Output) -> list[dict[str, Any]]:
-    """Judge the networks of a run that are there, keep the results, and return them as rows.
+def judge(
+    run: Run,
+    paths: Sequence[Architecture],
+    split: Split,
+    workplace: Workplace,
+    voice: Output,
+    data_root: Path | None = None,
+) -> list[dict[str, Any]]:
+    """Evaluate the networks of a run that are there, store the results, and return them as rows.
 
     Args:
         run: The run.
-        paths: Which paths; all where none is named.
+        paths: Which paths.
         split: Whose images.
-        workplace: Where to judge.
+        workplace: Where to evaluate.
         voice: Shows progress.
+        data_root: Folder of the images, if not where the preset says.
 
     Raises:
-        UsageError: There is no such path, or the space is too large to judge whole.
         RunError: The run has no trained network yet, its results are damaged, or a cluster is not there.
-        KeyboardInterrupt: A signal came; what was judged until then is kept.
+        KeyboardInterrupt: A signal came; what was evaluated until then is stored.
     """
     from supernet_cli.cli.signals import Interruption
-    from supernet_cli.runs.results import check_results
-    from supernet_cli.space import SearchSpace
+    from supernet_cli.runs.results import check_results, is_writable
 
-    preset = run.preset()
-    chosen = _choose(SearchSpace.from_config(preset.space), paths)
     _check_anything_to_judge(run)
     check_results(run)
+    writable = is_writable(run)
     with voice.working("loading torch and the data") as advance, Interruption() as interruption:
         from supernet_cli.engine.judge import Networks, judge_run
-        from supernet_cli.engine.prepare import prepare
+        from supernet_cli.engine.prepare import prepare_run
 
         threads = max((job.status().threads for job in run.supernet_jobs()), default=0)
-        prepared = prepare(preset, threads or None, advance)
-        prepared.check_images(run.manifest.fingerprints.get("images"))
+        prepared = prepare_run(run, threads or None, advance, data_root=data_root)
 
         def stop_if_asked() -> None:
             if interruption.requested:
@@ -115,28 +154,98 @@ def judge(run: Run, paths: list[str], split: Split, workplace: Workplace, voice:
         spread = None
         if workplace.executor == "ray":
             spread = partial(workplace.cluster(prepared, prepared.threads).map, between=stop_if_asked)
-        rows = judge_run(prepared, run, Networks.of(run, chosen), chosen, split, advance, stop_if_asked, spread)
+        networks = Networks.of(run, paths)
+        rows = judge_run(prepared, run, networks, paths, split, advance, stop_if_asked, spread, keep=writable)
+    if not writable:
+        voice.note(f"warning: {run.folder} is read-only: these results were not stored.")
     return [row.model_dump() for row in rows]
 
 
-def _choose(space: SearchSpace, paths: list[str]) -> list[Architecture]:
-    from supernet_cli.errors import UsageError
+def every_path(run: Run, space: SearchSpace) -> list[Architecture]:
+    """Return all paths of a space; of a large one, those that were watched, sampled or trained so far."""
+    from supernet_cli.reports.scores import known_paths
+    from supernet_cli.runs.results import evaluation
 
-    if paths:
-        return [space.parse(path) for path in dict.fromkeys(paths)]
-    if space.size > MOST_PATHS:
-        raise UsageError(
-            f"The space has {space.size:,} paths; judging all would take too long.",
-            f"Name some, such as `supernet evaluate {space.at(0)}`.",
-        )
-    return list(space.enumerate())
+    if space.size <= MOST_PATHS:
+        return list(space.enumerate())
+    return [space.parse(path) for path in known_paths(run, evaluation(run))]
+
+
+def one_shot_ranking(
+    run: Run, space: SearchSpace, candidates: int, workplace: Workplace, voice: Output, data_root: Path | None = None
+) -> list[MeanScore]:
+    """Return the one-shot ranking of a run's paths, after scoring as many as a choice needs.
+
+    Args:
+        run: The run.
+        space: Its space.
+        candidates: Paths that must have a score; random ones are scored on validation until there are as many.
+        workplace: Where to evaluate.
+        voice: Says how many paths are scored and how long that takes.
+        data_root: Folder of the images, if not where the preset says.
+
+    Raises:
+        RunError: The run has no finished supernet.
+    """
+    from supernet_cli.glyphs import clock
+    from supernet_cli.reports.next_step import finish_first
+    from supernet_cli.reports.scores import ranking, scores, seconds_per_path
+    from supernet_cli.runs.results import evaluation
+
+    def ranked() -> list[MeanScore]:
+        return ranking(scores(run, evaluation(run), "validation", "one-shot"))
+
+    found = ranked()
+    missing = min(candidates, space.size) - len(found)
+    if missing <= 0:
+        return found
+    if not any(job.weights.is_file() for job in run.supernet_jobs()):
+        raise finish_first(run, "one-shot scores to choose by")
+    known = {score.path for score in found}
+    unscored = [path for path in space.sampled(candidates + len(known)) if str(path) not in known][:missing]
+    seconds = seconds_per_path(run)
+    time = f", about {clock(seconds * len(unscored))}" if seconds else ""
+    voice.note(
+        f"{len(found):,} of {space.size:,} paths have a one-shot score; "
+        f"scoring {len(unscored):,} more on the validation images{time}"
+    )
+    judge(run, unscored, "validation", workplace, voice, data_root)
+    return ranked()
+
+
+def _choose(
+    run: Run,
+    words: list[str],
+    sample: int | None,
+    top: int | None,
+    workplace: Workplace,
+    voice: Output,
+    data_root: Path | None,
+) -> list[Architecture]:
+    """Return the paths that the command line asks for.
+
+    Raises:
+        UsageError: Several ways to choose are given, or there is no such path.
+    """
+    from supernet_cli.errors import UsageError
+    from supernet_cli.space import SearchSpace
+
+    given = [name for name, value in (("PATH", words), ("--sample", sample), ("--top", top)) if value]
+    if len(given) > 1:
+        raise UsageError(f"You chose paths in two ways: {given[0]} and {given[1]}.", "Give one of them.")
+    space = SearchSpace.from_config(run.preset().space)
+    if words:
+        return [space.parse(path) for path in dict.fromkeys(words)]
+    if sample is not None:
+        return space.sampled(sample)
+    if top is not None:
+        best = one_shot_ranking(run, space, top, workplace, voice, data_root)[:top]
+        return [space.parse(score.path) for score in best]
+    return every_path(run, space)
 
 
 def _check_anything_to_judge(run: Run) -> None:
-    from supernet_cli.errors import RunError
+    from supernet_cli.reports.next_step import finish_first
 
     if not any(job.weights.is_file() for job in run.jobs()):
-        raise RunError(
-            f"Run {run.id} has no trained network yet; it is {run.state()}.",
-            f"Finish it first: `supernet train --resume {run.typed}`.",
-        )
+        raise finish_first(run, "trained network yet")

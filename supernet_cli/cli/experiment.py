@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -12,14 +13,19 @@ import typer
 from supernet_cli.cli.executors import CpusPerJob, ExecutorOption, GpusPerJob, RayAddress, Workplace
 from supernet_cli.cli.options import (
     RUNS_DIR,
+    TRAINING,
+    DataRoot,
     Json,
     OutputFile,
+    PresetArgument,
     PresetName,
     Quiet,
     RunsDir,
     Settings,
     complete_run,
+    one_preset,
     typed,
+    with_data_root,
 )
 from supernet_cli.cli.retrain import Workers
 from supernet_cli.errors import INTERRUPTED, RunError
@@ -30,29 +36,41 @@ if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
     from supernet_cli.engine.prepare import Prepared
     from supernet_cli.runs.store import Run
+    from supernet_cli.space import SearchSpace
 
 
 def experiment(
     context: typer.Context,
-    preset: PresetName = "default",
+    preset: PresetArgument = None,
+    preset_option: PresetName = None,
     settings: Settings = None,
+    data_root: DataRoot = None,
     seeds: Annotated[
         str | None,
         typer.Option(
-            metavar="N,N,…", help="Trainings of each path alone; the preset's where left out.", show_envvar=False
+            metavar="N,N,…",
+            help="Seeds of the stand-alone trainings: each path is trained once per seed. Default: from the preset.",
+            show_envvar=False,
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     supernet_seeds: Annotated[
         str | None,
-        typer.Option(metavar="N,N,…", help="Supernets to train; the preset's where left out.", show_envvar=False),
+        typer.Option(
+            metavar="N,N,…",
+            help="Seeds of the supernets: one is trained per seed. Default: from the preset.",
+            show_envvar=False,
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
     resume: Annotated[
         str | None,
         typer.Option(
             metavar="RUN",
-            help="Go on with a run, from wherever it is.",
+            help="Continue a run from whatever state it is in.",
             autocompletion=complete_run,
             show_envvar=False,
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     workers: Workers = None,
@@ -65,10 +83,10 @@ def experiment(
     quiet: Quiet = False,
     output: OutputFile = None,
 ) -> None:
-    """Train a supernet, train every path alone, judge all of them, and say whether the ranking can be trusted.
+    """Train a supernet and every path from scratch, evaluate them all, and report whether the ranking can be trusted.
 
-    Four commands in one: train, retrain --all, evaluate, compare. Interrupted anywhere, --resume goes on. Of two on one
-    run the second waits for the first.
+    Four commands in one: train, retrain --all, evaluate, compare. --seeds are those of the stand-alone trainings. Can
+    be interrupted at any point; --resume continues. A second `experiment` on the same run waits for the first.
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.cli.train import train_supernets
@@ -77,43 +95,46 @@ def experiment(
 
     voice = Output(json, quiet, output)
     workplace = Workplace(executor, workers, ray_address, cpus_per_job, gpus_per_job)
-    given = typed(context) & {"preset", "settings", "seeds", "supernet_seeds"}
+    given = typed(context) & {"preset", "preset_option", "settings", "seeds", "supernet_seeds"}
     if resume is not None and given:
         raise UsageError(
-            "--resume goes on with the run's own preset: it takes no --preset, --set, --seeds or --supernet-seeds.",
-            "Leave them out, or start a new run without --resume.",
+            "--resume uses the run's own preset, so it takes no PRESET, --set, --seeds or --supernet-seeds.",
+            "Drop them, or start a new run without --resume.",
         )
     workplace.check()
     if resume is None:
-        run, prepared = _new(runs_dir, preset, settings or [], seeds, supernet_seeds, voice)
+        name = one_preset(preset, preset_option)
+        run, prepared = _new(runs_dir, name, with_data_root(settings, data_root), seeds, supernet_seeds, voice)
         with _only_here(run, voice):
-            _go_through(run, train_supernets(run, prepared, voice), workplace, voice)
+            _go_through(run, train_supernets(run, prepared, voice), workplace, voice, None)
     else:
         run = find_run(runs_dir, resume)
         with _only_here(run, voice):
-            _go_through(run, _finish_supernets(run, voice), workplace, voice)
+            _go_through(run, _finish_supernets(run, voice, data_root), workplace, voice, data_root)
 
 
-def _go_through(run: Run, stopped: bool, workplace: Workplace, voice: Output) -> None:
-    """Do whatever is not done behind the supernets, and say what comes out."""
+def _go_through(run: Run, stopped: bool, workplace: Workplace, voice: Output, data_root: Path | None) -> None:
+    """Do whatever is not done after the supernets, and report the result."""
     from supernet_cli.cli.compare import say_comparison
     from supernet_cli.cli.evaluate import judge
     from supernet_cli.cli.retrain import everything, failure, train_alone
+    from supernet_cli.reports.next_step import next_step
     from supernet_cli.space import SearchSpace
 
     _check_supernets(run)
     trained = None
+    preset = run.preset()
+    space = SearchSpace.from_config(preset.space)
     if not stopped:
-        loaded = run.preset()
-        selection = everything(SearchSpace.from_config(loaded.space))
-        trained = train_alone(run, selection, loaded.retrain.seeds, workplace, voice)
+        selection = everything(space, next_step(run).hint)
+        trained = train_alone(run, selection, preset.retrain.seeds, workplace, voice, data_root)
     if trained is None or trained.interrupted:
         _leave(run, voice)
     error = failure(trained)
     try:
-        if _lacks_scores(run):
-            judge(run, [], "validation", workplace, voice)
-        judge(run, [], "test", workplace, voice)
+        if _lacks_scores(run, space):
+            judge(run, list(space.enumerate()), "validation", workplace, voice, data_root)
+        judge(run, list(space.enumerate()), "test", workplace, voice, data_root)
     except KeyboardInterrupt:
         _leave(run, voice)
     try:
@@ -139,7 +160,7 @@ def _only_here(run: Run, voice: Output) -> Iterator[None]:
     try:
         lock.acquire()
     except RunError:
-        voice.note(f"Another process works on {run.id}: waiting for it. Ctrl-C leaves it to its work.")
+        voice.note(f"Another process is working on {run.id}; waiting for it. Ctrl-C stops waiting, not the work.")
         lock.acquire(patience=math.inf)
     try:
         yield
@@ -154,24 +175,27 @@ def _new(
     from supernet_cli.cli.retrain import everything
     from supernet_cli.cli.train import begin, parse_seeds
     from supernet_cli.config.load import load_preset
+    from supernet_cli.runs.store import runs_dir_option
     from supernet_cli.space import SearchSpace
 
     given = {"train.seeds": ("--supernet-seeds", supernet_seeds), "retrain.seeds": ("--seeds", seeds)}
     extra = [f"{key}={list(parse_seeds(t, option))}" for key, (option, t) in given.items() if t is not None]
     loaded = load_preset(preset, [*settings, *extra])
-    everything(SearchSpace.from_config(loaded.preset.space))  # too large a one is told before anything is trained
+    words = shlex.join(["supernet", "train", preset, *(word for setting in settings for word in ("--set", setting))])
+    instead = f"Train its supernet, then a sample of its paths: `{words}{runs_dir_option(runs_dir)}`."
+    everything(SearchSpace.from_config(loaded.preset.space), instead)  # before anything is trained
     with voice.working("loading torch and the data") as progress:
         return begin(runs_dir, loaded, progress)
 
 
-def _finish_supernets(run: Run, voice: Output) -> bool:
+def _finish_supernets(run: Run, voice: Output, data_root: Path | None) -> bool:
     """Train those of a run's supernets that are not done; return whether somebody asked to stop."""
     from supernet_cli.cli.train import reopen, train_supernets
 
     if all(run.supernet_job(seed).is_done for seed in run.preset().train.seeds):
         return False
     with voice.working("loading torch and the data") as progress:
-        run, prepared = reopen(run, progress)
+        run, prepared = reopen(run, progress, data_root=data_root)
     return train_supernets(run, prepared, voice)
 
 
@@ -189,17 +213,16 @@ def _check_supernets(run: Run) -> None:
 
 
 def _leave(run: Run, voice: Output) -> NoReturn:
-    """Say how to go on, and leave as interrupted."""
+    """Say how to resume, and leave as interrupted."""
     voice.result({"run": run.id, "status": run.state()}, f"{run.id}  {run.state()}")
-    voice.note(f"\nGo on with: supernet experiment --resume {run.typed}")
+    voice.note(f"\nResume with: {run.command('experiment')}")
     raise typer.Exit(INTERRUPTED)
 
 
-def _lacks_scores(run: Run) -> bool:
-    """Whether training has not judged every path on validation in the end: spaces may be too large for that."""
+def _lacks_scores(run: Run, space: SearchSpace) -> bool:
+    """Whether training has not evaluated every path on validation at its end: spaces may be too large for that."""
     from supernet_cli.reports.scores import scores
     from supernet_cli.runs.results import evaluation
-    from supernet_cli.space import SearchSpace
 
-    size = SearchSpace.from_config(run.preset().space).size
-    return any(len(rows) < size for rows in scores(run, evaluation(run), "validation", "one-shot").values())
+    by_seed = scores(run, evaluation(run), "validation", "one-shot")
+    return any(len(rows) < space.size for rows in by_seed.values())

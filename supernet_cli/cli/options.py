@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from supernet_cli.runs.store import Run
 
 
 class Group(TyperGroup):
@@ -53,7 +56,7 @@ def complete_run(context: typer.Context, incomplete: str) -> list[str]:
     """Return the ids of runs that begin so."""
     from supernet_cli.runs.store import list_runs
 
-    folder = Path(context.params.get("runs_dir") or "runs")
+    folder = Path(context.params.get("runs_dir") or RUNS_DIR)
     return [name for name in ["latest", *(run.id for run in list_runs(folder))] if name.startswith(incomplete)]
 
 
@@ -64,7 +67,7 @@ def complete_path(context: typer.Context, incomplete: str) -> list[str]:
     from supernet_cli.space import SearchSpace
 
     try:
-        run = find_run(Path(context.params.get("runs_dir") or "runs"), context.params.get("run") or "latest")
+        run = find_run(Path(context.params.get("runs_dir") or RUNS_DIR), context.params.get("run") or "latest")
         space = SearchSpace.from_config(run.preset().space)
     except SupernetError:
         return []
@@ -77,38 +80,90 @@ def typed(context: typer.Context) -> set[str]:
     return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
 
+A_RUN = "An id, a unique prefix of one, a folder, or `latest`."
+
+PATHS = "Paths"
+TRAINING = "Training"
+DATA = "Preset and data"
+PLACE = "Where it runs"
+OUTPUT = "Runs and output"
+
 RunsDir = Annotated[
     Path,
-    typer.Option("--runs-dir", envvar="SUPERNET_RUNS_DIR", help="Where runs live.", show_envvar=True, file_okay=False),
+    typer.Option(
+        "--runs-dir",
+        envvar="SUPERNET_RUNS_DIR",
+        help="Folder that holds the runs.",
+        show_envvar=True,
+        file_okay=False,
+        rich_help_panel=OUTPUT,
+    ),
+]
+PresetArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PRESET",
+        help="A shipped preset, one in ./presets, or a file. Default: default.",
+        autocompletion=complete_preset,
+        show_envvar=False,
+        show_default=False,
+    ),
 ]
 PresetName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--preset",
         metavar="PRESET",
-        help="A shipped preset, one in ./presets, or a file.",
+        help="The same as PRESET.",
         autocompletion=complete_preset,
         show_envvar=False,
+        rich_help_panel=DATA,
     ),
 ]
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="RUN", help=A_RUN, autocompletion=complete_run, show_envvar=False, show_default=False),
+]
 RunName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--run",
         metavar="RUN",
-        help="An id, the beginning of one, a folder, or `latest`.",
+        help=f"The run: {A_RUN[0].lower()}{A_RUN[1:-1]}. Default: latest.",
         autocompletion=complete_run,
         show_envvar=False,
+        rich_help_panel=OUTPUT,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.", show_envvar=False)]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-root",
+        envvar="SUPERNET_DATA_ROOT",
+        metavar="DIR",
+        help="Folder of the images, if not where the preset says; a run's images are verified.",
+        show_envvar=True,
+        file_okay=False,
+        rich_help_panel=DATA,
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document on stdout.", show_envvar=False, rich_help_panel=OUTPUT),
+]
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Results and errors only: no progress, no hints.", show_envvar=False)
+    bool,
+    typer.Option("--quiet", "-q", help="Print results and errors only.", show_envvar=False, rich_help_panel=OUTPUT),
 ]
 OutputFile = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", help="Write the JSON document to this file as well.", dir_okay=False, show_envvar=False
+        "--output",
+        "-o",
+        help="Also write the JSON document to this file.",
+        dir_okay=False,
+        show_envvar=False,
+        rich_help_panel=OUTPUT,
     ),
 ]
 Settings = Annotated[
@@ -118,12 +173,95 @@ Settings = Annotated[
         envvar="SUPERNET_SET",
         metavar="KEY=VALUE",
         help="Change a key of the preset, such as train.epochs=4; repeatable. "
-        "Several in SUPERNET_SET stand on lines of their own, or with ; between.",
+        "In SUPERNET_SET, separate settings with ; or newlines.",
         callback=_settings,
         allow_from_autoenv=False,
         show_envvar=False,
+        rich_help_panel=DATA,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Print what would be done and how long it would take, without doing it.",
+        show_envvar=False,
+        rich_help_panel=OUTPUT,
     ),
 ]
 Split = Literal["test", "validation"]
 
 RUNS_DIR = Path("runs")
+
+
+def one_run(argument: str | None, option: str | None) -> str:
+    """Return the run that a command is given by position or as --run; the newest where it is given none.
+
+    Raises:
+        UsageError: Both name a run.
+    """
+    from supernet_cli.errors import UsageError
+
+    if argument is not None and option is not None and argument != option:
+        raise UsageError(f"You named two runs: {argument} and --run {option}.", "Name one.")
+    return argument or option or "latest"
+
+
+def one_preset(argument: str | None, option: str | None) -> str:
+    """Return the preset that a command is given by position or as --preset; `default` where it is given none.
+
+    Raises:
+        UsageError: Both name a preset.
+    """
+    from supernet_cli.errors import UsageError
+
+    if argument is not None and option is not None and argument != option:
+        raise UsageError(f"You named two presets: {argument} and --preset {option}.", "Name one.")
+    return argument or option or "default"
+
+
+def with_data_root(settings: list[str] | None, data_root: Path | None) -> list[str]:
+    """Return settings of a new run, with the folder of its images where one is given as --data-root."""
+    import json
+
+    return [*(settings or []), *([f"data.root={json.dumps(str(data_root))}"] if data_root is not None else [])]
+
+
+def run_and_paths(runs_dir: Path, words: list[str], option: str | None) -> tuple[Run, list[str]]:
+    """Return the run that a command works on, and the paths that were typed; a run may stand before them.
+
+    Args:
+        runs_dir: Where runs live.
+        words: What was typed where paths stand.
+        option: What --run names.
+
+    Raises:
+        RunError: There is no such run.
+        UsageError: Two runs are named.
+    """
+    from supernet_cli.errors import RunError
+    from supernet_cli.runs.store import find_run
+
+    first = words[0] if words else ""
+    try:
+        found = find_run(runs_dir, first) if first and not _is_path(runs_dir, first, option) else None
+    except RunError:
+        if first[:4].isdigit():  # the year that a run's id begins with
+            raise
+        found = None
+    if found is None:
+        return find_run(runs_dir, option or "latest"), words
+    return find_run(runs_dir, one_run(first, option)), words[1:]
+
+
+def _is_path(runs_dir: Path, word: str, option: str | None) -> bool:
+    """Return whether a word is a path of the run that would be meant without it."""
+    from supernet_cli.errors import SupernetError
+    from supernet_cli.runs.store import find_run
+    from supernet_cli.space import SearchSpace
+
+    try:
+        SearchSpace.from_config(find_run(runs_dir, option or "latest").preset().space).parse(word)
+    except SupernetError:
+        return False
+    return True

@@ -31,11 +31,12 @@ class Orders(BaseModel):
     seeds: tuple[int, ...]
 
 
-def help_to_train(place: Place) -> None:
+def help_to_train(place: Place, data_root: Path | None = None) -> None:
     """Train along with the first rank, as another.
 
     Args:
         place: Of this process.
+        data_root: Folder of the images, if not where the preset says.
     """
     from supernet_cli.cli.signals import Interruption
     from supernet_cli.engine.parallel import Ranks
@@ -53,7 +54,7 @@ def help_to_train(place: Place) -> None:
     try:
         with Ranks(place) as ranks:
             orders = Orders.model_validate_json(ranks.hear())
-            prepared = prepare(orders.preset, orders.threads, place=place)
+            prepared = prepare(orders.preset, orders.threads, place=place, data_root=data_root)
             prepared.check_images(orders.images)
             ranks.join(prepared.device)
             with interruption:

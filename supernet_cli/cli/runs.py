@@ -1,7 +1,8 @@
-"""`supernet runs`: list, show, stop and remove runs."""
+"""`supernet runs`: list, show, stop and delete runs."""
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 import time
@@ -10,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from supernet_cli.cli.options import RUNS_DIR, Group, Json, OutputFile, Quiet, RunsDir, complete_run
+from supernet_cli.cli.options import (
+    RUNS_DIR,
+    Group,
+    Json,
+    OutputFile,
+    Quiet,
+    RunArgument,
+    RunName,
+    RunsDir,
+    complete_run,
+    one_run,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,22 +30,16 @@ if TYPE_CHECKING:
     from supernet_cli.runs.job import JobFolder
     from supernet_cli.runs.store import DamagedRun, Run
 
-app = typer.Typer(cls=Group, help="List, show, stop and remove runs.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="List, show, stop and delete runs.", no_args_is_help=True)
 
-Reference = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN", help="An id, the beginning of one, a folder, or `latest`.", autocompletion=complete_run
-    ),
-]
 
 _PATIENCE_SECONDS = 60.0
 _MOST_UNFINISHED = 8
 _ROOMS = {
-    "supernet": "one-shot, as training saw it last",
-    "standalone": "trained alone, from scratch",
-    "inherited": "trained alone, from a supernet's weights",
-    "short": "trained alone, briefly",
+    "supernet": "one-shot, at the last evaluation of the training",
+    "standalone": "alone: trained from scratch",
+    "inherited": "fine-tuned: trained from a supernet's weights",
+    "short": "trained from scratch, briefly",
 }
 
 
@@ -45,7 +51,7 @@ def ls(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, o
     from supernet_cli.cli.output import Output, printable
     from supernet_cli.cli.render import columns
     from supernet_cli.glyphs import ago, clock
-    from supernet_cli.runs.store import list_damaged_runs, list_runs
+    from supernet_cli.runs.store import list_damaged_runs, list_runs, runs_dir_option
 
     voice = Output(json, quiet, output)
     found, damaged = list_runs(runs_dir), list_damaged_runs(runs_dir)
@@ -61,27 +67,31 @@ def ls(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, o
         table.add_row(Text(printable(lost.id)), "", "damaged", "", "", "")
     voice.result({"runs": rows}, table if rows else f"There are no runs in {runs_dir}.")
     if not rows:
-        voice.note("Start one with: supernet train --preset default")
+        voice.note(f"Start one: supernet train default{runs_dir_option(runs_dir)}")
     if damaged:
-        voice.note(f"What is wrong: supernet runs show {shlex.quote(damaged[0].id)}")
+        show = f"supernet runs show {shlex.quote(damaged[0].id)}{runs_dir_option(runs_dir)}"
+        voice.note(f"See what is wrong: {show}")
 
 
 @app.command("show")
 def show(
-    run: Reference = "latest",
+    run: RunArgument = None,
+    run_option: RunName = None,
     runs_dir: RunsDir = RUNS_DIR,
     json: Json = False,
     quiet: Quiet = False,
     output: OutputFile = None,
 ) -> None:
-    """Show a run: its jobs, how far they are, and the paths judged so far."""
+    """Show a run: its jobs, their progress, and the paths evaluated so far."""
     from supernet_cli.cli.output import Output
     from supernet_cli.cli.render import facts, scores_table
+    from supernet_cli.errors import RunError
     from supernet_cli.glyphs import ago, clock
+    from supernet_cli.reports.next_step import next_step
     from supernet_cli.runs.store import find_run
 
     voice = Output(json, quiet, output)
-    found = find_run(runs_dir, run)
+    found = find_run(runs_dir, one_run(run, run_option))
     jobs = [_job_row(job) for job in found.jobs()]
     document = _row(found) | {
         "jobs": jobs,
@@ -98,8 +108,9 @@ def show(
         ("time", clock(document["seconds"])),
         ("folder", document["folder"]),
         ("versions", versions),
+        ("fingerprints", ", ".join(f"{what} {digest}" for what, digest in found.manifest.fingerprints.items())),
     ]
-    parts: list[RenderableType] = [facts([*pairs, *_told(jobs)])]
+    parts: list[RenderableType] = [facts([*pairs, *_progress_lines(jobs)])]
     for room, title in _ROOMS.items():
         rows = [{"seed": job["seed"], **path} for job in jobs if _room(job) == room for path in job["paths"]]
         if rows:
@@ -109,55 +120,68 @@ def show(
                 scores_table(rows, "validation"),
             ]
     voice.result(document, *parts)
+    with contextlib.suppress(RunError):  # what is damaged can still be looked at
+        voice.note(f"\n{next_step(found)}")
 
 
 @app.command("stop")
 def stop(
-    run: Reference, runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, output: OutputFile = None
+    run: RunArgument = None,
+    run_option: RunName = None,
+    runs_dir: RunsDir = RUNS_DIR,
+    json: Json = False,
+    quiet: Quiet = False,
+    output: OutputFile = None,
 ) -> None:
-    """Ask a run's training to save and stop at its next step, and wait until it has."""
+    """Ask a run's trainings to save and stop at their next step, and wait until they have."""
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import RunError
+    from supernet_cli.reports.next_step import next_step
+    from supernet_cli.runs.lock import is_held
     from supernet_cli.runs.records import ALIVE
-    from supernet_cli.runs.store import find_run
+    from supernet_cli.runs.store import EXPERIMENT_LOCK, find_run, runs_dir_option
 
     voice = Output(json, quiet, output)
-    found = find_run(runs_dir, run)
+    found = find_run(runs_dir, one_run(run, run_option))
     running = [job for job in found.jobs() if job.status().state in ALIVE]
     if not running:
         raise RunError(
-            f"Run {found.id} is not being trained; it is {found.state()}.", "`supernet runs ls` shows which are."
+            f"Run {found.id} is not being trained; it is {found.state()}.",
+            f"See which are: `supernet runs ls{runs_dir_option(runs_dir)}`.",
         )
     deadline = time.monotonic() + _PATIENCE_SECONDS
     asked: set[str] = set()
-    while running:  # a request may come when one job ends and the next begins: that one is asked as well
+    while running:  # a request may come as one job ends and the next starts: that one is asked as well
         for job in running:
             if job.key not in asked:
                 job.request_stop()
                 asked.add(job.key)
         if time.monotonic() > deadline:
-            raise RunError(f"Run {found.id} has not answered in {_PATIENCE_SECONDS:.0f} s.", "Look at its log.txt.")
+            raise RunError(
+                f"Run {found.id} has not stopped within {_PATIENCE_SECONDS:.0f} s.",
+                f"Look at {running[0].path / 'log.txt'}.",
+            )
         time.sleep(0.1)
         running = [job for job in found.jobs() if job.status().state in ALIVE]
+    while is_held(found.folder / EXPERIMENT_LOCK) and time.monotonic() < deadline:  # it leaves in a moment
+        time.sleep(0.1)
     voice.result({"run": found.id, "status": found.state()}, f"{found.id}  {found.state()}")
-    of_supernets = any(key.startswith("supernet/") for key in asked)
-    again = f"supernet train --resume {found.typed}" if of_supernets else "the command that was stopped"
-    voice.note(f"Go on with: {again}")
+    voice.note(str(next_step(found)))
 
 
 @app.command("rm")
 def rm(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN", help="Ids, beginnings of ids, or folders.", autocompletion=complete_run),
+        typer.Argument(metavar="RUN...", help="Ids, unique prefixes of ids, or folders.", autocompletion=complete_run),
     ],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     runs_dir: RunsDir = RUNS_DIR,
     json: Json = False,
     quiet: Quiet = False,
     output: OutputFile = None,
 ) -> None:
-    """Remove runs from the disk. Nothing but a folder with our run.json, inside the runs directory, is ever removed."""
+    """Delete runs. Only run folders inside the runs directory are ever deleted."""
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import UsageError
     from supernet_cli.runs.store import check_removable, find_run, remove_run
@@ -168,8 +192,8 @@ def rm(
         check_removable(runs_dir, run)
     if not yes:
         if not sys.stdin.isatty() or json:
-            raise UsageError("Removing runs needs a yes.", "Add --yes.")
-        typer.confirm(f"Remove {', '.join(run.id for run in found)}?", abort=True, err=True)
+            raise UsageError("Not a terminal: deleting runs must be confirmed.", "Add --yes to confirm the deletion.")
+        typer.confirm(f"Delete {', '.join(run.id for run in found)}?", abort=True, err=True)
     for run in found:
         remove_run(runs_dir, run)
     removed = [run.id for run in found]
@@ -219,17 +243,17 @@ def _room(job: dict[str, Any]) -> str:
     return str(job["job"]).partition("/")[0]
 
 
-def _told(jobs: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Return a line for each supernet; for paths trained alone how many are done, and a line for what is not."""
-    told = [(job["job"], _progress(job)) for job in jobs if _room(job) == "supernet"]
+def _progress_lines(jobs: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return a line for each supernet; for stand-alone trainings how many are done, and a line for what is not."""
+    lines = [(job["job"], _progress(job)) for job in jobs if _room(job) == "supernet"]
     for room in [room for room in _ROOMS if room != "supernet"]:
         alone = [job for job in jobs if _room(job) == room]
         states = Counter(job["status"] for job in alone)
         if alone:
-            told.append((room, ", ".join(f"{count} {state}" for state, count in states.most_common())))
+            lines.append((room, ", ".join(f"{count} {state}" for state, count in states.most_common())))
         unfinished = [job for job in alone if job["status"] not in ("finished", "created")]
-        told += [(job["job"], _progress(job)) for job in unfinished[:_MOST_UNFINISHED]]
-    return told
+        lines += [(job["job"], _progress(job)) for job in unfinished[:_MOST_UNFINISHED]]
+    return lines
 
 
 def _progress(job: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`supernet train`: train a supernet from a preset, or go on with a run."""
+"""`supernet train`: train a supernet from a preset, or resume a run."""
 
 from __future__ import annotations
 
@@ -14,15 +14,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from supernet_cli.cli.options import (
+    OUTPUT,
     RUNS_DIR,
+    TRAINING,
+    DataRoot,
+    DryRun,
     Json,
     OutputFile,
+    PresetArgument,
     PresetName,
     Quiet,
     RunsDir,
     Settings,
     complete_run,
+    one_preset,
     typed,
+    with_data_root,
 )
 from supernet_cli.config.torchrun import Place, here
 from supernet_cli.errors import INTERRUPTED
@@ -44,70 +51,89 @@ logger = logging.getLogger(__name__)
 
 def train(
     context: typer.Context,
-    preset: PresetName = "default",
+    preset: PresetArgument = None,
+    preset_option: PresetName = None,
     settings: Settings = None,
+    data_root: DataRoot = None,
     seeds: Annotated[
         str | None,
-        typer.Option(metavar="N,N,…", help="Train one supernet a seed, such as 0,1,2.", show_envvar=False),
+        typer.Option(
+            metavar="N,N,…",
+            help="Seeds of the supernets, such as 0,1,2: one is trained per seed. Default: from the preset.",
+            show_envvar=False,
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
     resume: Annotated[
         str | None,
         typer.Option(
-            metavar="RUN", help="Go on with an interrupted run.", autocompletion=complete_run, show_envvar=False
+            metavar="RUN",
+            help="Resume an interrupted run.",
+            autocompletion=complete_run,
+            show_envvar=False,
+            rich_help_panel=TRAINING,
         ),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be trained and how long it would take.", show_envvar=False)
-    ] = False,
+    dry_run: DryRun = False,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Also write TensorBoard event files.", show_envvar=False)
+        bool,
+        typer.Option(
+            "--tensorboard", help="Also write TensorBoard event files.", show_envvar=False, rich_help_panel=OUTPUT
+        ),
     ] = False,
     tui: Annotated[
         bool,
-        typer.Option("--tui", help="Train as a process of its own and open the monitor on it.", show_envvar=False),
+        typer.Option(
+            "--tui",
+            help="Train in a separate process and open the monitor on it.",
+            show_envvar=False,
+            rich_help_panel=OUTPUT,
+        ),
     ] = False,
     runs_dir: RunsDir = RUNS_DIR,
     json: Json = False,
     quiet: Quiet = False,
     output: OutputFile = None,
 ) -> None:
-    """Train a supernet and judge its paths on validation after every epoch.
+    """Train a supernet and evaluate its paths on the validation images as it goes.
 
-    The first Ctrl-C writes a checkpoint and stops; `--resume` goes on from it, bit for bit.
+    --seeds are those of the supernets. The first Ctrl-C writes a checkpoint and stops; --resume continues from it,
+    bit for bit.
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import UsageError
 
     place = here()
-    if place.size > 1 and _is_only_to_help(place, tui or dry_run):
+    if place.size > 1 and _is_only_to_help(place, tui or dry_run, data_root):
         return
     voice = Output(json, quiet, output)
-    if resume is not None and typed(context) & {"preset", "settings", "seeds"}:
+    if resume is not None and typed(context) & {"preset", "preset_option", "settings", "seeds"}:
         raise UsageError(
-            "--resume goes on with the run's own preset: it takes no --preset, --set or --seeds.",
-            "Leave them out, or start a new run without --resume.",
+            "--resume uses the run's own preset, so it takes no PRESET, --set or --seeds.",
+            "Drop them, or start a new run without --resume.",
         )
+    name, changes = one_preset(preset, preset_option), with_data_root(settings, data_root)
     if tui:
         if dry_run or json or quiet or output is not None:
             raise UsageError(
-                "--tui opens the monitor: it goes without --dry-run, --json, --quiet and --output.", "Leave them out."
+                "--tui opens the monitor, so it takes no --dry-run, --json, --quiet or --output.", "Drop them."
             )
-        _train_beside_the_monitor(runs_dir, preset, settings or [], seeds, resume, tensorboard)
+        _train_beside_the_monitor(runs_dir, name, changes, seeds, resume, tensorboard, data_root)
         return
     if dry_run:
         if resume is not None:
-            raise UsageError("--dry-run says what a new training would be.", "Leave out --resume.")
+            raise UsageError("--dry-run describes a new training, so it takes no --resume.", "Drop one of them.")
         from supernet_cli.cli.rehearsal import say_rehearsal
 
-        say_rehearsal(_load(preset, settings or [], seeds).preset, voice)
+        say_rehearsal(_load(name, changes, seeds).preset, voice)
         return
     with voice.working("loading torch and the data") as progress:
         if tensorboard:
             _check_tensorboard()
         run, prepared = (
-            begin(runs_dir, _load(preset, settings or [], seeds), progress, place)
+            begin(runs_dir, _load(name, changes, seeds), progress, place)
             if resume is None
-            else reopen(_find(runs_dir, resume), progress, place)
+            else reopen(_find(runs_dir, resume), progress, place, data_root)
         )
     train_supernets(run, prepared, voice, tensorboard, place)
     try:
@@ -115,7 +141,7 @@ def train(
     except OSError as error:
         if error.errno != errno.EIO:
             raise
-        # The terminal was closed: the run is saved, and nobody is left to be told.
+        # The terminal was closed: the run is saved, and nobody is left to read.
         raise typer.Exit(0 if run.state(run.supernet_jobs()) == "finished" else INTERRUPTED) from error
 
 
@@ -125,7 +151,7 @@ def _find(runs_dir: Path, name: str) -> Run:
     return find_run(runs_dir, name)
 
 
-def _is_only_to_help(place: Place, is_no_training: bool) -> bool:
+def _is_only_to_help(place: Place, is_no_training: bool, data_root: Path | None) -> bool:
     """Train along where this is another rank than the first, and return whether it is.
 
     Raises:
@@ -135,19 +161,25 @@ def _is_only_to_help(place: Place, is_no_training: bool) -> bool:
 
     if is_no_training:
         raise UsageError(
-            "--tui and --dry-run are for a process alone: under torchrun, a supernet is trained.",
-            "Leave them out, or start it without torchrun; `supernet tui` watches from another terminal.",
+            "--tui and --dry-run cannot be used under torchrun.",
+            "Drop them, or start it without torchrun; `supernet tui` watches from another terminal.",
         )
     if place.is_first:
         return False
     from supernet_cli.cli.ranks import help_to_train
 
-    help_to_train(place)
+    help_to_train(place, data_root)
     return True
 
 
 def _train_beside_the_monitor(
-    runs_dir: Path, preset: str, settings: list[str], seeds: str | None, resume: str | None, tensorboard: bool
+    runs_dir: Path,
+    preset: str,
+    settings: list[str],
+    seeds: str | None,
+    resume: str | None,
+    tensorboard: bool,
+    data_root: Path | None,
 ) -> None:
     """Check what can be checked at once, start the training on its own, and open the monitor on it."""
     from supernet_cli.cli.tui import check_terminal, open_monitor
@@ -156,6 +188,7 @@ def _train_beside_the_monitor(
     check_terminal()
     if resume is not None:
         words = ["--resume", str(_find(runs_dir, resume).folder.absolute())]
+        words += ["--data-root", str(data_root)] if data_root is not None else []
     else:
         _load(preset, settings, seeds)
         words = ["--preset", preset, *(word for setting in settings for word in ("--set", setting))]
@@ -213,8 +246,10 @@ def parse_seeds(text: str, option: str = "--seeds") -> tuple[int, ...]:
     return seeds
 
 
-def reopen(run: Run, progress: Progress, place: Place | None = None) -> tuple[Run, Prepared]:
-    """Make sure that a run's supernets can go on, and prepare what they need.
+def reopen(
+    run: Run, progress: Progress, place: Place | None = None, data_root: Path | None = None
+) -> tuple[Run, Prepared]:
+    """Make sure that a run's supernets can be resumed, and prepare what they need.
 
     Raises:
         UsageError: They are finished.
@@ -222,31 +257,26 @@ def reopen(run: Run, progress: Progress, place: Place | None = None) -> tuple[Ru
         RunError: They are being trained, or the run is damaged.
     """
     from supernet_cli.errors import DivergedError, RunError, UsageError
+    from supernet_cli.reports.next_step import gentler_step, next_step
     from supernet_cli.runs.records import ALIVE
 
-    preset = run.preset()
+    run.preset()
     states = [job.status().state for job in run.supernet_jobs()]
     if states and "diverged" not in states and all(job.is_done for job in run.supernet_jobs()):
-        raise UsageError(
-            f"Run {run.id} is finished; there is nothing to go on with.", f"`supernet evaluate --run {run.typed}`"
-        )
+        raise UsageError(f"Run {run.id} is already finished; nothing to resume.", next_step(run).hint)
     if states and all(job.is_done for job in run.supernet_jobs()):
-        raise DivergedError(
-            f"Run {run.id} diverged; going on would repeat that bit for bit.",
-            "Start a new run with a lower rate, such as --set train.optimizer.lr=0.001.",
-        )
+        raise DivergedError(f"Run {run.id} diverged, and would diverge again bit for bit.", gentler_step(run).hint)
     if any(state in ALIVE for state in states):
         raise RunError(
-            f"Run {run.id} is being trained by another process.", f"`supernet runs stop {run.typed}` stops it."
+            f"Another process is training run {run.id}.",
+            f"Watch it with `{run.command('tui')}`, or stop it with `{run.command('runs stop')}`.",
         )
-    from supernet_cli.engine.prepare import prepare
+    from supernet_cli.engine.prepare import prepare_run
 
     place = place or Place()
     statuses = [job.status() for job in run.supernet_jobs()]
     threads = max((status.threads for status in statuses if status.ranks == place.size), default=0)
-    prepared = prepare(preset, threads or None, progress, place)
-    prepared.check_images(run.manifest.fingerprints.get("images"))
-    return run, prepared
+    return run, prepare_run(run, threads or None, progress, place, data_root)
 
 
 def train_supernets(
@@ -255,7 +285,7 @@ def train_supernets(
     """Train every supernet of a run that is not done, one after another.
 
     Returns:
-        Whether somebody asked to stop, be it that the request came too late to stop anything.
+        Whether somebody asked to stop, even if the request came too late to stop anything.
     """
     from supernet_cli.cli.signals import Interruption
     from supernet_cli.cli.watch import watching
@@ -308,11 +338,11 @@ def _give_orders(ranks: Ranks, prepared: Prepared, jobs: list[JobFolder]) -> Non
 
 
 def warn_of_a_lost_checkpoint(job: JobFolder) -> None:
-    """Say that a job begins anew although it had begun: its checkpoints are gone, or it never came to one."""
+    """Warn that a job starts over although it had started: its checkpoints are gone, or it never wrote one."""
     status = job.status()
     done = max(status.step, job.snapshot()[0].step)
     if done and not job.has_checkpoint and status.state not in ("finished", "diverged"):
-        logger.warning("%s: there is no checkpoint of its %d steps; it begins anew", job.key, done)
+        logger.warning("%s: none of its %d steps are in a checkpoint; it starts over", job.key, done)
 
 
 @contextmanager
@@ -340,6 +370,7 @@ def _report(run: Run, voice: Output) -> None:
     """Say how it went, from what is stored, and leave with the exit code of that."""
     from supernet_cli.cli.output import error_document
     from supernet_cli.cli.render import scores_table
+    from supernet_cli.reports.next_step import next_step
 
     document = _document(run)
     rows = [
@@ -350,14 +381,14 @@ def _report(run: Run, voice: Output) -> None:
     unfinished = any(job["status"] in ("interrupted", "stopped", "created") for job in document["jobs"])
     error = divergence(run) if document["status"] == "diverged" and not unfinished else None
     title = f"{run.id}  {document['status']}  {document['images_per_second'] or 0:,.0f} images/s"
-    table = scores_table(rows, "validation") if rows else "No path was judged yet."
+    table = scores_table(rows, "validation") if rows else "No path has been evaluated yet."
     voice.result(document | (error_document(error) if error else {}), title, "", table)
     if error is not None:
         voice.fail(error)
     if document["status"] != "finished":
-        voice.note(f"\nGo on with: supernet train --resume {run.typed}")
+        voice.note(f"\nResume with: {run.command('train')}")
         raise typer.Exit(INTERRUPTED)
-    voice.note(f"\nJudge every path on the test images: supernet evaluate --run {run.typed}")
+    voice.note(f"\n{next_step(run)}")
 
 
 def _document(run: Run) -> dict[str, Any]:
@@ -393,12 +424,13 @@ def _document(run: Run) -> dict[str, Any]:
 def divergence(run: Run) -> SupernetError:
     """Return what to say of supernets that diverged."""
     from supernet_cli.errors import DivergedError
+    from supernet_cli.reports.next_step import gentler_step
 
     diverged: list[JobFolder] = [job for job in run.supernet_jobs() if job.status().state == "diverged"]
-    told = "; ".join(f"{job.key}: {job.status().reason}" for job in diverged)
+    reasons = "; ".join(f"{job.key}: {job.status().reason}" for job in diverged)
     kept = ", ".join(str(job.path) for job in diverged if job.has_checkpoint)
     what = f"The last good checkpoint is kept in {kept}." if kept else "That was before the first checkpoint."
     return DivergedError(
-        f"Training diverged: {told}. {what}",
-        "Start a new run with a lower rate, such as --set train.optimizer.lr=0.001.",
+        f"Training diverged: {reasons}. {what}",
+        gentler_step(run).hint,
     )

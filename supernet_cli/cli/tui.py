@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from supernet_cli.cli.options import RUNS_DIR, RunsDir, complete_run
+from supernet_cli.cli.options import A_RUN, OUTPUT, RUNS_DIR, RunsDir, complete_run, one_run
 
 if TYPE_CHECKING:
     from supernet_cli.runs.launch import Launched
@@ -17,10 +17,18 @@ if TYPE_CHECKING:
 def tui(
     run: Annotated[
         str | None,
+        typer.Argument(
+            metavar="RUN", help=f"{A_RUN} Default: the list of runs.", autocompletion=complete_run, show_default=False
+        ),
+    ] = None,
+    run_option: Annotated[
+        str | None,
         typer.Option(
             "--run",
-            help="An id, the beginning of one, a folder, or `latest`; left out: the list of runs.",
+            metavar="RUN",
+            help="The same as RUN.",
             autocompletion=complete_run,
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     runs_dir: RunsDir = RUNS_DIR,
@@ -35,8 +43,8 @@ def tui(
     Reads run folders alone: it works beside a training, on a shared folder, and on a run of last year.
     """
     folder = None
-    if run is not None:
-        folder = _folder_of(runs_dir, run)
+    if run is not None or run_option is not None:
+        folder = _folder_of(runs_dir, one_run(run, run_option))
     if web:
         from supernet_cli.tui.web import serve
 

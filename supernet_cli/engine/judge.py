@@ -82,8 +82,9 @@ def judge_run(
     advance: Advance,
     between: Callable[[], None],
     spread: Spread | None = None,
+    keep: bool = True,
 ) -> list[ScoreRow]:
-    """Judge a run's networks, measure its paths, and keep all of that in the run's results.
+    """Evaluate a run's networks, measure its paths, and store all of that in the run's results.
 
     Args:
         prepared: From `prepare`, with the run's preset.
@@ -93,7 +94,8 @@ def judge_run(
         split: Whose images.
         advance: Told how far it is.
         between: Called again and again; what it raises ends the judging, and what was judged until then is kept.
-        spread: Where to judge; here where it is left out. Latencies are measured here in any case.
+        spread: Where to evaluate; in this process by default. Latencies are always measured in this process.
+        keep: Whether to store results and measure paths: False for a run on a read-only disk.
 
     Raises:
         RunError: Weights are missing or damaged.
@@ -110,12 +112,14 @@ def judge_run(
                 for group in chain.from_iterable(found):
                     new = [_row(group.kind, group.seed, path, score) for path, score in group.scores]
                     answers = {str(path): _correct(score) for path, score in group.scores}
-                    keep_scores(run, split, new, {(group.kind, group.seed): answers}, group.cost)
+                    if keep:
+                        keep_scores(run, split, new, {(group.kind, group.seed): answers}, group.cost)
                     rows += new
                     advance(f"judging on {split}", len(rows), total)
         finally:
             torch.set_num_threads(prepared.threads)
-        _measure(prepared, run, paths, advance, between)
+        if keep:
+            _measure(prepared, run, paths, advance, between)
     return sorted(rows, key=lambda row: (KINDS.index(row.kind), row.seed))
 
 

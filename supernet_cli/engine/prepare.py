@@ -19,7 +19,8 @@ from supernet_cli.engine.data.resident import ResidentImages, Statistics
 from supernet_cli.engine.optim import check_recipe
 from supernet_cli.engine.profile import path_costs
 from supernet_cli.engine.supernet import Supernet
-from supernet_cli.errors import PresetError, RunError
+from supernet_cli.errors import DataError, PresetError, RunError
+from supernet_cli.runs.store import Run
 from supernet_cli.sampling import Adaptive, Context, Sampler, build_sampler, steps_per_epoch
 from supernet_cli.space import PathCosts, SearchSpace
 
@@ -83,8 +84,8 @@ class Prepared:
         """
         if expected is not None and expected != self.images_digest:
             raise RunError(
-                "The images are not those the run was begun with: its split between training and validation is lost.",
-                "Put the data back as it was, or start a new run.",
+                "These are not the images that the run was started with: validation images could have been trained on.",
+                "Restore the data, name the folder that has them with --data-root DIR, or start a new run.",
             )
 
     @property
@@ -160,7 +161,11 @@ class Prepared:
 
 
 def prepare(
-    preset: Preset, threads: int | None = None, progress: Progress = no_progress, place: Place | None = None
+    preset: Preset,
+    threads: int | None = None,
+    progress: Progress = no_progress,
+    place: Place | None = None,
+    data_root: Path | None = None,
 ) -> Prepared:
     """Check what only torch can check, and load the data.
 
@@ -169,6 +174,7 @@ def prepare(
         threads: Threads to use whatever the preset says, for a job that goes on with its own.
         progress: Told of downloads and of images being decoded.
         place: Of this process among those that train together; alone where left out.
+        data_root: Folder of the images, if not where the preset says.
 
     Raises:
         PresetError: Device, optimiser, schedule, loss, sampler, an operation or the split cannot be.
@@ -179,7 +185,7 @@ def prepare(
     num_threads = device.prepare(chosen, threads or preset.runtime.threads, place.local_size)
     space = SearchSpace.from_config(preset.space)
     with device.memory_errors():
-        root = Path(os.path.expanduser(preset.data.root)) if preset.data.root else None
+        root = Path(os.path.expanduser(data_root or preset.data.root)) if data_root or preset.data.root else None
         dataset = load_dataset(preset.data.dataset, root, preset.data.parameters, progress)
         splits = split_validation(dataset, preset.data.validation, preset.data.split_seed)
         neutral = Statistics.neutral(splits.train.images.shape[-1])
@@ -197,6 +203,39 @@ def prepare(
             steps = steps_per_epoch(num_images, recipe.batch_size, passes) * recipe.epochs
             check_recipe(recipe, supernet.parameters(), steps, prepared.num_classes, section)
             _check_single_images(prepared, supernet, num_images, recipe.batch_size, section)
+    return prepared
+
+
+def prepare_run(
+    run: Run,
+    threads: int | None = None,
+    progress: Progress = no_progress,
+    place: Place | None = None,
+    data_root: Path | None = None,
+) -> Prepared:
+    """Prepare what a run works with, and make sure that its images are those it was started with.
+
+    Args:
+        run: The run.
+        threads: As for `prepare`.
+        progress: As for `prepare`.
+        place: As for `prepare`.
+        data_root: Folder of the images, if not where the run's preset says.
+
+    Raises:
+        RunError: The images are others, or the run is damaged.
+        DataError: The images are missing or damaged.
+        PresetError: As for `prepare`.
+    """
+    preset = run.preset()
+    moved = preset.data.root and data_root is None and not Path(preset.data.root).exists()
+    if moved:
+        raise DataError(
+            f"The images of run {run.id} are no longer in {preset.data.root}.",
+            "If they were moved, say where they are with --data-root DIR.",
+        )
+    prepared = prepare(preset, threads, progress, place, data_root)
+    prepared.check_images(run.manifest.fingerprints.get("images"))
     return prepared
 
 

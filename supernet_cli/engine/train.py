@@ -11,7 +11,7 @@ from supernet_cli.runs.records import Recorder
 from supernet_cli.space import Architecture
 
 WATCHED_SHARE = 0.1
-"""Share of the training's time that judging paths may take, about; a forward pass is a third of a training step."""
+"""Share of the training's time that evaluating paths may take, about; a forward pass is a third of a training step."""
 
 JUDGED_AT_THE_END = 256
 """Largest space of which every path is judged when the training ends."""
@@ -37,7 +37,7 @@ def train_supernet(
         RankError: Another rank failed or is gone.
     """
     with device.memory_errors():
-        space, watched, sampler = prepared.space, watched_paths(prepared), prepared.sampler(job_seed)
+        watched, sampler = watched_paths(prepared), prepared.sampler(job_seed)
         supernet = prepared.supernet(job_seed)
         if ranks is not None and ranks.size > 1 and prepared.device.place.type == "cuda":
             batchnorm.synchronise(supernet)
@@ -47,7 +47,7 @@ def train_supernet(
             sampler=sampler,
             seed=job_seed,
             watched=watched,
-            judged=list(space.enumerate()) if space.size <= JUDGED_AT_THE_END else watched,
+            judged=judged_paths(prepared),
             data=prepared.supernet_data(sampler),
             device=prepared.device,
             threads=prepared.threads,
@@ -58,10 +58,28 @@ def train_supernet(
 
 
 def watched_paths(prepared: Prepared) -> list[Architecture]:
-    """Return the paths to judge while training: all, or as many as `WATCHED_SHARE` allows, the same every time."""
-    preset, judged = prepared.preset, len(prepared.splits.validation)
-    if prepared.space.has_batch_norm and preset.train.calibration:  # judged twice, and calibrated once
-        judged = 2 * judged + min(preset.train.calibration, len(prepared.splits.train))
-    images = len(prepared.splits.train) * preset.train.evaluate_every
-    affordable = int(WATCHED_SHARE * 3 * images / judged)
+    """Return the paths to evaluate while training: all, or as many as `WATCHED_SHARE` pays for, the same every time."""
+    affordable = _affordable(prepared, prepared.preset.train.evaluate_every)
     return prepared.space.sample_distinct(max(4, affordable), seed.python_rng(0, "watched paths"))
+
+
+def judged_paths(prepared: Prepared) -> list[Architecture]:
+    """Return the paths to evaluate when training ends.
+
+    All of them, or the watched ones and a random sample: as many as another `WATCHED_SHARE` of the whole training pays
+    for, so that `--top K` has more to choose from than what was watched.
+    """
+    space = prepared.space
+    if space.size <= JUDGED_AT_THE_END:
+        return list(space.enumerate())
+    watched = watched_paths(prepared)
+    count = max(len(watched), _affordable(prepared, prepared.preset.train.epochs))
+    return list(dict.fromkeys([*watched, *space.sampled(count)]))[:count]
+
+
+def _affordable(prepared: Prepared, epochs: int) -> int:
+    """Return how many paths `WATCHED_SHARE` of so many epochs pays for, if none shared a prefix with another."""
+    preset, images = prepared.preset, len(prepared.splits.validation)
+    if prepared.space.has_batch_norm and preset.train.calibration:  # evaluated twice, and calibrated once
+        images = 2 * images + min(preset.train.calibration, len(prepared.splits.train))
+    return int(WATCHED_SHARE * 3 * len(prepared.splits.train) * epochs / images)

@@ -51,19 +51,19 @@ def compare(runs: Sequence[Run], truth: Run | None = None) -> dict[str, Any]:
 
 
 def _check_one_space(runs: Sequence[Run]) -> None:
-    first = runs[0].manifest.fingerprints.get("space")
+    first = runs[0].fingerprints()["space"]
     for run in runs[1:]:
-        if run.manifest.fingerprints.get("space") != first:
+        if run.fingerprints()["space"] != first:
             raise UsageError(
-                f"Runs {runs[0].id} and {run.id} have different search spaces: their rankings are of different things.",
-                "Compare runs of one space; `supernet runs show` tells their fingerprints.",
+                f"Runs {runs[0].id} and {run.id} have different search spaces, so their rankings cannot be compared.",
+                f"Compare runs of one space; `{run.command('runs show')}` shows a run's fingerprints.",
             )
 
 
 def _differing_truths(sources: Sequence[Run]) -> str:
     """Say why strategies of several runs cannot be tested against each other; nothing where they can."""
     for what, words in (("split", "data or splits"), ("retrain", "retraining recipes"), ("images", "images")):
-        if len({source.manifest.fingerprints.get(what) for source in sources}) > 1:
+        if len({source.fingerprints().get(what) for source in sources}) > 1:
             return f"The runs' truths have different {words}: their τ are of different things. --truth RUN shares one."
     return ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from supernet_cli.errors import RunError
+from supernet_cli.reports.next_step import finish_first
 from supernet_cli.reports.scores import last_judged
 from supernet_cli.runs.results import JudgingCost, evaluation
 from supernet_cli.runs.snapshot import JobSnapshot
@@ -41,10 +41,7 @@ def macs_of_a_supernet(run: Run) -> int:
     """
     jobs = [job for job in run.supernet_jobs() if job.weights.is_file()]
     if not jobs:
-        raise RunError(
-            f"Run {run.id} has no finished supernet, whose cost a short training is to match.",
-            f"Finish it first: `supernet train --resume {run.typed}`.",
-        )
+        raise finish_first(run, "finished supernet whose cost short trainings could match")
     snapshots = [job.snapshot()[0] for job in jobs]
     partly = {j.seed for j, snapshot in zip(jobs, snapshots, strict=True) if len(last_judged(j)) < snapshot.num_paths}
     later = [cost for cost in evaluation(run).costs if cost.split == "validation" and cost.seed in partly]

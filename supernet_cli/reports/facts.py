@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from supernet_cli.errors import RunError, UsageError
 from supernet_cli.reports.cost import Cost, evaluation_cost, training_cost
 from supernet_cli.reports.missing import Missing, missing_alone, missing_one_shot
+from supernet_cli.reports.next_step import finish_first, next_step
 from supernet_cli.reports.scores import BySeed, scores
 from supernet_cli.runs.results import (
     Evaluation,
@@ -142,7 +143,7 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
     space = SearchSpace.from_config(run.preset().space)
     one_shot = scores(run, stored, "validation", "one-shot")
     if not one_shot:
-        raise RunError(f"Run {run.id} has no one-shot scores yet.", f"`supernet train --resume {run.typed}`")
+        raise finish_first(run, "one-shot scores yet")
     stored_truth = evaluation(source)
     truth = _truth(source, stored_truth, space)
     names = [str(path) for path in truth.paths]
@@ -150,7 +151,7 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
     if not seeds:
         raise RunError(
             f"Run {run.id} has no one-shot scores of the {len(names)} paths that were trained alone.",
-            f"`supernet evaluate --split validation --run {run.typed}`",
+            f"Score them: `{run.command('evaluate', '--split', 'validation')}`.",
         )
     snapshots = [job.snapshot()[0] for job in run.supernet_jobs() if job.seed in seeds]
     judged_later = [cost for cost in stored.costs if cost.split == "validation" and cost.seed in seeds]
@@ -187,14 +188,14 @@ def check_same(run: Run, other: Run) -> None:
     Raises:
         UsageError: Space, retraining recipe, split or images differ.
     """
-    mine, theirs = run.manifest.fingerprints, other.manifest.fingerprints
+    mine, theirs = run.fingerprints(), other.fingerprints()
     words = {"space": "search space", "split": "data or split", "retrain": "retraining recipe", "images": "images"}
     differing = [word for key, word in words.items() if mine.get(key) != theirs.get(key)]
     if differing:
         others = ", another ".join(differing)
         raise UsageError(
             f"The stand-alone results of {other.id} are no truth about {run.id}: another {others}.",
-            f"Train its own: `supernet retrain --all --run {run.typed}`.",
+            f"Use its own stand-alone trainings. {next_step(run).hint}",
         )
 
 
@@ -267,13 +268,10 @@ def _coverage(run: Run, names: set[str], space: SearchSpace) -> Coverage:
 
 
 def _no_truth(run: Run) -> tuple[str, str]:
-    trained = [job for job in run.alone_jobs() if job.weights.is_file()]
-    if trained:
-        return f"The stand-alone networks of run {run.id} are not judged yet.", f"`supernet evaluate --run {run.typed}`"
-    return (
-        f"Run {run.id} has no stand-alone results: there is nothing to compare its one-shot scores with.",
-        f"`supernet retrain --all --run {run.typed}`, then `supernet evaluate --run {run.typed}`",
-    )
+    step = next_step(run)
+    if any(job.weights.is_file() for job in run.alone_jobs()):
+        return f"The stand-alone networks of run {run.id} are not evaluated on the test images yet.", step.hint
+    return f"Run {run.id} has no stand-alone results to compare its one-shot scores with.", step.hint
 
 
 def mean(values: Sequence[float | None]) -> float | None:

@@ -1,14 +1,16 @@
-"""Scores of a run's networks, wherever they are stored: what judging wrote down, or what training saw in the end."""
+"""Scores of a run's networks, wherever they are stored: what `evaluate` wrote down, or what training saw at its end."""
 
 from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.ranking import ranked
 from supernet_cli.runs.records import PathScore
-from supernet_cli.runs.results import Evaluation, Kind, ScoreRow, Split
+from supernet_cli.runs.results import KINDS, Evaluation, Kind, ScoreRow, Split
 from supernet_cli.runs.store import Init, Run
 
 _SAMPLE_SEED = 0
@@ -45,27 +47,52 @@ def last_judged(job: JobFolder) -> list[PathScore]:
     return [view.score for view in snapshot.paths.values() if view.history.last_step == snapshot.steps]
 
 
-def mean_losses(by_seed: Mapping[int, Mapping[str, ScoreRow]]) -> dict[str, float]:
-    """Return the one-shot score of each path that every seed has judged: its mean loss, lower is better."""
+@dataclass(frozen=True)
+class MeanScore:
+    """A path's one-shot score: means over the run's supernets.
+
+    Args:
+        path: The path.
+        loss: Mean cross-entropy on validation, nats an image; None where a supernet's is not finite.
+        accuracy: Top-1, a fraction.
+    """
+
+    path: str
+    loss: float | None
+    accuracy: float
+
+
+def ranking(by_seed: Mapping[int, Mapping[str, ScoreRow]]) -> list[MeanScore]:
+    """Return the paths that every supernet has scored, best first."""
     seeds = list(by_seed.values())
     common = set(seeds[0]).intersection(*seeds[1:]) if seeds else set()
-    return {path: statistics.fmean(_loss(rows[path]) for rows in seeds) for path in sorted(common)}
+    return ranked(_mean(path, [rows[path] for rows in seeds]) for path in common)
 
 
-def best(losses: Mapping[str, float], count: int) -> list[str]:
-    """Return the paths with the lowest losses, best first."""
-    return sorted(losses, key=lambda path: (losses[path], path))[:count]
-
-
-def stratified(losses: Mapping[str, float], count: int) -> list[str]:
+def stratified(ranking: Sequence[MeanScore], count: int) -> list[str]:
     """Return paths spread over the whole ranking: it is cut into `count` parts, and one drawn from each.
 
     The same ranking and count give the same paths.
     """
-    ranked, rng = best(losses, len(losses)), random.Random(_SAMPLE_SEED)
-    count = min(count, len(ranked))
-    edges = [round(index * len(ranked) / count) for index in range(count + 1)] if count else []
-    return [ranked[rng.randrange(low, high)] for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    paths, rng = [score.path for score in ranking], random.Random(_SAMPLE_SEED)
+    count = min(count, len(paths))
+    edges = [round(index * len(paths) / count) for index in range(count + 1)] if count else []
+    return [paths[rng.randrange(low, high)] for low, high in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def known_paths(run: Run, stored: Evaluation) -> list[str]:
+    """Return the paths that something is known of: watched in training, scored, or trained from scratch."""
+    known = {row.path for rows in stored.splits.values() for row in rows}
+    known.update(path for kind in KINDS for rows in scores(run, stored, "validation", kind).values() for path in rows)
+    return sorted(known)
+
+
+def seconds_per_path(run: Run) -> float | None:
+    """Return how long evaluating one path on validation took while the run's supernets were trained, if known."""
+    snapshots = [job.snapshot()[0] for job in run.supernet_jobs()]
+    images = sum(snapshot.evaluation_images for snapshot in snapshots)
+    seconds = sum(snapshot.evaluation_seconds for snapshot in snapshots)
+    return seconds / images * run.preset().data.validation * len(snapshots) if images else None
 
 
 def _jobs(run: Run, kind: Kind) -> list[JobFolder]:
@@ -89,5 +116,7 @@ def _row(score: PathScore, kind: Kind, seed: int) -> ScoreRow:
     )
 
 
-def _loss(row: ScoreRow) -> float:
-    return float("inf") if row.loss is None else row.loss
+def _mean(path: str, rows: Sequence[ScoreRow]) -> MeanScore:
+    losses = [row.loss for row in rows if row.loss is not None]
+    loss = statistics.fmean(losses) if len(losses) == len(rows) else None
+    return MeanScore(path, loss, statistics.fmean(row.accuracy for row in rows))

@@ -78,6 +78,24 @@ class FileLock:
             self._file = None
 
 
+def is_held(path: Path) -> bool:
+    """Return whether a process holds the lock of a file.
+
+    To find out, the lock is taken for a moment: ask this only of locks whose takers wait.
+    """
+    lock = FileLock(path, str(path))
+    try:
+        if not path.is_file():
+            return False
+        lock.acquire()
+    except RunError:
+        return True
+    except DiskError:  # a run that is only read from
+        return False
+    lock.release()
+    return False
+
+
 if sys.platform == "win32":
     import msvcrt
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -183,6 +184,12 @@ def check_results(run: Run) -> None:
     profiles(run)
     for path in (_folder(run) / "correct").glob("*/*.npz"):
         _read_bits(path)
+
+
+def is_writable(run: Run) -> bool:
+    """Return whether results can be stored: a run may lie on a read-only disk, or belong to somebody else."""
+    folder = _folder(run)
+    return os.access(folder if folder.is_dir() else run.folder, os.W_OK | os.X_OK)
 
 
 def keep_scores(

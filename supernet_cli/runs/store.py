@@ -46,6 +46,9 @@ _LARGEST = 1_000_000  # bytes of a run.json; we write less than a thousand
 _YEAR_9999 = 253_370_764_800
 
 
+_REFERENCES = {"train": ("--resume",), "experiment": ("--resume",), "retrain": ("--run",), "evaluate": ("--run",)}
+"""How each command is given a run; the others take it by position."""
+
 Init = Literal["scratch", "inherit", "short"]
 """How a path is trained alone: from weights drawn by its seed, from those it has in a supernet, or from drawn ones and
 only so long that all paths together cost what a supernet cost."""
@@ -78,10 +81,20 @@ class Run:
         """The run's id: its folder's name, so that a copied or renamed folder is a run of its own."""
         return self.folder.resolve().name
 
-    @property
-    def typed(self) -> str:
-        """The id as it is typed into a shell, for commands that are suggested."""
-        return shlex.quote(self.id)
+    def command(self, name: str, *options: str) -> str:
+        """Return a command about this run as it can be typed here and now.
+
+        Args:
+            name: The command, such as `evaluate` or `runs stop`.
+            options: Whatever follows the name, typed as it is.
+        """
+        words = ["supernet", name, *options, *_REFERENCES.get(name, ()), shlex.quote(self.id)]
+        return " ".join(words) + runs_dir_option(self.folder.parent)
+
+    def repeated(self, *options: str) -> str:
+        """Return the command that trains the same preset in a new run, with these options."""
+        words = ["supernet", "train", "--preset", shlex.quote(str(self.folder / "preset.toml")), *options]
+        return " ".join(words) + runs_dir_option(self.folder.parent)
 
     def preset(self) -> Preset:
         """Return the resolved preset the run was started with.
@@ -97,14 +110,26 @@ class Run:
                 f"Run {self.id} is damaged: {error.message}", "Its preset.toml must be as it was."
             ) from error
         begun_with = self.manifest.fingerprints
-        changed = [what for what, now in fingerprints(preset).items() if begun_with.get(what, now) != now]
+        changed = [
+            what
+            for what, now in fingerprints(preset).items()
+            if begun_with.get(what, now) not in (now, _fingerprints_with_root(preset)[what])
+        ]
         if changed:
             raise RunError(
-                f"The preset.toml of run {self.id} was changed after the run began ({', '.join(changed)}): "
-                "its results would no longer be of one experiment.",
-                "Put it back as it was, or start a new run with the changed one.",
+                f"The preset.toml of run {self.id} was changed after the run started ({', '.join(changed)}): "
+                "its results would no longer belong to one experiment.",
+                f"Undo the change, or start a new run: `{self.repeated()}`.",
             )
         return preset
+
+    def fingerprints(self) -> dict[str, str]:
+        """Return what must agree before results of two runs may be compared, that of the images included.
+
+        Raises:
+            RunError: preset.toml is missing, damaged or changed.
+        """
+        return {**self.manifest.fingerprints, **fingerprints(self.preset())}
 
     def supernet_job(self, seed: int) -> JobFolder:
         """Return the job that trains the supernet of a seed."""
@@ -226,6 +251,18 @@ def name_for(preset: LoadedPreset) -> str:
     return run.manifest.preset if isinstance(run, Run) else preset.name
 
 
+def default_runs_dir() -> Path:
+    """Return where commands look for runs unless they are given --runs-dir."""
+    return Path(os.environ.get("SUPERNET_RUNS_DIR") or "runs")
+
+
+def runs_dir_option(runs_dir: Path) -> str:
+    """Return what a suggested command must end with to work on this runs directory: nothing for the default one."""
+    if runs_dir.resolve() == default_runs_dir().resolve():
+        return ""
+    return f" --runs-dir {shlex.quote(str(runs_dir))}"
+
+
 def list_runs(runs_dir: Path) -> list[Run]:
     """Return the runs in a folder, newest first; folders that are no runs, or damaged ones, are passed over.
 
@@ -271,15 +308,17 @@ def find_run(runs_dir: Path, reference: str) -> Run:
         return runs[0]
     known: list[Run | DamagedRun] = [*runs, *list_damaged_runs(runs_dir)]
     if reference == "latest" and known:
-        raise RunError(f"Every run in {runs_dir} is damaged.", f"`supernet runs show {shlex.quote(known[0].id)}`")
+        show = f"supernet runs show {shlex.quote(known[0].id)}{runs_dir_option(runs_dir)}"
+        raise RunError(f"Every run in {runs_dir} is damaged.", f"See what is wrong: `{show}`.")
     matching = [run for run in known if run.id == reference]  # a folder may have any name
     matching = matching or [run for run in known if reference and run.id.startswith(reference)]
     if len(matching) == 1:
         return _whole(matching[0])
     if matching:
-        raise RunError(f"'{reference}' begins {len(matching)} runs.", f"Write more of one: {_some(matching)}.")
+        raise RunError(f"'{reference}' matches {len(matching)} runs.", f"Be more specific: {_some(matching)}.")
     if not known:
-        raise RunError(f"There are no runs in {runs_dir}.", "Start one with `supernet train --preset default`.")
+        start = f"supernet train default{runs_dir_option(runs_dir)}"
+        raise RunError(f"There are no runs in {runs_dir}.", f"Start one: `{start}`.")
     raise RunError(f"There is no run '{reference}' in {runs_dir}.", did_you_mean(reference, [run.id for run in known]))
 
 
@@ -295,7 +334,7 @@ def check_removable(runs_dir: Path, run: Run) -> None:
             f"{folder} is not a run inside {runs_dir}; nothing was removed.", "Give the runs directory with --runs-dir."
         )
     if run.state() in ALIVE:
-        raise RunError(f"Run {run.id} is being trained.", f"Stop it first: `supernet runs stop {run.typed}`.")
+        raise RunError(f"Run {run.id} is being trained.", f"Stop it first: `{run.command('runs stop')}`.")
     locks = {job.path / "lock": f"The job {job.key}" for job in run.jobs()}
     locks |= {run.folder / EXPERIMENT_LOCK: f"The run {run.id}", run.folder / "results" / "lock": f"The run {run.id}"}
     for path, what in locks.items():  # whatever a status says, the lock knows whether its owner lives
@@ -318,14 +357,26 @@ def remove_run(runs_dir: Path, run: Run) -> None:
 
 
 def fingerprints(preset: Preset) -> dict[str, str]:
-    """Return hashes of what must agree before results of two runs may be compared or shared."""
+    """Return hashes of what must agree before results of two runs may be compared or shared.
+
+    Where the images lie is no part of it: a run's manifest has a fingerprint of the images themselves.
+    """
+    return _fingerprints(preset, preset.data.model_dump(mode="json", exclude={"root"}))
+
+
+def _fingerprints_with_root(preset: Preset) -> dict[str, str]:
+    """Return the hashes as earlier versions wrote them, which counted the folder of a user's own images."""
+    data = preset.data.model_dump(mode="json", exclude={"root"})
+    if preset.data.dataset == "folder":
+        data["root"] = os.path.realpath(os.path.expanduser(preset.data.root))
+    return _fingerprints(preset, data)
+
+
+def _fingerprints(preset: Preset, data: dict[str, Any]) -> dict[str, str]:
     recipe = preset.standalone_recipe().model_dump(
         mode="json", exclude={"evaluate_every", "log_every", "checkpoint_every"}
     )
     runtime = preset.runtime.model_dump(mode="json", include={"device", "precision"})
-    data = preset.data.model_dump(mode="json", exclude={"root"})
-    if preset.data.dataset == "folder":  # elsewhere the name alone says which images they are
-        data["root"] = os.path.realpath(os.path.expanduser(preset.data.root))
     split = {key: value for key, value in data.items() if key not in ("standardize", "shift", "flip")}
     return {
         "space": SearchSpace.from_config(preset.space).fingerprint(),

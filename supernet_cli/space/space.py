@@ -16,6 +16,9 @@ from supernet_cli.config.schema import Candidate, Norm, Space, Stem
 from supernet_cli.errors import UsageError, nearest
 from supernet_cli.space.architecture import Architecture
 
+_SHUFFLED_WHOLE = 1 << 20  # paths; larger spaces are drawn from, one path at a time
+_SAMPLE_SEED = 0
+
 
 @dataclass(frozen=True)
 class ChoiceBlock:
@@ -146,6 +149,22 @@ class SearchSpace:
         while len(drawn) < count:
             drawn.add(rng.randrange(self.size))
         return [self.at(index) for index in sorted(drawn)]
+
+    def shuffled(self, rng: random.Random) -> Iterator[Architecture]:
+        """Yield every architecture once, in random order: the first n are a sample, and part of any larger one."""
+        if self.size <= _SHUFFLED_WHOLE:
+            yield from map(self.at, rng.sample(range(self.size), self.size))
+            return
+        drawn: set[int] = set()
+        while len(drawn) < self.size:
+            index = rng.randrange(self.size)
+            if index not in drawn:
+                drawn.add(index)
+                yield self.at(index)
+
+    def sampled(self, count: int) -> list[Architecture]:
+        """Return the sample of this size: the same every time, and part of any larger one."""
+        return list(itertools.islice(self.shuffled(random.Random(_SAMPLE_SEED)), count))
 
     def parse(self, path: str) -> Architecture:
         """Return the architecture that a path such as `conv3x3_conv5x5` names.
