@@ -245,7 +245,7 @@ def test_a_resumed_job_whose_checkpoints_are_gone_says_that_it_begins_anew(
         path.unlink()
     (job / "status.json").write_text('{"state": "interrupted", "step": 30, "steps": 30}')
     code, _, err = supernet("train", "--resume", trained, "--quiet")
-    assert (code, err) == (0, "warning: supernet/seed-1: there is no checkpoint of its 30 steps; it begins anew\n")
+    assert (code, err) == (0, "warning: supernet/seed-1: none of its 30 steps are in a checkpoint; it starts over\n")
 
 
 def test_suggested_commands_can_be_pasted_whatever_a_run_or_file_is_called(

@@ -100,7 +100,7 @@ def test_what_is_no_run_is_not_found(runs: Path, run: Run, reference: str) -> No
 
 def test_a_prefix_of_several_runs_is_told(runs: Path, run: Run, tiny: Callable[..., Preset]) -> None:
     create_run(runs, "other", tiny(), NOON)
-    with pytest.raises(RunError, match="begins 2 runs"):
+    with pytest.raises(RunError, match="matches 2 runs"):
         find_run(runs, "2026")
 
 
@@ -150,7 +150,7 @@ def test_a_run_with_a_damaged_manifest_is_told_as_damaged_and_never_used_or_remo
         assert f"rm -r {run.folder}" in caught.value.hint
     with pytest.raises(RunError, match="nothing was removed"):
         remove_run(runs, run)
-    with pytest.raises(RunError, match="begins 2 runs"):
+    with pytest.raises(RunError, match="matches 2 runs"):
         find_run(runs, "2026")
     remove_run(runs, whole)
     with pytest.raises(RunError, match="Every run in .* is damaged"):
