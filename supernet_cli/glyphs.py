@@ -60,6 +60,27 @@ def resample(values: Sequence[float], width: int) -> list[float]:
     return [sum(values[a:b]) / (b - a) for a, b in zip(edges[:-1], edges[1:], strict=True)]
 
 
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a number of things in words: `1 thread`, `1,024 paths`.
+
+    Args:
+        count: How many.
+        noun: What one of them is called.
+        plural: What several are called (default: the noun with an s).
+    """
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def number(value: float, spec: str = "z.2f") -> str:
+    """Return a number with a true minus sign: `−0.33`.
+
+    Args:
+        value: The number.
+        spec: How to format it, such as `+z.3f`; with `z`, what rounds to zero has no minus sign.
+    """
+    return f"{value:{spec}}".replace("-", "\N{MINUS SIGN}")
+
+
 def gib(size: int) -> str:
     """Return a number of bytes in GiB."""
     return f"{size / 2**30:.1f}"

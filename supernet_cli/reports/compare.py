@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from supernet_cli.errors import UsageError
+from supernet_cli.glyphs import counted
 from supernet_cli.reports.facts import Facts, gather, mean
 from supernet_cli.reports.scores import BySeed
 from supernet_cli.reports.verdict import verdict
@@ -56,7 +57,7 @@ def _check_one_space(runs: Sequence[Run]) -> None:
         if run.fingerprints()["space"] != first:
             raise UsageError(
                 f"Runs {runs[0].id} and {run.id} have different search spaces, so their rankings cannot be compared.",
-                f"Compare runs of one space; `{run.command('runs show')}` shows a run's fingerprints.",
+                f"Compare runs of the same space; `{run.command('runs show')}` shows a run's fingerprints.",
             )
 
 
@@ -64,7 +65,10 @@ def _differing_truths(sources: Sequence[Run]) -> str:
     """Say why strategies of several runs cannot be tested against each other; nothing where they can."""
     for what, words in (("split", "data or splits"), ("retrain", "retraining recipes"), ("images", "images")):
         if len({source.fingerprints().get(what) for source in sources}) > 1:
-            return f"The runs' truths have different {words}: their τ are of different things. --truth RUN shares one."
+            return (
+                f"The ground truths of these runs have different {words}, so their τ cannot be compared. "
+                "Give them one ground truth with --truth RUN."
+            )
     return ""
 
 
@@ -124,7 +128,7 @@ class _Comparison:
         interval = tau_interval(found.tau.per_seed)
         corrected = corrected_tau(found.tau.mean.value, between.value, seeds, count, between_supernets.value)
         if self.facts.truth.coverage == "top":
-            notes["kendall_tau"] = "Range-restricted: only the best by one-shot score were trained alone."
+            notes["kendall_tau"] = "Range-restricted: only the top paths by one-shot score were trained from scratch."
         numbers = {
             "seed_agreement": between,
             "supernet_agreement": between_supernets,
@@ -202,7 +206,7 @@ class _Comparison:
             "seed_sd": found.seed_sd,
         }
         if truth.correct_first is None:
-            numbers["mcnemar"] = {"differing": unknown("Which test images each network has right was not kept.")}
+            numbers["mcnemar"] = {"differing": unknown("Which test images each network got right was not stored.")}
         else:
             numbers["mcnemar"] = mcnemar_pairs(truth.correct_first)
         plain, reasons = document(numbers)
@@ -246,10 +250,10 @@ class _Comparison:
         for name in ("parameters", "macs", "synflow"):
             sizes = self._sizes(names, name)
             if sizes is None:
-                notes[f"baselines.{name}"] = f"The paths are not measured: `supernet evaluate --run {self.facts.run}`."
+                notes[f"baselines.{name}"] = f"Not measured yet: `supernet evaluate --run {self.facts.run}`."
             tau = None if sizes is None else kendall_tau(sizes, accuracy)
             if sizes is not None and tau is None:
-                notes[f"baselines.{name}"] = "Fewer than three paths, or all of one size or of one accuracy."
+                notes[f"baselines.{name}"] = "Needs at least 3 paths that differ in size and in accuracy."
             found.append({"name": name, "kendall_tau": tau})
         return [*found, self._short_training(names, notes)]
 
@@ -308,12 +312,13 @@ class _Comparison:
 def _no_short_training(facts: Facts) -> str:
     """Say why there are no short trainings to compare with, and what brings them."""
     if facts.short_diverged:
-        return f"Some of the short trainings diverged ({facts.short_diverged}), so no seed has all paths."
+        return f"{counted(facts.short_diverged, 'short training')} diverged, so no seed covers all paths."
     count = len(facts.truth.paths)
     which = {"all": "--all", "part": "--all", "sample": f"--sample {count}", "top": f"--top {count}"}
     if facts.truth.run != facts.run or facts.truth.coverage not in which:
-        return f"Not done: `supernet retrain --short --run {facts.run}` with the names of these {count} paths."
-    return f"Not done: `supernet retrain {which[facts.truth.coverage]} --short --run {facts.run}`."
+        these = "this path" if count == 1 else f"these {count:,} paths"
+        return f"Not done yet: `supernet retrain --short --run {facts.run}` with the names of {these}."
+    return f"Not done yet: `supernet retrain {which[facts.truth.coverage]} --short --run {facts.run}`."
 
 
 def _rows(facts: Facts) -> list[dict[str, Any]]:
@@ -410,7 +415,7 @@ def _unequal(entry: dict[str, Any], baseline: dict[str, Any]) -> dict[str, str]:
     """Return a remark where two supernets were trained with different budgets."""
     if entry["forward_images"] == baseline["forward_images"]:
         return {}
-    return {"budget": f"{entry['forward_images']:,.0f} forward images against {baseline['forward_images']:,.0f}."}
+    return {"budget": f"{entry['forward_images']:,.0f} forward images; uniform had {baseline['forward_images']:,.0f}."}
 
 
 def _below(notes: dict[str, str], prefix: str) -> dict[str, str]:

@@ -36,7 +36,7 @@ def sort_rows(document: dict[str, Any], column: str | None) -> dict[str, Any]:
     def sorted_entry(entry: dict[str, Any]) -> dict[str, Any]:
         rows = entry["rows"]
         if column not in rows[0]:
-            raise UsageError(f"--sort {column}: rows have no such column.", did_you_mean(column, rows[0]))
+            raise UsageError(f"--sort {column}: there is no such column.", did_you_mean(column, rows[0]))
         known = [row for row in rows if row[column] is not None]
         unknown = [row for row in rows if row[column] is None]
         known.sort(key=lambda row: row[column], reverse=column not in _ASCENDING)

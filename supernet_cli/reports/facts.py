@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from supernet_cli.errors import RunError, UsageError
+from supernet_cli.glyphs import counted
 from supernet_cli.reports.cost import Cost, evaluation_cost, training_cost
 from supernet_cli.reports.missing import Missing, missing_alone, missing_one_shot
 from supernet_cli.reports.next_step import finish_first, next_step
@@ -150,7 +151,7 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
     seeds = tuple(seed for seed in sorted(one_shot) if all(name in one_shot[seed] for name in names))
     if not seeds:
         raise RunError(
-            f"Run {run.id} has no one-shot scores of the {len(names)} paths that were trained alone.",
+            f"Run {run.id} has no supernet that scored all {counted(len(names), 'path')} trained from scratch.",
             f"Score them: `{run.command('evaluate', '--split', 'validation')}`.",
         )
     snapshots = [job.snapshot()[0] for job in run.supernet_jobs() if job.seed in seeds]
@@ -189,12 +190,12 @@ def check_same(run: Run, other: Run) -> None:
         UsageError: Space, retraining recipe, split or images differ.
     """
     mine, theirs = run.fingerprints(), other.fingerprints()
-    words = {"space": "search space", "split": "data or split", "retrain": "retraining recipe", "images": "images"}
+    words = {"space": "search spaces", "split": "data or splits", "retrain": "retraining recipes", "images": "images"}
     differing = [word for key, word in words.items() if mine.get(key) != theirs.get(key)]
     if differing:
-        others = ", another ".join(differing)
         raise UsageError(
-            f"The stand-alone results of {other.id} are no truth about {run.id}: another {others}.",
+            f"The stand-alone results of {other.id} cannot serve as ground truth for {run.id}: "
+            f"the {' and '.join(differing)} differ.",
             f"Use its own stand-alone trainings. {next_step(run).hint}",
         )
 
@@ -270,7 +271,7 @@ def _coverage(run: Run, names: set[str], space: SearchSpace) -> Coverage:
 def _no_truth(run: Run) -> tuple[str, str]:
     step = next_step(run)
     if any(job.weights.is_file() for job in run.alone_jobs()):
-        return f"The stand-alone networks of run {run.id} are not evaluated on the test images yet.", step.hint
+        return f"The stand-alone networks of run {run.id} have not been evaluated on the test images yet.", step.hint
     return f"Run {run.id} has no stand-alone results to compare its one-shot scores with.", step.hint
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from supernet_cli.glyphs import counted, number
+
 ABSENT = "–"
 """Stands where there is no value."""
 
@@ -56,11 +58,11 @@ def sheets(entry: dict[str, Any], most_rows: int | None = None) -> list[Sheet]:
 def paths(entry: dict[str, Any], most_rows: int | None = None) -> Sheet:
     """Return a row a path, in the order of the document."""
     rows = entry["rows"][:most_rows]
-    left_out = len(entry["rows"]) - len(rows)
     cells = [tuple(form(row[field]) for _, field, form in _PATH_COLUMNS) for row in rows]
-    title = "Paths" if not left_out else f"Paths (the first {len(rows)} of {len(entry['rows']):,})"
+    total = len(entry["rows"])
+    title = "Paths" if len(rows) == total else f"Paths (the first {len(rows):,} of {total:,})"
     headings = tuple(heading for heading, _, _ in _PATH_COLUMNS)
-    return Sheet(title, headings, tuple(cells), ("path",), ("time", "latency", "MACs", "parameters", "valid. loss"))
+    return Sheet(title, headings, tuple(cells), ("path",), ("time", "latency", "MACs", "parameters", "val. loss"))
 
 
 def measures(entry: dict[str, Any]) -> Sheet:
@@ -76,26 +78,26 @@ def measures(entry: dict[str, Any]) -> Sheet:
         *_divergence(entry),
         ("95 % interval of τ", _range(entry["tau_interval"]), _note(entry, "tau_interval.low", "over supernet seeds")),
         *(
-            [("95 % interval, paths drawn anew", _range(entry["tau_bootstrap"]), _note(entry, "tau_bootstrap.low"))]
+            [("95 % interval, resampling paths", _range(entry["tau_bootstrap"]), _note(entry, "tau_bootstrap.low"))]
             if entry["coverage"] == "sample"
             else []
         ),
         (
             "agreement of stand-alone seeds",
             _coefficient(entry["seed_agreement"]),
-            _note(entry, "seed_agreement", "mean τ between two of them"),
+            _note(entry, "seed_agreement", "mean τ between pairs of seeds"),
         ),
         (
             "ceiling of τ",
             _coefficient(entry["tau_ceiling"]),
-            _note(entry, "tau_ceiling", "what exact accuracies score"),
+            _note(entry, "tau_ceiling", "what a perfect ranking would reach"),
         ),
         *_corrected(entry),
         ("p by relabelling", probability(entry["relabel_p"]), _relabelling(entry)),
         (
             "τ at 0.1 % accuracy",
             _coefficient(entry["sparse_tau"]),
-            _note(entry, "sparse_tau", "smaller differences are ties"),
+            _note(entry, "sparse_tau", "accuracies rounded to 0.1 %"),
         ),
         *_resolved(entry),
         *(_regret(entry, k) for k in (1, 3)),
@@ -109,17 +111,18 @@ def baselines(entry: dict[str, Any]) -> Sheet:
     for baseline in entry["baselines"]:
         remark = _note(entry, f"baselines.{baseline['name']}")
         if baseline.get("range"):
-            remark = f"95 % of random orders lie within {_range(baseline['range'])}"
+            low, high = baseline["range"]
+            remark = f"95 % of random orders lie between {number(low)} and {number(high)}"
         elif len(baseline.get("per_seed", ())) > 1 and baseline["kendall_tau"] is not None:
             spread = _range([baseline["low"], baseline["high"]])
-            remark = f"{spread} over {len(baseline['per_seed'])} seeds, each at the cost of a supernet"
+            remark = f"{spread} over {len(baseline['per_seed'])} seeds; each costs as much as a supernet"
         rows.append((baseline_name(baseline["name"]), _coefficient(baseline["kendall_tau"]), remark))
     return Sheet("Baselines", ("order by", "τ", ""), tuple(rows), ("order by", ""))
 
 
 def baseline_name(name: str) -> str:
     """Return what a baseline is called in words."""
-    words = {"macs": "multiply-accumulates", "random": "random order", "short_training": "short training alone"}
+    words = {"macs": "multiply-accumulates", "random": "random order", "short_training": "short training"}
     return words.get(name, name)
 
 
@@ -130,19 +133,21 @@ def disagreement(entry: dict[str, Any]) -> Sheet:
         "stand_alone": "stand-alone noise",
         "supernet": "supernet noise",
         "images": "image noise",
-        "sharing": "bias of sharing weights",
-        "total": "all of it",
+        "sharing": "weight-sharing bias",
+        "total": "total",
     }
     rows = []
     for key, word in words.items():
         part, total = audit[key], audit["total"]
         share = f"{100 * part / total:.0f} %" if part is not None and total else ABSENT
         rows.append((word, ABSENT if part is None else f"{math.sqrt(part):.3f}", share, _note(entry, f"audit.{key}")))
-    return Sheet("Disagreement, points", ("from", "sd", "share", ""), tuple(rows), ("from", ""))
+    return Sheet(
+        "Sources of disagreement (accuracy points)", ("source", "sd", "share", ""), tuple(rows), ("source", "")
+    )
 
 
 def candidates(entry: dict[str, Any]) -> Sheet:
-    """Return which operations the supernet flatters, in points."""
+    """Return which operations the supernet over- or under-rates, in accuracy points."""
     rows = []
     for candidate in entry["audit"]["candidates"]:
         bias, error = candidate["bias"], candidate["error"]
@@ -150,24 +155,25 @@ def candidates(entry: dict[str, Any]) -> Sheet:
             (
                 f"block {candidate['block'] + 1}",
                 candidate["label"],
-                ABSENT if bias is None else f"{bias:+.3f}",
+                ABSENT if bias is None else number(bias, "+z.3f"),
                 ABSENT if error is None else f"{error:.3f}",
                 str(candidate["paths"]),
             )
         )
-    headings = ("block", "candidate", "flattered by", "± error", "paths")
-    return Sheet("What the supernet flatters, points", headings, tuple(rows), ("block", "candidate"))
+    headings = ("block", "candidate", "over-rated by", "± SE", "paths")
+    title = "Operations over- or under-rated by the supernet (accuracy points)"
+    return Sheet(title, headings, tuple(rows), ("block", "candidate"))
 
 
 def cost(entry: dict[str, Any]) -> Sheet:
-    """Return what all of it took."""
+    """Return what the experiment cost, by kind of work."""
     names = {
         "training": "training supernets",
-        "evaluation": "judging their paths",
-        "stand_alone": "training paths alone",
+        "evaluation": "evaluating their paths",
+        "stand_alone": "training paths from scratch",
     }
     if entry["cost"]["short_training"]["macs"]:
-        names["short_training"] = "short trainings alone"
+        names["short_training"] = "short trainings"
     rows = [
         (
             word,
@@ -177,7 +183,7 @@ def cost(entry: dict[str, Any]) -> Sheet:
         )
         for key, word in names.items()
     ]
-    return Sheet("Cost", ("of", "forward images", "MACs", "time"), tuple(rows), ("of",))
+    return Sheet("Cost", ("work", "forward images", "MACs", "time"), tuple(rows), ("work",))
 
 
 def overview(document: dict[str, Any]) -> Sheet:
@@ -207,14 +213,14 @@ def strategies(document: dict[str, Any]) -> Sheet:
         (
             found["sampler"],
             found["run"],
-            ABSENT if found["difference"] is None else f"{found['difference']:+.2f}",
+            ABSENT if found["difference"] is None else number(found["difference"], "+z.2f"),
             probability(found["p"]),
             probability(found["adjusted"]),
             " ".join(found["notes"][key] for key in ("budget", "p") if key in found["notes"]),
         )
         for found in document["strategies"]
     ]
-    headings = ("sampler", "run", "τ less", "p", "p, Holm", "")
+    headings = ("sampler", "run", "Δτ vs. uniform", "p", "p (Holm)", "")
     return Sheet("Strategies against uniform", headings, tuple(rows), ("sampler", "run", ""))
 
 
@@ -228,6 +234,11 @@ def probability(value: float | None) -> str:
     if value is None:
         return ABSENT
     return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+
+
+def p_value(value: float) -> str:
+    """Return a p-value as an equation."""
+    return f"p = {value:.2g}" if value >= 0.001 else "p < 0.001"
 
 
 def amount(value: float | None) -> str:
@@ -255,7 +266,7 @@ def _milliseconds(value: float | None) -> str:
 
 
 def _points(value: float | None) -> str:
-    return ABSENT if value is None else f"{100 * value:+.2f}"
+    return ABSENT if value is None else number(100 * value, "+z.2f")
 
 
 def _sd(value: float | None) -> str:
@@ -266,12 +277,12 @@ def _loss(value: float | None) -> str:
     return ABSENT if value is None else f"{value:.4f}"
 
 
-def _coefficient(value: float | None, digits: int = 2) -> str:
-    return ABSENT if value is None else f"{value:.{digits}f}"
+def _coefficient(value: float | None) -> str:
+    return ABSENT if value is None else number(value)
 
 
 def _range(bounds: Sequence[float] | None) -> str:
-    return ABSENT if bounds is None else f"{bounds[0]:.2f} to {bounds[1]:.2f}"
+    return ABSENT if bounds is None else f"{number(bounds[0])} to {number(bounds[1])}"
 
 
 def _note(entry: dict[str, Any], key: str, otherwise: str = "") -> str:
@@ -280,35 +291,38 @@ def _note(entry: dict[str, Any], key: str, otherwise: str = "") -> str:
 
 def _over_seeds(entry: dict[str, Any], key: str) -> str:
     spread, seeds = entry[key], len(entry["supernet_seeds"])
-    told = f"of {spread['paths']} paths" if "paths" in spread and spread["mean"] is not None else ""
+    parts = []
+    if "paths" in spread and spread["mean"] is not None:
+        parts.append(counted(spread["paths"], "path"))
     if spread["mean"] is not None and seeds > 1:
-        told = f"{told} {spread['low']:.2f} to {spread['high']:.2f} over {seeds} supernets".strip()
-    note = _note(entry, key)
-    return f"{told}. {note}".strip(". ") + ("." if note else "") if note else told
+        parts.append(f"{_range([spread['low'], spread['high']])} over {seeds} supernets")
+    return ". ".join(filter(None, ("; ".join(parts), _note(entry, key))))
 
 
 def _corrected(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
     corrected = entry["tau_corrected"]
     if corrected is None:
-        return []  # for the reason that there is no ceiling
-    words = {"stand_alone": "τ without stand-alone noise", "both": "τ without either noise"}
+        return []  # for the same reason as the ceiling
+    words = {"stand_alone": "τ without stand-alone noise", "both": "τ without any noise"}
     return [(word, _coefficient(corrected[key]), _note(entry, f"tau_corrected.{key}")) for key, word in words.items()]
 
 
 def _divergence(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
     found = entry["divergence"]
     if found is None:
-        return []  # the strategy trains no network to be near to
-    told = f"nearness to the undropped network; on average {found['nats']:.2f} nats away"
-    return [("τ of Bender's diagnostic", _coefficient(found["kendall_tau"]["mean"]), _note(entry, "divergence", told))]
+        return []  # the strategy does not train the network with nothing dropped
+    remark = f"closeness to the network with nothing dropped; mean distance {found['nats']:.2f} nats"
+    tau = _coefficient(found["kendall_tau"]["mean"])
+    return [("τ of Bender's diagnostic", tau, _note(entry, "divergence", remark))]
 
 
 def _relabelling(entry: dict[str, Any]) -> str:
     if entry["relabel_p"] is None:
         return _note(entry, "relabel_p")
     found = entry["relabelling"]
-    how = "all" if found["exhaustive"] else "drawn"
-    return f"{found['relabellings']:,} relabellings, {how}; least possible {found['smallest_p']:.2g}"
+    count = f"{found['relabellings']:,}"
+    which = f"all {count} relabellings" if found["exhaustive"] else f"{count} random relabellings"
+    return f"{which}; smallest possible {p_value(found['smallest_p'])}"
 
 
 def _resolved(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -319,13 +333,21 @@ def _resolved(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
         (
             "resolved pairs",
             ABSENT if share is None else f"{entry['resolved_pairs']:,.0f} of {entry['pairs']:,}",
-            _note(entry, "resolved_share", "differ by more than noise of seeds and images"),
+            _note(entry, "resolved_share", "pairs of paths that differ by more than seed and image noise"),
         ),
-        ("γ of resolved pairs", _coefficient(entry["resolved_gamma"]), _note(entry, "resolved_gamma")),
+        (
+            "γ of resolved pairs",
+            _coefficient(entry["resolved_gamma"]),
+            _note(entry, "resolved_gamma", "share in the right order minus share in the wrong order"),
+        ),
         (
             "networks that differ",
             differing,
-            _note(entry, "mcnemar.differing", "pairs of one seed's, by McNemar's test and Holm: networks, not paths"),
+            _note(
+                entry,
+                "mcnemar.differing",
+                "network pairs (same seed) that differ significantly (McNemar, Holm-corrected)",
+            ),
         ),
     ]
 
@@ -333,19 +355,19 @@ def _resolved(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
 def _regret(entry: dict[str, Any], k: int) -> tuple[str, str, str]:
     beside = entry[f"regret_at_{k}_baselines"]
     value = entry[f"regret_at_{k}"]
-    what = "a random path" if k == 1 else f"{k} random paths"
-    largest = "the largest" if k == 1 else f"the {k} largest"
-    told = f"points; {what} {_regret_value(beside['random'])}, {largest} {_regret_value(beside['largest'])}"
-    return f"regret@{k}", _regret_value(value), _note(entry, f"regret_at_{k}", told)
+    random, largest = ("random path", "largest path") if k == 1 else (f"{k} random paths", f"{k} largest paths")
+    remark = f"accuracy points lost; {random}: {_regret_value(beside['random'])}, "
+    remark += f"{largest}: {_regret_value(beside['largest'])}"
+    return f"regret@{k}", _regret_value(value), _note(entry, f"regret_at_{k}", remark)
 
 
 def _regret_value(value: float | None) -> str:
-    return ABSENT if value is None else f"{100 * value:.3f}"
+    return ABSENT if value is None else number(100 * value, "z.3f")
 
 
 _PATH_COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("path", "path", str),
-    ("valid. loss", "one_shot_validation_loss", _loss),
+    ("val. loss", "one_shot_validation_loss", _loss),
     ("one-shot", "one_shot_test_accuracy", percent),
     ("alone", "stand_alone_test_accuracy", percent),
     ("± sd", "stand_alone_sd", _sd),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from supernet_cli.reports.sheets import baseline_name
+from supernet_cli.glyphs import number
+from supernet_cli.reports.sheets import baseline_name, p_value
 
 _SIGNIFICANT = 0.05
 
@@ -19,61 +20,84 @@ def verdict(entry: dict[str, Any]) -> str:
     """
     tau = entry["kendall_tau"]["mean"]
     if tau is None:
-        return f"{_paths(entry)}: no agreement can be computed, so nothing can be said about the supernet's ranking."
-    return " ".join([_agreement(entry, tau), _weight(entry, tau), *_pairs(entry)])
+        return f"{_paths(entry)}: τ cannot be computed, so nothing can be said about the supernet's ranking."
+    return " ".join([_agreement(entry, tau), _evidence(entry, tau), _pairs(entry)])
 
 
 def _agreement(entry: dict[str, Any], tau: float) -> str:
-    seeds = sum(known is not None for known in entry["kendall_tau"]["per_seed"])
-    low, high = entry["kendall_tau"]["low"], entry["kendall_tau"]["high"]
-    spread = f" ({low:.2f} to {high:.2f} over {seeds} supernets)" if seeds > 1 else " (one supernet)"
-    ceiling = entry["tau_ceiling"]
-    reach = f", where {ceiling:.2f} is the most that these stand-alone trainings let any judge reach" if ceiling else ""
+    """Return the sentence on τ, with what it can be compared with."""
+    parts = [f"{_paths(entry)}: {_correlation(entry, tau)}"]
+    if entry["tau_ceiling"]:
+        parts.append(
+            f"given the noise of these trainings, even a perfect ranking would reach only {entry['tau_ceiling']:.2f}"
+        )
     best = _best_baseline(entry)
-    beside = f"; the best baseline, {best[0]}, has {best[1]:.2f}" if best else ""
-    agrees = f"the supernet's ranking agrees with stand-alone training at τ = {tau:.2f}"
-    return f"{_paths(entry)}: {agrees}{spread}{reach}{beside}."
+    if best:
+        parts.append(f"the best baseline, {best[0]}, has {number(best[1])}")
+    return "; ".join(parts) + "."
 
 
-def _weight(entry: dict[str, Any], tau: float) -> str:
-    """Say what that is worth."""
+def _correlation(entry: dict[str, Any], tau: float) -> str:
+    """Return whether both rankings agree; a τ of zero or less is no agreement."""
+    low, high = entry["kendall_tau"]["low"], entry["kendall_tau"]["high"]
+    seeds = sum(known is not None for known in entry["kendall_tau"]["per_seed"])
+    supernets = f"{number(low)} to {number(high)} over {seeds} supernets" if seeds > 1 else "one supernet"
+    if number(tau) == number(0) or tau < 0:
+        return f"the supernet's ranking does not agree with stand-alone training (τ = {number(tau)}, {supernets})"
+    return f"the supernet's ranking correlates with stand-alone training at τ = {number(tau)} ({supernets})"
+
+
+def _evidence(entry: dict[str, Any], tau: float) -> str:
+    """Return the sentence on what that τ is worth."""
     p, smallest = entry["relabel_p"], entry["relabelling"]["smallest_p"]
     best = _best_baseline(entry)
     if smallest > _SIGNIFICANT:
-        order = " and a perfect order comes about by chance 1 time in 8 if effects add" if _is_two_by_two(entry) else ""
+        order = (
+            ", and a perfect order comes up by chance 1 time in 8 if effects add up" if _is_two_by_two(entry) else ""
+        )
         return (
-            f"That proves little: with so small a space chance alone gives p ≥ {smallest:.2g}{order}, "
-            "so neither a high nor a low τ says whether the ranking can be trusted."
+            f"This proves little: in so small a space, chance alone gives p ≥ {smallest:.2g}{order}. "
+            "Neither a high nor a low τ shows whether the ranking can be trusted."
         )
     if entry["coverage"] == "top":
-        return "Only the supernet's own favourites were trained alone: this τ is range-restricted and not the space's."
+        return (
+            "Only the supernet's top paths were trained from scratch, so this τ is range-restricted: "
+            "it does not describe the whole space."
+        )
     if p is None:
-        return "How often chance would do as well is not known, since not every path has a score."
+        return "Whether this is better than chance is unknown, because not every path has a usable score."
     if p > _SIGNIFICANT:
-        return f"Chance would do as well with p = {p:.2g}: the ranking shows no knowledge of the paths."
+        return (
+            f"This is no better than chance ({p_value(p)}): nothing shows that the supernet tells good paths from bad."
+        )
     if best and best[1] >= tau:
-        return f"It is more than chance (p = {p:.2g}), but {best[0]} alone ranks as well: the supernet did not pay."
-    return f"It is more than chance (p = {p:.2g}) and more than any of the baselines tells{_lack(entry)}."
+        return (
+            f"This is better than chance ({p_value(p)}), but {best[0]} alone ranks the paths at least as well: "
+            "the supernet was not worth its cost."
+        )
+    return f"This is better than chance ({p_value(p)}) and better than every baseline measured{_without_noise(entry)}."
 
 
-def _lack(entry: dict[str, Any]) -> str:
+def _without_noise(entry: dict[str, Any]) -> str:
     corrected = (entry["tau_corrected"] or {}).get("both")
     if corrected is None:
         return ""
-    return (
-        f"; without the noise of either side it would be {corrected:.2f}, and the rest is the bias of sharing weights"
-    )
+    return f". Without the noise on both sides τ would be {number(corrected)}; the rest is the bias of weight sharing"
 
 
-def _pairs(entry: dict[str, Any]) -> list[str]:
-    share, gamma = entry["resolved_share"], entry["resolved_gamma"]
-    if share is None:
-        return ["With one stand-alone seed, noise cannot be told from differences between paths."]
-    told = f"Of {entry['pairs']:,} pairs of paths, {entry['resolved_pairs']:,.0f} differ by more than noise"
+def _pairs(entry: dict[str, Any]) -> str:
+    """Return the sentence on the pairs of paths that differ by more than noise."""
+    resolved, gamma = entry["resolved_pairs"], entry["resolved_gamma"]
+    if resolved is None and len(entry["stand_alone_seeds"]) < 2:
+        return "With only one stand-alone seed, noise cannot be told from real differences between paths."
+    if resolved is None:
+        return "Noise cannot be told from real differences: which test images each network got right was not stored."
+    if not resolved:
+        return f"None of the {entry['pairs']:,} pairs of paths differs by more than noise."
+    counts = f"{resolved:,.0f} of {entry['pairs']:,} pairs of paths differ by more than noise"
     if gamma is None:
-        return [f"{told}."]
-    right = round(100 * (1 + gamma) / 2)
-    return [f"{told}; the supernets order {right} % of those rightly."]
+        return f"{counts}."
+    return f"{counts}; the supernet orders {100 * (1 + gamma) / 2:.0f} % of those correctly."
 
 
 def _best_baseline(entry: dict[str, Any]) -> tuple[str, float] | None:
@@ -84,14 +108,14 @@ def _best_baseline(entry: dict[str, Any]) -> tuple[str, float] | None:
 def _paths(entry: dict[str, Any]) -> str:
     count, size = entry["n"], entry["space_size"]
     if count == size:
-        return f"n = {count} paths, the whole space"
-    how = {
-        "part": "those that are done so far",
-        "sample": "spread over the ranking",
-        "top": "the best by one-shot score among them",
+        return f"n = {count:,} paths, the whole space"
+    chosen = {
+        "part": "those finished so far",
+        "sample": "sampled across the ranking",
+        "top": "the best by one-shot score",
         "named": "chosen by name",
     }
-    return f"n = {count} of {size:,} paths, {how[entry['coverage']]}"
+    return f"n = {count:,} of {size:,} paths, {chosen[entry['coverage']]}"
 
 
 def _is_two_by_two(entry: dict[str, Any]) -> bool:

@@ -253,7 +253,7 @@ def test_compare_never_imports_torch(stored: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("form", "words"),
-    [("table", "Verdict"), ("json", '"verdict"'), ("csv", "run,path,"), ("markdown", "| path | valid. loss |")],
+    [("table", "Verdict"), ("json", '"verdict"'), ("csv", "run,path,"), ("markdown", "| path | val. loss |")],
 )
 def test_compare_speaks_in_every_format_on_stdout_and_into_files(
     form: str, words: str, supernet: Invoke, stored: str, tmp_path: Path

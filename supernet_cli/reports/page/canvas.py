@@ -96,7 +96,7 @@ def style() -> Iterator[None]:
         import matplotlib as mpl
     except ImportError as error:
         raise UsageError(
-            "A report in HTML needs matplotlib, which is not installed.",
+            "The HTML report needs matplotlib, which is not installed.",
             'Install it with `pip install "supernet-cli[report]"` or `pip install matplotlib`.',
         ) from error
     with mpl.rc_context(), warnings.catch_warnings():

@@ -14,6 +14,7 @@ from importlib import resources
 from typing import Any
 
 from supernet_cli.errors import RunError
+from supernet_cli.glyphs import counted, number
 from supernet_cli.reports.page import canvas, curves, learning, plots, scatter
 from supernet_cli.reports.page.canvas import Drawing
 from supernet_cli.reports.page.notes import unknowns
@@ -29,6 +30,7 @@ from supernet_cli.reports.sheets import (
     measures,
     overview,
     paths,
+    probability,
     strategies,
 )
 from supernet_cli.runs.results import evaluation
@@ -121,14 +123,14 @@ def _run(entry: dict[str, Any], run: Run, source: Run, key: str, level: int) -> 
     sections = {
         "Ranking": [ranked, _table(measures(entry), level + 2), _table(baselines(entry), level + 2)],
         table.title: [_table(table), _left_out(entry)],
-        "Where scores and truth part": [
+        "Where scores and truth differ": [
             parted,
             _table(disagreement(entry), level + 2),
             _table(candidates(entry), level + 2),
         ],
-        "Training and its cost": [_learning(entry, run, source, key, level + 2), _table(cost(entry), level + 2)],
+        "Training and cost": [_learning(entry, run, source, key, level + 2), _table(cost(entry), level + 2)],
         "What is missing": [_missing(entry)],
-        "Not known, or only in part": [_unknowns(entry)],
+        "What is unknown, or known only in part": [_unknowns(entry)],
     }
     body = "".join(_section(title, level + 1, parts) for title, parts in sections.items())
     return f"""<article id="{key}">
@@ -147,26 +149,26 @@ def _learning(entry: dict[str, Any], run: Run, source: Run, key: str, level: int
         learning.losses(supernets, alone, of, f"{key}-loss"),
         learning.accuracies(supernets, [row["path"] for row in best], f"{key}-accuracy"),
     ]
-    gone = '<p class="note">Metrics of the trainings are not there any more, so there are no curves.</p>'
+    gone = '<p class="note">The metrics of these trainings are gone, so there are no curves to show.</p>'
     return _figures(drawings, level) or gone
 
 
 def _head(entry: dict[str, Any], run: Run, level: int) -> str:
     count, size = entry["n"], entry["space_size"]
-    told = [
+    facts = [
         f"preset {run.manifest.preset}",
         f"sampler {entry['sampler']}",
-        f"{count} of {size:,} paths" if count != size else f"all {count} paths",
-        _count(len(entry["supernet_seeds"]), "supernet"),
-        _count(len(entry["stand_alone_seeds"]), "stand-alone seed"),
+        f"{count:,} of {size:,} paths" if count != size else f"all {count:,} paths",
+        counted(len(entry["supernet_seeds"]), "supernet"),
+        counted(len(entry["stand_alone_seeds"]), "stand-alone seed"),
     ]
     if entry["truth"]["run"] != entry["run"]:
-        told.append(f"stand-alone results of {entry['truth']['run']}")
+        facts.append(f"stand-alone results from {entry['truth']['run']}")
     lead = "".join(f'<p class="lead">{_prose(part)}</p>' for part in _sentences(entry["verdict"]) if part)
     return f"""<header>
 <p class="over">supernet · one-shot against stand-alone</p>
 <h{level} class="title">{_text(entry["run"])}</h{level}>
-<p class="over">{_text(" · ".join(told))}</p>
+<p class="over">{_text(" · ".join(facts))}</p>
 {lead}
 </header>
 {_numbers(entry)}"""
@@ -176,26 +178,26 @@ def _numbers(entry: dict[str, Any]) -> str:
     """Return the few numbers that the verdict rests on."""
     tau, ceiling, p = entry["kendall_tau"], entry["tau_ceiling"], entry["relabel_p"]
     seeds = len(entry["supernet_seeds"])
-    ranged = f"{tau['low']:.2f} to {tau['high']:.2f} over {seeds} supernets" if tau["low"] is not None else ""
+    ranged = f"{_number(tau['low'])} to {_number(tau['high'])} over {seeds} supernets"
     known = [(b["kendall_tau"], b["name"]) for b in entry["baselines"] if b["kendall_tau"] is not None]
-    best = max(reversed(known), key=lambda pair: pair[0], default=(None, "none known"))
+    best = max(reversed(known), key=lambda pair: pair[0], default=(None, "unknown"))
     share, pairs, regret = entry["resolved_share"], entry["pairs"], entry["regret_at_1"]
-    lost = ABSENT if regret is None else f"{100 * regret:.3f}"
-    told = [
+    lost = ABSENT if regret is None else number(100 * regret, "z.3f")
+    figures = [
         ("Kendall τ", _number(tau["mean"]), ranged if seeds > 1 else "one supernet"),
-        ("ceiling of τ", _number(ceiling), "what exact accuracies score" if ceiling is not None else "not known"),
+        ("ceiling of τ", _number(ceiling), "unknown" if ceiling is None else "what a perfect ranking would reach"),
         ("best baseline", _number(best[0]), baseline_name(best[1])),
-        ("p by relabelling", _probability(p), "relabellings that do as well" if p is not None else "not known"),
+        ("p by relabelling", probability(p), "unknown" if p is None else "share of relabellings that do as well"),
         (
             "resolved pairs",
             ABSENT if share is None else f"{100 * share:.0f} %",
-            "not known" if share is None else f"{entry['resolved_pairs']:.0f} of {pairs:,} beyond noise",
+            "unknown" if share is None else f"{entry['resolved_pairs']:,.0f} of {pairs:,} differ by more than noise",
         ),
-        ("regret@1", lost, "points" if regret is not None else "not known"),
+        ("regret@1", lost, "unknown" if regret is None else "accuracy points lost"),
     ]
     cells = (
         f'<div><dt>{_text(name)}</dt><dd class="value">{_prose(value)}</dd><dd>{_prose(remark)}</dd></div>'
-        for name, value, remark in told
+        for name, value, remark in figures
     )
     return f'<dl class="numbers">{"".join(cells)}</dl>'
 
@@ -278,7 +280,7 @@ def _left_out(entry: dict[str, Any]) -> str:
     if left <= 0:
         return ""
     command = f"supernet compare --run {entry['run']} --format csv"
-    return f'<p class="note">{left:,} more paths are left out here; <code>{_text(command)}</code> lists all.</p>'
+    return f'<p class="note">{counted(left, "path")} not shown; <code>{_text(command)}</code> lists them all.</p>'
 
 
 def _missing_item(what: str, command: str) -> str:
@@ -322,17 +324,7 @@ def _losses(entry: dict[str, Any], run: Run) -> dict[str, list[float]]:
 
 
 def _number(value: float | None) -> str:
-    return ABSENT if value is None else f"{value:.2f}"
-
-
-def _probability(value: float | None) -> str:
-    if value is None:
-        return ABSENT
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    return ABSENT if value is None else number(value)
 
 
 def _text(text: str) -> str:
@@ -340,6 +332,6 @@ def _text(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """Return a text set well: minus signs, and no line that begins with a sign of a number's."""
-    text = re.sub(r"(?<![\w.,])-(?=\d)", "\N{MINUS SIGN}", text)
-    return _text(re.sub(r" (?=[=%≥])|(?<=[=≥]) ", "\N{NO-BREAK SPACE}", text))
+    """Return a text as HTML: commands in backticks as code, and no line break before or after `=`, `%` and the like."""
+    text = _text(re.sub(r" (?=[=%≥<])|(?<=[=≥<]) ", "\N{NO-BREAK SPACE}", text))
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text)

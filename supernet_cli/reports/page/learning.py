@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from supernet_cli.glyphs import counted
 from supernet_cli.reports.page.canvas import (
     ACCENT,
     INK,
@@ -44,23 +45,23 @@ def losses(supernets: Sequence[Training], alone: Sequence[Training], of: int, na
         return None
     figure, plot = axes(330, left=52, right=96)
     ends = []
-    told = []
+    sides = []
     for found, color, word, dash in (
         (alone, MUTED, "stand-alone", _DASHES[1]),
         (supernets, ACCENT, "supernet", _DASHES[0]),
     ):
         if found:
             ends.append((_lines(plot, found, color, dash), word, color))
-            told.append(_how(found, word))
+            sides.append(_how(found, word))
     if any(value > 0 for training in (*supernets, *alone) for value in training.loss.values):
         _logarithmic(plot)
     _images(plot)
     _at_the_ends(plot, ends)
-    name_axes(plot, "images run forward in training", "training loss, nats an image")
-    caption = f"Training loss. {' '.join(told)}"
+    name_axes(plot, "images processed in training", "training loss, nats per image")
+    caption = f"Training loss. {' '.join(sides)}"
     if of > len(alone) > 0:
-        caption += f" Read from {len(alone)} of {of:,} stand-alone trainings, evenly chosen or as far as they are left."
-    alt = f"Training loss against images of {len(supernets)} supernets and {len(alone)} stand-alone trainings."
+        caption += f" Based on {len(alone):,} of {of:,} stand-alone trainings."
+    alt = f"Training loss of {counted(len(supernets), 'supernet')} and {counted(len(alone), 'stand-alone training')}."
     return Drawing(name, "Training loss", caption, alt, svg(figure, name, alt))
 
 
@@ -93,15 +94,15 @@ def accuracies(supernets: Sequence[Training], best: Sequence[str], name: str) ->
     _from_the_second(plot, list(curves.values()))
     _images(plot)
     _at_the_ends(plot, ends)
-    name_axes(plot, "images run forward in training", "one-shot validation accuracy, %")
+    name_axes(plot, "images processed in training", "one-shot validation accuracy, %")
     over = f", mean of {len(supernets)} supernets" if len(supernets) > 1 else ""
     caption = f"Accuracy of paths inside the supernet as it trains{over}."
     if not few:
-        caption += f" Grey: median and middle 80 % of {len(curves):,} paths; lines: the best when trained alone."
+        caption += f" Grey: median and middle 80 % of {len(curves):,} paths; lines: the best by stand-alone accuracy."
     if not named:
-        caption += " Numbers: places in the stand-alone order."
+        caption += " Numbers: rank by stand-alone accuracy."
     alt = f"One-shot validation accuracy of {len(curves):,} paths over the supernet's training."
-    return Drawing(name, "Paths while the supernet trains", caption, alt, svg(figure, name, alt))
+    return Drawing(name, "Paths during supernet training", caption, alt, svg(figure, name, alt))
 
 
 def _lines(plot: Axes, found: Sequence[Training], color: str, dash: tuple[float | None, ...]) -> float:
@@ -129,8 +130,8 @@ def _band(plot: Axes, curves: Sequence[Curve], color: str, scale: float = 1) -> 
 def _how(found: Sequence[Training], word: str) -> str:
     if len(found) > _FEW_LINES:
         return f"{word.capitalize()}: median and middle 80 % of {len(whole(found))} trainings."
-    dashed = "dashed" if word == "stand-alone" else "solid"
-    return f"{word.capitalize()}: {dashed}, {len(found)} training{'s' if len(found) > 1 else ''}."
+    style = "dashed" if word == "stand-alone" else "solid"
+    return f"{word.capitalize()} ({style}): {counted(len(found), 'training')}."
 
 
 def _at_the_ends(plot: Axes, ends: Sequence[tuple[float, str, str]]) -> None:

@@ -1,4 +1,4 @@
-"""The other figures of a comparison: τ beside its yardsticks, ranks, what the disagreement is made of."""
+"""The other figures of a comparison: τ against the baselines, ranks, sources of disagreement."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from supernet_cli.glyphs import number
 from supernet_cli.reports.page.canvas import (
     ACCENT,
     INK,
@@ -34,7 +35,7 @@ _MANY_SLOPES = 160
 
 
 def yardsticks(entry: dict[str, Any], name: str) -> Drawing | None:
-    """Draw τ of the supernets beside what chance, size and exact knowledge reach; None where there is no τ."""
+    """Draw τ of the supernets beside what chance, size and a perfect ranking reach; None where there is no τ."""
     tau = entry["kendall_tau"]
     if tau["mean"] is None:
         return None
@@ -43,12 +44,12 @@ def yardsticks(entry: dict[str, Any], name: str) -> Drawing | None:
         if baseline["kendall_tau"] is not None:
             lines.append(_Line(baseline_name(baseline["name"]), baseline["kendall_tau"], band=baseline.get("range")))
     seeds = len(_known(tau["per_seed"]))
-    caption = ["How well orders agree with stand-alone training: 1 is the same order, 0 none, −1 the reverse."]
+    caption = ["How well each order agrees with stand-alone training: 1 is the same, 0 unrelated, −1 the reverse."]
     caption += [f"Small rings: the {seeds} supernets; diamond: their mean."] if seeds > 1 else []
-    caption += ["Upright stroke: the ceiling that noise of the trainings leaves."] if entry["tau_ceiling"] else []
+    caption += ["Vertical line: the ceiling set by training noise."] if entry["tau_ceiling"] else []
     caption += ["Grey bar: 95 % of random orders."] if any(line.band for line in lines) else []
-    alt = "Kendall τ: " + "; ".join(f"{line.label} {line.mean:.2f}" for line in lines) + "."
-    return _dots(lines, name, "τ beside its yardsticks", " ".join(caption), alt)
+    alt = "Kendall τ: " + "; ".join(f"{line.label} {number(line.mean)}" for line in lines) + "."
+    return _dots(lines, name, "τ against the baselines", " ".join(caption), alt)
 
 
 def runs(document: dict[str, Any], name: str) -> Drawing | None:
@@ -65,10 +66,9 @@ def runs(document: dict[str, Any], name: str) -> Drawing | None:
     ]
     if not lines:
         return None
-    caption = (
-        "Kendall τ with stand-alone training. Small rings: single supernets; diamond: their mean; stroke: ceiling."
-    )
-    alt = "Kendall τ: " + "; ".join(f"{line.label} {line.mean:.2f}" for line in lines) + "."
+    caption = "Kendall τ with stand-alone training. Small rings: single supernets; diamond: their mean; "
+    caption += "vertical line: ceiling."
+    alt = "Kendall τ: " + "; ".join(f"{line.label} {number(line.mean)}" for line in lines) + "."
     return _dots(lines, name, "τ of each run", caption, alt)
 
 
@@ -90,8 +90,8 @@ def ranking(entry: dict[str, Any], name: str) -> Drawing | None:
         bottom=12,
     )
     ends = zip(ranks(losses, "ordinal"), ranks(errors, "ordinal"), strict=True)
-    told = zip(ranks(losses, "min"), ranks(errors, "min"), labels, strict=True)
-    for (left, right), (score, truth, label) in zip(ends, told, strict=True):
+    shown = zip(ranks(losses, "min"), ranks(errors, "min"), labels, strict=True)
+    for (left, right), (score, truth, label) in zip(ends, shown, strict=True):
         thick: Any = {"color": ACCENT, "lw": 1.8, "marker": "o", "ms": 4, "zorder": 3}
         thin: Any = {"color": MUTED, "lw": 0.8, "alpha": 1 if few else 0.6}
         plot.plot([0, 1], [left, right], **(thick if right <= best else thin), clip_on=False)
@@ -101,15 +101,15 @@ def ranking(entry: dict[str, Any], name: str) -> Drawing | None:
     plot.set(xlim=(0, 1), ylim=(len(rows) + 0.5, 0.5))
     _slope_axes(plot, [] if few else [1, *range(10, len(rows) + 1, 10)])
     moved = [abs(score - truth) for score, truth in zip(ranks(losses), ranks(errors), strict=True)]
-    moves = f"a path moves {sum(moved) / len(moved):.1f} places on average, {max(moved):g} at most."
-    caption = "Left the order by one-shot loss, right by stand-alone accuracy. Thick lines with dots: the best quarter "
-    caption += f"when trained alone. A{moves[1:]}"
-    alt = f"Slope chart of {len(rows)} ranks; {moves}"
+    moves = f"path moves {sum(moved) / len(moved):.1f} places on average, {max(moved):g} at most."
+    caption = "Left: order by one-shot loss. Right: order by stand-alone accuracy. Blue: the best quarter. "
+    caption += f"A {moves}"
+    alt = f"Slope chart of {len(rows)} ranks; a {moves}"
     return Drawing(name, "Ranks, one-shot and alone", caption, alt, svg(figure, name, alt))
 
 
 def disagreement(entry: dict[str, Any], name: str) -> Drawing | None:
-    """Draw what the disagreement is made of, as shares of its variance; None where that is not known."""
+    """Draw the sources of disagreement as shares of its variance; None where that is unknown."""
     audit = entry["audit"]
     if not audit["total"]:
         return None
@@ -117,15 +117,15 @@ def disagreement(entry: dict[str, Any], name: str) -> Drawing | None:
         "stand_alone": "stand-alone noise",
         "supernet": "supernet noise",
         "images": "image noise",
-        "sharing": "bias of sharing",
+        "sharing": "weight-sharing bias",
     }
     shares = {word: None if audit[key] is None else 100 * audit[key] / audit["total"] for key, word in words.items()}
-    figure, plot = axes(40 + 28 * len(shares) + 14, left=126, right=64, top=8)
+    figure, plot = axes(40 + 28 * len(shares) + 14, left=136, right=64, top=8)
     for place, (word, share) in enumerate(shares.items()):
         plot.barh(place, share or 0, 0.62, color=SECOND if word == words["sharing"] else ACCENT)
-        told = "not known" if share is None else f"{share:.0f} %"
+        label = "unknown" if share is None else f"{share:.0f} %"
         tone = MUTED if share is None else INK
-        plot.annotate(told, (share or 0, place), (6, 0), textcoords="offset pixels", va="center", color=tone)
+        plot.annotate(label, (share or 0, place), (6, 0), textcoords="offset pixels", va="center", color=tone)
     plot.axvline(100, color=RULE, lw=1, zorder=0)
     most = max([100.0, *(share for share in shares.values() if share is not None)])
     plot.set(xlim=(0, most), ylim=(len(shares) - 0.5, -0.5), yticks=range(len(shares)))
@@ -133,14 +133,17 @@ def disagreement(entry: dict[str, Any], name: str) -> Drawing | None:
     plot.tick_params(axis="y", length=0)
     plot.spines["left"].set_color(MUTED)
     ticks(plot.xaxis, 5)
-    name_axes(plot, "per cent of the variance of the differences", "")
-    caption = "What scores and truth differ by, in parts. Noise is what other seeds or images would change."
-    if most > 100:
-        caption += " Estimates of noise may exceed the whole where there are few paths."
-    alt = "Shares of variance: " + "; ".join(
-        f"{word} {'not known' if share is None else f'{share:.0f} %'}" for word, share in shares.items()
+    name_axes(plot, "share of the variance of the differences, %", "")
+    caption = (
+        "How much of the difference between scores and truth comes from each source. Noise is what other seeds or "
     )
-    return Drawing(name, "What the disagreement is made of", caption, f"{alt}.", svg(figure, name, f"{alt}."))
+    caption += "other images would change."
+    if most > 100:
+        caption += " With few paths, estimates of noise can exceed 100 %."
+    alt = "Shares of variance: " + "; ".join(
+        f"{word} {'unknown' if share is None else f'{share:.0f} %'}" for word, share in shares.items()
+    )
+    return Drawing(name, "Sources of disagreement", caption, f"{alt}.", svg(figure, name, f"{alt}."))
 
 
 def flattered(entry: dict[str, Any], name: str) -> Drawing | None:
@@ -164,16 +167,16 @@ def flattered(entry: dict[str, Any], name: str) -> Drawing | None:
     plot.tick_params(axis="y", length=0)
     plot.spines["left"].set_visible(False)
     ticks(plot.xaxis, 5)
-    name_axes(plot, "← judged too low · points · flattered →", "")
+    name_axes(plot, "← under-rated · points · over-rated →", "")
     caption = (
-        "By block, how much the supernet's scores favour an operation, in accuracy points, with ± one standard error. "
+        "How much the supernet's scores favour each operation, by block, in accuracy points, ± one standard error. "
     )
-    caption += "Filled: more than two errors from zero."
-    alt = "Bias of candidates in points: " + "; ".join(
-        f"block {label.replace(' ·', '')} {candidate['bias']:+.3f}"
+    caption += "Filled: more than two standard errors from zero."
+    alt = "Rating of candidates, in points: " + "; ".join(
+        f"block {label.replace(' ·', '')} {number(candidate['bias'], '+z.3f')}"
         for label, candidate in zip(labels, candidates, strict=True)
     )
-    return Drawing(name, "Which operations the supernet flatters", caption, f"{alt}.", svg(figure, name, f"{alt}."))
+    return Drawing(name, "Over- and under-rated operations", caption, f"{alt}.", svg(figure, name, f"{alt}."))
 
 
 @dataclass(frozen=True)
@@ -197,9 +200,8 @@ def _dots(lines: Sequence[_Line], name: str, title: str, caption: str, alt: str)
             plot.plot(line.band, [place, place], color=RULE, lw=7, solid_capstyle="butt")
         plot.plot(line.singles, [place] * len(line.singles), "o", ms=5, mfc="none", mec=ACCENT, mew=1)
         plot.plot(line.mean, place, "D" if own else "o", ms=7, color=ACCENT if own else MUTED)
-        told = f"{line.mean:.2f}".replace("-", "−")
         tone = INK if own else MUTED
-        plot.text(1.03, place, told, transform=plot.get_yaxis_transform(), va="center", color=tone)
+        plot.text(1.03, place, number(line.mean), transform=plot.get_yaxis_transform(), va="center", color=tone)
         if line.ceiling is not None:
             plot.plot([line.ceiling, line.ceiling], [place - 0.38, place + 0.38], color=SECOND, lw=2)
     plot.set(xlim=(min(0.0, *known) - 0.03, 1.03), ylim=(len(lines) - 0.4, -0.6), yticks=range(len(lines)))
@@ -229,8 +231,9 @@ def _rank_grid(rows: Sequence[Row], name: str) -> Drawing:
     name_axes(plot, "tenth by stand-alone accuracy (1 is best)", "tenth by one-shot loss (1 is best)")
     found = 10 * counts[0][0] / len(rows)
     caption = (
-        f"{len(rows):,} paths by tenths of both rankings; the area of a square is how many. Agreement lies on the "
-        f"diagonal. Of the best tenth when trained alone, {100 * found:.0f} % are in the supernet's best tenth."
+        f"{len(rows):,} paths, in tenths of each ranking; a square's area shows how many paths it holds. "
+        f"Agreement lies on the diagonal. Of the best tenth by stand-alone accuracy, {100 * found:.0f} % are also "
+        "in the supernet's best tenth."
     )
     alt = f"Grid of rank tenths of {len(rows):,} paths; {100 * found:.0f} % of the best tenth are in both."
     return Drawing(name, "Ranks, one-shot and alone", caption, alt, svg(figure, name, alt))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from supernet_cli.glyphs import number
 from supernet_cli.reports.page.canvas import (
     ACCENT,
     MUTED,
@@ -48,16 +49,16 @@ def scatter(entry: dict[str, Any], losses: Mapping[str, Sequence[float]], name: 
         return None
     numbered = len(rows) <= _FEW_LABELS and not _by_name(rows)
     caption = [
-        "A point is a path: its score in the supernet against its accuracy when trained alone. Better is up and right.",
+        "Each point is a path: its one-shot loss against its stand-alone accuracy. Up and to the right is better.",
         _tau_sentence(entry),
         _bars_sentence(entry, rows, losses),
         _pairs_sentence(entry, len(rows)),
-        "Numbers: places in the stand-alone order." if numbered else "",
+        "Numbers: rank by stand-alone accuracy." if numbered else "",
     ]
     tau = entry["kendall_tau"]["mean"]
     alt = f"Scatter of {len(rows)} paths, one-shot validation loss against stand-alone test accuracy"
-    alt += f"; Kendall τ {tau:.2f}." if tau is not None else "."
-    return _scatter(entry, rows, losses, name, "Score against truth", " ".join(filter(None, caption)), alt)
+    alt += f"; Kendall τ {number(tau)}." if tau is not None else "."
+    return _scatter(entry, rows, losses, name, "Scores against ground truth", " ".join(filter(None, caption)), alt)
 
 
 def best_scatter(entry: dict[str, Any], losses: Mapping[str, Sequence[float]], name: str) -> Drawing | None:
@@ -67,12 +68,10 @@ def best_scatter(entry: dict[str, Any], losses: Mapping[str, Sequence[float]], n
         return None
     best = sorted(rows, key=lambda row: -row["stand_alone_test_accuracy"])[: math.ceil(len(rows) / 4)]
     tau = entry["kendall_tau_top_quarter"]["mean"]
-    told = "no τ can be computed" if tau is None else f"τ = {tau:.2f}"
-    caption = (
-        f"The best {len(best)} paths by stand-alone accuracy, enlarged; among them {told}. A search chooses here. "
-    )
-    caption += "Numbers: places in the stand-alone order."
-    alt = f"Scatter of the {len(best)} best paths; {told}."
+    agreement = "τ cannot be computed" if tau is None else f"τ = {number(tau)} among them"
+    caption = f"The best {len(best)} paths by stand-alone accuracy, enlarged; {agreement}. These are what a search has "
+    caption += "to choose between. Numbers: rank by stand-alone accuracy."
+    alt = f"Scatter of the {len(best)} best paths; {agreement}."
     return _scatter(entry, best, losses, name, "The best quarter", caption, alt)
 
 
@@ -118,7 +117,7 @@ def _scatter(
     plot.invert_yaxis()
     ticks(plot.xaxis, 5)
     ticks(plot.yaxis, 5)
-    name_axes(plot, "stand-alone test accuracy, % →", "↑ one-shot validation loss, nats (low is good)")
+    name_axes(plot, "stand-alone test accuracy, % →", "↑ one-shot validation loss, nats (lower is better)")
     if len(rows) <= _FEW_LABELS:
         places = [f"{rank:g}" for rank in ranks([-value for value in x], "min")]
         label_points(plot, x, y, [printable(name) for name in names] if _by_name(rows) else places)
@@ -179,21 +178,21 @@ def _unclear(entry: dict[str, Any], rows: Sequence[Row]) -> list[bool]:
 def _tau_sentence(entry: dict[str, Any]) -> str:
     tau, ceiling = entry["kendall_tau"], entry["tau_ceiling"]
     if tau["mean"] is None:
-        return "No τ can be computed."
+        return "τ cannot be computed."
     seeds = len(entry["supernet_seeds"])
-    over = f" ({tau['low']:.2f} to {tau['high']:.2f} over {seeds} supernets)" if seeds > 1 else " (one supernet)"
-    return f"τ = {tau['mean']:.2f}{over}, ceiling {'not known' if ceiling is None else f'{ceiling:.2f}'}."
+    over = f"{number(tau['low'])} to {number(tau['high'])} over {seeds} supernets" if seeds > 1 else "one supernet"
+    return f"τ = {number(tau['mean'])} ({over}); ceiling {'unknown' if ceiling is None else number(ceiling)}."
 
 
 def _bars_sentence(entry: dict[str, Any], rows: Sequence[Row], losses: Mapping[str, Sequence[float]]) -> str:
     if len(rows) > _FEW_BARS:
         return ""
-    told = []
+    bars = []
     if any(row["stand_alone_sd"] is not None for row in rows):
-        told.append(f"across, ± one standard deviation of {len(entry['stand_alone_seeds'])} stand-alone seeds")
+        bars.append(f"horizontal, ± one standard deviation over {len(entry['stand_alone_seeds'])} stand-alone seeds")
     if any(len(losses.get(row["path"], ())) > 1 for row in rows):
-        told.append(f"upwards, the range of {len(entry['supernet_seeds'])} supernets")
-    return f"Bars: {'; '.join(told)}." if told else ""
+        bars.append(f"vertical, the range over {len(entry['supernet_seeds'])} supernets")
+    return f"Bars: {'; '.join(bars)}." if bars else ""
 
 
 def _pairs_sentence(entry: dict[str, Any], count: int) -> str:
@@ -203,12 +202,12 @@ def _pairs_sentence(entry: dict[str, Any], count: int) -> str:
         return "" if not left else f"Noise hides the order of {left:,} of {entry['pairs']:,} pairs; too many to mark."
     if not pairs:
         return "Every pair of paths differs by more than noise."
-    told = f"noise hides the order of {len(pairs)} of {entry['pairs']} pairs"
+    hidden = f"noise hides the order of {len(pairs):,} of {entry['pairs']:,} pairs"
     if len(pairs) <= _FEW_PAIRS:
-        return f"Dotted lines: {told}."
+        return f"Dotted lines: {hidden}."
     if count > _MANY_POINTS:
-        return f"{told[0].upper()}{told[1:]}."
-    return f"Hollow: not to be told from a neighbour in the stand-alone order; {told}."
+        return f"{hidden.capitalize()}."
+    return f"Hollow: too close to a neighbour in the stand-alone order to tell them apart; {hidden}."
 
 
 def _by_name(rows: Sequence[Row]) -> bool:

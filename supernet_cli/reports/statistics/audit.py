@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supernet_cli.reports.statistics.pairs import seed_variance
-from supernet_cli.reports.statistics.quantity import Floats, Integers, Quantity, unknown
+from supernet_cli.reports.statistics.quantity import Floats, Integers, Quantity, needs, unknown
 from supernet_cli.reports.statistics.ranking import finite_seeds, mean_accuracy, why_unranked
 
 POINTS = 100.0
@@ -154,19 +154,19 @@ def _supernet_noise(matched: Floats) -> Quantity:
     """Return the variance of path and seed's interaction over R, from (R, n) matched scores."""
     seeds, count = matched.shape
     if seeds < 2:
-        return unknown("The noise of supernets is unknown with fewer than two seeds.")
+        return unknown(needs(2, "supernet seeds", seeds))
     residual = matched - matched.mean(axis=0) - matched.mean(axis=1, keepdims=True) + matched.mean()
     return Quantity(float((residual**2).sum() / ((seeds - 1) * (count - 1) * seeds)))
 
 
 def _image_noise(correct: Floats | None, seeds: int) -> Quantity:
     if correct is None:
-        return unknown("Which test images each network has right was not kept.")
+        return unknown("Which test images each network got right was not stored.")
     images = correct.shape[1]
     by_image = correct.var(axis=0, ddof=1, dtype=np.float64).mean()
     raw = (by_image - correct.mean(axis=1, dtype=np.float64).var(ddof=1)) / (images - 1)
     if seeds < 2:
-        return Quantity(float(raw * POINTS**2), "Holds what the one stand-alone seed does to single images.")
+        return Quantity(float(raw * POINTS**2), "Includes what the one stand-alone seed does to individual images.")
     return Quantity(max(0.0, float(raw - _chance_of_single_images(correct, seeds).mean())) * POINTS**2)
 
 
@@ -182,8 +182,8 @@ def _chance_of_single_images(correct: Floats, seeds: int) -> NDArray[np.float64]
 def _rest(total: float, noise: dict[str, Quantity]) -> Quantity:
     rest = total - math.fsum(part.value for part in noise.values() if part.value is not None)
     missing = [name for name, part in noise.items() if part.value is None]
-    notes = [f"Holds what could not be measured: {', '.join(missing)}."] if missing else []
-    notes += ["Cut off at zero: noise alone would make for more disagreement than there is."] if rest < 0 else []
+    notes = [f"Includes what could not be measured: {', '.join(missing)}."] if missing else []
+    notes += ["Set to 0: noise alone already explains more than the observed disagreement."] if rest < 0 else []
     return Quantity(max(0.0, rest), " ".join(notes))
 
 
@@ -206,15 +206,15 @@ def _bias(
     effects = np.array([matched @ other.weights for other in block])
     of_supernets = effects.var(axis=1, ddof=1).mean() / len(matched)  # pooled over the block: seeds are few
     of_truth = _truth_variance(group.weights, truth, correct) * POINTS**2
-    note = "" if truth.shape[1] > 1 else "Leaves out the noise of stand-alone trainings: there is one seed."
+    note = "" if truth.shape[1] > 1 else "Excludes stand-alone noise: there is only one seed."
     return CandidateBias(group.block, group.label, count, bias, Quantity(math.sqrt(of_supernets + of_truth), note))
 
 
 def _spread(differences: Floats) -> Quantity:
     if len(differences) < 2:
-        return unknown("One path and one supernet seed have no spread.")
+        return unknown("One path and one supernet seed: there is no spread to estimate from.")
     error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
-    return Quantity(error, "From paths of one supernet seed: another supernet may differ by more.")
+    return Quantity(error, "Estimated from one supernet seed; another supernet may differ by more.")
 
 
 def _truth_variance(weights: Floats, truth: Floats, correct: Floats | None) -> float:

@@ -13,7 +13,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from supernet_cli.reports.statistics.quantity import Quantity, unknown
+from supernet_cli.glyphs import number
+from supernet_cli.reports.statistics.quantity import Quantity, needs, unknown
 
 FEWEST_PATHS = 10
 LEAST_AGREEMENT = 0.2
@@ -64,33 +65,37 @@ def corrected_tau(
     Returns:
         Both corrections, never beyond ±1; a note says where one was cut off there.
     """
-    reason = "There is no tau to correct." if tau is None else _why_no_ceiling(t1, num_seeds, num_paths)
+    reason = "There is no τ to correct." if tau is None else _why_no_ceiling(t1, num_seeds, num_paths)
     if tau is None or t1 is None or reason:
         return CorrectedTau(unknown(reason), unknown(reason))
     reliability = _reliability(t1, num_seeds)
     stand_alone = _divided(tau, reliability)
     if t_x is None:
-        return CorrectedTau(stand_alone, unknown("Removing the supernet's noise needs two supernet seeds or more."))
+        return CorrectedTau(stand_alone, unknown("Needs at least 2 supernet seeds, to estimate their noise."))
     if t_x <= LEAST_AGREEMENT:
-        return CorrectedTau(stand_alone, unknown(f"Supernet seeds agree too little: {t_x:.2f} ≤ {LEAST_AGREEMENT}."))
+        return CorrectedTau(stand_alone, unknown(_too_little("Supernet", t_x)))
     return CorrectedTau(stand_alone, _divided(tau, reliability * _rho_of(t_x)))
 
 
 def _why_no_ceiling(t1: float | None, num_seeds: int, num_paths: int) -> str:
     if num_seeds < 2:
-        return "The noise of stand-alone trainings is unknown with fewer than two seeds."
+        return needs(2, "stand-alone seeds", num_seeds)
     if num_paths < FEWEST_PATHS:
-        return f"Fewer than {FEWEST_PATHS} paths do not tell noise from order; here are {num_paths}."
+        return needs(FEWEST_PATHS, "paths", num_paths)
     if t1 is None:
         return "The agreement between stand-alone seeds is unknown."
     if t1 <= LEAST_AGREEMENT:
-        return f"Stand-alone seeds agree too little: {t1:.2f} ≤ {LEAST_AGREEMENT}."
+        return _too_little("Stand-alone", t1)
     return ""
+
+
+def _too_little(which: str, tau: float) -> str:
+    return f"{which} seeds agree too little: τ = {number(tau)}, but more than {LEAST_AGREEMENT} is needed."
 
 
 def _divided(tau: float, reliability: float) -> Quantity:
     rho = _rho_of(tau) / math.sqrt(reliability)
-    note = "" if abs(rho) <= 1 else "Cut off: by the estimated noise alone the agreement would be lower than it is."
+    note = "" if abs(rho) <= 1 else "Capped at ±1: the observed τ is further from 0 than the estimated noise allows."
     return Quantity(_tau_of(rho), note)
 
 

@@ -117,7 +117,7 @@ def _why_no_test(scored: int, size: int, seeds: list[str]) -> str:
     if not seeds:
         return "No supernet seed has a finite score for every path."
     if scored < size:
-        return f"Relabelled paths need scores: {scored} of the space's {size} have one."
+        return f"Needs a score for every path; only {scored:,} of {size:,} have one."
     return next((reason for reason in seeds if reason), "")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supernet_cli.reports.statistics.kendall import BATCH, dense_ranks, tau_b_rows
-from supernet_cli.reports.statistics.quantity import Floats, Interval, Quantity, unknown
+from supernet_cli.reports.statistics.quantity import Floats, Interval, Quantity, needs, unknown
 from supernet_cli.reports.statistics.ranking import finite_seeds, mean_accuracy, why_unranked
 
 FEWEST_SEEDS = 5
@@ -41,14 +41,14 @@ def tau_interval(taus: Sequence[float | None]) -> Interval:
     Args:
         taus: Tau-b of each seed.
     """
-    reason = _why_no_spread(taus, FEWEST_SEEDS, "An interval")
+    reason = _why_no_spread(taus, FEWEST_SEEDS)
     if reason:
         return Interval(unknown(reason), unknown(reason))
     from scipy.special import stdtrit
 
     values = _artanh(taus)
     if np.ptp(values) == 0:
-        reason = "All supernet seeds have the same tau: their spread is unknown."
+        reason = "All supernet seeds have the same τ, so their spread is unknown."
         return Interval(unknown(reason), unknown(reason))
     half = float(stdtrit(len(values) - 1, 0.975)) * values.std(ddof=1) / math.sqrt(len(values))
     return Interval(Quantity(math.tanh(values.mean() - half)), Quantity(math.tanh(values.mean() + half)))
@@ -73,9 +73,7 @@ def bootstrap_interval(scores: Floats, truth: Floats, rng: np.random.Generator, 
     reasons = [why_unranked(row, accuracy) for row in scores] or [lost or "There are no supernet seeds."]
     reason = next((reason for reason in reasons if reason), "")
     if not reason and len(accuracy) < FEWEST_PATHS:
-        reason = (
-            f"A bootstrap over fewer than {FEWEST_PATHS} paths is too short to be trusted; here are {len(accuracy)}."
-        )
+        reason = needs(FEWEST_PATHS, "paths", len(accuracy))
     if reason:
         return Interval(unknown(reason), unknown(reason))
     ranks, truth_ranks, taus = [dense_ranks(row) for row in scores], dense_ranks(accuracy), []
@@ -126,14 +124,14 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
 
 
 def _welch(baseline: Sequence[float | None], taus: Sequence[float | None]) -> Quantity:
-    reason = next((r for side in (baseline, taus) if (r := _why_no_spread(side, 2, "A comparison"))), "")
+    reason = next((r for side in (baseline, taus) if (r := _why_no_spread(side, 2))), "")
     if reason:
         return unknown(reason)
     from scipy.special import stdtr
 
     one, other = _artanh(baseline), _artanh(taus)
     if np.ptp(one) == 0 and np.ptp(other) == 0:
-        return unknown("Seeds do not differ on either side: their spread is unknown.")
+        return unknown("On both sides all supernet seeds have the same τ, so their spread is unknown.")
     errors = np.array([side.var(ddof=1) / len(side) for side in (one, other)])
     freedom = errors.sum() ** 2 / (errors**2 / [len(one) - 1, len(other) - 1]).sum()
     return Quantity(float(2 * stdtr(freedom, -abs(other.mean() - one.mean()) / math.sqrt(errors.sum()))))
@@ -142,16 +140,17 @@ def _welch(baseline: Sequence[float | None], taus: Sequence[float | None]) -> Qu
 def _difference(baseline: Sequence[float | None], taus: Sequence[float | None]) -> Quantity:
     one, other = ([tau for tau in side if tau is not None] for side in (baseline, taus))
     if not one or not other:
-        return unknown("One side has no tau.")
+        return unknown("One of the two strategies has no τ.")
     return Quantity(math.fsum(other) / len(other) - math.fsum(one) / len(one))
 
 
-def _why_no_spread(taus: Sequence[float | None], fewest: int, what: str) -> str:
+def _why_no_spread(taus: Sequence[float | None], fewest: int) -> str:
     known = [tau for tau in taus if tau is not None]
     if len(known) < fewest:
-        return f"{what} over supernet seeds needs {fewest} with a tau; known: {len(known)}."
+        usable = " with a τ" if len(known) < len(taus) else ""
+        return f"Needs {fewest} supernet seeds{usable}; this run has {len(known)}."
     if any(abs(tau) > 1 - 1e-12 for tau in known):
-        return "A supernet seed orders the paths perfectly, or perfectly wrong, where artanh of tau is infinite."
+        return "A supernet seed ranks the paths perfectly, or exactly in reverse, where artanh τ is infinite."
     return ""
 
 

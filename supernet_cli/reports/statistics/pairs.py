@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supernet_cli.reports.statistics.intervals import holm
-from supernet_cli.reports.statistics.quantity import Booleans, Floats, Quantity, unknown
+from supernet_cli.reports.statistics.quantity import Booleans, Floats, Quantity, needs, unknown
 from supernet_cli.reports.statistics.ranking import finite_seeds, mean_accuracy
 
 MOST_NETWORKS = 200
@@ -61,9 +61,9 @@ def seed_variance(truth: Floats) -> Quantity:
         truth: (n, S) accuracy.
     """
     if truth.shape[1] < 2:
-        return unknown("The noise of stand-alone trainings is unknown with fewer than two seeds.")
+        return unknown(needs(2, "stand-alone seeds", truth.shape[1]))
     if not len(truth) or not np.isfinite(truth).all():
-        return unknown("An accuracy is missing, or not a finite number.")
+        return unknown("An accuracy is missing or not finite.")
     return Quantity(float(truth.var(axis=1, ddof=1, dtype=np.float64).mean()))
 
 
@@ -119,9 +119,9 @@ def mcnemar_pairs(bits: Booleans) -> McNemarPairs:
     count = len(bits)
     pairs = count * (count - 1) // 2
     if not pairs:
-        return McNemarPairs(pairs, unknown("There is no pair of networks."))
+        return McNemarPairs(pairs, unknown(needs(2, "networks", count)))
     if count > MOST_NETWORKS:
-        return McNemarPairs(pairs, unknown(f"Skipped: more than {MOST_NETWORKS} networks, {pairs} pairs."))
+        return McNemarPairs(pairs, unknown(f"Skipped: more than {MOST_NETWORKS} networks ({pairs:,} pairs)."))
     right = bits.astype(np.float32)  # counts to 2^24 exactly, and multiplies fast
     both = np.rint(right @ right.T).astype(np.int64)
     one, other = np.triu_indices(count, 1)
@@ -132,9 +132,9 @@ def mcnemar_pairs(bits: Booleans) -> McNemarPairs:
 
 def _why_unresolved(count: int, correct: Floats | None) -> str:
     if count < 2:
-        return "There is no pair of paths."
+        return needs(2, "paths", count)
     if correct is None:
-        return "Which test images each network has right was not kept, so the images' part of the noise is unknown."
+        return "Which test images each network got right was not stored, so image noise is unknown."
     return ""
 
 
@@ -153,11 +153,11 @@ def _gamma(order: Floats, scores: Floats) -> Quantity:
     if not len(scores):
         return unknown(lost or "There are no supernet seeds.")
     if not order.any():
-        return unknown("No pair is resolved.")
+        return unknown("No pair differs by more than noise.")
     mean = scores.mean(axis=0, dtype=np.float64)
     agreeing = np.sign(mean[:, None] - mean[None, :]) * order
     if not agreeing.any():
-        return unknown("The scores of all resolved pairs are equal.")
+        return unknown("The scores are equal in every pair that differs by more than noise.")
     return Quantity(float(agreeing.sum() / np.abs(agreeing).sum()), lost)
 
 

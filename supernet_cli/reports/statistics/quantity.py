@@ -44,6 +44,11 @@ def unknown(reason: str) -> Quantity:
     return Quantity(None, reason)
 
 
+def needs(least: int, what: str, known: int) -> str:
+    """Return the sentence that says how many of something a quantity needs, and how many there are."""
+    return f"Needs at least {least} {what}; this comparison has {known}."
+
+
 def document(result: object, name: str = "") -> tuple[Any, dict[str, str]]:
     """Turn a result into what JSON holds, and gather its notes.
 

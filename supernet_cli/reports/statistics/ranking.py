@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from supernet_cli.reports.statistics.quantity import Floats, Quantity, unknown
+from supernet_cli.reports.statistics.quantity import Floats, Quantity, needs, unknown
 
 FEWEST = 3
 """Paths that a ranking needs: two are in order or not, which measures nothing."""
@@ -150,7 +150,7 @@ def supernet_agreement(scores: Floats) -> Quantity:
 
 def _between_seeds(rankings: Floats, kind: str) -> Quantity:
     if len(rankings) < 2:
-        return unknown(f"The agreement between {kind} seeds needs two of them.")
+        return unknown(needs(2, f"{kind} seeds", len(rankings)))
     return _spread([_coefficient(_tau, a, b) for a, b in itertools.combinations(rankings, 2)], "pairs of seeds").mean
 
 
@@ -164,7 +164,7 @@ def _spread(each: Sequence[Quantity], what: str) -> Spread:
     values = tuple(quantity.value for quantity in each)
     if not known:
         return Spread(unknown(reason), unknown(reason), unknown(reason), values)
-    note = "" if len(known) == len(each) else f"Only {len(known)} of {len(each)} {what} have one. {reason}"
+    note = "" if len(known) == len(each) else f"Only {len(known)} of {len(each)} {what} could be used. {reason}"
     return Spread(Quantity(math.fsum(known) / len(known), note), Quantity(min(known)), Quantity(max(known)), values)
 
 
@@ -181,11 +181,11 @@ def why_unranked(a: Floats, b: Floats) -> str:
         b: (n,) values of the same items.
     """
     if len(a) < FEWEST:
-        return f"A ranking of fewer than {FEWEST} paths says nothing; here {'is' if len(a) == 1 else 'are'} {len(a)}."
+        return f"Too few paths: {len(a)} of the {FEWEST} needed."
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        return "A score or an accuracy is missing, or not a finite number."
+        return "A score or an accuracy is missing or not finite."
     if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return "All scores, or all accuracies, are equal: there is no order to compare."
+        return "All scores or all accuracies are equal, so there is no order to compare."
     return ""
 
 
@@ -212,4 +212,4 @@ def finite_seeds(scores: Floats) -> tuple[Floats, str]:
     """
     kept = scores[np.isfinite(scores).all(axis=1)]
     lost = len(scores) - len(kept)
-    return kept, f"Left out {lost} of {len(scores)} supernet seeds: a score is not a finite number." if lost else ""
+    return kept, f"Skipped {lost} of {len(scores)} supernet seeds: a score is not finite." if lost else ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from supernet_cli.reports.statistics.quantity import Floats, Integers, Quantity, unknown
+from supernet_cli.reports.statistics.quantity import Floats, Integers, Quantity, needs, unknown
 from supernet_cli.reports.statistics.ranking import finite_seeds, mean_accuracy
 
 MOST_SPLITS = 200
@@ -85,21 +85,23 @@ def regret(
     return Regret(
         k=k,
         splits=len(losses),
-        supernet=Quantity(math.fsum(each) / len(each), lost) if each else unknown(lost or "There is no supernet."),
+        supernet=Quantity(math.fsum(each) / len(each), lost)
+        if each
+        else unknown(lost or "There are no supernet seeds."),
         per_seed=tuple(each),
         random=Quantity(means[len(scores)]),
-        largest=unknown("The paths' parameters are unknown.") if parameters is None else Quantity(means[-1]),
+        largest=unknown("The paths' sizes have not been measured.") if parameters is None else Quantity(means[-1]),
     )
 
 
 def _why_no_regret(truth: Floats, validation: Floats, k: int) -> str:
     count, seeds = truth.shape
     if seeds < 2:
-        return "Regret needs two stand-alone seeds: one to pick by, another to judge."
+        return needs(2, "stand-alone seeds, one to pick by and one to evaluate on", seeds)
     if k > count:
-        return f"There are fewer than {k} paths to pick from; here {'is' if count == 1 else 'are'} {count}."
+        return needs(k, "paths", count)
     if not (np.isfinite(truth).all() and np.isfinite(validation).all()):
-        return "An accuracy is missing, or not a finite number."
+        return "An accuracy is missing or not finite."
     return ""
 
 

@@ -188,11 +188,11 @@ def test_with_one_stand_alone_seed_image_noise_is_what_all_of_it_does_to_single_
     assert all("one seed" in candidate.error.note for candidate in result.candidates)
 
 
-def test_more_noise_than_disagreement_is_cut_off_and_said_to_be() -> None:
+def test_more_noise_than_disagreement_is_set_to_zero_and_says_so() -> None:
     truth = np.array([[0.5, 0.9], [0.6, 1.0], [0.7, 0.3], [0.8, 0.4]])
     result = audit(np.stack([truth.mean(axis=1)] * 2), truth, None, FOUR, TWO)
     assert result.sharing.value == 0.0
-    assert "Cut off at zero" in result.sharing.note
+    assert "Set to 0" in result.sharing.note
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_what_cannot_be_matched_is_not_audited(scores: np.ndarray, truth: np.nda
 def test_two_paths_or_one_are_not_audited() -> None:
     for count in (1, 2):
         result = audit(np.arange(count)[None] * 1.0, np.arange(count)[:, None] * 0.1, None, FOUR[:count], TWO)
-        assert "fewer than 3 paths" in result.total.note
+        assert "of the 3 needed" in result.total.note
 
 
 def test_a_candidate_of_no_path_has_a_reason_and_one_of_one_path_no_spread() -> None:

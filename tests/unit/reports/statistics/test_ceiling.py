@@ -33,7 +33,7 @@ def test_perfectly_agreeing_seeds_leave_no_noise() -> None:
 @pytest.mark.parametrize(
     ("t1", "seeds", "paths", "reason"),
     [
-        (0.8, 1, 64, "two seeds"),
+        (0.8, 1, 64, "at least 2 stand-alone seeds"),
         (0.8, 3, 9, "10 paths"),
         (0.2, 3, 64, "too little"),
         (-0.5, 3, 64, "too little"),
@@ -50,18 +50,18 @@ def test_a_ceiling_made_of_noise_is_not_given(t1: float | None, seeds: int, path
         assert reason in quantity.note
 
 
-def test_a_correction_beyond_one_is_cut_off_and_said_to_be() -> None:
+def test_a_correction_beyond_one_is_capped_and_says_so() -> None:
     high, low = corrected_tau(0.95, 0.5, 2, 64, 0.5), corrected_tau(-0.95, 0.5, 2, 64, 0.5)
     assert (high.both.value, low.both.value) == (1.0, -1.0)
-    assert "Cut off" in high.both.note
-    assert "Cut off" in low.both.note
+    assert "Capped at ±1" in high.both.note
+    assert "Capped at ±1" in low.both.note
 
 
 def test_the_supernets_noise_needs_two_supernet_seeds_that_agree() -> None:
     assert corrected_tau(0.5, 0.8, 3, 64, None).stand_alone.value is not None
-    assert "two supernet seeds" in corrected_tau(0.5, 0.8, 3, 64, None).both.note
+    assert "at least 2 supernet seeds" in corrected_tau(0.5, 0.8, 3, 64, None).both.note
     assert "too little" in corrected_tau(0.5, 0.8, 3, 64, 0.1).both.note
-    assert "no tau" in corrected_tau(None, 0.8, 3, 64, 0.9).stand_alone.note
+    assert "no τ" in corrected_tau(None, 0.8, 3, 64, 0.9).stand_alone.note
 
 
 def _tau(a: np.ndarray, b: np.ndarray) -> float:

@@ -23,12 +23,12 @@ def test_the_interval_over_seeds_is_scipys_t_interval_on_artanh() -> None:
 @pytest.mark.parametrize(
     ("taus", "reason"),
     [
-        (TAUS[:4], "needs 5"),
-        ([*TAUS[:4], None], "needs 5"),
-        ([], "needs 5"),
+        (TAUS[:4], "Needs 5 supernet seeds; this run has 4."),
+        ([*TAUS[:4], None], "Needs 5 supernet seeds with a τ; this run has 4."),
+        ([], "Needs 5 supernet seeds; this run has 0."),
         ([*TAUS, 1.0], "perfectly"),
         ([*TAUS, -1.0], "perfectly"),
-        ([0.5] * 5, "same tau"),
+        ([0.5] * 5, "same τ"),
     ],
 )
 def test_an_interval_that_seeds_cannot_give_has_a_reason(taus: list[float | None], reason: str) -> None:
@@ -62,11 +62,11 @@ def test_the_bootstrap_covers_the_true_tau_about_as_often_as_it_says() -> None:
 @pytest.mark.parametrize(
     ("scores", "truth", "reason"),
     [
-        (np.arange(9.0)[None], np.arange(9.0)[:, None], "fewer than 10"),
+        (np.arange(9.0)[None], np.arange(9.0)[:, None], "Needs at least 10 paths; this comparison has 9."),
         (np.zeros((1, 12)), np.arange(12.0)[:, None], "equal"),
         (np.arange(12.0)[None], np.zeros((12, 1)), "equal"),
         (np.zeros((0, 12)), np.arange(12.0)[:, None], "no supernet"),
-        (np.zeros((1, 1)), np.zeros((1, 1)), "fewer than 3"),
+        (np.zeros((1, 1)), np.zeros((1, 1)), "1 of the 3 needed"),
     ],
 )
 def test_a_bootstrap_that_cannot_be_trusted_has_a_reason(scores: np.ndarray, truth: np.ndarray, reason: str) -> None:
@@ -112,11 +112,11 @@ def test_what_cannot_be_compared_has_a_reason_and_does_not_count_for_holm() -> N
     others = {"one": [0.5], "none": [], "lost": [None, 0.5], "perfect": [1.0, 0.9], "fair": one}
     result = welch_against(TAUS, others)
     for name in ("one", "none", "lost"):
-        assert "needs 2" in result[name].p.note
+        assert "Needs 2 supernet seeds" in result[name].p.note
         assert result[name].adjusted.note == result[name].p.note
     assert "perfectly" in result["perfect"].p.note
     assert result["none"].difference.note
     assert result["one"].difference.value == pytest.approx(0.5 - np.mean(TAUS))
     assert result["fair"].adjusted.value == result["fair"].p.value
-    assert "needs 2" in welch_against([0.5], {"fair": one})["fair"].p.note
-    assert "do not differ" in welch_against([0.5, 0.5], {"same": [0.6, 0.6]})["same"].p.note
+    assert "Needs 2 supernet seeds" in welch_against([0.5], {"fair": one})["fair"].p.note
+    assert "have the same τ" in welch_against([0.5, 0.5], {"same": [0.6, 0.6]})["same"].p.note

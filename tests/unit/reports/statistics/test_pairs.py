@@ -74,7 +74,7 @@ def test_identical_paths_are_not_resolved() -> None:
     bits = np.repeat(_networks(np.random.default_rng(3), np.array([1.0]), 2, 100), 4, axis=0)
     result = resolved_pairs(bits.mean(axis=2), bits.mean(axis=1), np.arange(4.0)[None])
     assert (result.resolved.value, result.share.value) == (0, 0.0)
-    assert "No pair is resolved" in result.gamma.note
+    assert "No pair differs" in result.gamma.note
 
 
 def test_what_resolved_pairs_lack_is_said() -> None:
@@ -82,19 +82,22 @@ def test_what_resolved_pairs_lack_is_said() -> None:
     truth, correct, scores = rng.random((4, 3)), rng.random((4, 50)), rng.random((2, 4))
     lacking = resolved_pairs(truth, None, scores)
     assert lacking.mask is None
-    assert "not kept" in lacking.share.note
+    assert "was not stored" in lacking.share.note
     assert lacking.seed_sd.value == pytest.approx(math.sqrt(np.mean(np.var(truth, axis=1, ddof=1))))
     one_seed = resolved_pairs(truth[:, :1], correct, scores)
     assert one_seed.mask is None
     for quantity in (one_seed.resolved, one_seed.share, one_seed.gamma, one_seed.seed_sd):
-        assert "two seeds" in quantity.note
-    assert "no pair" in resolved_pairs(truth[:1], correct[:1], scores[:, :1]).share.note
+        assert "at least 2 stand-alone seeds" in quantity.note
+    assert "at least 2 paths" in resolved_pairs(truth[:1], correct[:1], scores[:, :1]).share.note
     assert resolved_pairs(np.full((4, 3), np.nan), correct, scores).share.value is None
     apart = np.array([[0.1, 0.1], [0.9, 0.9]])
     sharp = np.tile([[0.0], [1.0]], (1, 10))
     assert resolved_pairs(apart, sharp, np.full((1, 2), 0.5)).share.value == 1.0
     assert "equal" in resolved_pairs(apart, sharp, np.full((1, 2), 0.5)).gamma.note
-    assert "not a finite number" in resolved_pairs(apart, sharp, np.full((1, 2), np.nan)).gamma.note
+    assert (
+        "Skipped 1 of 1 supernet seeds: a score is not finite."
+        in resolved_pairs(apart, sharp, np.full((1, 2), np.nan)).gamma.note
+    )
     assert "1 of 2" in resolved_pairs(apart, sharp, np.array([[1.0, 2.0], [np.nan, 0.0]])).gamma.note
 
 
@@ -124,4 +127,4 @@ def test_all_pairs_are_tested_as_one_by_one_and_adjusted_by_holm() -> None:
 def test_pairs_of_too_many_networks_or_of_one_are_not_tested() -> None:
     assert "more than 200" in mcnemar_pairs(np.ones((201, 3), dtype=bool)).differing.note
     assert mcnemar_pairs(np.ones((200, 3), dtype=bool)).differing.value == 0
-    assert "no pair" in mcnemar_pairs(np.ones((1, 3), dtype=bool)).differing.note
+    assert "at least 2 networks" in mcnemar_pairs(np.ones((1, 3), dtype=bool)).differing.note

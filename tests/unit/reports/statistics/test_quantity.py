@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from supernet_cli.reports.statistics.quantity import Booleans, Interval, Quantity, document, unknown
+from supernet_cli.reports.statistics.quantity import Booleans, Interval, Quantity, document, needs, unknown
 
 
 @dataclass(frozen=True)
@@ -61,3 +61,7 @@ def test_importing_any_module_of_the_room_imports_neither_torch_nor_rich_nor_sci
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_is_needed_is_said_with_what_there_is() -> None:
+    assert needs(2, "supernet seeds", 1) == "Needs at least 2 supernet seeds; this comparison has 1."

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, spearmanr
 
+from supernet_cli.reports.statistics.quantity import needs
 from supernet_cli.reports.statistics.ranking import (
     agreement,
     best_quarter,
@@ -80,7 +81,7 @@ def test_the_best_quarter_of_eight_paths_is_too_small_to_rank() -> None:
     assert result.tau.mean.value is not None
     assert result.best_paths == 2
     assert result.best_tau.mean.value is None
-    assert "fewer than 3 paths" in result.best_tau.mean.note
+    assert "2 of the 3 needed" in result.best_tau.mean.note
     assert result.best_tau.per_seed == (None, None)
 
 
@@ -127,8 +128,8 @@ def test_seeds_agree_by_the_mean_tau_of_their_pairs() -> None:
 
 
 def test_the_agreement_of_seeds_needs_two() -> None:
-    assert "needs two" in seed_agreement(np.random.default_rng(0).random((9, 1))).note
-    assert "needs two" in supernet_agreement(np.random.default_rng(0).random((1, 9))).note
+    assert seed_agreement(np.random.default_rng(0).random((9, 1))).note == needs(2, "stand-alone seeds", 1)
+    assert supernet_agreement(np.random.default_rng(0).random((1, 9))).note == needs(2, "supernet seeds", 1)
 
 
 def test_sparse_tau_takes_differences_within_a_thousandth_for_ties() -> None:

@@ -103,15 +103,15 @@ def test_what_regret_lacks_is_said() -> None:
     rng = np.random.default_rng(0)
     truth, scores = rng.random((4, 2)), rng.random((1, 4))
     for result, reason in [
-        (regret(scores, truth[:, :1], truth[:, :1], 2, None, rng), "two stand-alone seeds"),
-        (regret(scores, truth, truth, 5, None, rng), "fewer than 5 paths"),
+        (regret(scores, truth[:, :1], truth[:, :1], 2, None, rng), "at least 2 stand-alone seeds"),
+        (regret(scores, truth, truth, 5, None, rng), "Needs at least 5 paths; this comparison has 4."),
         (regret(scores, truth * np.nan, truth, 2, None, rng), "finite"),
     ]:
         for quantity in (result.supernet, result.random, result.largest):
             assert quantity.value is None
             assert reason in quantity.note
         assert result.per_seed == ()
-    assert "parameters" in regret(scores, truth, truth, 2, None, rng).largest.note
+    assert "sizes" in regret(scores, truth, truth, 2, None, rng).largest.note
     nothing = regret(np.full((1, 4), np.nan), truth, truth, 2, np.arange(4), rng)
     assert "finite" in nothing.supernet.note
     assert nothing.random.value is not None
