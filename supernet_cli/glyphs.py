@@ -60,17 +60,6 @@ def resample(values: Sequence[float], width: int) -> list[float]:
     return [sum(values[a:b]) / (b - a) for a, b in zip(edges[:-1], edges[1:], strict=True)]
 
 
-def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """Return a number of things in words: `1 thread`, `1,024 paths`.
-
-    Args:
-        count: How many.
-        noun: What one of them is called.
-        plural: What several are called (default: the noun with an s).
-    """
-    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
-
-
 def number(value: float, spec: str = "z.2f") -> str:
     """Return a number with a true minus sign: `−0.33`.
 
@@ -102,6 +91,18 @@ def clock(seconds: float | None) -> str:
     minutes, left = divmod(max(0, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+
+
+def counted(number: float, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, in the singular where that is right: `1 thread`, `1,234 images`.
+
+    Args:
+        number: How many.
+        noun: For exactly one.
+        plural: For any other number; by default, with an s.
+    """
+    figure = f"{number:,}" if isinstance(number, int) else f"{number:g}"
+    return f"{figure} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def ago(moment: float, now: float | None = None) -> str:

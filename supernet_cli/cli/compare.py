@@ -100,17 +100,37 @@ def compare(
     from supernet_cli.errors import UsageError
     from supernet_cli.runs.store import find_run
 
-    voice = Output(json, quiet, output)
-    if json and "form" in typed(context) and form != "json":
+    chosen = "form" in typed(context)
+    if json and chosen and form != "json":
         raise UsageError(f"--json and --format {form} contradict each other.", "Drop one of them.")
-    if json:
-        form = "json"
-    elif output is not None and "form" not in typed(context):
-        form = _SUFFIXES.get(output.suffix.lower(), form)
+    if output is not None and not json and not chosen:
+        form = _format_of(output, form)
+    voice = Output(json, quiet, output, any_ending=not json and form != "table")
     names = [*(runs or []), *(run_options or [])] or ["latest"]
     found = list({run.folder.resolve(): run for run in (find_run(runs_dir, name) for name in names)}.values())
     borrowed = find_run(runs_dir, truth) if truth is not None else None
     say_comparison(found, borrowed, voice, form, sort)
+
+
+def _format_of(file: Path, otherwise: Format) -> Format:
+    """Return the format that a file's ending stands for.
+
+    Args:
+        file: The file to write.
+        otherwise: The format where it has no ending.
+
+    Raises:
+        UsageError: It is the ending of no format.
+    """
+    from supernet_cli.errors import UsageError
+
+    ending = file.suffix.lower()
+    if ending and ending not in _SUFFIXES:
+        raise UsageError(
+            f"--output {file}: `supernet compare` does not write {file.suffix} files.",
+            f"Use one of {', '.join(_SUFFIXES)}, or choose the format with --format.",
+        )
+    return _SUFFIXES.get(ending, otherwise)
 
 
 def say_comparison(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,13 +45,20 @@ class Output:
         json: One JSON document on stdout instead of tables.
         quiet: Nothing on stderr but errors.
         file: Also write the document there.
+        any_ending: Whether the file may have any ending, because the format was chosen; else it is .json, or none.
     """
 
     json: bool
     quiet: bool
     file: Path | None
+    any_ending: bool = False
 
     def __post_init__(self) -> None:
+        if self.file is not None and not self.any_ending and self.file.suffix.lower() not in ("", ".json"):
+            raise UsageError(
+                f"--output {self.file}: this file would hold a JSON document, not {self.file.suffix}.",
+                f"Use --output {shlex.quote(str(self.file.with_suffix('.json')))}.",
+            )
         if self.file is not None and not self.file.absolute().parent.is_dir():
             raise UsageError(f"--output {self.file}: there is no folder {self.file.parent}.", "Make it first.")
 

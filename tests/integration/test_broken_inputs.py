@@ -113,6 +113,8 @@ COMMANDS = [
     (["train", "--resume", "latest", "--preset", "quick"], 2, "takes no --preset"),
     (["train", "--resume", "latest"], 5, "no runs"),
     (["train", "--output", "no/such/folder.json"], 2, "no folder"),
+    (["train", "--output", "result.csv"], 2, "--output result.json"),
+    (["runs", "ls", "--output", "list.txt"], 2, "JSON document"),
     (["evaluate"], 5, "supernet train --preset default"),
     (["evaluate", "--split", "train"], 2, "test"),
     (["evaluate", "--run", "x"], 5, "no runs"),

@@ -211,7 +211,7 @@ def stored(tmp_path: Path, tiny: Any) -> str:
 @pytest.mark.parametrize("form", ["table", "html"])
 def test_json_and_another_format_are_one_too_many(form: str, supernet: Invoke, stored: str) -> None:
     code, out, _ = supernet("compare", "--json", "--format", form)
-    assert (code, "two things" in json.loads(out)["error"]["message"]) == (2, True)
+    assert (code, "contradict" in json.loads(out)["error"]["message"]) == (2, True)
 
 
 def test_a_run_that_cannot_be_written_is_compared_all_the_same(
@@ -283,6 +283,14 @@ def test_the_ending_of_the_file_decides_the_format(
     assert words in (tmp_path / name).read_text()
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.pdf", "a"])
+def test_a_format_that_was_asked_for_wins_over_the_ending(
+    name: str, supernet: Invoke, stored: str, tmp_path: Path
+) -> None:
+    assert supernet("compare", "--format", "csv", "--output", name)[0] == 0
+    assert (tmp_path / name).read_text().startswith("run,path,")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -291,11 +299,14 @@ def test_the_ending_of_the_file_decides_the_format(
         (["--run", "nothing"], 5, "nothing"),
         (["--truth", "nothing"], 5, "nothing"),
         (["--output", "nowhere/a.json"], 2, "no folder"),
+        (["--output", "a.pdf"], 2, ".json, .csv, .md, .html"),
+        (["--output", "a.pdf", "--format", "table"], 2, "JSON document"),
+        (["--output", "a.csv", "--json"], 2, "JSON document"),
     ],
 )
 def test_a_wrong_comparison_is_told(arguments: list[str], code: int, words: str, supernet: Invoke, stored: str) -> None:
-    found, _, err = supernet("compare", *arguments)
-    assert (found, words in err) == (code, True), err
+    found, out, err = supernet("compare", *arguments)
+    assert (found, words in out + err) == (code, True), err
 
 
 @pytest.mark.parametrize("width", [80, 120])
