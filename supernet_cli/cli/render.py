@@ -19,6 +19,7 @@ from supernet_cli.reports.sheets import Sheet
 _TRAINED = "trained images"
 _MOST_SEEDS = 5  # that get a column each
 _NARROWEST_PATH = 16  # columns, before others go
+_NARROWEST_WORDS = 12
 _NARROWEST_REMARK = 24
 
 
@@ -52,10 +53,10 @@ class _Fitted:
     """A table that leaves out columns where there is no room for them.
 
     Args:
-        headings: Of all columns; the first may fold, and so may remarks, which have none.
+        headings: Of all columns; remarks have an empty one.
         lines: A cell for each heading.
         sacrifices: Headings to leave out; the first set that makes room is taken, or else the last.
-        words: Headings of columns that hold words; the others hold figures.
+        words: Headings of columns that hold words, which fold; the others hold figures, which never do.
     """
 
     headings: Sequence[str]
@@ -71,19 +72,26 @@ class _Fitted:
             yield Text(f"No room for: {', '.join(missing)}; --json has them.", style="dim")
 
     def _fits(self, width: int, left_out: Sequence[str]) -> bool:
-        needed = 0
-        for index, heading in enumerate(self.headings):
-            if heading not in left_out:
-                longest = max(cell_len(line[index]) for line in (self.headings, *self.lines))
-                least = max(_NARROWEST_PATH, width // 3) if index == 0 else _NARROWEST_REMARK
-                needed += 2 + (min(longest, least) if index == 0 or heading == "" else longest)
-        return needed - 2 <= width
+        kept = [index for index, heading in enumerate(self.headings) if heading not in left_out]
+        return sum(2 + self._narrowest(index, width) for index in kept) - 2 <= width
+
+    def _narrowest(self, index: int, width: int) -> int:
+        """Return how narrow a column may get on a terminal of some width."""
+        heading = self.headings[index]
+        longest = max(cell_len(line[index]) for line in (self.headings, *self.lines))
+        if not self._folds(heading):
+            return longest
+        least = max(_NARROWEST_PATH, width // 3) if index == 0 else _NARROWEST_WORDS
+        return min(longest, least if heading else _NARROWEST_REMARK)
+
+    def _folds(self, heading: str) -> bool:
+        return heading in self.words or not heading
 
     def _table(self, left_out: Sequence[str]) -> Table:
         kept = [index for index, heading in enumerate(self.headings) if heading not in left_out]
         headings = [self.headings[index] for index in kept]
-        right = [heading for heading in headings if heading not in self.words]
-        table = columns(headings, right, folding=[headings[0], ""])
+        right = [heading for heading in headings if not self._folds(heading)]
+        table = columns(headings, right, folding=[heading for heading in headings if self._folds(heading)])
         for line in self.lines:
             table.add_row(*(Text(line[index], style="" if self.headings[index] else "dim") for index in kept))
         return table

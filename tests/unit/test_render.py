@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from supernet_cli.cli.render import columns, scores_table
+from supernet_cli.cli.render import columns, scores_table, sheet_table
 from supernet_cli.config.load import load_preset
+from supernet_cli.reports.sheets import Sheet
 from supernet_cli.runs.store import create_run
 
 WIDTHS = [40, 60, 80, 120, 200]
@@ -65,6 +66,20 @@ def test_columns_go_in_the_order_of_their_worth(width: int, seeds: int, headings
         assert gone not in head
     left_out = width < 200 and seeds > 1
     assert any(line.startswith("No room for: ") for line in body) == left_out
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_words_fold_in_every_column_and_figures_in_none(width: int) -> None:
+    run = "20261126-010110-a-name-of-more-than-forty-letters-for-a-space"
+    row = ("path-dropout", run, "\N{MINUS SIGN}0.06", "< 0.001", "5,000 forward images; uniform had 10,000.")
+    sheet = Sheet("Strategies", ("sampler", "run", "Δτ vs. uniform", "p (Holm)", ""), (row,), ("sampler", "run", ""))
+    head, *body = lines_of(sheet_table(sheet), width)
+    assert head.split() == ["sampler", "run", "Δτ", "vs.", "uniform", "p", "(Holm)"]
+    assert "\N{MINUS SIGN}0.06" in body[0]
+    assert "< 0.001" in body[0]
+    assert "…" not in "".join(body)
+    start = head.index("run")
+    assert "".join(line[start:].split("  ")[0].strip() for line in body) == run
 
 
 def test_a_path_is_neither_markup_nor_control() -> None:
