@@ -28,9 +28,7 @@ def _agreement(entry: dict[str, Any], tau: float) -> str:
     """Return the sentence on τ, with what it can be compared with."""
     parts = [f"{_paths(entry)}: {_correlation(entry, tau)}"]
     if entry["tau_ceiling"]:
-        parts.append(
-            f"given the noise of these trainings, even a perfect ranking would reach only {entry['tau_ceiling']:.2f}"
-        )
+        parts.append(f"the noise of these trainings limits even a perfect ranking to {number(entry['tau_ceiling'])}")
     best = _best_baseline(entry)
     if best:
         parts.append(f"the best baseline, {best[0]}, has {number(best[1])}")

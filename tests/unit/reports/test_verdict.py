@@ -33,8 +33,8 @@ def spread(*taus: float) -> dict[str, Any]:
 def test_a_good_ranking_is_told_with_its_range_its_ceiling_and_its_rivals() -> None:
     assert verdict(ENTRY) == (
         "n = 16 paths, the whole space: the supernet's ranking correlates with stand-alone training at τ = 0.80 "
-        "(0.75 to 0.85 over 2 supernets); given the noise of these trainings, even a perfect ranking would reach only "
-        "0.90; the best baseline, multiply-accumulates, has 0.50. This is better than chance (p = 0.004) and better "
+        "(0.75 to 0.85 over 2 supernets); the noise of these trainings limits even a perfect ranking to 0.90; "
+        "the best baseline, multiply-accumulates, has 0.50. This is better than chance (p = 0.004) and better "
         "than every baseline measured. Without the noise on both sides τ would be 0.95; the rest is the bias of weight "
         "sharing. 60 of 120 pairs of paths differ by more than noise; the supernet orders 90 % of those correctly."
     )
@@ -66,7 +66,7 @@ def test_a_tau_of_zero_or_less_is_never_called_agreement(tau: dict[str, Any], wo
         ({"coverage": "top", "n": 6}, "n = 6 of 16 paths, the best by one-shot score"),
         ({"coverage": "top", "n": 6}, "range-restricted: it does not describe the whole space"),
         ({"baselines": [{"name": "macs", "kendall_tau": 0.8}]}, "the supernet was not worth its cost"),
-        ({"baselines": [{"name": "macs", "kendall_tau": None}]}, "(0.75 to 0.85 over 2 supernets); given"),
+        ({"baselines": [{"name": "macs", "kendall_tau": None}]}, "(0.75 to 0.85 over 2 supernets); the noise"),
         ({"relabelling": {"smallest_p": 0.25, "relabellings": 4}, "space_size": 4, "n": 4}, "1 time in 8"),
         ({"relabelling": {"smallest_p": 0.17, "relabellings": 6}}, "chance alone gives p ≥ 0.17. Neither"),
         ({"resolved_pairs": 0, "resolved_gamma": None}, "None of the 120 pairs of paths differs by more than noise."),
