@@ -70,7 +70,7 @@ def _evidence(entry: dict[str, Any], tau: float) -> str:
         )
     if best and best[1] >= tau:
         return (
-            f"This is better than chance ({p_value(p)}), but {best[0]} alone ranks the paths at least as well: "
+            f"This is better than chance ({p_value(p)}), but ordering by {best[0]} does at least as well: "
             "the supernet was not worth its cost."
         )
     return f"This is better than chance ({p_value(p)}) and better than every baseline measured{_without_noise(entry)}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,9 @@ ENTRY: dict[str, Any] = {
     "resolved_pairs": 60,
     "resolved_gamma": 0.8,
 }
+
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def spread(*taus: float) -> dict[str, Any]:
@@ -77,3 +81,22 @@ def test_a_tau_of_zero_or_less_is_never_called_agreement(tau: dict[str, Any], wo
 )
 def test_what_the_evidence_cannot_show_is_said(change: dict[str, Any], words: str) -> None:
     assert words in verdict({**ENTRY, **change})
+
+
+def test_the_page_on_the_reference_quotes_the_verdict_as_it_is() -> None:
+    text = verdict(
+        {
+            **ENTRY,
+            "n": 4,
+            "space_size": 4,
+            "kendall_tau": spread(0.0),
+            "tau_ceiling": None,
+            "relabelling": {"smallest_p": 0.25, "relabellings": 4},
+            "baselines": [{"name": "random", "kendall_tau": 0.0}, {"name": "macs", "kendall_tau": 0.0}],
+            "pairs": 6,
+            "resolved_pairs": 0,
+            "resolved_gamma": None,
+        }
+    )
+    page = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert text in " ".join(page.replace("\n> ", " ").split())
