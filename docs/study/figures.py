@@ -1,9 +1,9 @@
-"""Compute every figure of docs/study.md from the data beside this file, and draw its pictures.
+"""Compute every figure of docs/study.md from the data beside this file, and draw its picture.
 
-    python docs/study/figures.py           write the tables into study.md, and the pictures
-    python docs/study/figures.py --check   say whether the tables in study.md are what the data give
+    python docs/study/figures.py           write the tables into study.md, and the picture
+    python docs/study/figures.py --check   check that the tables in study.md match the data
 
-It takes some seconds. The statistics are those of `supernet compare`: supernet_cli/reports/statistics.
+It takes a few seconds. The statistics are those of `supernet compare`: supernet_cli/reports/statistics.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from supernet_cli import glyphs
 from supernet_cli.reports.statistics.audit import audit
 from supernet_cli.reports.statistics.ceiling import corrected_tau, tau_ceiling
 from supernet_cli.reports.statistics.intervals import tau_interval, welch_against
@@ -48,7 +49,7 @@ WORDS = {SHORT: "one epoch", LONG: "three epochs"}
 
 
 class Study:
-    """The stored data, and what several tables ask of it.
+    """The stored data, and what several tables need from it.
 
     Args:
         folder: Where data.json and the answers are.
@@ -74,15 +75,15 @@ class Study:
         return [tau for tau in found if tau is not None]
 
     def agreeing(self, score: np.ndarray) -> list[str]:
-        """Return how scores, (R, n), agree with each truth: τ over all paths and in the best quarter, as cells."""
+        """Return how scores, (R, n), agree with each ground truth: τ over all paths and in the best quarter."""
         found = [agreement(score, test) for test in self.truths.values()]
         return [spread(taus.per_seed) for each in found for taus in (each.tau, each.best_tau)]
 
     def shorts(self) -> list[tuple[str, float, np.ndarray]]:
-        """Return short trainings alone, from brief to long: what they are called, their cost, their scores, (S, n)."""
+        """Return short trainings, shortest first: their label, their cost, their scores, (S, n)."""
         return [
             (
-                f"short training alone, {each['steps']} steps a path",
+                f"short training, {each['steps']} steps per path",
                 self.trainings(each["cost"]["macs"], len(each["seeds"])),
                 -np.array(each["loss"]),
             )
@@ -90,7 +91,7 @@ class Study:
         ]
 
     def lengths(self, sampler: str) -> list[int]:
-        """Return the epochs that a strategy was trained with, five supernets each."""
+        """Return the numbers of epochs for which a strategy has five supernets."""
         names = [name for name, each in self.supernets.items() if name == f"{sampler}-{each['epochs']}"]
         return sorted(self.supernets[name]["epochs"] for name in names if len(self.supernets[name]["seeds"]) == 5)
 
@@ -105,12 +106,12 @@ class Study:
         return [f"{sampler}-{length}" for sampler in MAIN for length in self.lengths(sampler)]
 
     def trainings(self, macs: float, of: int) -> float:
-        """Return a cost in stand-alone trainings of one epoch, for each of so many."""
+        """Return the cost of each of some networks, in stand-alone trainings of one epoch."""
         truth = self.data["truth"][SHORT]
         return macs / of / (truth["cost"]["macs"] / len(truth["test"]) / len(truth["seeds"]))
 
     def cost(self, name: str) -> float:
-        """Return what one supernet took, judging included, in stand-alone trainings of one epoch."""
+        """Return the cost of one supernet, evaluation included, in stand-alone trainings of one epoch."""
         found = self.supernets[name]
         return self.trainings(found["training"]["macs"] + found["evaluation"]["macs"], len(found["seeds"]))
 
@@ -123,7 +124,7 @@ def _answers(path: Path) -> np.ndarray:
 
 
 def truth(study: Study) -> str:
-    """Return what the stand-alone trainings say of themselves."""
+    """Return how well the stand-alone trainings agree with each other."""
     rows = []
     for epochs, test in study.truths.items():
         mean, between = mean_accuracy(test), seed_agreement(test).value
@@ -143,15 +144,23 @@ def truth(study: Study) -> str:
             )
         )
     means = [mean_accuracy(test) for test in study.truths.values()]
-    told = f"\n\nτ between the two truths' mean accuracies: {number(kendall_tau(*means))} over all paths, "
+    remark = f"\n\nτ between the two truths' mean accuracies: {number(kendall_tau(*means))} over all paths, "
     best = best_quarter(study.truths[LONG])
-    told += f"{number(kendall_tau(means[0][best], means[1][best]))} in the best quarter of the longer one."
-    head = ("truth", "accuracy alone", "sd of seeds, points", "t₁", "t₁, best quarter", "τ_max", "pairs resolved")
-    return table(head, rows) + told
+    remark += f"{number(kendall_tau(means[0][best], means[1][best]))} in the best quarter of the longer one."
+    head = (
+        "ground truth",
+        "stand-alone accuracy",
+        "seed sd, points",
+        "t₁",
+        "t₁, best quarter",
+        "τ_max",
+        "pairs resolved",
+    )
+    return table(head, rows) + remark
 
 
 def strategies(study: Study) -> str:
-    """Return how well each strategy's supernets rank, at each length."""
+    """Return how well the supernets of each strategy rank, by length."""
     rows = []
     for name in ordered(study):
         each = study.supernets[name]
@@ -160,7 +169,7 @@ def strategies(study: Study) -> str:
         cells = [study.label(name), f"{each['steps']:,}", f"{study.cost(name):.1f}"]
         for epochs in study.truths:
             taus = study.taus(name, epochs)
-            cells.append(f"**{statistics.fmean(taus):.2f}** {interval(taus)}")
+            cells.append(f"**{number(statistics.fmean(taus))}** {interval(taus)}")
         cells += study.agreeing(study.score(name))[1::2]
         cells.append(number(supernet_agreement(study.score(name)).value))
         rows.append(tuple(cells))
@@ -191,7 +200,7 @@ def corrected(study: Study) -> str:
 
 
 def chosen(study: Study) -> str:
-    """Return strategies against uniform: on the seeds to choose by, and on those to confirm by."""
+    """Return strategies compared with uniform: on the seeds used to choose, and on those used to confirm."""
     rows = []
     for epochs in study.truths:
         for length in study.lengths("uniform"):
@@ -213,17 +222,17 @@ def chosen(study: Study) -> str:
                         WORDS[epochs],
                         str(length),
                         study.label(name).partition(",")[0],
-                        f"{first:+.2f}",
+                        signed(first),
                         signed(test.difference.value),
                         probability(test.adjusted.value),
                     )
                 )
-    head = ("truth", "epochs", "strategy", "less uniform, seeds 0–1", "less uniform, seeds 2–4", "p, Holm")
+    head = ("ground truth", "epochs", "strategy", "vs. uniform, seeds 0–1", "vs. uniform, seeds 2–4", "p (Holm)")
     return table(head, rows)
 
 
 def baselines(study: Study) -> str:
-    """Return what ranks without a supernet, or with the same cost."""
+    """Return what ranks without a supernet, or at the same cost."""
     rows = []
     for name, word in SIZES:
         cells = [word, "0"]
@@ -268,7 +277,7 @@ def partial_tau(score: np.ndarray, truth: np.ndarray, given: np.ndarray) -> floa
 
 
 def averages(study: Study) -> str:
-    """Return the average of several short supernets against one long one of the same length in all."""
+    """Return the average of several short supernets compared with a long one of the same total length."""
     rows = []
     for total in (4, 8, 16):
         for sampler in MAIN:
@@ -281,11 +290,11 @@ def averages(study: Study) -> str:
                 cells = [sampler, f"{count} × {length} epochs", f"{count * study.cost(name):.1f}"]
                 averaged = np.array([scores[list(subset)].mean(axis=0) for subset in subsets])
                 rows.append((str(total), *cells, *study.agreeing(averaged)))
-    return table(("in all", "strategy", "supernets", "cost", *for_each_truth("τ, {}", "its best quarter")), rows)
+    return table(("total epochs", "strategy", "supernets", "cost", *for_each_truth("τ, {}", "its best quarter")), rows)
 
 
 def regrets(study: Study) -> str:
-    """Return accuracy lost by what a budget buys: a supernet and k trainings, or that many more trainings."""
+    """Return the accuracy lost by what a budget buys: a supernet and k trainings, or more trainings instead."""
     rng = np.random.default_rng
     parameters = study.sizes["parameters"]
     rows = []
@@ -320,7 +329,7 @@ def regrets(study: Study) -> str:
 
 
 def audits(study: Study) -> str:
-    """Return what the disagreement with the longer truth is made of."""
+    """Return the sources of disagreement with the longer ground truth."""
     rows = []
     choices, truth_of = np.array(study.data["choices"]), LONG
     for name in study.main():
@@ -328,26 +337,26 @@ def audits(study: Study) -> str:
         found = audit(score, study.truths[truth_of], study.correct[truth_of], choices, study.data["blocks"])
         parts = (found.stand_alone, found.supernet, found.images, found.sharing)
         assert found.total.value is not None
-        flattered = sorted(found.candidates, key=lambda each: -abs(each.bias.value or 0))[:2]
-        told = ", ".join(
-            f"{c.label} in block {c.block + 1} {signed(c.bias.value)} ± {c.error.value:.2f}" for c in flattered
+        misrated = sorted(found.candidates, key=lambda each: -abs(each.bias.value or 0))[:2]
+        ratings = ", ".join(
+            f"{c.label} in block {c.block + 1} {signed(c.bias.value)} ± {c.error.value:.2f}" for c in misrated
         )
         shares = [f"{100 * (part.value or 0) / found.total.value:.0f} %" for part in parts]
-        rows.append((study.label(name), f"{found.total.value**0.5:.2f}", *shares, told))
+        rows.append((study.label(name), f"{found.total.value**0.5:.2f}", *shares, ratings))
     head = (
         "strategy, epochs",
         "sd, points",
-        "truth's seeds",
-        "supernets' seeds",
+        "stand-alone seeds",
+        "supernet seeds",
         "images",
-        "sharing",
-        "misjudged most, points (+ flattered)",
+        "weight sharing",
+        "most misrated, points (+ over-rated)",
     )
     return table(head, rows)
 
 
 def scoring(study: Study) -> str:
-    """Return how the choice of score changes τ with the longer truth."""
+    """Return how the choice of score changes τ with the longer ground truth."""
     rows = []
     for name in study.main():
         each = study.supernets[name]
@@ -360,12 +369,12 @@ def scoring(study: Study) -> str:
 
 
 def dropout(study: Study) -> str:
-    """Return variants of path-dropout, and how well their best path does with shared weights."""
+    """Return variants of path-dropout, and the best accuracy with shared weights."""
     rows = []
     for name in ["uniform-4", *(n for n in ordered(study) if n.startswith(("dropout-", "path-dropout-4")))]:
         each = study.supernets[name]
-        told = ", ".join(f"{key} {value}" for key, value in each["parameters"].items()) or "–"
-        cells = [each["sampler"], told, str(len(each["seeds"])), f"{study.cost(name):.1f}"]
+        parameters = ", ".join(f"{key} {value}" for key, value in each["parameters"].items()) or "–"
+        cells = [each["sampler"], parameters, str(len(each["seeds"])), f"{study.cost(name):.1f}"]
         cells += [spread(study.taus(name, epochs)) for epochs in study.truths]
         rows.append((*cells, f"{100 * study.score(name, what='accuracy').max():.1f} %"))
     head = ("strategy, 4 epochs", "parameters", "supernets", "cost", *for_each_truth("τ, {}"), "best one-shot accuracy")
@@ -381,7 +390,7 @@ def ordered(study: Study) -> list[str]:
 
 
 def for_each_truth(*heads: str) -> Iterator[str]:
-    """Return heads of columns for one truth after the other, in whose place its name is put."""
+    """Return column headings for one ground truth after the other, its name filled in."""
     return (head.format(word) for word in WORDS.values() for head in heads)
 
 
@@ -393,17 +402,17 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def number(value: float | None) -> str:
     """Return a coefficient."""
-    return "–" if value is None else f"{value:.2f}"
+    return "–" if value is None else glyphs.number(value)
 
 
 def signed(value: float | None) -> str:
     """Return a difference."""
-    return "–" if value is None else f"{value:+.2f}"
+    return "–" if value is None else glyphs.number(value, "+z.2f")
 
 
 def points(value: float | None) -> str:
     """Return a fraction in points."""
-    return "–" if value is None else f"{100 * value:.2f}"
+    return "–" if value is None else glyphs.number(100 * value)
 
 
 def probability(value: float | None) -> str:
@@ -416,7 +425,8 @@ def spread(values: Sequence[float | None]) -> str:
     known = [value for value in values if value is not None]
     if not known:
         return "–"
-    return f"{statistics.fmean(known):.2f} ({min(known):.2f}–{max(known):.2f})" if len(known) > 1 else f"{known[0]:.2f}"
+    mean = number(statistics.fmean(known))
+    return f"{mean} ({number(min(known))}–{number(max(known))})" if len(known) > 1 else mean
 
 
 def interval(taus: Sequence[float]) -> str:
@@ -425,16 +435,16 @@ def interval(taus: Sequence[float]) -> str:
     return f"({number(bounds.low.value)}–{number(bounds.high.value)})"
 
 
-def rule(side: Any, word: str, height: float | None, **style: str) -> None:
-    """Draw a line across a picture, with its name."""
+def rule(side: Any, word: str, height: float | None, shift: float = 3, **style: str) -> None:
+    """Draw a line across a picture, its label some points above it."""
     if height is not None:
         side.axhline(height, linewidth=1, **style)
         where = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "center"}
-        side.annotate(word, (0.75, height), (0, 3), **where)
+        side.annotate(word, (0.75, height), (0, shift), **where)
 
 
 def draw(study: Study) -> None:
-    """Draw τ with each truth over the cost of a supernet, beside what ranks without one."""
+    """Draw τ with each ground truth over the cost of a supernet, beside what ranks without one."""
     from matplotlib import pyplot as plt
 
     colours = dict(zip(MAIN, ("#3366aa", "#bb5533", "#559955"), strict=True))
@@ -454,11 +464,13 @@ def draw(study: Study) -> None:
                 side.plot([x] * len(taus), taus, "_", color=colours[sampler], markersize=7)
         _, xs, scores = zip(*study.shorts(), strict=True)
         ys = [statistics.fmean(t for t in agreement(score, test).tau.per_seed if t is not None) for score in scores]
-        side.plot(xs, ys, "s--", color="#888888", label="short trainings alone")
+        side.plot(xs, ys, "s--", color="#888888", label="short trainings")
         for size, word in SIZES:
-            rule(side, word, kendall_tau(study.sizes[size], mean_accuracy(test)), color="#888888", linestyle=":")
+            shift = -11 if size == "synflow" else 3  # above it there are curves
+            tau = kendall_tau(study.sizes[size], mean_accuracy(test))
+            rule(side, word, tau, shift, color="#888888", linestyle=":")
         rule(side, "ceiling", tau_ceiling(seed_agreement(test).value, test.shape[1], len(test)).value, color="black")
-        side.set_title(f"truth: {WORDS[epochs]} alone", loc="left")
+        side.set_title(f"ground truth: {WORDS[epochs]}", loc="left")
         side.set_xlabel("cost of a supernet, in trainings of one epoch")
     sides[0].set_ylabel("Kendall τ over all 64 paths")
     sides[0].legend(frameon=False, loc="lower right", fontsize=9)
@@ -481,7 +493,7 @@ TABLES: tuple[Callable[[Study], str], ...] = (
 
 
 def written(page: str) -> str:
-    """Return a page with every table as the data give it."""
+    """Return a page with every table computed from the data."""
     study = Study(HERE)
     for make in TABLES:
         place = re.compile(rf"(<!-- table: {make.__name__} -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -494,6 +506,6 @@ def written(page: str) -> str:
 if __name__ == "__main__":
     before = PAGE.read_text()
     if "--check" in sys.argv:
-        sys.exit(0 if written(before) == before else "The tables of study.md are not what the data give.")
+        sys.exit(0 if written(before) == before else "The tables in study.md do not match the data.")
     PAGE.write_text(written(before))
     draw(Study(HERE))
