@@ -473,7 +473,7 @@ def draw(study: Study) -> None:
         side.set_title(f"ground truth: {WORDS[epochs]}", loc="left")
         side.set_xlabel("cost of a supernet, in trainings of one epoch")
     sides[0].set_ylabel("Kendall τ over all 64 paths")
-    sides[0].legend(frameon=False, loc="lower right", fontsize=9)
+    sides[1].legend(frameon=False, loc="lower right", fontsize=9)
     figure.savefig(HERE / "length.svg", metadata={"Date": None})
 
 
