@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
     from supernet_cli.reports.statistics.ranking import Agreement, Spread
 
-_MOST_PAIRS = 5000  # told by name
+_MOST_PAIRS = 5000  # listed by name
 _CHANCE_SEED = 0
-"""Of all draws of a comparison: the same facts give the same document."""
+"""Seeds every random draw of a comparison: the same facts give the same document."""
 
 
 def compare(runs: Sequence[Run], truth: Run | None = None) -> dict[str, Any]:
     """Compare runs with their stand-alone results, or with those of another run.
 
     Args:
-        runs: The runs; of one search space.
-        truth: Whose stand-alone results to take; each run's own where left out.
+        runs: Runs of the same search space.
+        truth: The run whose stand-alone results to use (default: each run's own).
 
     Returns:
         The document of `supernet compare`.
 
     Raises:
         RunError: Facts are missing or damaged.
-        UsageError: The runs' spaces differ, or the truth does not fit.
+        UsageError: The runs' spaces differ, or the ground truth belongs to another experiment.
     """
     _check_one_space(runs)
     gathered = [gather(run, truth if truth is not None and truth.folder != run.folder else None) for run in runs]
@@ -62,7 +62,7 @@ def _check_one_space(runs: Sequence[Run]) -> None:
 
 
 def _differing_truths(sources: Sequence[Run]) -> str:
-    """Say why strategies of several runs cannot be tested against each other; nothing where they can."""
+    """Return why strategies of several runs cannot be compared; empty if they can."""
     for what, words in (("split", "data or splits"), ("retrain", "retraining recipes"), ("images", "images")):
         if len({source.fingerprints().get(what) for source in sources}) > 1:
             return (
@@ -74,7 +74,7 @@ def _differing_truths(sources: Sequence[Run]) -> str:
 
 @dataclass(frozen=True)
 class _Comparison:
-    """One run's judgement, part by part; each part returns its fields and adds its notes."""
+    """The comparison of one run, part by part; each part returns its fields and adds its notes."""
 
     facts: Facts
 
@@ -115,7 +115,7 @@ class _Comparison:
         return {**fields, "verdict": verdict(fields), "notes": notes}
 
     def _agreement(self, names: list[str], notes: dict[str, str]) -> dict[str, Any]:
-        """Return how rankings agree, what could be reached, and what is left without noise."""
+        """Return how well the rankings agree, the ceiling, and τ without noise."""
         from supernet_cli.reports.statistics.ceiling import corrected_tau, tau_ceiling
         from supernet_cli.reports.statistics.intervals import tau_interval
         from supernet_cli.reports.statistics.quantity import document
@@ -151,7 +151,7 @@ class _Comparison:
         }
 
     def _chance(self, names: list[str], notes: dict[str, str], rng: np.random.Generator) -> dict[str, Any]:
-        """Return what a judge that knows nothing would reach, and for a sample of paths its interval."""
+        """Return what chance would reach and, for a sample of paths, a bootstrap interval."""
         import numpy as np
 
         from supernet_cli.reports.statistics.chance import relabel_p
@@ -220,7 +220,7 @@ class _Comparison:
         return {**plain, "pairs": found.pairs, "unresolved": unresolved}
 
     def _regret(self, names: list[str], notes: dict[str, str], rng: np.random.Generator) -> dict[str, Any]:
-        """Return what is lost by training only a few paths alone."""
+        """Return the accuracy lost by training only a few paths from scratch."""
         from supernet_cli.reports.statistics.quantity import document
         from supernet_cli.reports.statistics.regret import regret
 
@@ -239,7 +239,7 @@ class _Comparison:
         return fields
 
     def _baselines(self, names: list[str], notes: dict[str, str], rng: np.random.Generator) -> list[dict[str, Any]]:
-        """Return how well orders that need no supernet agree with the truth."""
+        """Return how well orders that need no supernet agree with the ground truth."""
         from supernet_cli.reports.statistics.chance import random_order_range
         from supernet_cli.reports.statistics.quantity import document
         from supernet_cli.reports.statistics.ranking import kendall_tau, mean_accuracy
@@ -258,7 +258,7 @@ class _Comparison:
         return [*found, self._short_training(names, notes)]
 
     def _short_training(self, names: list[str], notes: dict[str, str]) -> dict[str, Any]:
-        """Return how well paths that were trained alone for a supernet's cost agree with the truth."""
+        """Return how well short trainings, at the cost of a supernet, agree with the ground truth."""
         from supernet_cli.reports.statistics.ranking import agreement
 
         facts, name = self.facts, "short_training"
@@ -270,7 +270,7 @@ class _Comparison:
         return {"name": name, "kendall_tau": tau, **spread}
 
     def _divergence(self, names: list[str], notes: dict[str, str]) -> dict[str, Any] | None:
-        """Return how well nearness to the undropped network ranks paths, where a strategy trains that."""
+        """Return how well closeness to the network with nothing dropped ranks paths; None if no strategy trains it."""
         from supernet_cli.reports.statistics.ranking import agreement
 
         nearness = self.facts.nearness(names)
@@ -280,7 +280,7 @@ class _Comparison:
         return {"nats": -float(nearness.mean()), "kendall_tau": tau}
 
     def _audit(self, names: list[str], notes: dict[str, str]) -> dict[str, Any]:
-        """Return what the disagreement is made of, and which operations the supernet flatters."""
+        """Return the sources of disagreement, and which operations the supernet over- or under-rates."""
         import numpy as np
 
         from supernet_cli.reports.statistics.audit import audit
@@ -301,7 +301,7 @@ class _Comparison:
         return plain  # type: ignore[no-any-return]
 
     def _sizes(self, names: list[str], what: str) -> np.ndarray | None:
-        """Return parameters, multiply-accumulates or synflow of paths, (n,), or None where some are not measured."""
+        """Return parameters, multiply-accumulates or synflow of paths, (n,); None if some are not measured."""
         import numpy as np
 
         profiles = [self.facts.profiles.get(name) for name in names]
@@ -310,7 +310,7 @@ class _Comparison:
 
 
 def _no_short_training(facts: Facts) -> str:
-    """Say why there are no short trainings to compare with, and what brings them."""
+    """Return why there are no short trainings to compare with, and the command that runs them."""
     if facts.short_diverged:
         return f"{counted(facts.short_diverged, 'short training')} diverged, so no seed covers all paths."
     count = len(facts.truth.paths)
@@ -322,7 +322,7 @@ def _no_short_training(facts: Facts) -> str:
 
 
 def _rows(facts: Facts) -> list[dict[str, Any]]:
-    """Return a row a path: those trained alone first, in order of index, then the others that have scores."""
+    """Return one row per path: first those trained from scratch, by index, then the others that have scores."""
     truth = facts.truth
     trained = {str(path): index for index, path in enumerate(truth.paths)}
     scored = dict.fromkeys(name for seed in facts.seeds for name in facts.one_shot[seed])
@@ -357,7 +357,7 @@ def _size(profile: PathProfile | None) -> dict[str, Any]:
 
 
 def _mean_of(rows: BySeed, seeds: Sequence[int], name: str, what: str) -> float | None:
-    """Return the mean over seeds; None where one of them lacks the path, or has no finite number for it."""
+    """Return the mean over seeds; None if a seed lacks the path or has no finite number for it."""
     known = [rows.get(seed, {}).get(name) for seed in seeds]
     values = [None if row is None else getattr(row, what) for row in known]
     return None if None in values else mean(values)
@@ -389,7 +389,7 @@ def _pair(bounds: dict[str, Any]) -> list[float] | None:
 
 
 def _strategies(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return each run's strategy against `uniform`, over supernet seeds."""
+    """Return each run's strategy compared with `uniform`, over supernet seeds."""
     from supernet_cli.reports.statistics.intervals import welch_against
     from supernet_cli.reports.statistics.quantity import document
 
@@ -412,7 +412,7 @@ def _strategies(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _unequal(entry: dict[str, Any], baseline: dict[str, Any]) -> dict[str, str]:
-    """Return a remark where two supernets were trained with different budgets."""
+    """Return a remark if two supernets were trained with different budgets."""
     if entry["forward_images"] == baseline["forward_images"]:
         return {}
     return {"budget": f"{entry['forward_images']:,.0f} forward images; uniform had {baseline['forward_images']:,.0f}."}

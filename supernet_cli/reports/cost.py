@@ -1,4 +1,4 @@
-"""What trainings and judging took, from what jobs recorded."""
+"""What training and evaluation cost, from the records of jobs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from supernet_cli.runs.store import Run
 
 @dataclass(frozen=True)
 class Cost:
-    """What some work took.
+    """What some work cost.
 
     Args:
-        forward_images: Images run forward, once a path.
+        forward_images: Images run forward, counted once per path.
         macs: Multiply-accumulates; a training step counts three forward passes.
-        seconds: Of the processes that did it, one after another.
+        seconds: Summed over the processes that did it.
     """
 
     forward_images: int = 0
@@ -27,17 +27,17 @@ class Cost:
     seconds: float = 0.0
 
     def __add__(self, other: Cost) -> Cost:
-        """Return what both took."""
+        """Return the cost of both."""
         return Cost(self.forward_images + other.forward_images, self.macs + other.macs, self.seconds + other.seconds)
 
 
 def macs_of_a_supernet(run: Run) -> int:
-    """Return the multiply-accumulates of training a supernet of a run and judging its paths on validation.
+    """Return the multiply-accumulates of training one supernet of a run and evaluating its paths on validation.
 
-    The mean over those that are finished. Judging by commands counts where training did not judge every path itself.
+    The mean over finished supernets. Evaluation by commands counts only if training did not evaluate every path itself.
 
     Raises:
-        RunError: None is.
+        RunError: No supernet is finished.
     """
     jobs = [job for job in run.supernet_jobs() if job.weights.is_file()]
     if not jobs:
@@ -49,7 +49,7 @@ def macs_of_a_supernet(run: Run) -> int:
 
 
 def training_cost(jobs: Sequence[JobSnapshot]) -> Cost:
-    """Return what trainings took."""
+    """Return what trainings cost."""
     return Cost(
         sum(job.forward_images for job in jobs),
         sum(3 * job.forward_macs for job in jobs),
@@ -58,7 +58,7 @@ def training_cost(jobs: Sequence[JobSnapshot]) -> Cost:
 
 
 def evaluation_cost(jobs: Sequence[JobSnapshot], later: Sequence[JudgingCost] = ()) -> Cost:
-    """Return what judging paths took, while training and by commands after it."""
+    """Return what evaluating paths cost, during training and by later commands."""
     return Cost(
         sum(job.evaluation_images for job in jobs) + sum(cost.forward_images for cost in later),
         sum(job.evaluation_macs for job in jobs) + sum(cost.macs for cost in later),

@@ -1,4 +1,4 @@
-"""A comparison in formats for other programs and for people: CSV and Markdown. JSON is the document itself."""
+"""A comparison as CSV or Markdown; JSON is the document itself."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def sort_rows(document: dict[str, Any], column: str | None) -> dict[str, Any]:
 
     Args:
         document: Of `supernet compare`.
-        column: A field of the rows: accuracies from the highest, losses and costs from the lowest; left out, the rows
-            go by stand-alone accuracy.
+        column: A field of the rows (default: stand-alone accuracy). Accuracies are sorted from the highest, losses and
+            costs from the lowest.
 
     Raises:
-        UsageError: Rows have no such field.
+        UsageError: The rows have no such field.
     """
     column = column or "stand_alone_test_accuracy"
 
@@ -46,7 +46,7 @@ def sort_rows(document: dict[str, Any], column: str | None) -> dict[str, Any]:
 
 
 def as_csv(document: dict[str, Any]) -> str:
-    """Return the rows of all runs as CSV, the run first; fractions and units as in the document, unknown left empty."""
+    """Return the rows of all runs as CSV, the run first; units as in the document, unknown values empty."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, ["run", *document["runs"][0]["rows"][0]], lineterminator="\n")
     writer.writeheader()

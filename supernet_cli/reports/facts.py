@@ -1,4 +1,4 @@
-"""The facts that a judgement rests on, gathered from a run's files into arrays; nothing is computed anew.
+"""The facts behind a comparison, gathered from a run's files into arrays; no network is run.
 
 Shapes: n paths with stand-alone results, R supernet seeds, S stand-alone seeds, N test images.
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Coverage = Literal["all", "part", "sample", "top", "named"]
-"""How the paths trained alone were chosen: all; all, of which some are not done; a sample; the best; or by name."""
+"""How the paths trained from scratch were chosen: all; all, some still unfinished; a sample; the best; by name."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Truth:
         seeds: The seeds.
         test: (n, S) accuracy on test.
         test_loss: (n, S) mean cross-entropy on test, NaN where it is not finite.
-        validation: (n, S) accuracy on validation, NaN where it is not known.
-        correct: (n, N) share of the seeds that got each test image right; None where that is not stored.
-        correct_first: (n, N) whether the first seed's network got it right; None likewise.
+        validation: (n, S) accuracy on validation, NaN where unknown.
+        correct: (n, N) share of the seeds that got each test image right; None if not stored.
+        correct_first: (n, N) whether the first seed's network got it right; None if not stored.
         coverage: How the paths were chosen.
         seconds: (n,) mean time of one training.
-        cost: Of all their trainings.
+        cost: Cost of all their trainings.
     """
 
     run: str
@@ -69,24 +69,24 @@ class Truth:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything that is known about a run, for one judgement.
+    """Everything known about a run that a comparison needs.
 
     Args:
         run: Its id.
         sampler: The strategy that trained its supernets.
         space: Its search space.
-        seeds: Supernet seeds whose scores cover all paths of the truth.
+        seeds: Supernet seeds whose scores cover all paths of the ground truth.
         one_shot: By supernet seed and path, scores on validation.
-        one_shot_test: The same on test, as far as known.
-        short: By seed and path, scores on validation of short trainings alone; of seeds that cover all paths.
-        short_cost: Of these trainings.
-        short_diverged: How many of a run's short trainings did.
+        one_shot_test: The same on test, where known.
+        short: By seed and path, scores on validation of short trainings; only seeds that cover all paths.
+        short_cost: Cost of these trainings.
+        short_diverged: How many of the run's short trainings diverged.
         truth: Stand-alone results, its own or borrowed.
         profiles: Sizes of paths.
-        forward_images: That each supernet was trained with, mean over seeds.
+        forward_images: Images each supernet was trained with, mean over seeds.
         training: Cost of all supernets used.
-        evaluation: Cost of judging their paths on validation.
-        missing: What would make the judgement more complete.
+        evaluation: Cost of evaluating their paths on validation.
+        missing: What would make the comparison more complete.
     """
 
     run: str
@@ -112,13 +112,13 @@ class Facts:
         return np.array([[_score(self.one_shot[seed].get(path)) for path in paths] for seed in self.seeds])
 
     def short_scores(self, paths: Sequence[str]) -> np.ndarray:
-        """Return the scores of paths after short trainings alone, (seeds, n), likewise."""
+        """Return the scores of paths after short trainings, (seeds, n): the negative mean loss; NaN where unknown."""
         import numpy as np
 
         return np.array([[_score(rows.get(path)) for path in paths] for rows in self.short.values()])
 
     def nearness(self, paths: Sequence[str]) -> np.ndarray | None:
-        """Return how near paths are to the undropped network, (R, n): the negative divergence; None if unknown."""
+        """Return how close paths are to the network with nothing dropped, (R, n): the negative divergence, or None."""
         import numpy as np
 
         rows = [[self.one_shot[seed][path].divergence for path in paths] for seed in self.seeds]
@@ -127,7 +127,7 @@ class Facts:
 
 
 def gather(run: Run, truth_run: Run | None = None) -> Facts:
-    """Gather what a run's files say.
+    """Gather the facts from a run's files.
 
     Args:
         run: The run with the supernets.
@@ -135,7 +135,7 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
 
     Raises:
         RunError: There are no one-shot scores or no stand-alone results, or a file is damaged.
-        UsageError: The other run's truth does not fit.
+        UsageError: The other run belongs to another experiment.
     """
     if truth_run is not None:
         check_same(run, truth_run)
@@ -184,7 +184,7 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
 
 
 def check_same(run: Run, other: Run) -> None:
-    """Make sure that stand-alone results of another run are the truth about this one's paths.
+    """Check that stand-alone results of another run can serve as ground truth for this run.
 
     Raises:
         UsageError: Space, retraining recipe, split or images differ.
@@ -201,7 +201,7 @@ def check_same(run: Run, other: Run) -> None:
 
 
 def _truth(run: Run, stored: Evaluation, space: SearchSpace) -> Truth:
-    """Return the stand-alone results: as many paths as possible, and of these as many seeds as all have."""
+    """Return the stand-alone results: as many paths as possible, and only the seeds that all of these have."""
     import numpy as np
 
     known = {str(path): path for path in space.enumerate()} if space.size <= 100_000 else {}
@@ -209,7 +209,7 @@ def _truth(run: Run, stored: Evaluation, space: SearchSpace) -> Truth:
     jobs = {(job.path.parent.name, job.seed): job for job in run.alone_jobs()}
     folders = {name: run.alone_job(known.get(name) or space.parse(name), 0).path.parent.name for name in _all(test)}
     there = {
-        seed: {name for name in rows if (folders[name], seed) in jobs}  # a training that was removed counts no more
+        seed: {name for name in rows if (folders[name], seed) in jobs}  # a deleted training no longer counts
         for seed, rows in test.items()
     }
     if not any(there.values()):
@@ -242,13 +242,13 @@ def _truth(run: Run, stored: Evaluation, space: SearchSpace) -> Truth:
 def complete_block(
     paths_by_seed: Mapping[int, set[str]], without: frozenset[str] = frozenset()
 ) -> tuple[list[int], set[str]]:
-    """Return seeds and paths of which every combination is there: statistics over seeds need the same for each path.
+    """Return seeds and paths such that every combination exists: statistics over seeds need the same seeds for all.
 
-    As many paths as one seed has, and then every further seed that has all of them.
+    Takes the paths of the seed that has most, and every further seed that has all of them.
 
     Args:
         paths_by_seed: The paths that each seed has.
-        without: Paths that will never have all seeds, and so are dropped rather than a seed; unless that drops all.
+        without: Paths that will never have all seeds: they are dropped rather than a seed, unless none would be left.
     """
     by_size = sorted(paths_by_seed, key=lambda seed: (-len(paths_by_seed[seed]), seed))
     paths = paths_by_seed[by_size[0]] - without or set(paths_by_seed[by_size[0]])
@@ -256,7 +256,7 @@ def complete_block(
 
 
 def _coverage(run: Run, names: set[str], space: SearchSpace) -> Coverage:
-    """Return how paths were chosen; also where some of those that were are not done, or diverged."""
+    """Return how paths were chosen, even if some of the chosen ones are unfinished or diverged."""
     if len(names) == space.size:
         return "all"
     chosen = [selection for selection in selections(run) if selection.init == "scratch"]
@@ -276,7 +276,7 @@ def _no_truth(run: Run) -> tuple[str, str]:
 
 
 def mean(values: Sequence[float | None]) -> float | None:
-    """Return the mean of the values that are known, or None where none is."""
+    """Return the mean of the known values, or None if there are none."""
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known else None
 

@@ -1,4 +1,4 @@
-"""Scores of a run's networks, wherever they are stored: what `evaluate` wrote down, or what training saw at its end."""
+"""Scores of a run's networks, wherever they are stored: by `supernet evaluate`, or at the end of training."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ BySeed = Mapping[int, Mapping[str, ScoreRow]]
 def scores(run: Run, stored: Evaluation, split: Split, kind: Kind) -> dict[int, dict[str, ScoreRow]]:
     """Return the scores of one kind of networks, by seed and path.
 
-    On validation, what a finished training saw in its last judgement counts where nothing else is stored: the weights
-    are the same, and so is the number.
+    On validation, the last evaluation of a finished training counts if nothing else is stored: its weights are the
+    same, and so is the score.
 
     Args:
         run: The run.
         stored: Its evaluation.json.
-        split: Whose images.
-        kind: Which networks.
+        split: The images.
+        kind: The networks.
     """
     found = stored.rows(split, kind)
     if split == "validation":
@@ -40,7 +40,7 @@ def scores(run: Run, stored: Evaluation, split: Split, kind: Kind) -> dict[int, 
 
 
 def last_judged(job: JobFolder) -> list[PathScore]:
-    """Return the scores of a job's last judgement; none unless the job is finished."""
+    """Return the scores of a job's last evaluation; none unless the job is finished."""
     if job.status().state != "finished":
         return []
     snapshot, _ = job.snapshot()

@@ -1,4 +1,4 @@
-"""A comparison as plain tables of words, which every format draws in its own way."""
+"""A comparison as plain tables of text, which every format draws in its own way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from supernet_cli.glyphs import counted, number
 
 ABSENT = "–"
-"""Stands where there is no value."""
+"""Shown in place of a missing value."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class Sheet:
 
     Args:
         title: What it shows.
-        headings: Of its columns.
-        rows: Cells, as they are shown.
-        words: Which columns hold words, and stand on the left; the others hold figures.
-        optional: Columns that may be left out where there is little room, the first to go first.
+        headings: Headings of its columns.
+        rows: Cells, as shown.
+        words: Columns of text, aligned left; the others hold figures.
+        optional: Columns that may be dropped for lack of room, the first of them first.
     """
 
     title: str
@@ -43,7 +43,7 @@ def sheets(entry: dict[str, Any], most_rows: int | None = None) -> list[Sheet]:
 
     Args:
         entry: From the document of `supernet compare`.
-        most_rows: Paths to show at most; all where left out.
+        most_rows: Paths to show at most (default: all).
     """
     return [
         paths(entry, most_rows),
@@ -56,7 +56,7 @@ def sheets(entry: dict[str, Any], most_rows: int | None = None) -> list[Sheet]:
 
 
 def paths(entry: dict[str, Any], most_rows: int | None = None) -> Sheet:
-    """Return a row a path, in the order of the document."""
+    """Return one row per path, in the order of the document."""
     rows = entry["rows"][:most_rows]
     cells = [tuple(form(row[field]) for _, field, form in _PATH_COLUMNS) for row in rows]
     total = len(entry["rows"])
@@ -66,7 +66,7 @@ def paths(entry: dict[str, Any], most_rows: int | None = None) -> Sheet:
 
 
 def measures(entry: dict[str, Any]) -> Sheet:
-    """Return how the rankings agree, and how far that can be trusted; where there is no value, the reason."""
+    """Return how well the rankings agree, and how far to trust that; the reason, if a value is missing."""
     rows = [
         ("Kendall τ", _coefficient(entry["kendall_tau"]["mean"]), _over_seeds(entry, "kendall_tau")),
         ("Spearman ρ", _coefficient(entry["spearman_rho"]["mean"]), _over_seeds(entry, "spearman_rho")),
@@ -106,7 +106,7 @@ def measures(entry: dict[str, Any]) -> Sheet:
 
 
 def baselines(entry: dict[str, Any]) -> Sheet:
-    """Return what agrees with the truth without a supernet."""
+    """Return how well orders that need no supernet agree with the ground truth."""
     rows = [("this supernet", _coefficient(entry["kendall_tau"]["mean"]), "")]
     for baseline in entry["baselines"]:
         remark = _note(entry, f"baselines.{baseline['name']}")
@@ -121,13 +121,13 @@ def baselines(entry: dict[str, Any]) -> Sheet:
 
 
 def baseline_name(name: str) -> str:
-    """Return what a baseline is called in words."""
+    """Return the label of a baseline."""
     words = {"macs": "multiply-accumulates", "random": "random order", "short_training": "short training"}
     return words.get(name, name)
 
 
 def disagreement(entry: dict[str, Any]) -> Sheet:
-    """Return what the disagreement is made of: standard deviations in points, and shares of the variance."""
+    """Return the sources of disagreement: standard deviations in points, and shares of the variance."""
     audit = entry["audit"]
     words = {
         "stand_alone": "stand-alone noise",
@@ -187,7 +187,7 @@ def cost(entry: dict[str, Any]) -> Sheet:
 
 
 def overview(document: dict[str, Any]) -> Sheet:
-    """Return a row a run, for several of them."""
+    """Return one row per run, for several runs."""
     rows = []
     for entry in document["runs"]:
         tau = entry["kendall_tau"]
@@ -208,7 +208,7 @@ def overview(document: dict[str, Any]) -> Sheet:
 
 
 def strategies(document: dict[str, Any]) -> Sheet:
-    """Return strategies against `uniform`, over supernet seeds."""
+    """Return strategies compared with `uniform`, over supernet seeds."""
     rows = [
         (
             found["sampler"],
@@ -225,7 +225,7 @@ def strategies(document: dict[str, Any]) -> Sheet:
 
 
 def percent(value: float | None) -> str:
-    """Return a fraction as per cent."""
+    """Return a fraction as a percentage."""
     return ABSENT if value is None else f"{100 * value:.2f} %"
 
 
@@ -242,7 +242,7 @@ def p_value(value: float) -> str:
 
 
 def amount(value: float | None) -> str:
-    """Return a number of things, short: 12,345 as it is, 12,345,678 as 12.3 M."""
+    """Return a large number in short form: 12,345 as it is, 12,345,678 as 12.3 M."""
     if value is None:
         return ABSENT
     for unit, size in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6)):
@@ -252,7 +252,7 @@ def amount(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return a time in the unit that suits it."""
+    """Return a duration in a suitable unit."""
     if seconds is None:
         return ABSENT
     for unit, size in (("h", 3600.0), ("min", 60.0)):

@@ -1,1 +1,1 @@
-"""What can be said about rankings and how far: arrays in, frozen results out, each a number or the reason why not."""
+"""Statistics on rankings: arrays in, frozen results out, each a number or the reason why there is none."""

@@ -1,26 +1,26 @@
-"""Where one-shot scores and stand-alone accuracies part: how much of it is noise, and which operations are flattered.
+"""Where one-shot scores and stand-alone accuracies differ: how much is noise, and which operations are over-rated.
 
 Shapes: n paths, S stand-alone seeds, R supernet seeds, N test images, b blocks.
 
 Score and accuracy have different units, so the scores' mean over R is brought to the mean and standard deviation (over
-paths) of the stand-alone accuracies. d(a) is this matched score less path a's stand-alone accuracy, in accuracy points.
-The variance of d over paths is what there is to explain. Four terms share it:
+paths) of the stand-alone accuracies. d(a) is this matched score minus path a's stand-alone accuracy, in accuracy
+points. The variance of d over paths is what there is to explain. It has four terms:
 
-- stand-alone noise, s_w²/S: other seeds would have given other accuracies on these images. It holds all that differs
-  between seeds, what they do to single images included.
-- supernet noise: other supernets would have given other scores. A seed that is better for all paths moves none against
-  another, so only the interaction of path and seed counts, over R.
+- stand-alone noise, s_w²/S: other seeds would have given other accuracies on these images. It includes everything that
+  differs between seeds, including what they do to individual images.
+- supernet noise: other supernets would have given other scores. A seed that is better for all paths does not change
+  their order, so only the interaction of path and seed counts, divided by R.
 - image noise: other test images would have given other accuracies, even as means over any number of seeds. All networks
-  see the same images, and one that is hard for all moves none against another. So it is half the mean over pairs of
+  see the same images, and one that is hard for all does not change their order. So it is half the mean over pairs of
   var_i(d_i)/N, with d_i the pair's difference in correctness on image i; that equals the variance over paths, image by
-  image. Measured on means over few seeds it also holds what seeds do to single images, which the first term has
-  already: m(1-m)/(S-1) for a seed mean m is taken off, else it would count twice.
-- sharing bias: the rest. It includes what the images of *validation* do to the scores, which is not measured, and
-  whatever a straight line from score to accuracy cannot map; losses map worse than accuracies where paths are unequal.
+  image. Measured on means over few seeds it also includes what seeds do to individual images, which the first term
+  already counts: m(1-m)/(S-1) for a seed mean m is subtracted, so that it does not count twice.
+- sharing bias: the rest. It includes the effect of the *validation* images on the scores, which is not measured, and
+  whatever a straight line from score to accuracy cannot map; losses map worse than accuracies if paths are unequal.
 
-The noise terms are unbiased. The rest comes out somewhat low, by the order of 2/(n-1) of the noise, for the matching
-follows what noise there is; by more where a supernet's noise moves all paths of a candidate together. With few paths
-every term is a rough estimate.
+The noise terms are unbiased. The rest comes out somewhat low, by about 2/(n-1) of the noise, because the matching
+follows the noise; by more if a supernet's noise moves all paths of a candidate together. With few paths every term is
+a rough estimate.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ from supernet_cli.reports.statistics.quantity import Floats, Integers, Quantity,
 from supernet_cli.reports.statistics.ranking import finite_seeds, mean_accuracy, why_unranked
 
 POINTS = 100.0
-"""Accuracy points in 1."""
+"""Accuracy points per unit."""
 
 
 @dataclass(frozen=True)
 class CandidateBias:
-    """What a supernet makes of one candidate.
+    """How a supernet rates one candidate.
 
     Args:
         block: Number of its block, from 0.
         label: Its name.
         paths: How many contain it.
-        bias: Mean d over these, points; positive where the supernet flatters it.
+        bias: Mean d over these, points; positive if the supernet over-rates it.
         error: Its standard error: what other supernets, other stand-alone seeds and other images would change. With one
-            supernet seed, the spread of d over paths instead, as its note then says.
+            supernet seed, the spread of d over paths instead; its note says so.
     """
 
     block: int
@@ -69,8 +69,8 @@ class Audit:
         stand_alone: Its part from stand-alone seeds.
         supernet: From supernet seeds.
         images: From test images.
-        sharing: The rest, zero at least; its note says what else is in it, and whether it was cut off at zero.
-        differences: d of each path, points; empty where there is none.
+        sharing: The rest, at least zero; its note says what else it includes, and whether it was set to zero.
+        differences: d of each path, points; empty if unknown.
         candidates: The bias of each candidate, block by block.
     """
 
@@ -91,7 +91,7 @@ def audit(
     Args:
         scores: (R, n) one-shot scores; accuracies map to the stand-alone scale better than losses do.
         truth: (n, S) stand-alone test accuracy, fractions.
-        correct: (n, N) seed-mean correctness on each test image, from the same seeds; None where it was not kept.
+        correct: (n, N) seed-mean correctness on each test image, from the same seeds; None if not stored.
         choices: (n, b) position of the candidate that each path takes in each block.
         labels: Names of the candidates, block by block.
     """
@@ -132,7 +132,7 @@ class _Group:
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """What a mean over the group, less that over all paths, weighs each path with."""
+        """The weight of each path in the group's mean minus the mean over all paths."""
         return self.holds / max(int(self.holds.sum()), 1) - 1 / len(self.holds)
 
 
@@ -171,9 +171,9 @@ def _image_noise(correct: Floats | None, seeds: int) -> Quantity:
 
 
 def _chance_of_single_images(correct: Floats, seeds: int) -> NDArray[np.float64]:
-    """Return the part of each mean accuracy's variance that comes from single seeds on single images, (n,).
+    """Return the part of each mean accuracy's variance that comes from individual seeds on individual images, (n,).
 
-    Of one seed it is p(1-p) for an image that a share p of all seeds has right, estimated by m(1-m) S/(S-1).
+    For one seed it is p(1-p) on an image that a share p of all seeds gets right, estimated by m(1-m) S/(S-1).
     """
     mean = (correct * (1 - correct)).mean(axis=1, dtype=np.float64)
     return np.asarray(mean / ((seeds - 1) * correct.shape[1]))
@@ -218,7 +218,7 @@ def _spread(differences: Floats) -> Quantity:
 
 
 def _truth_variance(weights: Floats, truth: Floats, correct: Floats | None) -> float:
-    """Return the variance of a weighted sum of mean accuracies, over seeds and images as far as these are known."""
+    """Return the variance of a weighted sum of mean accuracies, over seeds and images where known."""
     seeds = truth.shape[1]
     of_seeds = float((seed_variance(truth).value or 0.0) / seeds * (weights**2).sum())
     if correct is None:

@@ -1,11 +1,11 @@
-"""What noise leaves to be reached: the tau of a perfect judge, and an observed tau without the noise.
+"""The limits that noise sets: the tau of a perfect ranking, and an observed tau without the noise.
 
-Both take paths' accuracies and their noise for normal: then tau-b = (2/π) asin ρ (Greiner 1909), and the mean of S
+Both assume that paths' accuracies and their noise are normal: then tau-b = (2/π) asin ρ (Greiner 1909), and the mean of S
 seeds is S r₁ / (1 + (S-1) r₁) reliable where one is r₁ (Spearman and Brown 1910). Noise is what differs between seeds;
-what the images do to all seeds alike is none.
+what the images do to all seeds alike is not noise.
 
-Where a group of crippled paths lies far below the others, seeds agree on that much and the ceiling is too high: by 0.05
-in a simulation with a third of the paths crippled and much noise among the sound. Skewed accuracies do the same, less.
+If a group of crippled paths lies far below the others, seeds agree on that much and the ceiling is too high: by 0.05 in
+a simulation with a third of the paths crippled and much noise among the sound. Skewed accuracies do the same, less.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from supernet_cli.reports.statistics.quantity import Quantity, needs, unknown
 
 FEWEST_PATHS = 10
 LEAST_AGREEMENT = 0.2
-"""Below these, the figure would be made of noise itself."""
+"""Below these, the figure itself would be noise."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class CorrectedTau:
 
     Args:
         stand_alone: Without that of the stand-alone seeds: what the same supernet would score against exact accuracies.
-        both: Without that of the supernet seeds, too; what it lacks to 1 is the bias of weight sharing.
+        both: Without that of the supernet seeds either; its gap to 1 is the bias of weight sharing.
     """
 
     stand_alone: Quantity
@@ -35,7 +35,7 @@ class CorrectedTau:
 
 
 def tau_ceiling(t1: float | None, num_seeds: int, num_paths: int) -> Quantity:
-    """Return what the exact expected accuracy would score, on average, against a mean over stand-alone seeds.
+    """Return what the exact expected accuracy would reach, on average, against a mean over stand-alone seeds.
 
     Source: attenuation of correlations (Spearman 1904), brought to tau by Greiner's relation.
 
@@ -63,7 +63,7 @@ def corrected_tau(
         t_x: Mean tau-b between supernet seeds, from `supernet_agreement`.
 
     Returns:
-        Both corrections, never beyond ±1; a note says where one was cut off there.
+        Both corrections, never beyond ±1; a note says if one was capped.
     """
     reason = "There is no τ to correct." if tau is None else _why_no_ceiling(t1, num_seeds, num_paths)
     if tau is None or t1 is None or reason:

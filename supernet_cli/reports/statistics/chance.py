@@ -1,4 +1,4 @@
-"""Chance: how often a judge that knows nothing would do as well.
+"""Chance: how often a ranking without any knowledge would do as well.
 
 Paths share candidates, so their accuracies are far from independent, and the p-value that scipy gives with tau is far
 too small. Relabelling keeps the sharing: it swaps the names of candidates within a block.
@@ -30,8 +30,8 @@ class Relabelling:
     Args:
         p: Chance of a tau as high as the observed one, or higher, if names of candidates meant nothing.
         smallest: The smallest p that the test can give.
-        relabellings: How many were looked at.
-        exhaustive: Whether these are all.
+        relabellings: How many were tried.
+        exhaustive: Whether these are all there are.
     """
 
     p: Quantity
@@ -53,7 +53,7 @@ def relabel_p(
 
     A relabelling permutes the candidates of each block and gives every path the score of the path that its choices
     then name. The statistic is the mean over supernet seeds of tau-b with the mean stand-alone accuracy, one-sided. All
-    ∏ k! relabellings are looked at where there are at most 20,000, the identity among them; else p is
+    ∏ k! relabellings are tried if there are at most 20,000, including the identity; otherwise p is
     (1 + those as good) / (1 + draws) (Phipson and Smyth 2010).
 
     Args:
@@ -63,7 +63,7 @@ def relabel_p(
         rows: (n,) which scored path each path of `truth` is.
         sizes: (b,) candidates in each block. Each path of the space needs a score, since relabelling reaches all.
         rng: Draws relabellings.
-        draws: How many.
+        draws: How many to draw.
     """
     total = math.prod(math.factorial(size) for size in sizes)
     exhaustive = total <= _EXHAUSTIVE
@@ -90,15 +90,15 @@ def relabel_p(
 
 
 def random_order_range(accuracy: Floats, rng: np.random.Generator, draws: int = 10_000) -> Interval:
-    """Return between which tau-b the central 95 % of random orders lie; exact up to eight paths.
+    """Return the range of tau-b that holds the central 95 % of random orders; exact up to eight paths.
 
-    Every order of the paths is equally likely here, those too that no sum of candidates' effects could give: this is
-    what an order drawn from a hat scores, and no test of a supernet.
+    Every order of the paths is equally likely here, even those that no sum of candidates' effects could give: this is
+    what an order drawn from a hat scores, not a test of a supernet.
 
     Args:
         accuracy: (n,) mean stand-alone accuracy.
         rng: Draws orders.
-        draws: How many.
+        draws: How many to draw.
     """
     count = len(accuracy)
     reason = why_unranked(np.arange(count, dtype=np.float64), accuracy)
@@ -122,7 +122,7 @@ def _why_no_test(scored: int, size: int, seeds: list[str]) -> str:
 
 
 def _strides(sizes: Sequence[int]) -> NDArray[np.int64]:
-    """Return what a choice of each block adds to a path's index, the last block counting fastest."""
+    """Return what a choice in each block adds to a path's index; the last block varies fastest."""
     return np.array([math.prod(sizes[block + 1 :]) for block in range(len(sizes))], dtype=np.int64)
 
 

@@ -1,6 +1,6 @@
-"""Intervals of tau, and strategies against a baseline.
+"""Intervals of tau, and strategies compared with a baseline.
 
-Over supernet seeds everything is done on artanh tau, which is nearer to normal and keeps bounds within ±1.
+Over supernet seeds everything is computed on artanh tau, which is closer to normal and keeps bounds within ±1.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ FEWEST_PATHS = 10
 
 @dataclass(frozen=True)
 class Comparison:
-    """A strategy against the baseline.
+    """A strategy compared with the baseline.
 
     Args:
-        difference: Its mean tau less the baseline's.
+        difference: Its mean tau minus the baseline's.
         p: Two-sided, by Welch's test on artanh tau.
-        adjusted: Adjusted by Holm for the number of strategies compared.
+        adjusted: p after Holm's correction for the number of strategies compared.
     """
 
     difference: Quantity
@@ -36,7 +36,7 @@ class Comparison:
 
 
 def tau_interval(taus: Sequence[float | None]) -> Interval:
-    """Return the 95 % t-interval of tau over supernet seeds; None below five of them.
+    """Return the 95 % t-interval of tau over supernet seeds; None with fewer than five.
 
     Args:
         taus: Tau-b of each seed.
@@ -57,8 +57,8 @@ def tau_interval(taus: Sequence[float | None]) -> Interval:
 def bootstrap_interval(scores: Floats, truth: Floats, rng: np.random.Generator, draws: int = 2000) -> Interval:
     """Return the 95 % percentile interval of the mean tau-b, by drawing paths with replacement.
 
-    It answers for the choice of paths, so it has a meaning only where these were drawn from a larger space. A path
-    drawn twice is tied with itself on both sides, which tau-b leaves out.
+    It covers the choice of paths, so it is only meaningful if these were sampled from a larger space. A path that is
+    drawn twice ties with itself on both sides, which tau-b ignores.
 
     Source: Efron 1979. The intervals of small samples are somewhat too short.
 
@@ -66,7 +66,7 @@ def bootstrap_interval(scores: Floats, truth: Floats, rng: np.random.Generator, 
         scores: (R, n) one-shot scores.
         truth: (n, S) stand-alone test accuracy.
         rng: Draws paths.
-        draws: How many samples.
+        draws: How many samples to draw.
     """
     scores, lost = finite_seeds(scores)
     accuracy = mean_accuracy(truth)
@@ -97,7 +97,7 @@ def welch_against(
         others: The same for each strategy, by name.
 
     Returns:
-        Name -> comparison, in the order given; strategies that cannot be tested are not counted by Holm.
+        Name -> comparison, in the order given; strategies that cannot be tested do not count for Holm.
     """
     tested = {name: _welch(baseline, taus) for name, taus in others.items()}
     known = {name: p.value for name, p in tested.items() if p.value is not None}
@@ -111,10 +111,10 @@ def welch_against(
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Return p-values adjusted by Holm's step-down method, which bounds the chance of any false finding.
+    """Return p-values corrected by Holm's step-down method, which bounds the chance of any false finding.
 
     Args:
-        p_values: One a hypothesis, in any order.
+        p_values: One per hypothesis, in any order.
     """
     values = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(values, kind="stable")

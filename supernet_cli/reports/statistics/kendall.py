@@ -1,6 +1,6 @@
-"""Kendall's tau-b of many rankings at once: what tests by relabelling and the bootstrap spend their time on.
+"""Kendall's tau-b of many rankings at once, on which relabelling tests and the bootstrap spend their time.
 
-Knight's way (1966), by sorting and counting inversions, with whole batches in every step. Ranks are integers from 0.
+Knight's method (1966): sort and count inversions, for whole batches in every step. Ranks are integers from 0.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from supernet_cli.reports.statistics.quantity import Floats, Integers
 
 BATCH = 100_000
-"""About how many ranks to handle at once: more saves no time and costs memory."""
+"""Roughly how many ranks to handle at once: more saves no time and costs memory."""
 
 
 def dense_ranks(values: Floats) -> NDArray[np.int64]:
@@ -30,10 +30,10 @@ def tau_b_rows(a: Integers, b: Integers) -> NDArray[np.float64]:
 
     Args:
         a: (d, n) ranks from 0; ties are equal numbers.
-        b: (d, n) ranks, or (n,) to compare every row of `a` with.
+        b: (d, n) ranks, or (n,) to compare with every row of `a`.
 
     Returns:
-        (d,) tau-b; 0 where a row is constant, for it orders nothing.
+        (d,) tau-b; 0 if a row is constant, because it orders nothing.
     """
     count = a.shape[1]
     pairs = count * (count - 1) // 2
@@ -59,11 +59,11 @@ def _tied_pairs(rows: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _inversions(rows: NDArray[Any]) -> NDArray[np.int64]:
-    """Count the pairs in each row of which the earlier is greater.
+    """Count the pairs in each row whose earlier element is greater.
 
     Neighbouring blocks of 1, 2, 4 … are sorted together. Where the right block's w elements end up, summed, is w(w-1)/2
     and the pairs in order between the blocks (Mann and Whitney's U); the rest of their w² pairs are inverted. The last
-    bit remembers the block, and lets the left of two equals come first.
+    bit marks the block, so that the left of two equals comes first.
     """
     count, length = rows.shape
     width = 1 << max(length - 1, 0).bit_length()

@@ -1,4 +1,4 @@
-"""Pairs of paths: which differ by more than noise, and whether the supernet has these in the right order.
+"""Pairs of paths: which differ by more than noise, and whether the supernet orders them correctly.
 
 Shapes: n paths, S stand-alone seeds, R supernet seeds, N test images, the same for every network.
 """
@@ -16,7 +16,7 @@ from supernet_cli.reports.statistics.quantity import Booleans, Floats, Quantity,
 from supernet_cli.reports.statistics.ranking import finite_seeds, mean_accuracy
 
 MOST_NETWORKS = 200
-"""Networks whose pairs McNemar's test goes through."""
+"""Networks at most, of which all pairs are tested."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class ResolvedPairs:
     """Pairs of paths whose stand-alone accuracies differ by more than noise.
 
     Args:
-        mask: (n, n) bool, symmetric: whether a pair is resolved; None where that is unknown.
-        resolved: How many are.
+        mask: (n, n) bool, symmetric: whether a pair is resolved; None if unknown.
+        resolved: How many pairs are resolved.
         pairs: How many pairs there are.
-        share: Resolved pairs of all.
-        gamma: Goodman and Kruskal's: of the resolved pairs, those that the supernets' mean score has in the right order
-            less those it has in the wrong one, over their sum.
+        share: Share of pairs that are resolved.
+        gamma: Goodman and Kruskal's: the resolved pairs that the supernets' mean score orders correctly minus those it
+            orders wrongly, over their sum.
         seed_sd: Standard deviation of a path's accuracy between seeds, pooled over paths; a fraction.
     """
 
@@ -46,8 +46,8 @@ class McNemarPairs:
     """McNemar's test on all pairs of some networks.
 
     Args:
-        pairs: How many there are.
-        differing: How many differ at 0.05 after Holm.
+        pairs: How many pairs there are.
+        differing: How many differ at 0.05 after Holm's correction.
     """
 
     pairs: int
@@ -68,18 +68,17 @@ def seed_variance(truth: Floats) -> Quantity:
 
 
 def resolved_pairs(truth: Floats, correct: Floats | None, scores: Floats) -> ResolvedPairs:
-    """Find the pairs whose difference noise does not explain, and whether scores order them.
+    """Find the pairs whose difference noise does not explain, and whether scores order them correctly.
 
     A pair is resolved if |Δȳ| > t(0.975, n(S-1)) · SE with SE² = 2 s_w²/S + var_i(d_i)/N: the noise of two means over
     seeds, and that of the images, from the difference d_i in seed-mean correctness on image i. The second term counts
-    once more what seeds do to single images, which the first has already, so SE errs on the large side. s_w² is pooled:
-    of paths whose training is far less stable than that of most, too many pairs are resolved. The 5 % hold for each
-    pair on its own.
+    again what seeds do to individual images, so SE errs on the large side. s_w² is pooled: for paths whose training is
+    far less stable than that of most, too many pairs are resolved. The 5 % level holds for each pair on its own.
 
     Args:
         truth: (n, S) stand-alone test accuracy.
-        correct: (n, N) seed-mean correctness on each test image, from the same seeds; None where it was not kept.
-        scores: (R, n) one-shot scores, whose mean over seeds is judged.
+        correct: (n, N) seed-mean correctness on each test image, from the same seeds; None if not stored.
+        scores: (R, n) one-shot scores; their mean over seeds is tested.
     """
     count, seeds = truth.shape
     variance, pairs = seed_variance(truth), count * (count - 1) // 2
@@ -99,22 +98,22 @@ def resolved_pairs(truth: Floats, correct: Floats | None, scores: Floats) -> Res
 
 
 def mcnemar(bits_a: Booleans, bits_b: Booleans) -> float:
-    """Return McNemar's exact two-sided p: whether two trained networks err equally often, not two architectures.
+    """Return McNemar's exact two-sided p: whether two trained networks (not architectures) err equally often.
 
     Source: McNemar 1947, with the binomial instead of its approximation.
 
     Args:
-        bits_a: (N,) whether the first network has each image right.
+        bits_a: (N,) whether the first network got each image right.
         bits_b: (N,) the same for the second.
     """
     return float(_exact(np.array([(bits_a & ~bits_b).sum()]), np.array([(~bits_a & bits_b).sum()]))[0])
 
 
 def mcnemar_pairs(bits: Booleans) -> McNemarPairs:
-    """Count the pairs of networks that differ by McNemar's test, adjusted by Holm.
+    """Count the pairs of networks that differ by McNemar's test, Holm-corrected.
 
     Args:
-        bits: (n, N) whether each network, all of one seed, has each image right.
+        bits: (n, N) whether each network, all of one seed, got each image right.
     """
     count = len(bits)
     pairs = count * (count - 1) // 2

@@ -1,4 +1,4 @@
-"""A number or the reason why there is none, so that no report shows NaN and no null stays unexplained."""
+"""A number or the reason why there is none, so that no report shows NaN and no null is left unexplained."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Booleans: TypeAlias = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number with what has to be said about it.
+    """A number, with a note if it needs one.
 
     Args:
         value: Finite, or None where it cannot be computed.
-        note: A sentence: why there is no value, or what limits the one there is; may be empty where there is one.
+        note: A sentence: why there is no value, or what limits it; may be empty if there is a value.
     """
 
     value: float | None
@@ -40,24 +40,24 @@ class Interval:
 
 
 def unknown(reason: str) -> Quantity:
-    """Return a quantity that cannot be computed, for this reason."""
+    """Return a quantity that cannot be computed, with the reason."""
     return Quantity(None, reason)
 
 
 def needs(least: int, what: str, known: int) -> str:
-    """Return the sentence that says how many of something a quantity needs, and how many there are."""
+    """Return a sentence on how many of something a quantity needs, and how many there are."""
     return f"Needs at least {least} {what}; this comparison has {known}."
 
 
 def document(result: object, name: str = "") -> tuple[Any, dict[str, str]]:
-    """Turn a result into what JSON holds, and gather its notes.
+    """Convert a result to JSON values, and collect its notes.
 
-    Quantities become their values, results and mappings objects, tuples lists. Arrays are left out of results: they are
+    Quantities become their values, results and mappings objects, tuples lists. Arrays in results are omitted: they are
     for further computing, not for reading.
 
     Args:
-        result: A result of this room, or a mapping or tuple of some.
-        name: What the document calls it; the notes' keys begin with it.
+        result: A result of this package, or a mapping or tuple of results.
+        name: Its name in the document; the notes' keys begin with it.
 
     Returns:
         The value, and field -> sentence; a field's key is its dotted path, such as `tau.mean` or `others.0.p`.

@@ -1,6 +1,6 @@
 """Agreement of two rankings: tau-b and Spearman's rho of one-shot scores with stand-alone accuracy, and among seeds.
 
-Shapes: n paths, S stand-alone seeds, R supernet seeds. Accuracies are fractions; of two scores the higher is better.
+Shapes: n paths, S stand-alone seeds, R supernet seeds. Accuracies are fractions; higher scores are better.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class Spread:
     """A coefficient over seeds.
 
     Args:
-        mean: Over the seeds that have one.
+        mean: Mean over the seeds that have one.
         low: The smallest.
         high: The largest.
-        per_seed: For each seed, None where it has none; the mean's note says why.
+        per_seed: For each seed, or None if it has none; the mean's note says why.
     """
 
     mean: Quantity
@@ -38,7 +38,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How one-shot scores rank paths, against the mean stand-alone accuracy.
+    """How well one-shot scores rank paths, compared with the mean stand-alone accuracy.
 
     Args:
         tau: Kendall's tau-b.
@@ -56,7 +56,7 @@ class Agreement:
 
 
 def kendall_tau(a: Floats, b: Floats) -> float | None:
-    """Return Kendall's tau-b; None below three points, where one side is constant, or holds what is no number.
+    """Return Kendall's tau-b; None with fewer than three points, or if one side is constant or not finite.
 
     Args:
         a: (n,) values.
@@ -66,7 +66,7 @@ def kendall_tau(a: Floats, b: Floats) -> float | None:
 
 
 def spearman_rho(a: Floats, b: Floats) -> float | None:
-    """Return Spearman's rho; None below three points, where one side is constant, or holds what is no number.
+    """Return Spearman's rho; None with fewer than three points, or if one side is constant or not finite.
 
     Args:
         a: (n,) values.
@@ -82,7 +82,7 @@ def mean_accuracy(accuracies: Floats) -> NDArray[np.float64]:
         accuracies: (n, S) fractions.
 
     Returns:
-        (n,) fractions, NaN where there is no seed.
+        (n,) fractions, NaN if there is no seed.
     """
     if not accuracies.shape[1]:
         return np.full(len(accuracies), np.nan)
@@ -90,7 +90,7 @@ def mean_accuracy(accuracies: Floats) -> NDArray[np.float64]:
 
 
 def best_quarter(truth: Floats) -> NDArray[np.int64]:
-    """Return which ceil(n/4) paths are best by mean accuracy, best first; of equals the earlier.
+    """Return the ceil(n/4) paths with the best mean accuracy, best first; ties keep their order.
 
     Args:
         truth: (n, S) stand-alone test accuracy.
@@ -117,7 +117,7 @@ def agreement(scores: Floats, truth: Floats) -> Agreement:
 
 
 def sparse_tau(scores: Floats, truth: Floats) -> Spread:
-    """Return tau-b with accuracies rounded to 0.001, which counts smaller differences as ties.
+    """Return tau-b with accuracies rounded to 0.001, so that smaller differences count as ties.
 
     Source: K. Yu, Ranftl and Salzmann, "How to train your super-net", arXiv 2003.04276.
 
@@ -131,7 +131,7 @@ def sparse_tau(scores: Floats, truth: Floats) -> Spread:
 def seed_agreement(truth: Floats) -> Quantity:
     """Return t₁, the mean tau-b between pairs of stand-alone seeds: their agreement, not a ceiling.
 
-    All seeds are judged on the same images, so what these images do to every seed's ranking counts as agreement.
+    All seeds are evaluated on the same images, so what these images do to every seed's ranking counts as agreement.
 
     Args:
         truth: (n, S) stand-alone test accuracy.
@@ -174,7 +174,7 @@ def _coefficient(statistic: Callable[[Floats, Floats], float], a: Floats, b: Flo
 
 
 def why_unranked(a: Floats, b: Floats) -> str:
-    """Say why two rankings of the same items cannot be compared; empty where they can.
+    """Return why two rankings of the same items cannot be compared; empty if they can.
 
     Args:
         a: (n,) values.
@@ -202,13 +202,13 @@ def _rho(a: Floats, b: Floats) -> float:
 
 
 def finite_seeds(scores: Floats) -> tuple[Floats, str]:
-    """Drop supernet seeds that gave some path no finite score.
+    """Drop supernet seeds that gave a path no finite score.
 
     Args:
         scores: (R, n) one-shot scores.
 
     Returns:
-        The seeds that are left, and a sentence about those that are not; empty where all are.
+        The remaining seeds, and a sentence about the dropped ones; empty if there are none.
     """
     kept = scores[np.isfinite(scores).all(axis=1)]
     lost = len(scores) - len(kept)

@@ -1,4 +1,4 @@
-"""Regret@k: what is lost by training only the k paths that the supernet likes best.
+"""Regret@k: what is lost by training only the k paths with the best scores.
 
 Shapes: n paths, S stand-alone seeds, R supernet seeds. Accuracies and regrets are fractions.
 """
@@ -21,15 +21,15 @@ MOST_SPLITS = 200
 
 @dataclass(frozen=True)
 class Regret:
-    """Test accuracy lost against the best path; negative where the pick turned out better than the reference.
+    """Test accuracy lost compared with the best path; negative if the pick turned out better than the reference.
 
     Args:
-        k: Paths trained alone before one is picked.
-        splits: Splits of the seeds that it is averaged over.
-        supernet: Of the pick among the k best by one-shot score, mean over supernet seeds.
+        k: Paths trained from scratch before one is picked.
+        splits: Splits of the seeds that the regret is averaged over.
+        supernet: Regret of the pick among the k best by one-shot score, mean over supernet seeds.
         per_seed: The same for each supernet seed.
-        random: Of the pick among k random paths, expected.
-        largest: Of the pick among the k with most parameters.
+        random: Expected regret of the pick among k random paths.
+        largest: Regret of the pick among the k paths with most parameters.
     """
 
     k: int
@@ -51,20 +51,20 @@ def regret(
     """Return the regret of picking among k paths.
 
     The seeds are split in halves. On the first, the reference is the path with the best test accuracy; the pick is,
-    among k paths, the one with the best validation accuracy. Both are judged by their test accuracy on the second half,
-    so a seed's luck does not count for the path that it chose. Averaged over all splits, or 200 drawn ones; an odd S is
-    split both ways.
+    among k paths, the one with the best validation accuracy. Both are evaluated by their test accuracy on the second
+    half, so that a lucky seed does not count in favour of the path it chose. Averaged over all splits, or over 200
+    random ones; an odd S is split both ways.
 
-    Of equal validation accuracies the higher score is picked; what is then still equal is averaged over, and so are
-    equals at the k-th place.
+    If validation accuracies are equal, the higher score is picked; remaining ties are averaged over, including those
+    at the k-th place.
 
     Args:
         scores: (R, n) one-shot scores.
         truth: (n, S) stand-alone test accuracy.
         validation: (n, S) stand-alone validation accuracy.
-        k: Paths that are trained alone, 1 or more.
-        parameters: (n,) their number for each path; None where unknown.
-        rng: Draws splits where there are too many.
+        k: Paths to train from scratch, 1 or more.
+        parameters: (n,) parameter count of each path; None if unknown.
+        rng: Draws splits if there are too many.
     """
     assert k >= 1
     count, seeds = truth.shape
@@ -106,7 +106,7 @@ def _why_no_regret(truth: Floats, validation: Floats, k: int) -> str:
 
 
 def _splits(seeds: int, rng: np.random.Generator) -> Iterator[NDArray[np.bool_]]:
-    """Yield which seeds are in the first half, (S,) bool a split."""
+    """Yield which seeds are in the first half, (S,) bool per split."""
     sizes = sorted({seeds // 2, seeds - seeds // 2})
     if sum(math.comb(seeds, size) for size in sizes) <= MOST_SPLITS:
         halves = (half for size in sizes for half in itertools.combinations(range(seeds), size))
