@@ -1,4 +1,4 @@
-"""Rows to Rich: the tables that commands print. Where columns are few, text folds or columns go; no figure is cut."""
+"""The tables that commands print. On narrow terminals text folds and columns are dropped; no figure is cut."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _NARROWEST_REMARK = 24
 
 
 def scores_table(rows: Iterable[dict[str, Any]], what: str, sort_by_mean: bool = True) -> RenderableType:
-    """Return paths with their accuracy under each seed, mean, spread and loss.
+    """Return paths with their accuracy for each seed, mean, spread and loss.
 
-    Where they do not fit beside a path, the images that each was trained on go first, then the seeds.
+    If there is no room, the column of trained images is dropped first, then those of the seeds.
 
     Args:
-        rows: Each `path`, `seed`, `accuracy`, `loss` and, where known, `trained_images`.
-        what: What the accuracy is, for the heading.
-        sort_by_mean: Best first; else in the order of the rows.
+        rows: Each has `path`, `seed`, `accuracy`, `loss` and, if known, `trained_images`.
+        what: Heading of the accuracy.
+        sort_by_mean: Best first; otherwise in the order of the rows.
     """
     by_path: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
@@ -50,13 +50,13 @@ def scores_table(rows: Iterable[dict[str, Any]], what: str, sort_by_mean: bool =
 
 @dataclass(frozen=True)
 class _Fitted:
-    """A table that leaves out columns where there is no room for them.
+    """A table that drops columns if there is no room for them.
 
     Args:
-        headings: Of all columns; remarks have an empty one.
+        headings: Headings of all columns; that of remarks is empty.
         lines: A cell for each heading.
-        sacrifices: Headings to leave out; the first set that makes room is taken, or else the last.
-        words: Headings of columns that hold words, which fold; the others hold figures, which never do.
+        sacrifices: Sets of headings to drop; the first set that makes enough room is used, or else the last.
+        words: Headings of text columns, which fold; the others hold figures, which never do.
     """
 
     headings: Sequence[str]
@@ -69,7 +69,7 @@ class _Fitted:
         yield self._table(left_out)
         missing = [heading for heading in self.headings if heading in left_out]
         if missing:
-            yield Text(f"No room for: {', '.join(missing)}; --json has them.", style="dim")
+            yield Text(f"No room for: {', '.join(missing)} (see --json)", style="dim")
 
     def _fits(self, width: int, left_out: Sequence[str]) -> bool:
         kept = [index for index, heading in enumerate(self.headings) if heading not in left_out]
@@ -98,7 +98,7 @@ class _Fitted:
 
 
 def _cells(group: Sequence[dict[str, Any]], what: str, seeds: Sequence[int]) -> dict[str, str]:
-    """Return a path's figures by their headings, in order."""
+    """Return a path's figures by heading, in order."""
     accuracy = {row["seed"]: row["accuracy"] for row in group}
     cells = {what: percent(_mean(group, "accuracy"))}
     if len(seeds) > 1:
@@ -117,8 +117,8 @@ def columns(headings: Sequence[str], right: Sequence[str] = (), folding: Sequenc
 
     Args:
         headings: From left to right.
-        right: Those of figures, which stand on the right.
-        folding: Those of texts that go on in further lines where columns are few.
+        right: Headings of columns aligned right.
+        folding: Headings of text columns, which continue on further lines if the terminal is narrow.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for heading in headings:
@@ -132,7 +132,7 @@ def columns(headings: Sequence[str], right: Sequence[str] = (), folding: Sequenc
 
 
 def sheet_table(sheet: Sheet) -> RenderableType:
-    """Return a sheet as a table that leaves out columns it can do without where the terminal is narrow."""
+    """Return a sheet as a table that drops its optional columns on a narrow terminal."""
     sacrifices = [sheet.optional[:count] for count in range(len(sheet.optional) + 1)]
     lines = [[printable(cell) for cell in row] for row in sheet.rows]
     return _Fitted(sheet.headings, lines, sacrifices, sheet.words)
@@ -149,7 +149,7 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Table:
 
 
 def percent(fraction: float) -> str:
-    """Return a fraction as per cent with two decimals."""
+    """Return a fraction as a percentage with two decimals."""
     return f"{100 * fraction:.2f} %"
 
 

@@ -1,4 +1,4 @@
-"""One path to be trained alone, as plain data."""
+"""One path to train from scratch, as plain data."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from supernet_cli.space import Architecture
 
 @dataclass(frozen=True)
 class AloneJob:
-    """One path to be trained alone.
+    """One path to train from scratch.
 
     Args:
-        folder: Where its facts go.
+        folder: Where its files go.
         path: The path.
-        seed: Of its initial weights and the order of its images, together with the path.
-        init: How it is trained.
-        steps: Its length, where that is not the recipe's.
+        seed: Seeds its initial weights and the order of its images, together with the path.
+        init: How its weights are initialised.
+        steps: Its length, if not that of the recipe.
     """
 
     folder: JobFolder

@@ -47,7 +47,7 @@ LOST_AFTER_SECONDS = 60.0
 _CLOCKS_APART = 3600.0  # seconds that another host's clock may be ahead
 
 Request = Literal["pause", "resume", "stop"]
-"""What a job's owner can be asked for, through the file `control` in its folder."""
+"""What can be requested from a job's owner, through the file `control` in its folder."""
 
 _BEAT_SECONDS = 1.0
 _LARGEST = 1 << 20  # bytes of a status or a request
@@ -57,7 +57,7 @@ _package = logging.getLogger("supernet_cli")
 
 
 class JobStatus(BaseModel):
-    """What a job's owner says of itself, in status.json."""
+    """What a job's owner reports about itself, in status.json."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -65,14 +65,14 @@ class JobStatus(BaseModel):
     reason: str = ""
     pid: Count = 0
     process_started: Moment = 0.0
-    since_boot: Seconds = 0.0  # of the process's start, after the machine's; whatever the clock is set to
+    since_boot: Seconds = 0.0  # from the machine's start to the process's; independent of the clock
     host: str = ""
     heartbeat: Moment = 0.0
     step: Count = 0
     steps: Count = 0
     threads: Count = 0  # of each rank
     ranks: Count = 1
-    seconds: Seconds = 0.0  # training and judging, over all segments
+    seconds: Seconds = 0.0  # training and evaluation, over all segments
 
 
 @dataclass(frozen=True)
@@ -94,31 +94,31 @@ class JobFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """The newest checkpoint; the one before it lies beside it."""
+        """The newest checkpoint; the previous one is kept beside it."""
         return self.path / "checkpoint.pt"
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether there is a checkpoint to go on from: the newest, or the one before it."""
+        """Whether there is a checkpoint to resume from: the newest, or the one before it."""
         return any(path.exists() for path in (self.checkpoint, self.checkpoint.with_suffix(".previous.pt")))
 
     @property
     def weights(self) -> Path:
-        """The trained weights, there once the job is finished."""
+        """The trained weights, which exist once the job is finished."""
         return self.path / "weights.safetensors"
 
     def status(self) -> JobStatus:
         """Return the job's status as it truly is: nothing is `running` without a living owner.
 
-        A job without a status was only created; one with a damaged status has failed, as far as can be told.
+        A job without a status was only created; one with a damaged status counts as failed.
         """
         try:
             stored = JobStatus.model_validate_json(read_small(self.path / "status.json", _LARGEST))
         except FileNotFoundError:
             return JobStatus()
         except (OSError, ValidationError) as error:
-            told = error.strerror if isinstance(error, OSError) else "it is not what its owner wrote"
-            return JobStatus(state="failed", reason=f"status.json is damaged: {told}")
+            reason = error.strerror if isinstance(error, OSError) else "its content is not valid"
+            return JobStatus(state="failed", reason=f"status.json is damaged: {reason}")
         if stored.state in ALIVE and not _owner_lives(stored):
             state: State = "interrupted" if stored.host == socket.gethostname() else "lost"
             return stored.model_copy(update={"state": state, "reason": "its process is gone"})
@@ -126,19 +126,19 @@ class JobFolder:
 
     @property
     def is_done(self) -> bool:
-        """Whether to do it again would give nothing new: it has its weights, or diverged."""
+        """Whether running it again would give nothing new: it has its weights, or diverged."""
         state = self.status().state
         return state == "diverged" or (state == "finished" and self.weights.is_file())
 
     def snapshot(self) -> tuple[JobSnapshot, int]:
-        """Return the state that the job's records add up to, and how many lines were damaged."""
+        """Return the state that results from the job's records, and how many lines were damaged."""
         tail = JobTail(self.path)
         while tail.read()[1]:
             pass
         return tail.snapshot, tail.damaged
 
     def request(self, what: Request) -> None:
-        """Ask the owner for something; it answers at its next step, by its state.
+        """Request something from the owner, which responds at its next step by changing its state.
 
         Raises:
             DiskError: The folder cannot be written.
@@ -151,14 +151,14 @@ class JobFolder:
 
 
 class JobWriter:
-    """A job's owner, as a context: holds the lock, beats once a second, and writes what the job reports.
+    """A job's owner, as a context: holds the lock, writes a heartbeat once a second, and records what the job reports.
 
     It is a Recorder. Leaving the context without having recorded `JobEnded` marks the job as failed.
 
     Args:
         folder: The job's folder.
-        source: What is logged here goes to the job's log: all that this package says, unless several jobs of one
-            process are to be told apart.
+        source: The logger whose messages go to the job's log (default: the whole package). Jobs that share a process
+            need one each.
 
     Raises:
         RunError: Another process owns the job.
@@ -196,7 +196,7 @@ class JobWriter:
     ) -> None:
         try:
             if self._status.state in ALIVE:
-                reason = str(error) or (kind.__name__ if kind is not None else "its process left it")
+                reason = str(error) or (kind.__name__ if kind is not None else "its process gave it up")
                 self._source.error("%s", reason, exc_info=error)
                 state: State = "interrupted" if kind is KeyboardInterrupt else "failed"
                 with contextlib.suppress(DiskError):  # the disk may be the reason
@@ -205,13 +205,13 @@ class JobWriter:
             self._close()
 
     def wanted(self, otherwise: State | None = None) -> State | None:
-        """Return the state that the job is asked for, from `control` or otherwise; a pause gives way to any end."""
+        """Return the state requested through `control` or otherwise; any end takes precedence over a pause."""
         if self.stop_requested:
             return "stopped"
         return otherwise or ("paused" if self.pause_requested else None)
 
     def record(self, record: Record) -> None:
-        """Append a record to the job's metrics and bring its status up to date."""
+        """Append a record to the job's metrics and update its status."""
         if self._metrics is None:
             raise ValueError("the job is not open")
         append(self._metrics, encode(record), self.folder.path / "metrics")
@@ -237,16 +237,16 @@ class JobWriter:
                 self._update(state=record.state, step=record.step, reason=record.reason)
 
     def _check_other_hosts(self) -> None:
-        """Refuse a job whose owner lives on another host: locks may not reach that far, heartbeats do.
+        """Refuse a job whose owner is on another host: locks may not reach that far, heartbeats do.
 
         Raises:
-            RunError: It does, or was alive less than `LOST_AFTER_SECONDS` ago.
+            RunError: The owner was alive less than `LOST_AFTER_SECONDS` ago.
         """
         status = self.folder.status()
         if status.state in ALIVE and status.host != socket.gethostname():
             raise RunError(
                 f"The job {self.folder.key} is held by another process, on {status.host}.",
-                f"Wait for it, or stop it; if that host is gone, try again in {LOST_AFTER_SECONDS:.0f} s.",
+                f"Wait for it or stop it. If that host is gone, try again in {LOST_AFTER_SECONDS:.0f} s.",
             )
 
     def _open(self) -> None:
@@ -273,7 +273,7 @@ class JobWriter:
         if self._log is not None:
             self._source.removeHandler(self._log)
             self._source.setLevel(logging.NOTSET)
-            with contextlib.suppress(OSError):  # what it could not write before, it cannot write now
+            with contextlib.suppress(OSError):  # what it could not write before, it still cannot
                 self._log.close()
         self._lock.release()
 
@@ -287,14 +287,14 @@ class JobWriter:
             self._read_control()
             try:
                 self._update()
-            except DiskError as error:  # the training itself will meet it at its next write
+            except DiskError as error:  # the training itself fails at its next write
                 self._source.warning("heartbeat: %s", error.message)
 
     def _read_control(self) -> None:
-        """Take a request, and remove it; one that cannot be read is a request to stop, the safest there is."""
+        """Read a request and remove it; an unreadable one counts as a request to stop, the safest choice."""
         control, taken = self.folder.path / "control", self.folder.path / ".control"
         try:
-            os.replace(control, taken)  # a request that comes now is a file of its own
+            os.replace(control, taken)  # a request that arrives now is a new file
         except OSError:
             return
         try:
@@ -303,7 +303,7 @@ class JobWriter:
             request = "stop"
         with contextlib.suppress(OSError):
             taken.unlink()
-        self._source.info("asked to %s", request)
+        self._source.info("received the request to %s", request)
         if request in ("pause", "resume"):
             self.pause_requested = request == "pause"
         else:
@@ -311,7 +311,7 @@ class JobWriter:
 
 
 class _JobLog(logging.FileHandler):
-    """The job's log.txt; where it cannot be written, that is said once, and the training goes on without it."""
+    """The job's log.txt; if it cannot be written, that is reported once and the training continues without it."""
 
     _failed = False
 
@@ -327,11 +327,11 @@ class _JobLog(logging.FileHandler):
 _SEED = re.compile(r"seed-(0|[1-9][0-9]{0,9})")
 
 ROOMS = ("supernet", "standalone", "inherited", "short")
-"""Folders of jobs in a run's: supernets, paths trained alone, fine-tuned from a supernet, and trained alone briefly."""
+"""Folders of jobs in a run: supernets, paths trained from scratch, fine-tuned from a supernet, short trainings."""
 
 
 def list_jobs(folder: Path, rooms: Sequence[str] = ROOMS) -> list[JobFolder]:
-    """Return the jobs in a run's folder, room by room, by path and seed.
+    """Return the jobs in a run's folder, by room, path and seed.
 
     Args:
         folder: The run's folder.
@@ -341,7 +341,7 @@ def list_jobs(folder: Path, rooms: Sequence[str] = ROOMS) -> list[JobFolder]:
     for room in rooms:
         names = (folder / room).glob("seed-*" if room == "supernet" else "*/seed-*")
         paths = []
-        with contextlib.suppress(OSError):  # a folder that may not be read, or goes as it is
+        with contextlib.suppress(OSError):  # a folder that is unreadable, or vanishes meanwhile
             paths = [path for path in names if _SEED.fullmatch(path.name) and path.is_dir()]
         paths.sort(key=lambda path: (path.parent.name, int(path.name[5:])))
         found += [JobFolder(path, path.relative_to(folder).as_posix()) for path in paths]
@@ -349,7 +349,7 @@ def list_jobs(folder: Path, rooms: Sequence[str] = ROOMS) -> list[JobFolder]:
 
 
 def create_job(folder: JobFolder) -> None:
-    """Make a job's folder in state `created`, so that readers know of it before its turn comes."""
+    """Create a job's folder in state `created`, so that readers know about it before it starts."""
     with disk_errors(folder.path):
         folder.path.mkdir(parents=True, exist_ok=True)
     replace_file(folder.path / "status.json", JobStatus().model_dump_json(indent=2).encode())
@@ -361,7 +361,7 @@ def _owner_lives(status: JobStatus) -> bool:
     try:
         process = psutil.Process(status.pid)
         same = abs(process.create_time() - status.process_started) < 2.0
-        if not same and status.since_boot:  # the clock was set meanwhile: what is told by it has moved
+        if not same and status.since_boot:  # the clock was changed meanwhile, and times measured with it
             same = abs(_since_boot(process) - status.since_boot) < 2.0
         return same and bool(process.status() != psutil.STATUS_ZOMBIE)
     except (psutil.Error, ValueError, OverflowError):
@@ -369,6 +369,6 @@ def _owner_lives(status: JobStatus) -> bool:
 
 
 def _since_boot(process: psutil.Process) -> float:
-    """Return how long after the machine a process was started, in seconds."""
-    booted = psutil.boot_time()  # read first: what psutil says of a process rests on it
+    """Return how long after the machine a process started, in seconds."""
+    booted = psutil.boot_time()  # read first: what psutil reports about a process depends on it
     return float(psutil.Process(process.pid).create_time() - booted)

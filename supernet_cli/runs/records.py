@@ -1,7 +1,7 @@
 """What a job reports while it works: frozen records, one JSON line each.
 
-A record is the only thing that flows from the engine outwards. `encode` and `decode` are the two ends of a metrics
-file; a number that is not finite is written as null with its field's name under `not_finite`.
+Records are the only output of the engine. `encode` and `decode` write and read a metrics file; a number that is not
+finite is written as null with its field's name under `not_finite`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 State = Literal["created", "running", "paused", "finished", "stopped", "interrupted", "diverged", "failed", "lost"]
 
 ALIVE: tuple[State, ...] = ("running", "paused")
-"""States of a job that somebody works on."""
+"""States of a job that a process is working on."""
 
 
-# What is read comes from files that anybody may have written: figures that no training has are damage.
+# The files may have been written by anybody: figures that no training can produce count as damage.
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Large = Annotated[int, Field(ge=0, lt=10**30)]
 Number = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
@@ -36,29 +36,29 @@ class _Record(BaseModel):
 
 
 class JobStarted(_Record):
-    """A job's owner begins, or goes on, with a segment of its metrics."""
+    """A job's owner starts or resumes it, with a new segment of its metrics."""
 
     kind: Literal["started"] = "started"
     step: Count  # first step of the segment, from 0
     steps: Count
     epochs: Count
-    paths: int = Field(ge=0)  # size of the search space, which knows no bound
+    paths: int = Field(ge=0)  # size of the search space, which is unbounded
     train_images: Count
     validation_images: Count
     device: str
     threads: Count
     ranks: Count = 1  # processes that train together
-    host: str = ""  # where it is done; the owner of its folder may live elsewhere
+    host: str = ""  # where it runs; the owner of its folder may be elsewhere
 
 
 class StepsTrained(_Record):
-    """Some optimiser steps were done; averages over the steps since the record before."""
+    """Some optimiser steps were done; averages over the steps since the previous record."""
 
     kind: Literal["steps"] = "steps"
     step: Count  # steps done in all
     epoch: Count  # from 1
     objective: float | None  # mean of the loss that is minimised
-    loss: float | None  # mean cross-entropy, nats an image
+    loss: float | None  # mean cross-entropy, nats per image
     learning_rate: Number
     forward_images: Count  # in all
     macs: Large = 0  # multiply-accumulates of those forward passes, in all
@@ -72,42 +72,42 @@ class PathScore(BaseModel):
 
     path: str
     accuracy: Share  # top-1, a fraction
-    loss: float | None  # mean cross-entropy, nats an image
-    trained_images: Count = 0  # images that its steps have seen so far, other than in a bundle of candidates
-    accuracy_unrecalibrated: Share | None = None  # with running statistics, where it was recalibrated
-    divergence: float | None = None  # from the undropped network, nats an image; where a strategy trains that
+    loss: float | None  # mean cross-entropy, nats per image
+    trained_images: Count = 0  # images its own steps have processed so far, bundles of candidates excluded
+    accuracy_unrecalibrated: Share | None = None  # with running statistics, if it was recalibrated
+    divergence: float | None = None  # from the network with nothing dropped, nats per image; if a strategy trains it
 
 
 class PathsEvaluated(_Record):
-    """Paths were judged on validation."""
+    """Paths were evaluated on validation."""
 
     kind: Literal["evaluation"] = "evaluation"
     step: Count
     epoch: Count
     split: Literal["validation"] = "validation"
     scores: tuple[PathScore, ...]
-    seconds: Seconds  # that this evaluation took
-    forward_images: Count = 0  # images judged, counted once a path
-    macs: Large = 0  # multiply-accumulates it took, calibration and feedback to the strategy included
-    strategy: dict[str, float] = {}  # what the strategy tells of itself
+    seconds: Seconds  # duration of this evaluation
+    forward_images: Count = 0  # images evaluated, counted once per path
+    macs: Large = 0  # multiply-accumulates, including calibration and feedback to the strategy
+    strategy: dict[str, float] = {}  # figures reported by the strategy
 
 
 class JobPaused(_Record):
-    """A job's owner was asked to pause: it has written a checkpoint and waits."""
+    """A job's owner was asked to pause: it has written a checkpoint and is waiting."""
 
     kind: Literal["paused"] = "paused"
     step: Count
 
 
 class JobResumed(_Record):
-    """A job's owner goes on after a pause."""
+    """A job's owner continues after a pause."""
 
     kind: Literal["resumed"] = "resumed"
     step: Count
 
 
 class JobEnded(_Record):
-    """A job's owner lets go of it."""
+    """A job's owner releases it."""
 
     kind: Literal["ended"] = "ended"
     step: Count
@@ -116,7 +116,7 @@ class JobEnded(_Record):
 
 
 class Gpu(BaseModel):
-    """One GPU; a figure that it does not report is None."""
+    """One GPU; figures it does not report are None."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -135,7 +135,7 @@ class DevicesSampled(_Record):
     cores: tuple[Number, ...]  # per cent, each core
     memory_used_bytes: Count
     memory_total_bytes: Count
-    process_memory_bytes: Count  # of the command and its workers; what they share counts for each
+    process_memory_bytes: Count  # of the command and its workers; shared memory counts for each
     gpus: tuple[Gpu, ...] = ()
 
 
@@ -146,10 +146,10 @@ _LIST: TypeAdapter[list[Record]] = TypeAdapter(list[Annotated[Record, Field(disc
 
 
 class Recorder(Protocol):
-    """Whoever wants to know what a job does: the run's files, the live view."""
+    """A receiver of records: the run's files, the live view."""
 
     def record(self, record: Record) -> None:
-        """Take a record; called from the thread that trains, so it has to be quick."""
+        """Take a record; called from the training thread, so it must be quick."""
 
 
 class Fanout:
@@ -159,18 +159,18 @@ class Fanout:
         self._recorders = recorders
 
     def record(self, record: Record) -> None:
-        """Pass a record on to each."""
+        """Pass a record on to all of them."""
         for recorder in self._recorders:
             recorder.record(record)
 
 
 def encode(record: Record) -> str:
-    """Return a record as one line of JSON, without the line's end."""
+    """Return a record as one line of JSON, without the newline."""
     return json.dumps(finite(record.model_dump()), separators=(",", ":"), allow_nan=False)
 
 
 def decode(line: str | bytes) -> Record | None:
-    """Return the record of a line, or None where it is damaged or of a kind that is not known."""
+    """Return the record of a line, or None if it is damaged or of an unknown kind."""
     try:
         return _ADAPTER.validate_json(line)
     except ValidationError:
@@ -178,9 +178,9 @@ def decode(line: str | bytes) -> Record | None:
 
 
 def decode_lines(lines: Sequence[bytes]) -> tuple[list[Record], int]:
-    """Return the records of many lines, and how many lines were damaged or of a kind that is not known.
+    """Return the records of many lines, and how many lines were damaged or of an unknown kind.
 
-    Lines are taken together where they all look whole, which is three times as quick as one after another.
+    If all lines look complete they are parsed together, which is three times as fast as one by one.
     """
     if all(line.startswith(b"{") and line.rstrip().endswith(b"}") for line in lines):
         try:

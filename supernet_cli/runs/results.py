@@ -1,12 +1,12 @@
-"""What was found out about a run's networks, in its results folder: scores, correct answers, sizes.
+"""Results on a run's networks, in its results folder: scores, correct answers, sizes.
 
-    evaluation.json                         accuracy and loss of every network judged, by split
+    evaluation.json                         accuracy and loss of every network evaluated, by split
     profile.json                            parameters, multiply-accumulates and latency of every path
-    correct/<split>/<kind>-seed-<n>.npz     which images each network got right: packed bits, a row a path
-    selections.json                         how the paths trained alone were chosen
-    comparison.json                         what `supernet compare` found
+    correct/<split>/<kind>-seed-<n>.npz     which images each network got right: packed bits, one row per path
+    selections.json                         how the paths trained from scratch were chosen
+    comparison.json                         the result of `supernet compare`
 
-Several commands may add to them at the same time: each takes the folder's lock, reads, adds and replaces.
+Several commands may add to them at the same time: each locks the folder, reads, adds and replaces.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np  # imported where it is used: most commands do without
 
 Kind = Literal["one-shot", "stand-alone", "inherited", "short"]
-"""How a network came by its weights: those of a supernet, alone from scratch, alone from a supernet's, or alone from
+"""How a network got its weights: from a supernet, trained from scratch, fine-tuned from a supernet, or trained from
 scratch in a short training."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -52,19 +52,19 @@ class ScoreRow(_Stored):
 
     path: str
     kind: Kind
-    seed: int  # of the supernet, or of the training alone
+    seed: int  # of the supernet, or of the stand-alone training
     accuracy: float = Field(ge=0, le=1)
-    loss: float | None  # mean cross-entropy, nats an image; None where it is not finite
-    accuracy_unrecalibrated: float  # with the running statistics that normalisation has from training
-    divergence: float | None = None  # from the undropped network, nats an image; where a strategy trains that
+    loss: float | None  # mean cross-entropy, nats per image; None if not finite
+    accuracy_unrecalibrated: float  # with the running statistics from training
+    divergence: float | None = None  # from the network with nothing dropped, nats per image; if a strategy trains it
 
 
 class JudgingCost(_Stored):
-    """What judging one supernet's paths has taken, over all times it was done."""
+    """The cost of evaluating one supernet's paths, summed over all evaluations."""
 
     split: Split
     seed: int
-    forward_images: int  # counted once a path
+    forward_images: int  # counted once per path
     macs: int
     seconds: float
 
@@ -91,12 +91,12 @@ class PathProfile(_Stored):
     parameters: int
     macs: int  # multiply-accumulates of one image's forward pass
     latency_seconds: float | None  # of one image, median
-    latency_batch_seconds: float | None  # of a batch as judging uses it, median
-    synflow: float | None = None  # natural logarithm of the score; None where it was not measured, or is 0
+    latency_batch_seconds: float | None  # of a batch of the size used for evaluation, median
+    synflow: float | None = None  # natural logarithm of the score; None if not measured, or 0
 
 
 class Profiles(_Stored):
-    """profile.json: sizes of paths, and latencies as measured on one device with so many threads."""
+    """profile.json: sizes of paths, and latencies measured on one device with this many threads."""
 
     device: str = ""
     threads: int = 0
@@ -105,12 +105,12 @@ class Profiles(_Stored):
 
 
 class Selection(_Stored):
-    """How some paths came to be trained alone."""
+    """How some paths were chosen to be trained from scratch."""
 
     how: Literal["all", "top", "sample", "named"]
     init: Init
     paths: tuple[str, ...]
-    steps: int | None = None  # of each short training; None for the whole recipe
+    steps: int | None = None  # of each short training; None for the full recipe
 
 
 class Selections(_Stored):
@@ -120,7 +120,7 @@ class Selections(_Stored):
 
 
 def evaluation(run: Run) -> Evaluation:
-    """Return all scores of a run; none where nothing was judged.
+    """Return all scores of a run; empty if nothing was evaluated.
 
     Raises:
         RunError: The file is damaged.
@@ -138,7 +138,7 @@ def profiles(run: Run) -> Profiles:
 
 
 def selections(run: Run) -> list[Selection]:
-    """Return how a run's paths were chosen to be trained alone.
+    """Return how a run's paths were chosen to be trained from scratch.
 
     Raises:
         RunError: The file is damaged.
@@ -162,7 +162,7 @@ def _read_bits(path: Path) -> dict[str, np.ndarray]:
         with np.load(io.BytesIO(read_small(path, _LARGEST)), allow_pickle=False) as stored:
             images, bits = int(stored["images"]), stored["bits"]
             if bits.ndim != 2 or not 0 <= images <= 8 * bits.shape[1]:
-                raise _damaged(path, "its parts do not fit together")
+                raise _damaged(path, "its parts do not match")
             unpacked = np.unpackbits(bits, axis=1, count=images).astype(bool)
             names = [str(name) for name in stored["paths"]]
     except FileNotFoundError:
@@ -170,12 +170,12 @@ def _read_bits(path: Path) -> dict[str, np.ndarray]:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, TypeError) as error:
         raise _damaged(path, str(error)) from error
     if unpacked.ndim != 2 or len(names) != len(unpacked):
-        raise _damaged(path, "its parts do not fit together")
+        raise _damaged(path, "its parts do not match")
     return dict(zip(names, unpacked, strict=True))
 
 
 def check_results(run: Run) -> None:
-    """Read all that judging adds to, so that what is damaged is told before hours of work.
+    """Read everything that an evaluation adds to, so that damage is reported before hours of work.
 
     Raises:
         RunError: A file is damaged.
@@ -199,18 +199,18 @@ def keep_scores(
     answers: Mapping[tuple[Kind, int], Mapping[str, np.ndarray]],
     cost: JudgingCost | None = None,
 ) -> None:
-    """Add scores and correct answers to a run's, in the place of earlier ones of the same network.
+    """Add scores and correct answers to a run's results, replacing earlier ones of the same network.
 
     Args:
         run: The run.
-        split: Whose images.
+        split: The images.
         rows: The scores.
         answers: By kind and seed, and then by path, (N,) bool.
-        cost: What it took, for a supernet; added to what is known.
+        cost: The cost of the evaluation, for a supernet; added to the stored one.
 
     Raises:
         DiskError: A write failed.
-        RunError: What is there is damaged.
+        RunError: The stored results are damaged.
     """
     with _exclusively(run):
         for (kind, seed), by_path in answers.items():
@@ -223,7 +223,7 @@ def keep_scores(
 
 
 def keep_profiles(run: Run, found: Profiles) -> None:
-    """Add sizes of paths; latencies of another device or number of threads are forgotten."""
+    """Add sizes of paths; latencies from another device or number of threads are dropped."""
     with _exclusively(run):
         before = profiles(run)
         same = (before.device, before.threads, before.batch) == (found.device, found.threads, found.batch)
@@ -232,17 +232,17 @@ def keep_profiles(run: Run, found: Profiles) -> None:
 
 
 def keep_selection(run: Run, selection: Selection) -> None:
-    """Remember how paths were chosen, once for each way."""
+    """Store how paths were chosen, each selection once."""
     with _exclusively(run):
         known = selections(run)
-        if selection.init == "short":  # of which a run has one: all its paths share a budget
-            known = [each for each in known if each.init != "short" or each == selection]
+        if selection.init == "short":  # a run has only one: all its paths share a budget
+            known = [earlier for earlier in known if earlier.init != "short" or earlier == selection]
         if selection not in known:
             _write(run, "selections", Selections(selections=[*known, selection]))
 
 
 def keep_comparison(run: Run, document: dict[str, Any]) -> None:
-    """Store the document of a run's comparison, for whoever looks at the run later."""
+    """Store the document of a run's comparison."""
     with _exclusively(run):
         text = json.dumps(document, indent=1, allow_nan=False)
         replace_file(_folder(run) / "comparison.json", f"{text}\n".encode())
@@ -299,12 +299,15 @@ def _write(run: Run, name: str, document: BaseModel) -> None:
 
 
 def _damaged(path: Path, reason: str) -> RunError:
-    return RunError(f"{path} is damaged: {reason}.", "Delete it; the command that made it makes it again.")
+    return RunError(
+        f"{path} is damaged: {reason}.",
+        "Delete it, then rerun the command that wrote it: `supernet evaluate` or `supernet retrain`.",
+    )
 
 
 @contextlib.contextmanager
 def _exclusively(run: Run) -> Iterator[None]:
-    """Hold the results folder's lock."""
+    """Hold the lock of the results folder."""
     folder = _folder(run)
     with disk_errors(folder):
         folder.mkdir(exist_ok=True)

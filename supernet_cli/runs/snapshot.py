@@ -1,7 +1,7 @@
 """The state of a run as a pure fold of its records: what every view draws.
 
-`fold(snapshot, record)` gives the next snapshot and never changes one, so a view may keep it, compare it and draw it
-from another thread. Histories are bounded: past their limit neighbouring points are averaged, so a long run costs no
+`fold(snapshot, record)` returns the next snapshot and never changes one, so a view can keep, compare and draw it from
+another thread. Histories are bounded: beyond their limit neighbouring points are averaged, so that a long run costs no
 more than a short one.
 """
 
@@ -28,7 +28,7 @@ from supernet_cli.runs.records import (
 
 _LIMIT = 1024
 _LARGEST = 1e38  # of a loss, that of float32
-_MOST_PATHS = 100_000  # that a job is believed to have judged
+_MOST_PATHS = 100_000  # accepted per job
 
 
 class Point(NamedTuple):
@@ -43,9 +43,9 @@ class Series:
     """A curve of bounded length.
 
     Args:
-        points: In order of steps; each the mean of `stride` values, the last `len(pending)` values excepted.
-        stride: How many values one point stands for.
-        pending: Values not yet made into a point.
+        points: In order of steps; each is the mean of `stride` values, except for the last `len(pending)` values.
+        stride: How many values one point represents.
+        pending: Values not yet merged into a point.
     """
 
     points: tuple[Point, ...] = ()
@@ -57,7 +57,7 @@ class Series:
         return self.extend([(step, value)])
 
     def extend(self, values: Iterable[tuple[int, float]]) -> Series:
-        """Return the curve with more values: pairs of step and value, in order."""
+        """Return the curve extended by pairs of step and value, in order."""
         points, stride, pending = list(self.points), self.stride, list(self.pending)
         for step, value in values:
             pending.append(Point(step, value))
@@ -72,7 +72,7 @@ class Series:
 
     @property
     def values(self) -> tuple[float, ...]:
-        """The curve's values, the newest included."""
+        """The curve's values, including the newest."""
         return tuple(point.value for point in (*self.points, *self.pending[-1:]))
 
     @property
@@ -82,17 +82,17 @@ class Series:
         return points[-1].step if points else None
 
     def before(self, step: int) -> Series:
-        """Return the curve without what came after a step, for a segment that does those steps again."""
+        """Return the curve up to a step, for a segment that repeats the steps after it."""
         kept = tuple(point for point in self.points if point.step <= step)
         return Series(kept, self.stride, tuple(point for point in self.pending if point.step <= step))
 
 
 @dataclass(frozen=True)
 class PathView:
-    """What is known of a path.
+    """What is known about a path.
 
     Args:
-        score: The newest.
+        score: The newest score.
         history: Its validation accuracy, oldest first.
     """
 
@@ -115,7 +115,7 @@ class JobSnapshot:
     threads: int = 0
     host: str = ""
     loss: Series = Series()
-    validation: Series = Series()  # mean validation loss of the paths judged
+    validation: Series = Series()  # mean validation loss of the paths evaluated
     learning_rate: float | None = None
     forward_images: int = 0
     forward_macs: int = 0
@@ -131,7 +131,7 @@ class JobSnapshot:
 
     @property
     def steps_per_second(self) -> float | None:
-        """Pace of this segment, evaluation included."""
+        """Speed of this segment, evaluation included."""
         if self.started is None or self.updated is None or self.step <= self.first_step or self.state != "running":
             return None
         seconds = self.updated - self.started
@@ -139,7 +139,7 @@ class JobSnapshot:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time until the job is done at the pace of this segment."""
+        """Time until the job is done at the speed of this segment."""
         pace = self.steps_per_second
         return None if pace is None else (self.steps - self.step) / pace
 
@@ -155,7 +155,7 @@ class RunSnapshot:
     Args:
         run: Its id.
         jobs: Key and state of each job, in the order they are trained.
-        current: Key of the job that trains now, or did last.
+        current: Key of the job that is training, or trained last.
         devices: The newest sample.
     """
 
@@ -166,18 +166,18 @@ class RunSnapshot:
 
     @property
     def job(self) -> JobSnapshot:
-        """The job that trains now."""
+        """The job that is training."""
         return dict(self.jobs)[self.current]
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Steps done, and steps of all jobs; one that has not begun is taken to be as long as the others."""
+        """Steps done, and steps of all jobs; one that has not started is assumed to be as long as the others."""
         longest = max((job.steps for _, job in self.jobs), default=0)
         return sum(job.step for _, job in self.jobs), sum(job.steps or longest for _, job in self.jobs)
 
     @property
     def seconds_left(self) -> float | None:
-        """Time until all jobs are done, if as many go on side by side as do now."""
+        """Time until all jobs are done, if as many run in parallel as now."""
         paces = [pace for _, job in self.jobs if (pace := job.steps_per_second) is not None]
         open_jobs = [job for _, job in self.jobs if job.state in ("created", "running", "interrupted", "stopped")]
         longest = max((job.steps for _, job in self.jobs), default=0)
@@ -189,8 +189,8 @@ def fold_run(run: RunSnapshot, key: str | None, record: Record) -> RunSnapshot:
     """Return the run's state after a record.
 
     Args:
-        run: Its state before.
-        key: The job that reports, or None for a sample of the devices, which belongs to none.
+        run: Its previous state.
+        key: The job that reports, or None for a sample of the devices, which belongs to no job.
         record: The record.
     """
     if isinstance(record, DevicesSampled):
@@ -202,7 +202,7 @@ def fold_run(run: RunSnapshot, key: str | None, record: Record) -> RunSnapshot:
 
 
 def fold_all(job: JobSnapshot, records: Iterable[Record]) -> JobSnapshot:
-    """Return the job's state after many records: as if folded one by one, and several times as quick."""
+    """Return the job's state after many records: the same as folding one by one, but several times as fast."""
     for kind, group in itertools.groupby(records, key=type):
         if kind is StepsTrained:
             job = _trained(job, [record for record in group if isinstance(record, StepsTrained)])
@@ -252,7 +252,7 @@ def _started(job: JobSnapshot, record: JobStarted) -> JobSnapshot:
 
 
 def _resumed(job: JobSnapshot, record: JobResumed) -> JobSnapshot:
-    """Go on as if the pause had not been: it says nothing of the pace."""
+    """Shift the start by the length of the pause, which must not count towards the speed."""
     paused = 0.0 if job.updated is None else record.time - job.updated
     started = None if job.started is None else job.started + paused
     return replace(job, state="running", started=started, updated=record.time)
@@ -302,7 +302,7 @@ def _evaluated(job: JobSnapshot, record: PathsEvaluated) -> JobSnapshot:
 
 
 def _is_drawable(loss: float | None) -> TypeGuard[float]:
-    """Whether a loss is a number that a chart can hold."""
+    """Whether a loss is a number that a chart can show."""
     return loss is not None and abs(loss) < _LARGEST
 
 

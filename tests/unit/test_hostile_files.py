@@ -195,7 +195,7 @@ def test_answers_that_claim_more_images_than_there_are_bits_are_damage(run: Run)
     folder.mkdir(parents=True)
     for images in (10**15, -1):
         np.savez(folder / "one-shot-seed-0.npz", paths=["a"], images=images, bits=np.zeros((1, 2), np.uint8))
-        with pytest.raises(RunError, match="do not fit"):
+        with pytest.raises(RunError, match="do not match"):
             correct(run, "test", "one-shot", 0)
 
 

@@ -1,1 +1,1 @@
-"""The report as one page of HTML with figures that needs nothing beside it."""
+"""The report as one self-contained HTML page with figures."""

@@ -1,8 +1,8 @@
-"""Drawing for reports: a quiet style for matplotlib, and SVG that belongs into a page.
+"""Drawing for reports: a quiet style for matplotlib, and SVG that fits into a page.
 
-The SVG that leaves here has no colours of its own but the page's variables, so that one figure serves on light, on dark
-and on paper. Its text is text in the page's font. Nothing in it names an address, a date or a library, and identifiers
-begin with the figure's name: figures may stand side by side in one page, and the same figure is the same bytes.
+The SVG has no colours of its own, only the page's variables, so that one figure works on light and dark screens and on
+paper. Its text is set in the page's font. It names no address, date or library, and its identifiers begin with the
+figure's name, so that figures can share a page and the same figure is the same bytes.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 440.0
-"""Of every figure, in its own units: so narrow that its text is still legible on a phone."""
+"""Width of every figure, in its own units: narrow enough for its text to be legible on a phone."""
 
 SIZE = 11.5
-"""Of text, in the same units."""
+"""Size of text, in the same units."""
 
 INK, MUTED, RULE, PAPER, ACCENT, SECOND = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05", "#0a0b06"
-"""Stand for the page's colours, and become its variables."""
+"""Placeholders for the page's colours, replaced by its variables."""
 
 _VARIABLES = {INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper", ACCENT: "accent", SECOND: "second"}
 _STYLE: Any = {
@@ -74,7 +74,7 @@ class Drawing:
         name: Unique in the page; a word.
         title: What it shows.
         caption: How to read it, in sentences.
-        alt: What stands in it, for who does not see it.
+        alt: A description for people who cannot see it.
         svg: An <svg> element.
     """
 
@@ -87,7 +87,7 @@ class Drawing:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw in the report's style, whatever the person's own matplotlibrc says.
+    """Draw in the report's style, regardless of the user's matplotlibrc.
 
     Raises:
         UsageError: matplotlib is not installed.
@@ -109,7 +109,7 @@ def style() -> Iterator[None]:
 def axes(
     height: float, left: float = 48, right: float = 12, top: float = 30, bottom: float = 44
 ) -> tuple[Figure, Axes]:
-    """Return a figure of some height with one pair of axes, and margins around it."""
+    """Return a figure of a given height with one pair of axes and margins around it."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)  # a unit is a pixel
@@ -118,7 +118,7 @@ def axes(
 
 
 def name_axes(axes: Axes, x: str, y: str) -> None:
-    """Name the axes where names are read without turning the head: below on the right, and above on the left."""
+    """Label the axes horizontally: x below on the right, y above on the left."""
     figure: Any = axes.figure
     box, height = axes.get_position(), figure.get_size_inches()[1] * 72
     figure.text(box.x1, 6 / height, x, ha="right", va="bottom", color=MUTED)
@@ -126,30 +126,30 @@ def name_axes(axes: Axes, x: str, y: str) -> None:
 
 
 def ticks(axis: Axis, most: int) -> None:
-    """Let an axis have few ticks, at round numbers."""
+    """Give an axis few ticks, at round numbers."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(most))
 
 
 def printable(text: str) -> str:
-    """Return a text without characters that neither a page nor a figure may hold."""
+    """Return a text without characters that are invalid in a page or a figure."""
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def short(text: str, most: int) -> str:
-    """Return a label that is not longer than some characters, cut in its middle."""
+    """Return a label of at most some characters, shortened in its middle."""
     text = printable(text)
     return text if len(text) <= most else f"{text[: (most - 1) // 2]}…{text[len(text) - most // 2 :]}"
 
 
 def width(text: str) -> float:
-    """Return about how wide a label is."""
+    """Return the approximate width of a label."""
     return _CHARACTER * len(text)
 
 
 def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Return positions near the wanted ones, but at least a gap apart and within bounds as far as there is room."""
+    """Return positions near the wanted ones, at least a gap apart and within bounds if there is room."""
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
     placed = [wanted[index] for index in order]
     for _ in range(2):
@@ -161,7 +161,7 @@ def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[
 
 
 def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], labels: Sequence[str]) -> int:
-    """Write labels beside points, none over another or over a point; what finds no room is left out.
+    """Label points without covering a point or another label; labels that do not fit are omitted.
 
     Returns:
         How many were written.
@@ -225,8 +225,8 @@ def svg(figure: Figure, name: str, alt: str) -> str:
 
     Args:
         figure: The figure.
-        name: What its identifiers begin with.
-        alt: What stands in it.
+        name: Prefix of its identifiers.
+        alt: Its description.
     """
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
@@ -243,7 +243,7 @@ def svg(figure: Figure, name: str, alt: str) -> str:
 
 
 def _into_page(element: ET.Element, name: str) -> None:
-    """Take from an element what is matplotlib's own, and give it what is the page's."""
+    """Replace what is matplotlib's in an element with what is the page's."""
     element.tag = element.tag.rpartition("}")[2]
     if element.tag != "text":
         element.text = None

@@ -1,4 +1,4 @@
-"""How a run's trainings went, as far as their metrics are still there: two figures of the report."""
+"""How a run's trainings went, if their metrics still exist: the data of two figures of the report."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.snapshot import JobSnapshot, Series
 
 _POINTS = 150
-"""Of one curve at most: more than that is not seen."""
+"""Points of a curve at most: more would not be visible."""
 
 _MOST = 300
-"""Trainings that are read at most: a sample of so many tells how thousands went."""
+"""Trainings read at most: a sample of this size represents thousands."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Curve:
 
     Args:
         images: In ascending order.
-        values: As many.
+        values: One per entry of `images`.
     """
 
     images: tuple[float, ...] = ()
@@ -36,7 +36,7 @@ class Training:
 
     Args:
         seed: Its seed.
-        loss: Mean cross-entropy, nats an image.
+        loss: Mean cross-entropy, nats per image.
         accuracies: By path, validation accuracy.
     """
 
@@ -46,7 +46,7 @@ class Training:
 
 
 def trainings(jobs: Sequence[JobFolder], seeds: Sequence[int]) -> tuple[list[Training], int]:
-    """Return how trainings of some seeds went, and how many there are; evenly chosen where there are very many.
+    """Return how trainings of some seeds went, and how many there are; an even selection if there are very many.
 
     Args:
         jobs: The trainings.
@@ -59,7 +59,7 @@ def trainings(jobs: Sequence[JobFolder], seeds: Sequence[int]) -> tuple[list[Tra
 
 
 def whole(found: Sequence[Training]) -> list[Training]:
-    """Return the trainings that went as far as most did: the others have no part in a median."""
+    """Return the trainings that got as far as most did: the others do not enter a median."""
     if not found:
         return []
     end = statistics.median_low(training.loss.images[-1] for training in found)
@@ -67,7 +67,7 @@ def whole(found: Sequence[Training]) -> list[Training]:
 
 
 def mean_accuracies(found: Sequence[Training]) -> dict[str, Curve]:
-    """Return the mean curve of each path over supernet seeds that judged it at the same times."""
+    """Return the mean curve of each path over supernet seeds that evaluated it at the same times."""
     means = {}
     for path in found[0].accuracies if found else ():
         curves = [training.accuracies[path] for training in found if path in training.accuracies]

@@ -1,7 +1,7 @@
-"""A comparison as one page of HTML: figures, tables and words in a file that needs nothing else, on screen or paper.
+"""A comparison as one self-contained HTML page of figures, tables and text, for screen and paper.
 
-The page loads nothing and runs nothing, and says so to the browser (Content-Security-Policy). Whatever comes from a run
-is escaped. The same document and the same metrics give the same bytes.
+The page loads and runs nothing, and tells the browser so (Content-Security-Policy). Everything from a run is escaped.
+The same document and metrics give the same bytes.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def as_html(document: dict[str, Any], runs: Sequence[Run], truth: Run | None) ->
 
     Args:
         document: Of `supernet compare`.
-        runs: The runs that its entries are of, in the same order.
-        truth: Whose stand-alone results were taken; their own where left out.
+        runs: The runs of its entries, in the same order.
+        truth: The run whose stand-alone results were used (default: each run's own).
 
     Raises:
         UsageError: matplotlib is not installed.
@@ -82,7 +82,7 @@ def _page(title: str, body: str) -> str:
 
 
 def _overview(document: dict[str, Any]) -> str:
-    """Return what stands before several runs: all of them in one view, and the way to each."""
+    """Return the overview of several runs, with a link to each."""
     entries = document["runs"]
     links = "".join(
         f'<li><a href="#run-{number}">{_text(entry["run"])}</a><br>{_prose(_sentences(entry["verdict"])[0])}</li>'
@@ -100,14 +100,14 @@ def _overview(document: dict[str, Any]) -> str:
 
 
 def _run(entry: dict[str, Any], run: Run, source: Run, key: str, level: int) -> str:
-    """Return all that is to say of one run, the verdict first.
+    """Return the article on one run, the verdict first.
 
     Args:
-        entry: Of the document.
+        entry: Its entry in the document.
         run: The run.
-        source: Whose stand-alone results were taken.
-        key: What identifiers begin with.
-        level: Of its heading.
+        source: The run whose stand-alone results were used.
+        key: Prefix of identifiers.
+        level: Level of its heading.
     """
     ranked = _figures(
         [
@@ -118,13 +118,13 @@ def _run(entry: dict[str, Any], run: Run, source: Run, key: str, level: int) -> 
         ],
         level + 2,
     )
-    parted = _figures([plots.disagreement(entry, f"{key}-audit"), plots.flattered(entry, f"{key}-bias")], level + 2)
+    sources = _figures([plots.disagreement(entry, f"{key}-audit"), plots.rated(entry, f"{key}-bias")], level + 2)
     table = paths(entry, _MOST_ROWS)
     sections = {
         "Ranking": [ranked, _table(measures(entry), level + 2), _table(baselines(entry), level + 2)],
         table.title: [_table(table), _left_out(entry)],
         "Where scores and truth differ": [
-            parted,
+            sources,
             _table(disagreement(entry), level + 2),
             _table(candidates(entry), level + 2),
         ],
@@ -140,11 +140,11 @@ def _run(entry: dict[str, Any], run: Run, source: Run, key: str, level: int) -> 
 
 
 def _learning(entry: dict[str, Any], run: Run, source: Run, key: str, level: int) -> str:
-    """Return the figures of how training went, as far as its metrics are still there."""
+    """Return the figures on training, if its metrics still exist."""
     supernets, _ = curves.trainings(run.supernet_jobs(), entry["supernet_seeds"])
     alone, of = curves.trainings(source.alone_jobs(), entry["stand_alone_seeds"])
-    judged = [row for row in entry["rows"] if row["stand_alone_test_accuracy"] is not None]
-    best = sorted(judged, key=lambda row: -row["stand_alone_test_accuracy"])
+    trained = [row for row in entry["rows"] if row["stand_alone_test_accuracy"] is not None]
+    best = sorted(trained, key=lambda row: -row["stand_alone_test_accuracy"])
     drawings = [
         learning.losses(supernets, alone, of, f"{key}-loss"),
         learning.accuracies(supernets, [row["path"] for row in best], f"{key}-accuracy"),
@@ -175,7 +175,7 @@ def _head(entry: dict[str, Any], run: Run, level: int) -> str:
 
 
 def _numbers(entry: dict[str, Any]) -> str:
-    """Return the few numbers that the verdict rests on."""
+    """Return the key numbers behind the verdict."""
     tau, ceiling, p = entry["kendall_tau"], entry["tau_ceiling"], entry["relabel_p"]
     seeds = len(entry["supernet_seeds"])
     ranged = f"{_number(tau['low'])} to {_number(tau['high'])} over {seeds} supernets"
@@ -203,7 +203,7 @@ def _numbers(entry: dict[str, Any]) -> str:
 
 
 def _sentences(text: str) -> tuple[str, str]:
-    """Return a verdict's first sentence, and the rest."""
+    """Return the first sentence of a verdict, and the rest."""
     first, stop, rest = text.partition(". ")
     return first + stop.strip(), rest
 
@@ -229,11 +229,11 @@ def _figure(drawing: Drawing, level: int) -> str:
 
 
 def _table(sheet: Sheet, level: int | None = None) -> str:
-    """Return a table that scrolls in its own frame where it is too wide.
+    """Return a table that scrolls in its own frame if it is too wide.
 
     Args:
         sheet: The table.
-        level: Of its heading; left out where its title stands above it already.
+        level: Level of its heading; None if its title is above it already.
     """
     if "" in sheet.headings and not any(row[sheet.headings.index("")] for row in sheet.rows):
         sheet = sheet.without(("",))
@@ -310,7 +310,7 @@ def _foot(entry: dict[str, Any], run: Run) -> str:
 
 
 def _losses(entry: dict[str, Any], run: Run) -> dict[str, list[float]]:
-    """Return each path's loss of every supernet seed; nothing where the scores are not there any more."""
+    """Return each path's loss for every supernet seed; empty if the scores no longer exist."""
     try:
         by_seed = scores(run, evaluation(run), "validation", "one-shot")
     except RunError:

@@ -1,4 +1,4 @@
-"""The figures of how training went: losses, and what validation made of the paths meanwhile."""
+"""The figures on training: losses, and validation accuracies of paths meanwhile."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _DASHES = ((None, None), (4, 2), (1, 2), (6, 2, 1, 2))
 
 
 def losses(supernets: Sequence[Training], alone: Sequence[Training], of: int, name: str) -> Drawing | None:
-    """Draw training loss against images; None where no metrics are left.
+    """Draw training loss against images; None if no metrics are left.
 
     Args:
         supernets: Trainings of supernets.
-        alone: Trainings of paths alone, maybe a sample.
-        of: How many of these there are.
-        name: The figure's.
+        alone: Stand-alone trainings, possibly a sample.
+        of: How many of these there are in total.
+        name: Name of the figure.
     """
     if not supernets and not alone:
         return None
@@ -66,12 +66,12 @@ def losses(supernets: Sequence[Training], alone: Sequence[Training], of: int, na
 
 
 def accuracies(supernets: Sequence[Training], best: Sequence[str], name: str) -> Drawing | None:
-    """Draw validation accuracy of paths inside the supernet over its training; None where it was judged once or never.
+    """Draw validation accuracy of paths inside the supernet during its training; None if measured once or never.
 
     Args:
         supernets: Trainings of supernets.
         best: Paths in the order of stand-alone accuracy.
-        name: The figure's.
+        name: Name of the figure.
     """
     curves = {path: curve for path, curve in mean_accuracies(supernets).items() if len(curve.images) > 1}
     if not curves:
@@ -106,7 +106,7 @@ def accuracies(supernets: Sequence[Training], best: Sequence[str], name: str) ->
 
 
 def _lines(plot: Axes, found: Sequence[Training], color: str, dash: tuple[float | None, ...]) -> float:
-    """Draw a line each, or median and band for many; return where they end."""
+    """Draw one line each, or median and band for many; return where they end."""
     if len(found) > _FEW_LINES:
         return _band(plot, [training.loss for training in whole(found)], color)
     for training in found:
@@ -135,7 +135,7 @@ def _how(found: Sequence[Training], word: str) -> str:
 
 
 def _at_the_ends(plot: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
-    """Name lines where they end, on the right, a line of text apart."""
+    """Label lines at their right end, one line of text apart."""
     heights = [float(plot.transData.transform((plot.get_xlim()[1], value))[1]) for value, _, _ in ends]
     placed = apart(heights, 1.3 * SIZE, plot.bbox.y0, plot.bbox.y1)
     for (_, label, color), height in zip(ends, placed, strict=True):
@@ -144,7 +144,7 @@ def _at_the_ends(plot: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
 
 
 def _from_the_second(plot: Axes, curves: Sequence[Curve]) -> None:
-    """Leave out of sight what comes before the second judgement where there are many: there, all is steep."""
+    """Hide what comes before the second evaluation if there are many: there, curves are steep."""
     if min(len(curve.images) for curve in curves) > 4:
         seen = [100 * value for curve in curves for value in curve.values[1:]]
         margin = 0.05 * (max(seen) - min(seen)) or 0.5
@@ -159,7 +159,7 @@ def _images(plot: Axes) -> None:
 
 
 def _logarithmic(plot: Axes) -> None:
-    """Make the upright axis logarithmic, and write losses there as they are: 0.2, not powers of ten."""
+    """Make the y axis logarithmic, with plain numbers such as 0.2, not powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     plot.set_yscale("log")

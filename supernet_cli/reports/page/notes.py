@@ -1,4 +1,4 @@
-"""What a comparison does not know, and why: its notes gathered by reason, with names for people."""
+"""What is unknown in a comparison, and why: its notes grouped by reason, with readable names."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _NAMES = {
 
 
 def unknowns(entry: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    """Return each reason why something is not known, or known with a limit, and the names of what it concerns.
+    """Return each reason why something is unknown or limited, and the names of what it concerns.
 
     Args:
         entry: Of the document of `supernet compare`.
@@ -58,7 +58,7 @@ def unknowns(entry: dict[str, Any]) -> list[tuple[str, list[str]]]:
 
 
 def _name(key: str) -> str:
-    """Return what a field is called; of a field without a name, the nearest above it that has one."""
+    """Return the label of a field, or of the nearest field above it that has one."""
     key = re.sub(r"\.\d+", "", key)
     while key not in _NAMES and "." in key:
         key = key.rpartition(".")[0]

@@ -35,7 +35,7 @@ _MANY_SLOPES = 160
 
 
 def yardsticks(entry: dict[str, Any], name: str) -> Drawing | None:
-    """Draw τ of the supernets beside what chance, size and a perfect ranking reach; None where there is no τ."""
+    """Draw τ of the supernets beside what chance, size and a perfect ranking reach; None if there is no τ."""
     tau = entry["kendall_tau"]
     if tau["mean"] is None:
         return None
@@ -53,7 +53,7 @@ def yardsticks(entry: dict[str, Any], name: str) -> Drawing | None:
 
 
 def runs(document: dict[str, Any], name: str) -> Drawing | None:
-    """Draw τ of several runs; None where none has one."""
+    """Draw τ of several runs; None if none has one."""
     lines = [
         _Line(
             short(entry["run"], 32),
@@ -73,7 +73,7 @@ def runs(document: dict[str, Any], name: str) -> Drawing | None:
 
 
 def ranking(entry: dict[str, Any], name: str) -> Drawing | None:
-    """Draw where each path stands in either ranking; None where fewer than two stand in both."""
+    """Draw the rank of each path in both rankings; None if fewer than two paths are in both."""
     rows = judged(entry)
     if len(rows) < 2:
         return None
@@ -109,7 +109,7 @@ def ranking(entry: dict[str, Any], name: str) -> Drawing | None:
 
 
 def disagreement(entry: dict[str, Any], name: str) -> Drawing | None:
-    """Draw the sources of disagreement as shares of its variance; None where that is unknown."""
+    """Draw the sources of disagreement as shares of its variance; None if unknown."""
     audit = entry["audit"]
     if not audit["total"]:
         return None
@@ -146,8 +146,8 @@ def disagreement(entry: dict[str, Any], name: str) -> Drawing | None:
     return Drawing(name, "Sources of disagreement", caption, f"{alt}.", svg(figure, name, f"{alt}."))
 
 
-def flattered(entry: dict[str, Any], name: str) -> Drawing | None:
-    """Draw the bias of each candidate with its error; None where none is known."""
+def rated(entry: dict[str, Any], name: str) -> Drawing | None:
+    """Draw the rating of each candidate with its standard error; None if none is known."""
     candidates = [candidate for candidate in entry["audit"]["candidates"] if candidate["bias"] is not None]
     if not candidates or len(candidates) > 80:
         return None
@@ -189,7 +189,7 @@ class _Line:
 
 
 def _dots(lines: Sequence[_Line], name: str, title: str, caption: str, alt: str) -> Drawing:
-    """Draw a line of dots for each order, on one scale of τ."""
+    """Draw a row of dots for each order, on one scale of τ."""
     left = max(width(printable(line.label)) for line in lines) + 12
     figure, plot = axes(30 * len(lines) + 52, left=left, right=46, top=8)
     known = [value for line in lines for value in (line.mean, *line.singles, *(line.band or ()))]
@@ -214,7 +214,7 @@ def _dots(lines: Sequence[_Line], name: str, title: str, caption: str, alt: str)
 
 
 def _rank_grid(rows: Sequence[Row], name: str) -> Drawing:
-    """Draw tenths of one ranking against tenths of the other, for more paths than lines can be told apart."""
+    """Draw tenths of one ranking against tenths of the other, if there are too many paths to draw lines."""
     by_score = ranks([row["one_shot_validation_loss"] for row in rows])
     by_truth = ranks([-row["stand_alone_test_accuracy"] for row in rows])
     counts = [[0] * 10 for _ in range(10)]
@@ -251,7 +251,7 @@ def _tenth(rank: float, count: int) -> int:
 
 
 def _slope_axes(plot: Axes, marks: Sequence[int]) -> None:
-    """Leave two upright lines, with the names of the orders above them."""
+    """Keep two vertical lines, with the names of the orders above them."""
     for side in ("bottom", "right"):
         plot.spines[side].set_visible(side == "right")
     plot.set_xticks([])

@@ -1,4 +1,4 @@
-"""The figure at the heart of a report: the supernet's score of each path against what it reaches when trained alone."""
+"""The central figure of a report: each path's one-shot score against its stand-alone accuracy."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _ZOOM_FROM = 24
 _MANY_POINTS = 1000
 
 Row = dict[str, Any]
-"""Of the document's rows."""
+"""A row of the document."""
 
 
 def scatter(entry: dict[str, Any], losses: Mapping[str, Sequence[float]], name: str) -> Drawing | None:
-    """Draw one-shot score against stand-alone accuracy; None where fewer than two paths have both.
+    """Draw one-shot score against stand-alone accuracy; None if fewer than two paths have both.
 
     Args:
         entry: Of the document.
@@ -62,7 +62,7 @@ def scatter(entry: dict[str, Any], losses: Mapping[str, Sequence[float]], name: 
 
 
 def best_scatter(entry: dict[str, Any], losses: Mapping[str, Sequence[float]], name: str) -> Drawing | None:
-    """Draw the same for the best quarter alone, which is what a search chooses from; None where that is too small."""
+    """Draw the same for the best quarter only, from which a search chooses; None if it is too small."""
     rows = judged(entry)
     if len(rows) < _ZOOM_FROM:
         return None
@@ -86,7 +86,7 @@ def ranks(values: Sequence[float], equals: Literal["average", "min", "ordinal"] 
 
     Args:
         values: What to rank.
-        equals: The rank that equal values share: the mean of theirs or the first, or none, each having its own.
+        equals: The rank of equal values: the mean of theirs, the first, or a separate one for each.
     """
     from scipy.stats import rankdata
 
@@ -125,7 +125,7 @@ def _scatter(
 
 
 def _bars(plot: Axes, rows: Sequence[Row], losses: Mapping[str, Sequence[float]]) -> None:
-    """Draw ± the standard deviation of stand-alone seeds across, and the range of supernet seeds upwards."""
+    """Draw ± the standard deviation of stand-alone seeds horizontally, the range of supernet seeds vertically."""
     thin: Any = {"color": MUTED, "lw": 1.0, "alpha": 0.6 if len(rows) <= _FEW_LABELS else 0.4, "zorder": 1}
     for row in rows:
         x, y, sd = 100 * row["stand_alone_test_accuracy"], row["one_shot_validation_loss"], row["stand_alone_sd"]
@@ -163,7 +163,7 @@ def _join_unresolved(plot: Axes, entry: dict[str, Any], points: Mapping[str, tup
 
 
 def _unclear(entry: dict[str, Any], rows: Sequence[Row]) -> list[bool]:
-    """Return which paths cannot be told from one of their neighbours in the stand-alone order."""
+    """Return which paths are indistinguishable from a neighbour in the stand-alone order."""
     pairs = {frozenset(pair) for pair in entry["unresolved"] or ()}
     if len(pairs) <= _FEW_PAIRS:
         return [False] * len(rows)
@@ -211,10 +211,10 @@ def _pairs_sentence(entry: dict[str, Any], count: int) -> str:
 
 
 def _by_name(rows: Sequence[Row]) -> bool:
-    """Whether there is room for the paths' names beside points; else their places stand for them."""
+    """Whether there is room for the paths' names next to the points; otherwise their ranks are shown."""
     return len(rows) <= _FEW_NAMES and all(len(row["path"]) <= _LONGEST_NAME for row in rows)
 
 
 def _apart_by_gaps(values: Sequence[float]) -> list[float]:
-    """Return each value twice and then a gap: a line of no length, which a round cap makes a dot."""
+    """Return each value twice and then a gap: a line of no length, which a round cap turns into a dot."""
     return [part for value in values for part in (value, value, math.nan)]

@@ -1,6 +1,6 @@
 """The limits that noise sets: the tau of a perfect ranking, and an observed tau without the noise.
 
-Both assume that paths' accuracies and their noise are normal: then tau-b = (2/π) asin ρ (Greiner 1909), and the mean of S
+Both assume normal accuracies of paths and normal noise: then tau-b = (2/π) asin ρ (Greiner 1909), and the mean of S
 seeds is S r₁ / (1 + (S-1) r₁) reliable where one is r₁ (Spearman and Brown 1910). Noise is what differs between seeds;
 what the images do to all seeds alike is not noise.
 
