@@ -86,7 +86,7 @@ class _Comparison:
         names = [str(path) for path in truth.paths]
         notes: dict[str, str] = {}
         fields = {
-            "run": facts.run,
+            "run": facts.run.id,
             "sampler": facts.sampler,
             "n": len(names),
             "space_size": facts.space.size,
@@ -250,7 +250,7 @@ class _Comparison:
         for name in ("parameters", "macs", "synflow"):
             sizes = self._sizes(names, name)
             if sizes is None:
-                notes[f"baselines.{name}"] = f"Not measured yet: `supernet evaluate --run {self.facts.run}`."
+                notes[f"baselines.{name}"] = f"Not measured yet: `{self.facts.run.command('evaluate')}`."
             tau = None if sizes is None else kendall_tau(sizes, accuracy)
             if sizes is not None and tau is None:
                 notes[f"baselines.{name}"] = "Needs at least 3 paths that differ in size and in accuracy."
@@ -315,10 +315,10 @@ def _no_short_training(facts: Facts) -> str:
         return f"{counted(facts.short_diverged, 'short training')} diverged, so no seed covers all paths."
     count = len(facts.truth.paths)
     which = {"all": "--all", "part": "--all", "sample": f"--sample {count}", "top": f"--top {count}"}
-    if facts.truth.run != facts.run or facts.truth.coverage not in which:
+    if facts.truth.run != facts.run.id or facts.truth.coverage not in which:
         these = "this path" if count == 1 else f"these {count:,} paths"
-        return f"Not done yet: `supernet retrain --short --run {facts.run}` with the names of {these}."
-    return f"Not done yet: `supernet retrain {which[facts.truth.coverage]} --short --run {facts.run}`."
+        return f"Not done yet: `{facts.run.command('retrain', '--short')}` with the names of {these}."
+    return f"Not done yet: `{facts.run.command('retrain', which[facts.truth.coverage], '--short')}`."
 
 
 def _rows(facts: Facts) -> list[dict[str, Any]]:

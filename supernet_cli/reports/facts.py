@@ -72,7 +72,7 @@ class Facts:
     """Everything known about a run that a comparison needs.
 
     Args:
-        run: Its id.
+        run: The run.
         sampler: The strategy that trained its supernets.
         space: Its search space.
         seeds: Supernet seeds whose scores cover all paths of the ground truth.
@@ -89,7 +89,7 @@ class Facts:
         missing: What would make the comparison more complete.
     """
 
-    run: str
+    run: Run
     sampler: str
     space: SearchSpace
     seeds: tuple[int, ...]
@@ -162,7 +162,7 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
     short = {seed: rows for seed, rows in sorted(briefly.items()) if all(name in rows for name in names)}
     short_jobs = [job.snapshot()[0] for job in run.alone_jobs("short") if job.seed in short]
     return Facts(
-        run=run.id,
+        run=run,
         sampler=run.preset().train.sampler.name,
         space=space,
         seeds=seeds,

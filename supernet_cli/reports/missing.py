@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from supernet_cli.glyphs import counted
 from supernet_cli.reports.next_step import TRAINED_WHOLE, retrain_step, supernets_step, trained_names
 from supernet_cli.reports.scores import BySeed
 from supernet_cli.runs.results import Evaluation
@@ -52,18 +53,21 @@ def missing_alone(
     found = []
     if diverged:
         which = _some([f"{name} seed {job.seed}" for name, job in diverged])
-        found.append(Missing(f"{len(diverged)} stand-alone trainings diverged and would diverge again: {which}"))
+        found.append(
+            Missing(f"{counted(len(diverged), 'stand-alone training')} diverged and would diverge again: {which}")
+        )
     if open_jobs:
-        what = f"{len(open_jobs)} of {len(jobs)} stand-alone trainings are not finished"
+        what = f"{len(open_jobs):,} of {counted(len(jobs), 'stand-alone training')} not finished"
         found.append(Missing(what, retrain_step(run, space, [job for _, job in open_jobs]).command))
     if unevaluated:
-        what = f"{len(unevaluated)} stand-alone networks are not evaluated on the test images"
+        what = f"{counted(len(unevaluated), 'stand-alone network')} not evaluated on the test images"
         found.append(Missing(what, run.command("evaluate")))
     if unused:
         which = _some([f"{path} seed {seed}" for path, seed in unused])
-        found.append(Missing(f"{len(unused)} stand-alone results are not used: other paths lack their seeds: {which}"))
+        what = f"{counted(len(unused), 'stand-alone result')} not used, because other paths lack the seed: {which}"
+        found.append(Missing(what))
     if not open_jobs and len(paths) + len({name for name, _ in diverged}) < space.size <= TRAINED_WHOLE:
-        what = f"{space.size - len(paths)} of {space.size} paths were not trained from scratch"
+        what = f"{space.size - len(paths):,} of {counted(space.size, 'path')} not trained from scratch"
         found.append(Missing(what, run.command("retrain", "--all")))
     return found
 
@@ -84,19 +88,22 @@ def missing_one_shot(
     states = {job.seed: job.status().state for job in run.supernet_jobs() if not job.weights.is_file()}
     diverged = [seed for seed, state in states.items() if state == "diverged"]
     if diverged:
-        which = _some(list(map(str, diverged)))
-        found.append(Missing(f"supernet seeds {which} diverged and would diverge again"))
+        found.append(Missing(f"{_seeds(diverged)} diverged and would diverge again"))
     if len(states) > len(diverged) and (step := supernets_step(run)) is not None:
-        found.append(Missing(f"{len(states) - len(diverged)} supernets are not finished", step.command))
+        found.append(Missing(f"{counted(len(states) - len(diverged), 'supernet')} not finished", step.command))
     unscored = [seed for seed in one_shot if seed not in seeds]
     if unscored:
-        what = f"supernet seeds {_some(list(map(str, unscored)))} lack scores of some paths"
+        what = f"{_seeds(unscored)} without scores of some paths"
         found.append(Missing(what, run.command("evaluate", "--split", "validation")))
     unknown = [path for path in paths if any(str(path) not in test.get(seed, {}) for seed in seeds)]
     if unknown:
-        what = f"{len(unknown)} of {len(paths)} paths have no one-shot accuracy on the test images"
+        what = f"{len(unknown):,} of {counted(len(paths), 'path')} without one-shot accuracy on the test images"
         found.append(Missing(what, run.command("evaluate")))
     return found
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"supernet seed{'' if len(seeds) == 1 else 's'} {_some(list(map(str, seeds)))}"
 
 
 def _some(words: Sequence[str]) -> str:

@@ -125,7 +125,7 @@ def evaluation(run: Run) -> Evaluation:
     Raises:
         RunError: The file is damaged.
     """
-    return _read(_folder(run) / "evaluation.json", Evaluation(run=run.id))
+    return _read(run, "evaluation", Evaluation(run=run.id))
 
 
 def profiles(run: Run) -> Profiles:
@@ -134,7 +134,7 @@ def profiles(run: Run) -> Profiles:
     Raises:
         RunError: The file is damaged.
     """
-    return _read(_folder(run) / "profile.json", Profiles())
+    return _read(run, "profile", Profiles())
 
 
 def selections(run: Run) -> list[Selection]:
@@ -143,7 +143,7 @@ def selections(run: Run) -> list[Selection]:
     Raises:
         RunError: The file is damaged.
     """
-    return _read(_folder(run) / "selections.json", Selections()).selections
+    return _read(run, "selections", Selections()).selections
 
 
 def correct(run: Run, split: Split, kind: Kind, seed: int) -> dict[str, np.ndarray]:
@@ -152,25 +152,25 @@ def correct(run: Run, split: Split, kind: Kind, seed: int) -> dict[str, np.ndarr
     Raises:
         RunError: The file is damaged.
     """
-    return _read_bits(_bits_path(run, split, kind, seed))
+    return _read_bits(run, _bits_path(run, split, kind, seed))
 
 
-def _read_bits(path: Path) -> dict[str, np.ndarray]:
+def _read_bits(run: Run, path: Path) -> dict[str, np.ndarray]:
     import numpy as np
 
     try:
         with np.load(io.BytesIO(read_small(path, _LARGEST)), allow_pickle=False) as stored:
             images, bits = int(stored["images"]), stored["bits"]
             if bits.ndim != 2 or not 0 <= images <= 8 * bits.shape[1]:
-                raise _damaged(path, "its parts do not match")
+                raise _damaged(run, path, "its parts do not match")
             unpacked = np.unpackbits(bits, axis=1, count=images).astype(bool)
             names = [str(name) for name in stored["paths"]]
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, TypeError) as error:
-        raise _damaged(path, str(error)) from error
+        raise _damaged(run, path, str(error)) from error
     if unpacked.ndim != 2 or len(names) != len(unpacked):
-        raise _damaged(path, "its parts do not match")
+        raise _damaged(run, path, "its parts do not match")
     return dict(zip(names, unpacked, strict=True))
 
 
@@ -183,7 +183,7 @@ def check_results(run: Run) -> None:
     evaluation(run)
     profiles(run)
     for path in (_folder(run) / "correct").glob("*/*.npz"):
-        _read_bits(path)
+        _read_bits(run, path)
 
 
 def is_writable(run: Run) -> bool:
@@ -280,7 +280,8 @@ def _write_bits(path: Path, by_path: Mapping[str, np.ndarray]) -> None:
     replace_file(path, buffer.getvalue())
 
 
-def _read(path: Path, default: _Document) -> _Document:
+def _read(run: Run, name: str, default: _Document) -> _Document:
+    path = _folder(run) / f"{name}.json"
     try:
         return type(default).model_validate_json(read_small(path, _LARGEST))
     except FileNotFoundError:
@@ -288,9 +289,9 @@ def _read(path: Path, default: _Document) -> _Document:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = "".join(f"{part}." for part in first["loc"]).rstrip(".")
-        raise _damaged(path, f"{place}: {first['msg']}".removeprefix(": ")) from error
+        raise _damaged(run, path, f"{place}: {first['msg']}".removeprefix(": ")) from error
     except OSError as error:
-        raise _damaged(path, error.strerror or str(error)) from error
+        raise _damaged(run, path, error.strerror or str(error)) from error
 
 
 def _write(run: Run, name: str, document: BaseModel) -> None:
@@ -298,11 +299,12 @@ def _write(run: Run, name: str, document: BaseModel) -> None:
     replace_file(_folder(run) / f"{name}.json", f"{text}\n".encode())
 
 
-def _damaged(path: Path, reason: str) -> RunError:
-    return RunError(
-        f"{path} is damaged: {reason}.",
-        "Delete it, then rerun the command that wrote it: `supernet evaluate` or `supernet retrain`.",
+def _damaged(run: Run, path: Path, reason: str) -> RunError:
+    """Return the error of a damaged file: `retrain` writes how paths were chosen, `evaluate` everything else."""
+    again = (
+        "repeat your `supernet retrain` command" if path.stem == "selections" else f"run `{run.command('evaluate')}`"
     )
+    return RunError(f"{path} is damaged: {reason}.", f"Delete it, then {again}.")
 
 
 @contextlib.contextmanager

@@ -122,7 +122,7 @@ def _run(entry: dict[str, Any], run: Run, source: Run, key: str, level: int) -> 
     table = paths(entry, _MOST_ROWS)
     sections = {
         "Ranking": [ranked, _table(measures(entry), level + 2), _table(baselines(entry), level + 2)],
-        table.title: [_table(table), _left_out(entry)],
+        table.title: [_table(table), _left_out(entry, run)],
         "Where scores and truth differ": [
             sources,
             _table(disagreement(entry), level + 2),
@@ -275,11 +275,11 @@ def _kind(heading: str, sheet: Sheet) -> str:
     return ' class="words"' if heading in sheet.words else ""
 
 
-def _left_out(entry: dict[str, Any]) -> str:
+def _left_out(entry: dict[str, Any], run: Run) -> str:
     left = len(entry["rows"]) - _MOST_ROWS
     if left <= 0:
         return ""
-    command = f"supernet compare --run {entry['run']} --format csv"
+    command = run.command("compare", "--format", "csv")
     return f'<p class="note">{counted(left, "path")} not shown; <code>{_text(command)}</code> lists them all.</p>'
 
 

@@ -111,8 +111,8 @@ def test_rivals_that_are_not_there_are_named_with_the_commands_that_bring_them(w
     entry = entry_of(whole)
     by_name = {baseline["name"]: baseline for baseline in entry["baselines"]}
     assert by_name["synflow"]["kendall_tau"] is by_name["short_training"]["kendall_tau"] is None
-    assert "supernet evaluate" in entry["notes"]["baselines.synflow"]
-    assert "retrain --all --short" in entry["notes"]["baselines.short_training"]
+    assert f"`{whole.command('evaluate')}`" in entry["notes"]["baselines.synflow"]
+    assert f"`{whole.command('retrain', '--all', '--short')}`" in entry["notes"]["baselines.short_training"]
     assert entry["divergence"] is None
 
 
@@ -238,7 +238,7 @@ def test_favourites_of_which_one_is_not_done_are_favourites_still(tmp_path: Path
     create_job(run.alone_job(SearchSpace.from_config(lab.space).at(6), 0))
     entry = entry_of(run)
     assert entry["coverage"] == "top"
-    assert entry["missing"][0]["command"] == f"supernet retrain --top 7 --seeds 0 --run {run.id}"
+    assert entry["missing"][0]["command"] == run.command("retrain", "--top", "7", "--seeds", "0")
 
 
 def test_a_sample_has_an_interval_over_paths(tmp_path: Path, lab: Preset) -> None:
@@ -258,12 +258,12 @@ def test_seeds_that_not_every_path_has_are_left_out_and_told(whole: Run, lab: Pr
     assert entry["stand_alone_seeds"] == [0, 1, 2]
     missing = {found["what"]: found["command"] for found in entry["missing"]}
     assert missing == {
-        "1 of 50 stand-alone trainings are not finished": f"supernet retrain --all --seeds 3 --run {whole.id}",
-        "1 stand-alone networks are not judged": f"supernet evaluate --run {whole.id}",
+        "1 of 50 stand-alone trainings not finished": whole.command("retrain", "--all", "--seeds", "3"),
+        "1 stand-alone network not evaluated on the test images": whole.command("evaluate"),
     }
     keep_scores(whole, "test", [score(str(space.at(6)), "stand-alone", 3, 0.9, 0.1)], {})
     told = [found["what"] for found in entry_of(whole)["missing"]]
-    assert told[1] == f"1 stand-alone results are left out, lacking the others' seeds: {space.at(6)} seed 3"
+    assert told[1] == f"1 stand-alone result not used, because other paths lack the seed: {space.at(6)} seed 3"
 
 
 def test_a_path_that_diverged_is_dropped_and_not_the_seed_of_all_others(whole: Run, lab: Preset) -> None:
@@ -283,10 +283,10 @@ def test_a_path_that_diverged_is_dropped_and_not_the_seed_of_all_others(whole: R
     assert (entry["n"], entry["stand_alone_seeds"], entry["coverage"]) == (15, [0, 1, 2], "part")
     (told, unused) = entry["missing"]
     assert told == {
-        "what": f"1 stand-alone trainings diverged, and would again: {space.at(2)} seed 1",
+        "what": f"1 stand-alone training diverged and would diverge again: {space.at(2)} seed 1",
         "command": "",
     }
-    assert "2 stand-alone results are left out" in unused["what"]
+    assert "2 stand-alone results not used" in unused["what"]
     assert "15 of 16 paths, those finished so far" in entry["verdict"]
 
 
@@ -298,7 +298,7 @@ def test_results_of_a_training_that_was_removed_count_no_more(whole: Run, lab: P
     assert entry["n"] == 15
     assert entry["rows"][-1]["path"] == names(lab)[4]
     assert entry["rows"][-1]["stand_alone_test_accuracy"] is None
-    assert [found["command"] for found in entry["missing"]] == [f"supernet retrain --all --run {whole.id}"]
+    assert [found["command"] for found in entry["missing"]] == [whole.command("retrain", "--all")]
 
 
 def test_judging_after_training_is_part_of_the_cost(whole: Run) -> None:
@@ -402,6 +402,14 @@ def test_strategies_with_different_truths_are_not_tested_against_each_other(
         (
             lambda run, space: store_job(run.supernet_job(0), {"conv1x1_conv1x1": 0.5}),
             "no stand-alone",
+            "supernet evaluate",
+        ),
+        (
+            lambda run, space: (
+                store_job(run.supernet_job(0), {"conv1x1_conv1x1": 0.5}),
+                keep_scores(run, "test", [score("conv1x1_conv1x1", "one-shot", 0, 0.5, 0.5)], {}),
+            ),
+            "no stand-alone",
             "retrain --all",
         ),
     ],
@@ -420,7 +428,7 @@ def test_networks_that_were_not_judged_are_told(tmp_path: Path, lab: Preset) -> 
     run = store_run(tmp_path, lab, {0: scored(ladder(lab))}, {})
     space = SearchSpace.from_config(lab.space)
     store_job(run.alone_job(space.at(0), 0), {str(space.at(0)): 0.9})
-    with pytest.raises(RunError, match="not been evaluated yet") as caught:
+    with pytest.raises(RunError, match="not been evaluated on the test images yet") as caught:
         compare([run])
     assert "supernet evaluate" in caught.value.hint
 
@@ -428,8 +436,9 @@ def test_networks_that_were_not_judged_are_told(tmp_path: Path, lab: Preset) -> 
 @pytest.mark.parametrize("name", ["evaluation", "profile"])
 def test_a_damaged_result_file_is_told(name: str, whole: Run) -> None:
     (whole.folder / "results" / f"{name}.json").write_text('{"splits": 1, "paths": 1}')
-    with pytest.raises(RunError, match=rf"{name}\.json is damaged"):
+    with pytest.raises(RunError, match=rf"{name}\.json is damaged") as caught:
         compare([whole])
+    assert whole.command("evaluate") in caught.value.hint
 
 
 def test_rows_are_sorted_by_any_column(whole: Run) -> None:
