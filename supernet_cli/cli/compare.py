@@ -187,7 +187,7 @@ def _keep(runs: Sequence[Run], document: dict[str, Any], voice: Output) -> None:
         try:
             keep_comparison(run, {"runs": [entry]})
         except DiskError as failed:
-            voice.note(f"The comparison could not be kept with the run: {failed.message}")
+            voice.note(f"The comparison was not stored with the run: {failed.message}")
 
 
 def _as_json(document: dict[str, Any]) -> str:
@@ -211,6 +211,7 @@ def _rendered(document: dict[str, Any]) -> list[RenderableType]:
     from rich.text import Text
 
     from supernet_cli.cli.render import sheet_table
+    from supernet_cli.glyphs import counted
     from supernet_cli.reports.sheets import overview, sheets, strategies
 
     parts: list[RenderableType] = []
@@ -219,7 +220,9 @@ def _rendered(document: dict[str, Any]) -> list[RenderableType]:
     if document.get("strategies"):
         parts += [Text("Strategies against uniform", style="bold"), sheet_table(strategies(document)), ""]
     for entry in document["runs"]:
-        parts.append(Text.assemble((entry["run"], "bold"), f"  one-shot against stand-alone, {entry['n']} paths"))
+        parts.append(
+            Text.assemble((entry["run"], "bold"), f"  one-shot against stand-alone, {counted(entry['n'], 'path')}")
+        )
         for sheet in sheets(entry, _MOST_ROWS):
             parts += ["", Text(sheet.title, style="bold"), sheet_table(sheet)]
         parts += ["", Text("Verdict", style="bold"), Group(Text(entry["verdict"])), ""]

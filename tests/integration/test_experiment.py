@@ -225,7 +225,7 @@ def test_a_run_that_cannot_be_written_is_compared_all_the_same(
 
     monkeypatch.setattr(results, "keep_comparison", full)
     code, out, err = supernet("compare")
-    assert (code, "Verdict" in out, "could not be kept" in err) == (0, True, True)
+    assert (code, "Verdict" in out, "was not stored" in err) == (0, True, True)
 
 
 def test_a_sample_larger_than_what_is_scored_is_refused(supernet: Invoke, tiny: Any, tmp_path: Path) -> None:

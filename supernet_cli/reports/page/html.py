@@ -114,7 +114,7 @@ def _run(entry: dict[str, Any], run: Run, source: Run, key: str, level: int) -> 
             scatter.scatter(entry, losses := _losses(entry, run), f"{key}-scatter"),
             scatter.best_scatter(entry, losses, f"{key}-best"),
             plots.ranking(entry, f"{key}-ranking"),
-            plots.yardsticks(entry, f"{key}-yardsticks"),
+            plots.against_baselines(entry, f"{key}-baselines"),
         ],
         level + 2,
     )

@@ -34,7 +34,7 @@ _FEW_SLOPES = 28
 _MANY_SLOPES = 160
 
 
-def yardsticks(entry: dict[str, Any], name: str) -> Drawing | None:
+def against_baselines(entry: dict[str, Any], name: str) -> Drawing | None:
     """Draw τ of the supernets beside what chance, size and a perfect ranking reach; None if there is no τ."""
     tau = entry["kendall_tau"]
     if tau["mean"] is None:
