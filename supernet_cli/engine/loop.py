@@ -15,7 +15,8 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from supernet_cli.engine.device import Device
-from supernet_cli.engine.optim import Schedule, is_plain_cross_entropy
+from supernet_cli.engine.losses import is_plain_cross_entropy
+from supernet_cli.engine.optim import Schedule, raise_if_too_large
 from supernet_cli.engine.parallel import Ranks
 from supernet_cli.engine.supernet import Supernet
 from supernet_cli.sampling import Part, Role, Sampler, StepPlan
@@ -162,10 +163,17 @@ def train_epoch(
 
     Returns:
         Steps done in all.
+
+    Raises:
+        DivergedError: The optimiser or the schedule cannot compute with a number as large as it got.
     """
     for images_BCHW, labels_B in batches:
         plan = sampler.plan(step, epoch)
-        train_step(learner, images_BCHW, labels_B, plan)
+        try:
+            train_step(learner, images_BCHW, labels_B, plan)
+        except (OverflowError, RuntimeError) as error:
+            raise_if_too_large(error, learner.optimizer, step + 1)
+            raise
         step += 1
         if not after_step(step, plan, len(labels_B)):
             break

@@ -1,34 +1,27 @@
-"""Torch names to objects: optimiser, schedule and loss as a preset writes them, checked by building them."""
+"""Optimiser and learning-rate schedule as a preset names them, checked by building them and taking first steps."""
 
 from __future__ import annotations
 
 import inspect
+import math
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 
 from supernet_cli.config.schema import Named, Recipe
-from supernet_cli.errors import PresetError, did_you_mean, nearest
+from supernet_cli.config.torch_names import OPTIMIZERS, SCHEDULES
+from supernet_cli.engine.losses import build_loss
+from supernet_cli.engine.torch_parts import build, find_class, first_line
+from supernet_cli.errors import DivergedError, PresetError
 
 _SCHEDULE_STEPS_TRIED = 2000
 _LENGTHS = ("total_steps", "T_max", "total_iters")
-_NOT_FROM_A_PRESET = {
-    "LRScheduler": "it is the base of all schedules",
-    "LambdaLR": "it needs a function, which a preset cannot hold",
-    "MultiplicativeLR": "it needs a function, which a preset cannot hold",
-    "SequentialLR": "it needs other schedules, which a preset cannot hold",
-    "ChainedScheduler": "it needs other schedules, which a preset cannot hold",
-    "ReduceLROnPlateau": "it follows a measured loss, which would make training depend on when it is judged",
-    "SWALR": "it belongs to averaged weights, which are not trained here",
-    "Optimizer": "it is the base of all optimisers",
-    "LBFGS": "it evaluates the loss several times a step",
-    "SparseAdam": "it is for sparse gradients",
-    "NLLLoss": "it takes log-probabilities, and networks give logits; CrossEntropyLoss is both in one",
-}
+_A_LITTLE_LESS = 1 - 1e-9
 
 
 @dataclass
@@ -58,11 +51,11 @@ def build_optimizer(spec: Named, parameters: Iterable[nn.Parameter], where: str 
     """Build an optimiser by its name in torch.optim.
 
     Raises:
-        PresetError: No such optimiser, or it refuses a parameter.
+        PresetError: No such optimiser, or it rejects a parameter.
     """
-    kind = _find(spec.name, _subclasses(torch.optim, Optimizer), where)
-    _check_names(kind, spec.parameters, where, hidden=("params",))
-    return _build(kind, (list(parameters),), _tuples(spec.parameters), where)  # type: ignore[no-any-return]
+    kind = find_class(OPTIMIZERS, torch.optim, spec.name, where)
+    optimizer: Optimizer = build(OPTIMIZERS, kind, (list(parameters),), _tuples(spec.parameters), where)
+    return optimizer
 
 
 def build_schedule(
@@ -78,71 +71,37 @@ def build_schedule(
     Args:
         spec: Its name and parameters; None for a constant rate.
         optimizer: Whose rate it sets.
-        optimizer_spec: How that was asked for: a schedule that would silently override it is refused.
+        optimizer_spec: The optimiser as the preset gives it: a schedule that would silently override it is refused.
         steps: Steps of the whole training.
         epochs: Epochs of the whole training.
         where: The key, for messages.
 
     Raises:
-        PresetError: No such schedule, it refuses a parameter, or it overrides one of the optimiser's.
+        PresetError: No such schedule, it rejects a parameter, or it overrides one of the optimiser's.
     """
     if spec is None:
         return None
-    kind = _find(spec.name, _subclasses(lr_scheduler, lr_scheduler.LRScheduler), where)
+    kind = find_class(SCHEDULES, lr_scheduler, spec.name, where)
     given = spec.parameters
     every = given.pop("every", "step")
     if every not in ("step", "epoch"):
         raise PresetError(f'{where}.every = {every!r}: must be "step" or "epoch".')
-    _check_names(kind, given, where, hidden=("optimizer", "last_epoch", "verbose"))
-    accepted = inspect.signature(kind).parameters
-    filled = {name: steps if every == "step" else epochs for name in _LENGTHS if name in accepted and name not in given}
-    if "epochs" in given or "steps_per_epoch" in given:
-        raise PresetError(f"{where}: its length comes from train.epochs; leave epochs and steps_per_epoch out.")
     length = steps if every == "step" else epochs
+    accepted = inspect.signature(kind).parameters
+    filled: dict[str, Any] = {name: length for name in _LENGTHS if name in accepted and name not in given}
+    if "epochs" in given or "steps_per_epoch" in given:
+        raise PresetError(f"{where}: its length comes from train.epochs.", "Remove epochs and steps_per_epoch.")
     if isinstance(given.get("total_steps"), int) and given["total_steps"] < length:
-        raise PresetError(f"{where}.total_steps = {given['total_steps']}: the training takes {length:,}; leave it out.")
-    if kind is lr_scheduler.CyclicLR:
-        _check_cyclic(given, optimizer, optimizer_spec, where)
-    if kind is lr_scheduler.OneCycleLR:
-        _check_one_cycle(given, optimizer, optimizer_spec, where)
-        filled["max_lr"] = optimizer.defaults["lr"]
-    return Schedule(_build(kind, (optimizer,), filled | given, where), every)
-
-
-def build_loss(spec: Named, num_classes: int, where: str = "train.loss") -> nn.Module:
-    """Build the objective by its name in torch.nn.
-
-    Args:
-        spec: Its name and parameters; lists become tensors (`weight`).
-        num_classes: K, to try it on logits (K + 1, K).
-        where: The key, for messages.
-
-    Raises:
-        PresetError: No such loss, it refuses a parameter, or it does not take logits and labels.
-    """
-    kind = _find(spec.name, _subclasses(nn.modules.loss, nn.modules.loss._Loss), where)
-    given = spec.parameters
-    _check_names(kind, given, where, hidden=("reduction", "reduce", "size_average"))
-    tensors = {name: torch.tensor(value) if isinstance(value, list) else value for name, value in given.items()}
-    loss: nn.Module = _build(kind, (), tensors, where)
-    # One image more than classes: with as many, a loss that compares the two number by number would broadcast.
-    logits_BK = torch.zeros(num_classes + 1, num_classes, requires_grad=True)
-    try:
-        value: Tensor = loss(logits_BK, torch.arange(num_classes + 1) % num_classes)
-        value.backward()  # type: ignore[no-untyped-call]
-    except Exception as error:
         raise PresetError(
-            f'{where} = "{spec.name}" cannot judge {num_classes} logits against a label: {_first_line(error)}.',
-            'For example loss = { name = "CrossEntropyLoss", label_smoothing = 0.1 }.',
-        ) from error
-    return loss
-
-
-def is_plain_cross_entropy(loss: nn.Module) -> bool:
-    """Whether a loss is the cross-entropy that is reported anyway."""
-    if type(loss) is not nn.CrossEntropyLoss:
-        return False
-    return loss.label_smoothing == 0.0 and loss.weight is None and loss.ignore_index < 0
+            f"{where}.total_steps = {given['total_steps']}: the training takes {length:,}.", "Remove total_steps."
+        )
+    if kind is lr_scheduler.CyclicLR:
+        _check_cyclic(given, optimizer_spec, where)
+    if kind is lr_scheduler.OneCycleLR:
+        _check_one_cycle(given, optimizer_spec, where)
+        filled["max_lr"] = optimizer.defaults["lr"]
+        given["pct_start"] = _rising_share(given, length, every, where)
+    return Schedule(build(SCHEDULES, kind, (optimizer,), given, where, **filled), every)
 
 
 def check_recipe(
@@ -166,26 +125,103 @@ def check_recipe(
     build_loss(recipe.loss, num_classes, f"{section}.loss")
     for weight in weights:
         weight.grad = torch.ones_like(weight)
-    advances = 0 if schedule is None else steps if schedule.every == "step" else recipe.epochs
-    try:  # some values are accepted when built and found wrong in the first steps
+    with warnings.catch_warnings(action="ignore"):
+        _take_first_steps(optimizer, f"{section}.optimizer")
+        if schedule is not None:
+            advances = steps if schedule.every == "step" else recipe.epochs
+            _advance(schedule, min(advances, _SCHEDULE_STEPS_TRIED), f"{section}.schedule", recipe, steps)
+
+
+def raise_if_too_large(error: Exception, optimizer: Optimizer, step: int) -> None:
+    """Turn an optimiser's or a schedule's error into a divergence, if a number grew too large for it.
+
+    Both compute with Python's numbers, which raise an error where a tensor would become infinite.
+
+    Args:
+        error: As raised by a step.
+        optimizer: Whose step it was.
+        step: Number of the step, from 1.
+
+    Raises:
+        DivergedError: That is what happened.
+    """
+    if _is_overflow(error):
+        rate = float(optimizer.param_groups[0]["lr"])
+        message = f"a number became too large for the optimiser at step {step} (learning rate {rate:.3g})"
+        raise DivergedError(message) from error
+
+
+def _is_overflow(error: Exception) -> bool:
+    return isinstance(error, OverflowError) or (isinstance(error, RuntimeError) and "without overflow" in str(error))
+
+
+def _take_first_steps(optimizer: Optimizer, where: str) -> None:
+    """Take two steps: some values are accepted by constructors and found wrong only here."""
+    try:
         for _ in range(2):
             optimizer.step()
-        for _ in range(min(advances, _SCHEDULE_STEPS_TRIED)):
-            assert schedule is not None
+    except Exception as error:
+        if _is_overflow(error):
+            given = ", ".join(f"{name} = {value}" for name, value in optimizer.defaults.items() if _is_huge(value))
+            raise PresetError(
+                f"{where}: {given or 'a parameter'} is too large for 32-bit arithmetic.",
+                "Learning rates are usually between 0.0001 and 1.",
+            ) from error
+        raise PresetError(f"{where}: its first steps fail: {first_line(error)}.") from error
+
+
+def _is_huge(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) > 1e15
+
+
+def _advance(schedule: Schedule, advances: int, where: str, recipe: Recipe, steps: int) -> None:
+    """Advance a schedule as training will, as far as that is quick."""
+    try:
+        for _ in range(advances):
             schedule.inner.step()
     except Exception as error:
-        raise PresetError(f"{section}: the optimiser's first steps fail: {_first_line(error)}.") from error
+        raise PresetError(
+            f"{where}: it fails within {_length(steps, recipe)}: {first_line(error)}.",
+            "Change its parameters, train.epochs or train.batch_size.",
+        ) from error
 
 
-def _check_one_cycle(given: Mapping[str, Any], optimizer: Optimizer, spec: Named, where: str) -> None:
+def _length(steps: int, recipe: Recipe) -> str:
+    return f"{steps:,} steps ({recipe.epochs:,} epochs, batch size {recipe.batch_size:,})"
+
+
+def _rising_share(given: Mapping[str, Any], length: int, every: str, where: str) -> Any:
+    """Return the share of a one-cycle schedule in which the rate rises, so that torch can compute every rate of it.
+
+    The rate peaks at step `pct_start * total_steps - 1`. Where that is step 0, torch divides by the zero steps before
+    it; a share that is smaller by a hair begins at the peak, as it should.
+
+    Raises:
+        PresetError: No step is left in which the rate falls to its end.
+    """
+    share, total = given.get("pct_start", 0.3), given.get("total_steps", length)
+    if not isinstance(share, int | float) or isinstance(share, bool) or not isinstance(total, int):
+        return share  # torch says what is wrong
+    rising, three = share * total, bool(given.get("three_phase"))
+    falls_from = 2 * rising - 2 if three else rising - 1
+    if falls_from == total - 1 or (three and rising == 1):
+        raise PresetError(
+            f"{where}: pct_start = {share} leaves no {every} for one of its phases; there are {total:,} {every}s.",
+            f"Choose another pct_start, such as {share / 2:.3g}, or a length with more steps: raise train.epochs or "
+            "lower train.batch_size.",
+        )
+    return share * _A_LITTLE_LESS if math.isclose(rising, 1, rel_tol=1e-12) else float(share)
+
+
+def _check_one_cycle(given: Mapping[str, Any], spec: Named, where: str) -> None:
     if "max_lr" in given:
-        raise PresetError(f"{where}.max_lr: the highest rate is the optimiser's lr; set that and leave max_lr out.")
+        raise PresetError(f"{where}.max_lr: the highest rate is the optimiser's lr.", "Set that, and remove max_lr.")
     _check_cycled_momentum(given, spec, where)
 
 
-def _check_cyclic(given: Mapping[str, Any], optimizer: Optimizer, spec: Named, where: str) -> None:
+def _check_cyclic(given: Mapping[str, Any], spec: Named, where: str) -> None:
     if "lr" in spec.parameters and given.get("base_lr") != spec.parameters["lr"]:
-        raise PresetError(f"{where}: CyclicLR would override the optimiser's lr; give base_lr the same value.")
+        raise PresetError(f"{where}: CyclicLR would override the optimiser's lr.", "Give base_lr the same value.")
     _check_cycled_momentum(given, spec, where)
 
 
@@ -194,47 +230,10 @@ def _check_cycled_momentum(given: Mapping[str, Any], spec: Named, where: str) ->
     if given.get("cycle_momentum", True) and cycled:
         raise PresetError(
             f"{where}: the schedule would override the optimiser's {cycled}.",
-            f"Leave {cycled} out, or add cycle_momentum = false to the schedule.",
+            f"Remove {cycled}, or add cycle_momentum = false to the schedule.",
         )
-
-
-def _subclasses(module: Any, base: type) -> dict[str, type]:
-    return {
-        name: value
-        for name, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, base) and not name.startswith("_")
-    }
-
-
-def _find(name: str, known: Mapping[str, type], where: str) -> type:
-    if name in _NOT_FROM_A_PRESET and name in known:
-        raise PresetError(f'{where} = "{name}" cannot be used: {_NOT_FROM_A_PRESET[name]}.')
-    if name not in known:
-        usable = [word for word in known if word not in _NOT_FROM_A_PRESET]
-        raise PresetError(f'{where} = "{name}": torch has none of that name.', did_you_mean(name, usable))
-    return known[name]
-
-
-def _check_names(kind: type, given: Mapping[str, Any], where: str, hidden: tuple[str, ...]) -> None:
-    accepted = [name for name in inspect.signature(kind).parameters if name not in hidden]
-    for name in given:
-        if name not in accepted:
-            close = nearest(name, accepted)
-            advice = f"Did you mean '{close}'?" if close else f"It takes: {', '.join(accepted)}."
-            raise PresetError(f"{where}: {kind.__name__} has no parameter '{name}'.", advice)
-
-
-def _build(kind: type, positional: tuple[Any, ...], parameters: Mapping[str, Any], where: str) -> Any:
-    try:
-        return kind(*positional, **parameters)
-    except Exception as error:  # a constructor of torch's, given what a person wrote, raises whatever it likes
-        raise PresetError(f"{where}: {kind.__name__} refuses its parameters: {_first_line(error)}.") from error
 
 
 def _tuples(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters with lists as tuples: TOML has only lists, and torch compares betas as a tuple."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()}
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".")

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import torch
 
-from supernet_cli.config.schema import Preset
+from supernet_cli.config.schema import Preset, Recipe
 from supernet_cli.config.torchrun import Place
 from supernet_cli.engine import device, seed
 from supernet_cli.engine.batchnorm import borrowed, calibration_split
 from supernet_cli.engine.data import Progress, Split, Splits, load_dataset, no_progress, split_validation
 from supernet_cli.engine.data.resident import ResidentImages, Statistics
+from supernet_cli.engine.losses import class_counts, with_class_weights
 from supernet_cli.engine.optim import check_recipe
 from supernet_cli.engine.profile import path_costs
 from supernet_cli.engine.supernet import Supernet
@@ -145,6 +146,28 @@ class Prepared:
         """What candidates cost."""
         return path_costs(self.supernet(0), self.image_shape, self.device)
 
+    @cached_property
+    def train_recipe(self) -> Recipe:
+        """How supernets are trained, with balanced class weights in numbers.
+
+        Raises:
+            PresetError: The weights are to be balanced, and a class has no training images.
+        """
+        return self._with_class_weights(self.preset.train, "train")
+
+    @cached_property
+    def standalone_recipe(self) -> Recipe:
+        """How paths are trained from scratch, with balanced class weights in numbers.
+
+        Raises:
+            PresetError: The weights are to be balanced, and a class has no training images.
+        """
+        return self._with_class_weights(self.preset.standalone_recipe(), "retrain")
+
+    def _with_class_weights(self, recipe: Recipe, section: str) -> Recipe:
+        counts = class_counts(self.splits.train.labels, self.splits.classes)
+        return with_class_weights(recipe, counts, section)
+
     def sampler(self, job_seed: int) -> Sampler:
         """Return the preset's strategy, drawing by a job's seed.
 
@@ -197,8 +220,8 @@ def prepare(
         if seen < 1:
             raise PresetError(f"train.sampler: {images} training images leave none to train on.", "Hold out fewer.")
         for section, recipe, num_images, passes in (
-            ("train", preset.train, seen, sampler.passes_per_step),
-            ("retrain", preset.standalone_recipe(), images, 1),
+            ("train", prepared.train_recipe, seen, sampler.passes_per_step),
+            ("retrain", prepared.standalone_recipe, images, 1),
         ):
             steps = steps_per_epoch(num_images, recipe.batch_size, passes) * recipe.epochs
             check_recipe(recipe, supernet.parameters(), steps, prepared.num_classes, section)

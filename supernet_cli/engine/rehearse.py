@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from supernet_cli.engine import seed
 from supernet_cli.engine.evaluate import evaluate_paths
 from supernet_cli.engine.loop import Learner, LossWindow, train_step
-from supernet_cli.engine.optim import build_loss, build_optimizer
+from supernet_cli.engine.losses import build_loss
+from supernet_cli.engine.optim import build_optimizer
 from supernet_cli.engine.prepare import Prepared
 from supernet_cli.engine.profile import Profile, profile
 from supernet_cli.engine.train import watched_paths
@@ -85,7 +86,7 @@ def rehearse(prepared: Prepared) -> Rehearsal:
 
 def estimate(prepared: Prepared) -> Estimate:
     """Train a few steps and judge a few paths, to say how long the whole would take."""
-    recipe, device = prepared.preset.train, prepared.device
+    recipe, device = prepared.train_recipe, prepared.device
     supernet, sampler = prepared.supernet(0), prepared.sampler(0)
     halfway = (
         steps_per_epoch(len(prepared.splits.train), recipe.batch_size, sampler.passes_per_step) * recipe.epochs // 2

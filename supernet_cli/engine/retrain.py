@@ -72,7 +72,7 @@ class AloneTraining:
         preset = prepared.preset
         return cls(
             space=prepared.space,
-            recipe=preset.standalone_recipe(),
+            recipe=prepared.standalone_recipe,
             data=prepared.training_data(torch.device("cpu")),
             device=prepared.device,
             threads=preset.retrain.threads,
@@ -156,8 +156,7 @@ def short_steps(prepared: Prepared, paths: Sequence[Architecture], budget: int) 
         UsageError: Too few to be a training.
         PresetError: The schedule cannot be as short as that.
     """
-    preset = prepared.preset
-    recipe = preset.standalone_recipe()
+    recipe = prepared.standalone_recipe
     together = sum(prepared.costs.of(path) for path in paths)
     calibration = prepared.calibration_images(torch.device("cpu"), most=SHORT_CALIBRATION)
     judging = len(prepared.splits.validation) + (0 if calibration is None else len(calibration))

@@ -43,7 +43,7 @@ def train_supernet(
             batchnorm.synchronise(supernet)
         assignment = Assignment(
             supernet=supernet,
-            recipe=prepared.preset.train,
+            recipe=prepared.train_recipe,
             sampler=sampler,
             seed=job_seed,
             watched=watched,

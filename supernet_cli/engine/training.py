@@ -22,7 +22,8 @@ from supernet_cli.engine.data.resident import ResidentImages
 from supernet_cli.engine.device import Device
 from supernet_cli.engine.evaluate import evaluate_paths, judging_macs
 from supernet_cli.engine.loop import Learner, LossWindow, train_epoch
-from supernet_cli.engine.optim import build_loss, build_optimizer, build_schedule
+from supernet_cli.engine.losses import build_loss
+from supernet_cli.engine.optim import build_optimizer, build_schedule, raise_if_too_large
 from supernet_cli.engine.parallel import Ranks
 from supernet_cli.engine.prepare import TrainingData
 from supernet_cli.engine.profile import path_costs
@@ -186,7 +187,11 @@ class Training:
         if self.outcome is not None:
             return
         if self.learner.schedule is not None:
-            self.learner.schedule.after_epoch()
+            try:
+                self.learner.schedule.after_epoch()
+            except OverflowError as error:
+                raise_if_too_large(error, self.learner.optimizer, self.step)
+                raise
         self._end_epoch(epoch + 1)
 
     def _end_epoch(self, epoch: int) -> None:

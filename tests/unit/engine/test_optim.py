@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import itertools
+import math
+import re
 from typing import Any
 
 import pytest
@@ -7,7 +10,10 @@ import torch
 from torch import nn
 
 from supernet_cli.config.schema import Named, Recipe
-from supernet_cli.engine.optim import build_loss, build_optimizer, build_schedule, check_recipe, is_plain_cross_entropy
+from supernet_cli.config.torch_names import SCHEDULES as SCHEDULE_NAMES
+from supernet_cli.config.torch_names import UNUSABLE, names_on
+from supernet_cli.engine.losses import build_loss, class_counts, is_plain_cross_entropy, with_class_weights
+from supernet_cli.engine.optim import build_optimizer, build_schedule, check_recipe
 from supernet_cli.errors import PresetError
 
 
@@ -33,15 +39,15 @@ def test_betas_may_be_a_list() -> None:
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        (named("AdmaW"), "none of that name"),
+        (named("AdmaW"), "torch.* has no"),
         (named("LBFGS"), "evaluates the loss several times"),
-        (named("Optimizer"), "base of all"),
-        (named("SGD", lr=-1), "refuses its parameters"),
-        (named("SGD", lr="fast"), "refuses its parameters"),
-        (named("AdamW", betas=[0.8]), "refuses its parameters"),
+        (named("Optimizer"), "base class of all"),
+        (named("SGD", lr=-1), "rejects its parameters"),
+        (named("SGD", lr="fast"), "rejects its parameters"),
+        (named("AdamW", betas=[0.8]), "rejects its parameters"),
         (named("AdamW", momentum=0.9), "no parameter 'momentum'"),
         (named("SGD", params=[1]), "no parameter 'params'"),
-        (named("SGD", lr=0.1, nesterov=True), "refuses its parameters"),
+        (named("SGD", lr=0.1, nesterov=True), "rejects its parameters"),
     ],
 )
 def test_a_wrong_optimizer_is_told_with_its_key(spec: Named, words: str) -> None:
@@ -93,15 +99,15 @@ def test_a_schedule_may_count_epochs() -> None:
 @pytest.mark.parametrize(
     ("spec", "optimizer", "words"),
     [
-        (named("OneCycelLR"), named("AdamW", lr=0.1), "none of that name"),
+        (named("OneCycelLR"), named("AdamW", lr=0.1), "torch.* has no"),
         (named("LambdaLR"), named("AdamW", lr=0.1), "needs a function"),
         (named("ReduceLROnPlateau"), named("AdamW", lr=0.1), "measured loss"),
-        (named("OneCycleLR", max_lr=1.0), named("AdamW", lr=0.1), "leave max_lr out"),
+        (named("OneCycleLR", max_lr=1.0), named("AdamW", lr=0.1), "highest rate is the optimiser"),
         (named("OneCycleLR", epochs=3), named("AdamW", lr=0.1), "train.epochs"),
-        (named("OneCycleLR", pct_start=3.0), named("AdamW", lr=0.1), "refuses its parameters"),
+        (named("OneCycleLR", pct_start=3.0), named("AdamW", lr=0.1), "rejects its parameters"),
         (named("OneCycleLR"), named("AdamW", lr=0.1, betas=[0.8, 0.9]), "override the optimiser's betas"),
         (named("OneCycleLR"), named("SGD", lr=0.1, momentum=0.9), "override the optimiser's momentum"),
-        (named("StepLR"), named("SGD", lr=0.1), "refuses its parameters"),
+        (named("StepLR"), named("SGD", lr=0.1), "rejects its parameters"),
         (named("StepLR", step_size=1, every="day"), named("SGD", lr=0.1), 'must be "step" or "epoch"'),
         (named("StepLR", stepsize=1), named("SGD", lr=0.1), "no parameter 'stepsize'"),
         (named("StepLR", step_size=1, last_epoch=3), named("SGD", lr=0.1), "no parameter 'last_epoch'"),
@@ -131,12 +137,19 @@ def test_a_loss_is_built_by_its_torch_name(spec: Named, plain: bool) -> None:
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        (named("CrossEntropy"), "none of that name"),
-        (named("MSELoss"), "cannot judge 3 logits"),
+        (named("CrossEntropy"), "torch.* has no"),
+        (named("MSELoss"), "cannot compare 3 logits"),
         (named("NLLLoss"), "log-probabilities"),
         (named("CrossEntropyLoss", reduction="sum"), "no parameter 'reduction'"),
-        (named("CrossEntropyLoss", label_smoothing=2.0), "cannot judge 3 logits"),
-        (named("CrossEntropyLoss", weight=[1.0, 2.0]), "cannot judge 3 logits"),
+        (named("CrossEntropyLoss", label_smoothing=2.0), "cannot compare 3 logits"),
+        (named("CrossEntropyLoss", weight=[1.0, 2.0]), "weight has 2 numbers, but the data set has 3 classes"),
+        (named("CrossEntropyLoss", weight=[2]), "weight has 1 number, but the data set has 3 classes"),
+        (named("CrossEntropyLoss", weight=["a", "b", "c"]), "is not a list of numbers"),
+        (named("CrossEntropyLoss", weight=2), "weight = 2 is not a list of numbers"),
+        (named("CrossEntropyLoss", weight="even"), "weight = 'even' is not a list of numbers"),
+        (named("CrossEntropyLoss", weight=[1, -1, 1]), "must be 0 or more"),
+        (named("CrossEntropyLoss", weight=[0, 0, 0]), "at least one must be positive"),
+        (named("CrossEntropyLoss", weight=[10**400, 1, 1]), "weight has a number that is too large"),
     ],
 )
 def test_a_wrong_loss_is_told_with_its_key(spec: Named, words: str) -> None:
@@ -149,7 +162,7 @@ def test_a_value_found_wrong_only_in_the_first_steps_is_found_before_training() 
     recipe = Recipe.model_validate({"optimizer": {"name": "SGD", "lr": 0.1, "momentum": True, "foreach": "x"}})
     check_recipe(recipe, weights(), 100, 3)
     broken = Recipe.model_validate({"optimizer": {"name": "SGD", "lr": 0.1, "dampening": "x", "momentum": 0.9}})
-    with pytest.raises(PresetError, match=r"train: the optimiser's first steps fail"):
+    with pytest.raises(PresetError, match=r"train\.optimizer: its first steps fail"):
         check_recipe(broken, weights(), 100, 3)
 
 
@@ -157,7 +170,7 @@ def test_a_value_found_wrong_only_in_the_first_steps_is_found_before_training() 
     ("recipe", "words"),
     [
         ({"schedule": {"name": "OneCycleLR", "total_steps": 12}}, "the training takes 100"),
-        ({"optimizer": {"name": "Muon", "lr": 0.01}}, "refuses its parameters"),
+        ({"optimizer": {"name": "Muon", "lr": 0.01}}, "rejects its parameters"),
         (
             {"schedule": {"name": "CyclicLR", "base_lr": 0.5, "max_lr": 1.0}},
             "override the optimiser's lr",
@@ -177,5 +190,134 @@ def test_cross_entropy_that_leaves_out_a_class_is_not_the_reported_one() -> None
 @pytest.mark.filterwarnings("ignore:Using a target size")
 @pytest.mark.parametrize("num_classes", [2, 3, 10])
 def test_a_loss_that_would_broadcast_is_refused_for_any_number_of_classes(num_classes: int) -> None:
-    with pytest.raises(PresetError, match="cannot judge"):
+    with pytest.raises(PresetError, match="cannot compare"):
         build_loss(named("MSELoss"), num_classes)
+
+
+@pytest.mark.parametrize("spec", ["CrossEntropyLoss", "MultiMarginLoss"])
+def test_whole_class_weights_mean_what_the_same_numbers_with_a_point_mean(spec: str) -> None:
+    logits_BK, labels_B = torch.randn(6, 3), torch.tensor([0, 1, 2, 2, 1, 0])
+    whole, pointed = (build_loss(named(spec, weight=w), 3) for w in ([1, 4, 2], [1.0, 4.0, 2.0]))
+    assert torch.equal(whole(logits_BK, labels_B), pointed(logits_BK, labels_B))
+
+
+def test_balanced_weights_are_the_inverse_frequencies_of_the_classes() -> None:
+    sklearn_documents = [6 / (3 * 1), 6 / (3 * 2), 6 / (3 * 3)]  # n_samples / (n_classes * np.bincount(y))
+    recipe = Recipe.model_validate({"loss": {"name": "CrossEntropyLoss", "weight": "balanced", "label_smoothing": 0.1}})
+    counts = class_counts(torch.tensor([2, 1, 2, 0, 1, 2]), ["a", "b", "c"])
+    loss = with_class_weights(recipe, counts).loss
+    assert loss.parameters == {"label_smoothing": 0.1, "weight": sklearn_documents}
+    assert build_loss(loss, 3).weight.tolist() == pytest.approx(sklearn_documents)
+
+
+def test_weights_in_numbers_stay_as_they_are() -> None:
+    recipe = Recipe.model_validate({"loss": {"name": "CrossEntropyLoss", "weight": [1, 2]}})
+    assert with_class_weights(recipe, {"a": 3, "b": 1}) is recipe
+
+
+def test_a_class_without_training_images_cannot_be_balanced_and_is_named() -> None:
+    recipe = Recipe.model_validate({"loss": {"name": "CrossEntropyLoss", "weight": "balanced"}})
+    counts = class_counts(torch.tensor([0, 2]), ["ant", "bee", "cat"])
+    with pytest.raises(PresetError, match=r"retrain\.loss\.weight.*class 'bee' has no training images"):
+        with_class_weights(recipe, counts, "retrain")
+
+
+def test_a_word_almost_balanced_is_corrected() -> None:
+    with pytest.raises(PresetError) as caught:
+        build_loss(named("CrossEntropyLoss", weight="balance"), 3)
+    assert caught.value.hint == "Did you mean 'balanced'?"
+
+
+def one_cycle_rates(steps: int, share: float, lr: float = 1.0) -> list[float]:
+    """Return the rates as the definition has them: up to the peak at step share * steps - 1, then down to the end."""
+    peak, low, end = share * steps - 1, lr / 25, lr / 25 / 1e4
+
+    def between(start: float, stop: float, part: float) -> float:
+        return stop + (start - stop) * (1 + math.cos(math.pi * part)) / 2
+
+    def rate(step: int) -> float:
+        rises = step <= peak and peak > 0
+        return between(low, lr, step / peak) if rises else between(lr, end, (step - peak) / (steps - 1 - peak))
+
+    return [rate(step) for step in range(steps)]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.1, 0.125, 0.2, 0.25, 0.3, 1 / 3, 0.5, 2 / 3, 0.75, 0.9, 0.95])
+def test_one_cycle_of_a_few_steps_has_the_rates_of_its_definition(share: float) -> None:
+    for steps in range(1, 21):
+        seen = rates(named("OneCycleLR", pct_start=share, cycle_momentum=False), named("SGD", lr=1.0), steps, 1)
+        assert seen == pytest.approx(one_cycle_rates(steps, share), abs=1e-6), steps
+
+
+SHARES = [0, 1, 0.0, 0.05, 0.1, 0.2, 0.25, 0.3, 1 / 3, 0.5, 0.6, 2 / 3, 0.75, 0.8, 0.9, 1.0]
+
+SCHEDULES: list[dict[str, Any]] = [
+    *({"name": "OneCycleLR", "pct_start": share, "three_phase": three} for share in SHARES for three in (False, True)),
+    {"name": "StepLR", "step_size": 1},
+    {"name": "MultiStepLR", "milestones": [1, 3]},
+    {"name": "MultiStepLR", "milestones": []},
+    {"name": "ConstantLR"},
+    {"name": "LinearLR"},
+    {"name": "LinearLR", "total_iters": 0},
+    {"name": "ExponentialLR", "gamma": 0.5},
+    {"name": "PolynomialLR"},
+    {"name": "PolynomialLR", "total_iters": 0},
+    {"name": "PolynomialLR", "power": -1.0},
+    {"name": "CosineAnnealingLR"},
+    {"name": "CosineAnnealingLR", "T_max": 0},
+    {"name": "CosineAnnealingWarmRestarts", "T_0": 1},
+    {"name": "CosineAnnealingWarmRestarts", "T_0": 3, "T_mult": 2},
+    {"name": "CyclicLR", "base_lr": 0.5, "max_lr": 1.0, "step_size_up": 1, "cycle_momentum": False},
+    {"name": "CyclicLR", "base_lr": 0.5, "max_lr": 1.0, "step_size_up": 0, "cycle_momentum": False},
+]
+
+
+def refusal_of(recipe: Recipe, steps: int) -> str:
+    try:
+        check_recipe(recipe, weights(), steps, 3)
+    except PresetError as error:
+        return f"{error.message} {error.hint}"
+    return ""
+
+
+def test_a_schedule_of_a_few_steps_trains_to_its_end_or_is_refused_with_a_remedy() -> None:
+    assert {spec["name"] for spec in SCHEDULES} == set(names_on(SCHEDULE_NAMES)) - set(UNUSABLE)
+    lengths = [("step", length) for length in range(1, 21)] + [("epoch", length) for length in (1, 2, 5)]
+    for spec, (every, length) in itertools.product(SCHEDULES, lengths):
+        steps, epochs = (length, 1) if every == "step" else (length, length)
+        recipe = {"optimizer": {"name": "SGD", "lr": 0.5}, "schedule": {**spec, "every": every}, "epochs": epochs}
+        checked = Recipe.model_validate(recipe)
+        refusal = refusal_of(checked, steps)
+        assert "division" not in refusal, (spec, length)
+        assert checked.schedule is not None
+        if refusal:
+            assert "train.schedule" in refusal, (spec, length)
+        else:  # raises where it cannot be trained to the end
+            assert all(map(math.isfinite, rates(checked.schedule, checked.optimizer, steps, epochs))), (spec, length)
+
+
+def test_a_one_cycle_schedule_without_a_phase_says_what_to_change() -> None:
+    schedule = {"name": "OneCycleLR", "pct_start": 1.0}
+    recipe = Recipe.model_validate({"schedule": schedule, "optimizer": {"name": "Adam"}})
+    with pytest.raises(PresetError) as caught:
+        check_recipe(recipe, weights(), 5, 3)
+    assert "pct_start = 1.0" in caught.value.message
+    assert "5 steps" in caught.value.message
+    assert {"train.epochs", "train.batch_size"} <= set(re.findall(r"train\.\w+", caught.value.hint))
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        {"name": "SGD", "lr": 1e39},
+        {"name": "SGD", "lr": 1e300},
+        {"name": "SGD", "lr": 10**400},
+        {"name": "SGD", "lr": 0.1, "weight_decay": 1e300},
+        {"name": "AdamW", "lr": 1e100},
+        {"name": "RMSprop", "lr": 0.1, "momentum": 10**30},
+    ],
+)
+def test_a_typed_number_beyond_the_arithmetic_is_refused_in_words(optimizer: dict[str, Any]) -> None:
+    with pytest.raises(PresetError, match="too large") as caught:
+        check_recipe(Recipe.model_validate({"optimizer": optimizer}), weights(), 5, 3)
+    assert "train.optimizer" in caught.value.message
