@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from supernet_cli.cli.options import RUNS_DIR, Json, OutputFile, Quiet, RunsDir
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from supernet_cli.cores import cores
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "rich", "textual", "typer", "pydantic", "safetensors", "scipy")
 _EXTRAS = {"tensorboard": "tensorboard", "report": "matplotlib", "web": "textual_serve", "ray": "ray"}
@@ -23,25 +22,26 @@ def doctor(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = Fals
     voice = Output(json, quiet, output)
     with voice.working("looking at this machine"):
         document = _examine(runs_dir)
-    host, terminal = document["host"], document["terminal"]
+    host, terminal, commands = document["host"], document["terminal"], document["extra_commands"]
     pairs = [
         ("supernet", document["versions"]["supernet"]),
         ("python", f"{document['versions']['python']}  {host['platform']}"),
         *((name, document["versions"][name] or "missing") for name in _LIBRARIES),
         ("devices", ", ".join(document["devices"]) or "unknown: torch cannot be imported"),
-        ("cores", f"{host['usable_cores']} usable of {host['cores']}"),
+        ("cores", str(cores())),
         ("memory", f"{host['memory_available_bytes'] / 2**30:.1f} of {host['memory_bytes'] / 2**30:.1f} GiB free"),
         ("terminal", f"{terminal['colour_system'] or 'no colour'}, {terminal['width']} columns"),
         *((f"disk, {d['what']}", f"{d['free_bytes'] / 2**30:.1f} GiB free in {d['path']}") for d in document["disk"]),
-        *((f"extra {name}", "installed" if there else "not installed") for name, there in document["extras"].items()),
+        *(
+            (f"extra {name}", f"missing; install with: {commands[name]}" if name in commands else "installed")
+            for name in document["extras"]
+        ),
     ]
     problems = [f"{problem['what']}  →  {problem['remedy']}" for problem in document["problems"]]
     voice.result(document, facts(pairs), "", *(problems or ["Everything that is needed is there."]))
 
 
 def _examine(runs_dir: Path) -> dict[str, Any]:
-    import importlib.util
-    import os
     import platform
 
     import psutil
@@ -49,23 +49,26 @@ def _examine(runs_dir: Path) -> dict[str, Any]:
     from supernet_cli import __version__
 
     memory = psutil.virtual_memory()
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    machine = cores()
     versions = {"supernet": __version__, "python": platform.python_version(), **{n: _version(n) for n in _LIBRARIES}}
     devices, failure = _devices()
     disk = _disk(runs_dir)
+    missing = {name: _command_for(name, module) for name, module in _EXTRAS.items()}
     return {
         "versions": versions,
         "host": {
             "platform": platform.platform(),
-            "cores": os.cpu_count(),
-            "usable_cores": usable,
+            "cores": machine.present,
+            "usable_cores": machine.usable,
+            "cpu_quota": machine.quota,
             "memory_bytes": memory.total,
             "memory_available_bytes": memory.available,
         },
         "devices": devices,
         "terminal": _terminal(),
         "disk": disk,
-        "extras": {name: importlib.util.find_spec(module) is not None for name, module in _EXTRAS.items()},
+        "extras": {name: command is None for name, command in missing.items()},
+        "extra_commands": {name: command for name, command in missing.items() if command is not None},
         "problems": _problems(versions, failure, disk),
     }
 
@@ -83,6 +86,40 @@ def _problems(versions: dict[str, str | None], failure: str, disk: list[dict[str
             remedy = f"make space, or set {place['variable']} to a folder elsewhere"
             found.append({"what": f"little space in {place['path']}", "remedy": remedy})
     return found
+
+
+def _command_for(extra: str, module: str) -> str | None:
+    """Return the command that installs an extra the way the package itself was installed; None where it is there."""
+    import importlib.util
+
+    if importlib.util.find_spec(module) is not None:
+        return None
+    words, source = _installed_from()
+    requirement = f"{source}[{extra}]" if "://" not in source else f"supernet-cli[{extra}] @ {source}"
+    return " ".join(["pip install", *words, f'"{requirement}"'])
+
+
+def _installed_from() -> tuple[list[str], str]:
+    """Return pip's options and where the package came from: a folder, an address, or its name in the index."""
+    import importlib.metadata
+    import json
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    import supernet_cli
+
+    clone = Path(supernet_cli.__file__).parent.parent
+    try:
+        origin = json.loads(importlib.metadata.distribution("supernet-cli").read_text("direct_url.json") or "{}")
+    except importlib.metadata.PackageNotFoundError:
+        return ([], str(clone)) if (clone / "pyproject.toml").is_file() else ([], "supernet-cli")
+    address = origin.get("url", "")
+    if "dir_info" in origin:
+        folder = url2pathname(urlsplit(address).path)
+        return ["-e"] if origin["dir_info"].get("editable") else [], folder
+    if "vcs_info" in origin:
+        return [], f"{origin['vcs_info']['vcs']}+{address}"
+    return [], address or "supernet-cli"
 
 
 def _version(name: str) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from functools import cache
 import torch
 
 from supernet_cli.config.torchrun import Place
+from supernet_cli.cores import usable_cores as usable_cores
 from supernet_cli.errors import OutOfMemoryError, PresetError
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -155,13 +155,6 @@ def memory_errors() -> Iterator[None]:
         if "MPS backend out of memory" in str(error):
             raise OutOfMemoryError("The device is out of memory.", hint) from error
         raise
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @cache

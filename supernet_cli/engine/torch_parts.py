@@ -65,5 +65,7 @@ def build(
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message, without a full stop; its kind where it has none."""
     if isinstance(error, ZeroDivisionError):
-        return "one of its lengths is 0"
+        return "its parameters make it divide by 0"
+    if isinstance(error, OverflowError):
+        return "a number becomes too large"
     return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__

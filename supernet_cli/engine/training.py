@@ -31,6 +31,7 @@ from supernet_cli.engine.supernet import Supernet
 from supernet_cli.errors import DivergedError, RunError
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import (
+    LARGEST_NUMBER,
     JobEnded,
     JobPaused,
     JobResumed,
@@ -261,8 +262,11 @@ class Training:
         """Record the losses since the last report; this is where the device is waited for.
 
         Raises:
-            DivergedError: A loss is not finite.
+            DivergedError: A loss is not finite, or the learning rate is beyond all measure.
         """
+        rate = float(self.learner.optimizer.param_groups[0]["lr"])
+        if not abs(rate) <= LARGEST_NUMBER:
+            raise DivergedError(f"the learning rate reached {rate:.3g} at step {self.step}")
         diverged = not self.learner.window.is_finite()
         objective, cross_entropy = self.learner.window.take()
         self._count_time()
@@ -271,7 +275,7 @@ class Training:
             epoch=-(-self.step // self.steps_per_epoch),
             objective=objective,
             loss=cross_entropy,
-            learning_rate=float(self.learner.optimizer.param_groups[0]["lr"]),
+            learning_rate=rate,
             forward_images=self.forward_images,
             macs=self.forward_macs,
             seconds=self.train_seconds,

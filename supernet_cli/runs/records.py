@@ -23,7 +23,8 @@ ALIVE: tuple[State, ...] = ("running", "paused")
 # The files may have been written by anybody: figures that no training can produce count as damage.
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Large = Annotated[int, Field(ge=0, lt=10**30)]
-Number = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
+LARGEST_NUMBER = 1e15
+Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER, allow_inf_nan=False)]
 Moment = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]

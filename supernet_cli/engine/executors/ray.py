@@ -25,8 +25,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from supernet_cli.cores import usable_cores
 from supernet_cli.engine import checkpoint
-from supernet_cli.engine.device import usable_cores
 from supernet_cli.engine.executors import Job, Report, Work
 from supernet_cli.engine.executors._trainer import Line, Packed, Said, Trainer, packed, unpacked
 from supernet_cli.engine.training import Outcome, Stop
