@@ -109,8 +109,14 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word closest to a mistyped one, or None where nothing is close."""
     words = list(known)
     by_folded = {candidate.casefold(): candidate for candidate in words}
-    close = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.5)
+    folded = word.casefold()
+    close = difflib.get_close_matches(folded, by_folded, n=3, cutoff=0.5)
+    close.sort(key=lambda candidate: not _is_one_letter_off(folded, candidate))  # stable: otherwise the closest first
     return by_folded[close[0]] if close else None
+
+
+def _is_one_letter_off(word: str, candidate: str) -> bool:
+    return len(word) == len(candidate) and sum(a != b for a, b in zip(word, candidate, strict=True)) == 1
 
 
 def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str:

@@ -8,8 +8,9 @@ import tomli
 
 from supernet_cli.config.catalog import entries
 from supernet_cli.config.document import copy_text
-from supernet_cli.config.load import apply_setting, dump_toml, load_preset, validate
+from supernet_cli.config.load import dump_toml, load_preset, validate
 from supernet_cli.config.presets import find_preset, list_presets, shipped_folder
+from supernet_cli.config.settings import apply_setting
 from supernet_cli.errors import PresetError
 
 SHIPPED = ["default", "quick", "reference"]
