@@ -110,7 +110,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     words = list(known)
     by_folded = {candidate.casefold(): candidate for candidate in words}
     folded = word.casefold()
-    close = difflib.get_close_matches(folded, by_folded, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(folded, by_folded, n=10, cutoff=0.5)
     close.sort(key=lambda candidate: not _is_one_letter_off(folded, candidate))  # stable: otherwise the closest first
     return by_folded[close[0]] if close else None
 

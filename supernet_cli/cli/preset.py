@@ -109,14 +109,12 @@ def validate(
     voice = Output(json, quiet, output)
     loaded = load_preset(preset, settings or ())
     if deep:
-        from supernet_cli.engine.prepare import prepare
+        from supernet_cli.engine.prepare import prepare_loaded
 
         with voice.working("loading torch and the data") as progress:
-            prepare(loaded.preset, progress=progress)
-    document = {"preset": loaded.name, "valid": True, "deep": deep}
-    voice.result(document, f"{preset}  is valid{'' if deep else ' as far as can be seen without torch'}")
-    if not deep:
-        voice.note("--deep also loads the data and builds network, optimiser, schedule and loss.")
+            prepare_loaded(loaded, progress)
+    checked = "network and data checked" if deep else "network and data not checked; use --deep"
+    voice.result({"preset": loaded.name, "valid": True, "deep": deep}, f"{preset} is valid ({checked})")
 
 
 @app.command("schema")

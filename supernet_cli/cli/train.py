@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +36,6 @@ from supernet_cli.errors import INTERRUPTED
 if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
     from supernet_cli.config.load import LoadedPreset
-    from supernet_cli.config.schema import Preset
     from supernet_cli.engine.data import Progress
     from supernet_cli.engine.parallel import Ranks
     from supernet_cli.engine.prepare import Prepared
@@ -210,20 +208,12 @@ def _load(name: str, settings: list[str], seeds: str | None) -> LoadedPreset:
     return load_preset(name, [*settings, *([f"train.seeds={list(parse_seeds(seeds))}"] if seeds is not None else [])])
 
 
-def _with_whole_root(preset: Preset) -> Preset:
-    """Return a preset whose data are found from any folder and by anybody."""
-    if not preset.data.root:
-        return preset
-    root = os.path.abspath(os.path.expanduser(preset.data.root))
-    return preset.model_copy(update={"data": preset.data.model_copy(update={"root": root})})
-
-
 def begin(runs_dir: Path, loaded: LoadedPreset, progress: Progress, place: Place | None = None) -> tuple[Run, Prepared]:
     """Check everything that a preset asks for, then make the run."""
-    from supernet_cli.engine.prepare import prepare
+    from supernet_cli.engine.prepare import prepare_loaded
     from supernet_cli.runs.store import create_run, name_for
 
-    prepared = prepare(_with_whole_root(loaded.preset), progress=progress, place=place)
+    prepared = prepare_loaded(loaded, progress, place)
     return create_run(runs_dir, name_for(loaded), prepared.preset, images=prepared.images_digest), prepared
 
 

@@ -28,6 +28,7 @@ UNUSABLE = {
     "LBFGS": "it evaluates the loss several times per step",
     "SparseAdam": "it is for sparse gradients",
     "NLLLoss": "it takes log-probabilities, but networks return logits; CrossEntropyLoss combines the two",
+    "NLLLoss2d": "it takes log-probabilities of every pixel",
 }
 """Classes of torch that a preset cannot use, and why."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from supernet_cli.config.load import LoadedPreset
 from supernet_cli.config.schema import Preset, Recipe
 from supernet_cli.config.torchrun import Place
 from supernet_cli.engine import device, seed
@@ -260,6 +261,26 @@ def prepare_run(
     prepared = prepare(preset, threads, progress, place, data_root)
     prepared.check_images(run.manifest.fingerprints.get("images"))
     return prepared
+
+
+def prepare_loaded(loaded: LoadedPreset, progress: Progress = no_progress, place: Place | None = None) -> Prepared:
+    """Prepare a preset from a file; where its images are missing, the error also says what their path is relative to.
+
+    Args:
+        loaded: The preset.
+        progress: As for `prepare`.
+        place: As for `prepare`.
+
+    Raises:
+        PresetError: As for `prepare`.
+        DataError: As for `prepare`.
+    """
+    try:
+        return prepare(loaded.preset, progress=progress, place=place)
+    except DataError as error:
+        if loaded.root is None or not loaded.root.base or loaded.root.path.exists():
+            raise
+        raise DataError(f"{error.message} {loaded.root.explanation()}", error.hint) from error
 
 
 def seeded_supernet(
