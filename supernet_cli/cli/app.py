@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -11,7 +12,7 @@ from typing import Annotated, get_type_hints
 import typer
 
 from supernet_cli import __version__
-from supernet_cli.cli import compare, doctor, evaluate, experiment, preset, retrain, runs, train, tui
+from supernet_cli.cli import compare, doctor, evaluate, experiment, preset, retrain, runs, streams, train, tui
 from supernet_cli.cli.options import Group
 from supernet_cli.config.torchrun import here
 from supernet_cli.errors import INTERRUPTED, DiskError, OutOfMemoryError, SupernetError, UsageError
@@ -78,6 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the application and leave the process with the documented exit code."""
     # Searching every installed distribution for pydantic plugins costs a tenth of the time of `supernet --help`.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    streams.prepare()
     code = run(sys.argv[1:] if arguments is None else arguments)
     if here().size > 1:
         import signal
@@ -98,23 +100,21 @@ def run(arguments: list[str]) -> int:
     """
     try:
         result = app(args=arguments, prog_name="supernet", standalone_mode=False)
+        sys.stdout.flush()  # a full disk behind it is found here, not when the interpreter ends
     except SupernetError as error:
         return _fail(error, arguments)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except (BrokenPipeError, SystemExit):  # Rich turns the one into the other
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the reader went away; nothing more can be said
+        streams.abandon()  # the reader went away; nothing more can be said
         return 0
     except MemoryError:
-        hint = "See that more of it is free, or do less at once."
+        hint = "Free some memory, or do less at once."
         return _fail(OutOfMemoryError("This machine is out of memory.", hint), arguments)
+    except OSError as error:
+        return _fail_outside(error, arguments)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.EIO:  # the terminal was closed: nobody can be told
-            return INTERRUPTED
-        if isinstance(error, OSError) and error.filename is not None:  # the world's doing, not a bug of ours
-            told = f"{error.filename} cannot be used: {error.strerror or error}."
-            return _fail(DiskError(told, "See that it is there, and may be read and written."), arguments)
-        if type(error).__name__ == "NoArgsIsHelpError":  # its help is said already, unless it is plain text
+        if type(error).__name__ == "NoArgsIsHelpError":  # its help is printed already, unless it is plain text
             print(error, end="\n" if str(error) else "")
             return UsageError.exit_code
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # how typer reports wrong usage
@@ -130,6 +130,21 @@ def _as_usage_error(error: Exception) -> UsageError:
     return UsageError(message, f"`{command} --help` lists what there is.")
 
 
+def _fail_outside(error: OSError, arguments: list[str]) -> int:
+    """Report what a terminal, a stream or a file system did; a bug of ours where it was none of them."""
+    if error.errno == errno.EIO:  # the terminal was closed: nobody can read a message
+        return INTERRUPTED
+    if streams.is_full_stdout(error):
+        streams.abandon()
+        problem = f"The output cannot be written: {error.strerror}."
+        # Without the arguments: a JSON document of the error would go to the stream that is full.
+        return _fail(DiskError(problem, "Free some space, or send the output elsewhere."), [])
+    if error.filename is None:
+        return _fail_by_bug(error, arguments)
+    problem = f"{error.filename} cannot be used: {error.strerror or error}."
+    return _fail(DiskError(problem, "Check that it exists and that you can read and write it."), arguments)
+
+
 def _fail(error: SupernetError, arguments: list[str]) -> int:
     from supernet_cli.cli.output import say_error
 
@@ -138,12 +153,16 @@ def _fail(error: SupernetError, arguments: list[str]) -> int:
 
         traceback.print_exception(error)
     place = here()
-    if place.is_first:
-        say_error(error, _wants_json(arguments))
-        return error.exit_code
-    time.sleep(_FIRST_RANK_SECONDS)
-    error.message = f"rank {place.rank}: {error.message}"
-    say_error(error, as_json=False)
+    if not place.is_first:
+        time.sleep(_FIRST_RANK_SECONDS)
+        error.message = f"rank {place.rank}: {error.message}"
+    try:
+        say_error(error, place.is_first and _wants_json(arguments))
+        sys.stdout.flush()
+    except OSError:  # a document for a stdout that is full or gone
+        streams.abandon()
+        with contextlib.suppress(OSError):  # if stderr is full as well, the exit code has to do
+            say_error(error, as_json=False)
     return error.exit_code
 
 

@@ -22,9 +22,14 @@ _PLAIN_WIDTH = 200  # lines that go into a file or a pipe are not folded
 
 
 def wants_plain() -> bool:
-    """Whether to write plain lines: either stream is no terminal, or the terminal asks for no colour."""
+    """Whether to write plain lines: a stream is not a terminal, or the terminal asks for no colour or knows none."""
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
-    return not on_terminal or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return not on_terminal or bool(os.environ.get("NO_COLOR")) or is_dumb_terminal()
+
+
+def is_dumb_terminal() -> bool:
+    """Whether the terminal can neither colour nor place text, as far as TERM tells; Windows has no TERM."""
+    return os.name != "nt" and os.environ.get("TERM", "") in ("", "dumb", "unknown")
 
 
 def console(stream: TextIO) -> Console:

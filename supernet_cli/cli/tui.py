@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,12 @@ from supernet_cli.cli.options import A_RUN, OUTPUT, RUNS_DIR, RunsDir, complete_
 
 if TYPE_CHECKING:
     from supernet_cli.runs.launch import Launched
+
+
+_INSTEAD = (
+    "`supernet runs ls` lists runs, `supernet runs show` prints one, and `supernet tui --web` opens the monitor in a "
+    "browser."
+)
 
 
 def tui(
@@ -80,7 +87,7 @@ def open_monitor(
         launched: A training that was just started.
 
     Raises:
-        UsageError: This is no terminal.
+        UsageError: There is no terminal, or one that cannot place text.
     """
     check_terminal()
     from supernet_cli.tui.app import MonitorApp
@@ -89,23 +96,25 @@ def open_monitor(
 
 
 def check_terminal() -> None:
-    """Make sure that the monitor has a terminal to draw on.
+    """Make sure that the monitor has a terminal on which it can draw.
 
     Raises:
-        UsageError: It has none.
+        UsageError: There is no terminal, or one that cannot place text.
     """
+    from supernet_cli.cli.output import is_dumb_terminal
     from supernet_cli.errors import UsageError
 
+    if _is_served():
+        return
     streams = (sys.stdin, sys.stdout, sys.stderr)  # Textual draws on the last
-    if not all(stream is not None and stream.isatty() for stream in streams) and not _is_served():
-        raise UsageError(
-            "The monitor needs a terminal, and this is none.",
-            "`supernet runs show` prints a run; `supernet tui --web` serves the monitor to a browser.",
-        )
+    if not all(stream is not None and stream.isatty() for stream in streams):
+        raise UsageError("The monitor needs an interactive terminal.", _INSTEAD)
+    if is_dumb_terminal():
+        terminal = os.environ.get("TERM", "")
+        kind = f"TERM={terminal}" if terminal else "TERM is not set"
+        raise UsageError(f"This terminal cannot show the monitor ({kind}).", _INSTEAD)
 
 
 def _is_served() -> bool:
     """Whether a web server runs this process and draws in a browser."""
-    import os
-
     return os.environ.get("TEXTUAL_DRIVER", "").startswith("textual.drivers.web_driver")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -56,13 +58,13 @@ def test_the_monitor_never_imports_torch(tmp_path: Path) -> None:
 def test_the_monitor_off_a_terminal_says_what_to_do_instead(supernet: Invoke, trained: str) -> None:
     code, out, err = supernet("tui", "--run", trained)
     assert (code, out) == (2, "")
-    assert "needs a terminal" in err
+    assert "needs an interactive terminal" in err
     assert "supernet runs show" in err
 
 
 def test_training_beside_the_monitor_needs_a_terminal_and_checks_first(supernet: Invoke, tmp_path: Path) -> None:
     code, _, err = supernet("train", "--tui")
-    assert (code, "needs a terminal" in err) == (2, True)
+    assert (code, "needs an interactive terminal" in err) == (2, True)
     code, _, err = supernet("train", "--tui", "--json")
     assert code == 2
     assert not (tmp_path / "runs").exists()
@@ -107,3 +109,38 @@ def test_a_pipe_that_closes_early_is_no_error(supernet: Invoke, trained: str, tm
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("terminal", ["dumb", "unknown", "", None])
+def test_a_terminal_that_cannot_place_text_gets_words_and_not_one_escape_code(
+    terminal: str | None, tmp_path: Path
+) -> None:
+    controller, terminal_end = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name != "TERM"}
+    if terminal is not None:
+        environment["TERM"] = terminal
+    process = subprocess.Popen(
+        [sys.executable, "-m", "supernet_cli", "tui"],
+        cwd=tmp_path,
+        env=environment,
+        stdin=terminal_end,
+        stdout=terminal_end,
+        stderr=terminal_end,
+    )
+    os.close(terminal_end)
+    shown = read_all(controller)
+    assert process.wait(30) == 2
+    assert "cannot show the monitor" in shown
+    assert "supernet runs show" in shown
+    assert "supernet runs ls" in shown
+    assert "\x1b" not in shown
+
+
+def read_all(controller: int) -> str:
+    """Return what is written on a pseudo-terminal until its other end is closed."""
+    parts = []
+    with contextlib.suppress(OSError):  # the other end is closed
+        while part := os.read(controller, 65536):
+            parts.append(part)
+    os.close(controller)
+    return b"".join(parts).decode()

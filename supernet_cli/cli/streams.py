@@ -1,0 +1,60 @@
+"""stdout and stderr as they are given to the process: closed, full, or unable to encode what is printed."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import errno
+import os
+import sys
+
+_READABLE = {
+    "τ": "tau", "ρ": "rho", "γ": "gamma", "θ": "theta", "π": "pi", "ε": "epsilon", "Δ": "delta ", "Σ": "sum ",
+    "×": "x", "±": "+/-", "−": "-", "–": "-", "—": "-", "·": ".", "…": "...", "→": "->", "←": "<-", "↑": "^",
+    "↓": "v", "≥": ">=", "≤": "<=", "²": "^2", "°": " deg", "«": '"', "»": '"', "“": '"', "”": '"', "„": '"',
+    "‘": "'", "’": "'", "⌈": "ceil(", "⌉": ")", "\xa0": " ",
+    "○": "o", "●": "*", "‖": "=", "✔": "+", "■": "#", "▲": "^", "✘": "x", "◆": "*", "▶": ">", "⋮": ":",
+    **dict.fromkeys("─━═╸╺╌╍", "-"), **dict.fromkeys("│┃║▏▎▍▌▋▊▉", "|"), **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╯╰┏┓┗┛┡┩╇", "+"),
+    **dict.fromkeys("▁▂▃▄", "_"), **dict.fromkeys("▅▆▇█▓▒░▔", "#"),
+}  # fmt: skip
+"""What stands for a character where it cannot be encoded; others are escaped, such as \\xe9."""
+
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def prepare() -> None:
+    """Make both streams usable: one that is closed leads nowhere, and no character is an error."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # the next file to be opened would get its number, and what is printed
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    codecs.register_error("readable", _readable)
+    for stream in (sys.stdout, sys.stderr):
+        if getattr(stream, "errors", "") in ("strict", "surrogateescape", "backslashreplace"):
+            stream.reconfigure(errors="readable")  # type: ignore[union-attr]
+
+
+def is_full_stdout(error: OSError) -> bool:
+    """Whether an error is that of a stream that has no room left, such as a file on a full disk."""
+    return error.filename is None and error.errno in _DISK_IS_FULL
+
+
+def abandon() -> None:
+    """Let stdout lead nowhere, with what is still waiting to be written: else the interpreter fails at its exit."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _readable(error: UnicodeError) -> tuple[str, int]:
+    """Replace characters that cannot be encoded, for `codecs`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    bad = error.object[error.start : error.end]
+    return "".join(_READABLE.get(c) or c.encode("ascii", "backslashreplace").decode() for c in bad), error.end
