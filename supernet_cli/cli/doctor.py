@@ -1,4 +1,4 @@
-"""`supernet doctor`: what this machine has, what is missing, and how to get it."""
+"""`supernet doctor`: what this machine has, what is missing, and how to install it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ _LOW_DISK = 2 * 2**30
 
 
 def doctor(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, output: OutputFile = None) -> None:
-    """Look at versions, devices, terminal and disk, and say what is missing and how to get it."""
+    """Check versions, devices, terminal and disk; report what is missing and how to install it.
+
+    Example: supernet doctor
+    """
     from supernet_cli.cli.output import Output
     from supernet_cli.cli.render import facts
 
     voice = Output(json, quiet, output)
-    with voice.working("looking at this machine"):
+    with voice.working("checking this machine"):
         document = _examine(runs_dir)
     host, terminal, commands = document["host"], document["terminal"], document["extra_commands"]
     pairs = [
         ("supernet", document["versions"]["supernet"]),
         ("python", f"{document['versions']['python']}  {host['platform']}"),
         *((name, document["versions"][name] or "missing") for name in _LIBRARIES),
-        ("devices", ", ".join(document["devices"]) or "unknown: torch cannot be imported"),
+        ("devices", ", ".join(document["devices"]) or "unknown, because torch cannot be imported"),
         ("cores", str(cores())),
         ("memory", f"{host['memory_available_bytes'] / 2**30:.1f} of {host['memory_bytes'] / 2**30:.1f} GiB free"),
         ("terminal", f"{terminal['colour_system'] or 'no colour'}, {terminal['width']} columns"),
@@ -38,7 +41,7 @@ def doctor(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = Fals
         ),
     ]
     problems = [f"{problem['what']}  →  {problem['remedy']}" for problem in document["problems"]]
-    voice.result(document, facts(pairs), "", *(problems or ["Everything that is needed is there."]))
+    voice.result(document, facts(pairs), "", *(problems or ["Nothing is missing."]))
 
 
 def _examine(runs_dir: Path) -> dict[str, Any]:
@@ -69,22 +72,28 @@ def _examine(runs_dir: Path) -> dict[str, Any]:
         "disk": disk,
         "extras": {name: command is None for name, command in missing.items()},
         "extra_commands": {name: command for name, command in missing.items() if command is not None},
-        "problems": _problems(versions, failure, disk),
+        "problems": _problems(versions, devices, failure, disk),
     }
 
 
-def _problems(versions: dict[str, str | None], failure: str, disk: list[dict[str, Any]]) -> list[dict[str, str]]:
+def _problems(
+    versions: dict[str, str | None], devices: list[str], failure: str, disk: list[dict[str, Any]]
+) -> list[dict[str, str]]:
     found = [
         {"what": f"{name} is missing", "remedy": f"pip install {name}"} for name in _LIBRARIES if versions[name] is None
     ]
-    if failure and versions["torch"] is not None:
+    if failure and devices:
+        found.append(
+            {"what": f"GPUs cannot be used: {failure}", "remedy": "update the driver, or install another torch"}
+        )
+    elif failure and versions["torch"] is not None:
         found.append({"what": f"torch cannot be imported: {failure}", "remedy": "install torch again"})
     for place in disk:
         if not place["writable"]:
-            found.append({"what": f"{place['path']} cannot be written", "remedy": f"set {place['variable']}"})
+            found.append({"what": f"you cannot write to {place['path']}", "remedy": f"set {place['variable']}"})
         elif place["free_bytes"] < _LOW_DISK:
             remedy = f"make space, or set {place['variable']} to a folder elsewhere"
-            found.append({"what": f"little space in {place['path']}", "remedy": remedy})
+            found.append({"what": f"little free space in {place['path']}", "remedy": remedy})
     return found
 
 
@@ -132,11 +141,12 @@ def _version(name: str) -> str | None:
 
 
 def _devices() -> tuple[list[str], str]:
-    """Return what training could run on, or why that cannot be said."""
+    """Return the devices that training can use, and what is wrong with torch or the GPUs."""
     try:
-        from supernet_cli.engine.device import available_devices, describe
+        from supernet_cli.engine.device import describe, find_devices
 
-        return [describe(name) for name in available_devices()], ""
+        names, problems = find_devices()
+        return [describe(name) for name in names], problems[0] if problems else ""
     except (ImportError, OSError, RuntimeError) as error:
         return [], str(error).partition("\n")[0]
 

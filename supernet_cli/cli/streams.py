@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import contextlib
 import errno
+import logging
 import os
 import sys
+import warnings
 
 _READABLE = {
     "τ": "tau", "ρ": "rho", "γ": "gamma", "θ": "theta", "π": "pi", "ε": "epsilon", "Δ": "delta ", "Σ": "sum ",
@@ -23,7 +25,7 @@ _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def prepare() -> None:
-    """Make both streams usable: one that is closed leads nowhere, and no character is an error."""
+    """Make both streams usable: a closed one leads nowhere, no character is an error, libraries keep off them."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -33,6 +35,9 @@ def prepare() -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if not sys.warnoptions:  # somebody who asks Python for warnings wants to see them
+        warnings.showwarning = _log_warning
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # torch's own warnings, which bypass Python
     codecs.register_error("readable", _readable)
     for stream in (sys.stdout, sys.stderr):
         if getattr(stream, "errors", "") in ("strict", "surrogateescape", "backslashreplace"):
@@ -50,6 +55,11 @@ def abandon() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+def _log_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    """Send a library's warning to the job's log: it speaks to programmers, not to whoever reads the screen."""
+    logging.getLogger("supernet_cli.warnings").info("%s: %s", category.__name__, message)
 
 
 def _readable(error: UnicodeError) -> tuple[str, int]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import platform
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +16,8 @@ import torch
 from supernet_cli.config.torchrun import Place
 from supernet_cli.cores import usable_cores as usable_cores
 from supernet_cli.errors import OutOfMemoryError, PresetError
+
+logger = logging.getLogger(__name__)
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEEP = 1 << 30
@@ -36,7 +40,7 @@ class Device:
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """The device's name for people."""
         if self.place.type == "cuda":
             return torch.cuda.get_device_name(self.place)
         return str(self.place)
@@ -53,7 +57,7 @@ class Device:
         return torch.autocast(self.place.type, self.dtype)
 
     def synchronize(self) -> None:
-        """Wait until the device has done what it was given, so that a clock tells the truth."""
+        """Wait until the device has finished its work, so that a clock measures all of it."""
         if self.place.type == "cuda":
             torch.cuda.synchronize(self.place)
         elif self.place.type == "mps":
@@ -61,17 +65,27 @@ class Device:
 
 
 def available_devices() -> list[str]:
-    """Return the names of the devices that are there."""
-    names = ["cpu"]
-    if torch.cuda.is_available():
-        names += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    if torch.backends.mps.is_available():
-        names.append("mps")
+    """Return the names of the devices that can be used; warns of GPUs that cannot."""
+    names, problems = find_devices()
+    for problem in problems:
+        logger.warning("GPUs cannot be used: %s", problem)
     return names
 
 
+def find_devices() -> tuple[list[str], list[str]]:
+    """Return the names of the devices that can be used, and torch's complaints, such as of a driver that is too old."""
+    names = ["cpu"]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if torch.cuda.is_available():
+            names += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        if torch.backends.mps.is_available():
+            names.append("mps")
+    return names, [str(each.message).partition(" (Triggered")[0] for each in caught]
+
+
 def describe(name: str) -> str:
-    """Return a device's name with what a person calls it: `cuda:0 (NVIDIA H100)`."""
+    """Return a device's name with that of the product: `cuda:0 (NVIDIA H100)`."""
     return f"{name} ({torch.cuda.get_device_name(name)})" if name.startswith("cuda") else name
 
 
@@ -79,16 +93,17 @@ def choose_device(name: str, precision: str) -> Device:
     """Return the device that a preset names.
 
     Args:
-        name: auto (a GPU where there is one), cpu, cuda, cuda:N or mps.
+        name: auto (a GPU, if available), cpu, cuda, cuda:N or mps.
         precision: auto, float32 or bfloat16.
 
     Raises:
-        PresetError: It is not there; lists those that are.
+        PresetError: It is not available; lists those that are.
     """
-    there = available_devices()
-    wanted = {"auto": there[-1] if "mps" in there else there[min(1, len(there) - 1)], "cuda": "cuda:0"}.get(name, name)
-    if wanted not in there:
-        raise PresetError(f'runtime.device = "{name}": not on this machine.', f"There is: {', '.join(there)}.")
+    present = available_devices()
+    best = present[-1] if "mps" in present else present[min(1, len(present) - 1)]
+    wanted = {"auto": best, "cuda": "cuda:0"}.get(name, name)
+    if wanted not in present:
+        raise PresetError(f'runtime.device = "{name}": not on this machine.', f"Available: {', '.join(present)}.")
     device = torch.device(wanted)
     if precision != "auto":
         return Device(device, getattr(torch, precision))
@@ -97,16 +112,16 @@ def choose_device(name: str, precision: str) -> Device:
 
 
 def of_rank(name: str, place: Place) -> str:
-    """Return the device, as a preset would name it, that a rank takes: the GPU of its number on its host, or the CPU.
+    """Return the device, as a preset would name it, of a rank: the GPU with its number on its host, or the CPU.
 
     Raises:
-        PresetError: The preset names a single one for all of them.
+        PresetError: The preset names a single device for all of them.
     """
     if place.size == 1:
         return name
     if name not in ("auto", "cpu", "cuda"):
         raise PresetError(
-            f'runtime.device = "{name}": under torchrun, each rank takes the GPU of its own number.',
+            f'runtime.device = "{name}": under torchrun, each rank uses the GPU with its own number.',
             'Set it to "auto", "cuda" or "cpu".',
         )
     if name == "cuda" or (name == "auto" and torch.cuda.is_available()):
@@ -137,10 +152,10 @@ def prepare(device: Device, threads: int, sharers: int = 1) -> int:
 
 @contextlib.contextmanager
 def memory_errors() -> Iterator[None]:
-    """Turn exhausted memory into words.
+    """Turn exhausted memory into an error that says what to do.
 
     Raises:
-        OutOfMemoryError: The host or the device has none left.
+        OutOfMemoryError: The host or the device has no memory left.
     """
     hint = "Use a smaller train.batch_size, narrower blocks, or another device."
     try:

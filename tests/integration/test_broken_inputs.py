@@ -102,7 +102,7 @@ COMMANDS = [
     (["train", "--set", "data.dataset=mnits"], 2, "'mnist'"),
     (["train", "--set", "data.root=/nowhere"], 2, "train-images-idx3-ubyte"),
     (["train", "--set", "train.optimizer.name=AdmaW"], 2, "'AdamW'"),
-    (["train", "--set", "runtime.device=cuda:99"], 2, "There is: cpu"),
+    (["train", "--set", "runtime.device=cuda:99"], 2, "Available: cpu"),
     (["train", "--set", "runtime.device=gpu"], 2, "Known: auto, cpu, cuda"),
     (["train", "--set", "data.validation=60000"], 2, "60,000 training images"),
     (["train", "--seeds", "0,x"], 2, "--seeds 0,1,2"),

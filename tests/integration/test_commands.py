@@ -408,28 +408,6 @@ def test_a_dry_run_says_what_would_be_and_makes_nothing(supernet: Invoke, tiny_f
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_doctor_looks_at_everything(supernet: Invoke, tmp_path: Path) -> None:
-    code, out, _ = supernet("doctor", "--json")
-    document = json.loads(out)
-    assert code == 0
-    assert document["devices"][0] == "cpu"
-    assert document["versions"]["torch"]
-    assert {place["what"] for place in document["disk"]} == {"runs", "data cache"}
-    assert document["problems"] == []
-    code, out, _ = supernet("doctor")
-    assert code == 0
-    assert "Everything that is needed is there." in out
-
-
-def test_the_doctor_says_what_is_wrong_and_what_to_do(supernet: Invoke, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    code, out, _ = supernet("doctor", "--runs-dir", tmp_path / "file" / "runs", "--json")
-    (problem,) = json.loads(out)["problems"]
-    assert code == 0
-    assert "cannot be written" in problem["what"]
-    assert "SUPERNET_RUNS_DIR" in problem["remedy"]
-
-
 def test_own_images_train_and_are_judged(supernet: Invoke, tmp_path: Path) -> None:
     import numpy as np
     from PIL import Image

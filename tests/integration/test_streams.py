@@ -108,3 +108,15 @@ def test_every_character_that_the_program_prints_has_a_readable_form() -> None:
     only_in_formulas = set("⌈⌉∂∏‖₁ȳΠ")
     codes = {c for c in printed - only_in_formulas if not c.isalpha() or "GREEK" in unicodedata.name(c)}
     assert {c for c in codes if c not in streams._READABLE} == set()
+
+
+def test_warnings_of_libraries_go_to_the_log_and_not_to_the_screen(tmp_path: Path) -> None:
+    code = (
+        "import logging, warnings; from supernet_cli.cli import streams; streams.prepare();"
+        "logger = logging.getLogger('supernet_cli'); logger.setLevel(logging.INFO);"
+        "logger.addHandler(logging.FileHandler('log.txt'));"
+        "warnings.warn('lr_scheduler was called before the optimizer')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "UserWarning: lr_scheduler was called" in (tmp_path / "log.txt").read_text()
