@@ -24,7 +24,7 @@ app = typer.Typer(
     name="supernet",
     cls=Group,
     epilog="Options of commands that work on a run have environment names: SUPERNET_TRAIN_SEEDS=0,1 is `train --seeds "
-    "0,1`, SUPERNET_COMPARE_FORM=csv is `compare --format csv`.",
+    "0,1`, SUPERNET_COMPARE_FORMAT=csv is `compare --format csv`.",
     help="Train a supernet once, judge every path through it, and know whether that judgement can be trusted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class Group(TyperGroup):
-    """Commands whose help gives flags no type: `<bool>` reads as a value that they would take."""
+    """Commands whose flags have no type in their help, and whose variables are named after their options.
+
+    `<bool>` behind a flag reads as a value that it would take.
+    """
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the group's own parameters."""
@@ -24,8 +29,35 @@ class Group(TyperGroup):
         """Return one of its commands."""
         command = super().get_command(ctx, cmd_name)
         if command is not None:
-            _without_type_of_flags(command.get_params(ctx))
+            parameters = _without_type_of_flags(command.get_params(ctx))
+            for parameter, name, _ in _renamed(command, parameters):
+                parameter.envvar = name
         return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that was typed; warns of variables with the names of earlier versions."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and not ctx.resilient_parsing:
+            for _, variable, earlier in _renamed(command, command.get_params(ctx)):
+                if earlier in os.environ and variable not in os.environ:
+                    print(f"warning: {earlier} is now called {variable}; please use that.", file=sys.stderr)
+        return name, command, rest
+
+
+def _renamed(command: Any, parameters: list[Any]) -> Iterator[tuple[Any, str, str]]:
+    """Yield options whose variable would be named after the code, with the name after the option and the other one.
+
+    The name after the code, which earlier versions read, is still read if the other is not set.
+    """
+    prefix = command.context_settings.get("auto_envvar_prefix")
+    for parameter in parameters if prefix else ():
+        option = next((word for word in parameter.opts if word.startswith("--")), "")
+        if not option or not getattr(parameter, "allow_from_autoenv", False):
+            continue
+        variable = f"{prefix}_{option.removeprefix('--').replace('-', '_').upper()}"
+        earlier = f"{prefix}_{parameter.name.upper()}"
+        if variable != earlier and parameter.envvar in (None, variable):
+            yield parameter, variable, earlier
 
 
 def _without_type_of_flags(parameters: list[Any]) -> list[Any]:
