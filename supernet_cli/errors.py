@@ -1,18 +1,18 @@
-"""Everything that can go wrong in a way a person can act on.
+"""Every error that a person can act on.
 
     SupernetError
-    ├── UsageError            2    the command line asks for something that cannot be
+    ├── UsageError            2    the command line asks for something impossible
     ├── PresetError           2    a preset, or a `--set`, is wrong: names file, key and the nearest valid word
     ├── DataError             2    a data set is missing or damaged
-    ├── DivergedError         3    the loss stopped being a number
-    ├── OutOfMemoryError      4    memory of the host or of the device
+    ├── DivergedError         3    the loss, a weight or the learning rate is no longer a finite number
+    ├── OutOfMemoryError      4    the host or the device is out of memory
     ├── DiskError             4    a file or folder cannot be used: disk full, read-only, gone, a name too long
     ├── RunError              5    a run or job is not found, busy or damaged
     ├── JobsError             6    some of many jobs failed; the others are done
-    └── RankError             7    of the processes that train together, another is gone; where it said why, its code
+    └── RankError             7    another of the processes that train together is gone; if known, with its exit code
 
-Each class carries the exit code of the process and the `kind` that `--json` prints. Anything else that is raised is a
-bug of ours: exit code 1. An interruption after a checkpoint is no error; it exits with 130.
+Each class carries the exit code of the process and the `kind` that `--json` prints. Any other exception is a bug of
+ours: exit code 1. An interruption after a checkpoint is not an error; it exits with 130.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from collections.abc import Iterable
 
 
 class SupernetError(Exception):
-    """What is wrong and what to do next, in words for a person.
+    """What is wrong and what to do about it, in words for a person.
 
     Args:
         message: What is wrong, and where.
-        hint: The next thing to type or to look at; empty where there is none.
+        hint: The next thing to type or to look at; empty if there is nothing.
     """
 
     kind = "error"
@@ -39,7 +39,7 @@ class SupernetError(Exception):
 
 
 class UsageError(SupernetError):
-    """The command line asks for something that cannot be."""
+    """The command line asks for something impossible."""
 
     kind = "usage"
     exit_code = 2
@@ -67,14 +67,14 @@ class DivergedError(SupernetError):
 
 
 class OutOfMemoryError(SupernetError):
-    """The host or the device has no memory left."""
+    """The host or the device is out of memory."""
 
     kind = "memory"
     exit_code = 4
 
 
 class DiskError(SupernetError):
-    """A file or a folder cannot be written, or not be used at all."""
+    """A file or a folder cannot be written, or cannot be used at all."""
 
     kind = "disk"
     exit_code = 4
@@ -95,7 +95,7 @@ class JobsError(SupernetError):
 
 
 class RankError(SupernetError):
-    """Of the processes that train together, another is gone or has come to something else."""
+    """Another of the processes that train together is gone, or has reached a different result."""
 
     kind = "rank"
     exit_code = 7
@@ -106,7 +106,7 @@ INTERRUPTED = 130
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word closest to a mistyped one, or None where nothing is close."""
+    """Return the known word closest to a mistyped one, or None if none is close."""
     words = list(known)
     by_folded = {candidate.casefold(): candidate for candidate in words}
     folded = word.casefold()
@@ -120,7 +120,7 @@ def _is_one_letter_off(word: str, candidate: str) -> bool:
 
 
 def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str:
-    """Return «Did you mean 'x'?», or the words that are known where none is close."""
+    """Return "Did you mean 'x'?", or the known words if none is close."""
     words = list(known)
     close = nearest(word, words)
     if close is not None:

@@ -1,4 +1,4 @@
-"""The application: its commands, and the one place where errors become words and exit codes."""
+"""The application: its commands, and the one place where errors become messages and exit codes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Annotated, get_type_hints
 
 import typer
@@ -18,28 +19,40 @@ from supernet_cli.config.torchrun import here
 from supernet_cli.errors import INTERRUPTED, DiskError, OutOfMemoryError, SupernetError, UsageError
 
 _FIRST_RANK_SECONDS = 10.0
-"""How long another rank leaves it to the first to say what is wrong: when that has, torchrun ends all of them."""
+"""How long another rank waits for the first to report what is wrong; once it has, torchrun ends all of them."""
 
 app = typer.Typer(
     name="supernet",
     cls=Group,
-    epilog="Options of commands that work on a run have environment names: SUPERNET_TRAIN_SEEDS=0,1 is `train --seeds "
-    "0,1`, SUPERNET_COMPARE_FORMAT=csv is `compare --format csv`.",
-    help="Train a supernet once, judge every path through it, and know whether that judgement can be trusted.",
+    help="Train a supernet once, score every path through it, and find out whether the ranking can be trusted.",
+    epilog="Example: supernet train quick\n\nMost options can also be set through environment variables: "
+    "SUPERNET_TRAIN_SEEDS=0,1 stands for train --seeds 0,1.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(context_settings={"auto_envvar_prefix": "SUPERNET_TRAIN"})(train.train)
-app.command(context_settings={"auto_envvar_prefix": "SUPERNET_RETRAIN"})(retrain.retrain)
-app.command(context_settings={"auto_envvar_prefix": "SUPERNET_EVALUATE"})(evaluate.evaluate)
-app.command(context_settings={"auto_envvar_prefix": "SUPERNET_COMPARE"})(compare.compare)
-app.command(context_settings={"auto_envvar_prefix": "SUPERNET_EXPERIMENT"})(experiment.experiment)
-app.command()(tui.tui)
-app.add_typer(runs.app, name="runs")
-app.add_typer(preset.app, name="preset")
-app.command()(doctor.doctor)
+
+_STEPS, _LOOK, _SETUP = "Train and compare", "Watch and manage runs", "Presets and this machine"
+
+
+def _add_step(command: Callable[..., None], example: str) -> None:
+    """Add a command that works on a run; its options can be given in the environment."""
+    prefix = f"SUPERNET_{command.__name__.upper()}"
+    app.command(context_settings={"auto_envvar_prefix": prefix}, epilog=f"Example: {example}", rich_help_panel=_STEPS)(
+        command
+    )
+
+
+_add_step(train.train, "supernet train quick --set train.epochs=4")
+_add_step(evaluate.evaluate, "supernet evaluate latest")
+_add_step(retrain.retrain, "supernet retrain latest --top 5 --workers 2")
+_add_step(compare.compare, "supernet compare latest")
+_add_step(experiment.experiment, "supernet experiment quick --seeds 0,1,2")
+app.command(epilog="Example: supernet tui latest", rich_help_panel=_LOOK)(tui.tui)
+app.add_typer(runs.app, name="runs", rich_help_panel=_LOOK)
+app.add_typer(preset.app, name="preset", rich_help_panel=_SETUP)
+app.command(epilog="Example: supernet doctor", rich_help_panel=_SETUP)(doctor.doctor)
 
 
 def _evaluate_annotations(commands: typer.Typer) -> None:
@@ -70,8 +83,8 @@ def _root(
 ) -> None:
     if here().size > 1 and context.invoked_subcommand in ("retrain", "evaluate", "experiment"):
         raise UsageError(
-            f"This is one of {here().size} processes, and `supernet {context.invoked_subcommand}` is work for one.",
-            "Only `train` is done by several together; start this command without torchrun.",
+            f"`supernet {context.invoked_subcommand}` runs as a single process; you started {here().size}.",
+            "Only `supernet train` can be used under torchrun; start this command without it.",
         )
 
 
@@ -127,7 +140,7 @@ def _as_usage_error(error: Exception) -> UsageError:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "supernet"
     message = error.format_message()  # type: ignore[attr-defined]
-    return UsageError(message, f"`{command} --help` lists what there is.")
+    return UsageError(message, f"See `{command} --help`.")
 
 
 def _fail_outside(error: OSError, arguments: list[str]) -> int:
@@ -167,7 +180,7 @@ def _fail(error: SupernetError, arguments: list[str]) -> int:
 
 
 def _wants_json(arguments: list[str]) -> bool:
-    """Whether --json was typed or is in the environment; asked also where the command line cannot be taken apart."""
+    """Whether --json was typed or is set in the environment; also where the command line cannot be parsed."""
     if "--json" in arguments:
         return True
     typed = next((word for word in arguments if not word.startswith("-")), "")
@@ -179,7 +192,7 @@ def _wants_json(arguments: list[str]) -> bool:
 
 
 def _fail_by_bug(error: Exception, arguments: list[str]) -> int:
-    """Say that this is our mistake, and keep the traceback where it can be sent from."""
+    """Report that this is our mistake, and keep the traceback in a file that can be sent."""
     import tempfile
     import traceback
 
@@ -187,7 +200,7 @@ def _fail_by_bug(error: Exception, arguments: list[str]) -> int:
         file.write("".join(traceback.format_exception(error)))
     report = SupernetError(
         f"This is a bug in supernet: {type(error).__name__}: {error}.",
-        f"The traceback is in {file.name}; please report it.",
+        f"Please report it, with the traceback in {file.name}.",
     )
     report.kind = "bug"
     report.__cause__ = error

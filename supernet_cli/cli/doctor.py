@@ -15,10 +15,7 @@ _LOW_DISK = 2 * 2**30
 
 
 def doctor(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, output: OutputFile = None) -> None:
-    """Check versions, devices, terminal and disk; report what is missing and how to install it.
-
-    Example: supernet doctor
-    """
+    """Check versions, devices, terminal and disk; report what is missing and how to install it."""
     from supernet_cli.cli.output import Output
     from supernet_cli.cli.render import facts
 

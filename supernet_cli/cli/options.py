@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
     from supernet_cli.runs.store import Run
 
 
-class Group(TyperGroup):
-    """Commands whose flags have no type in their help, and whose variables are named after their options.
+_HARD_BREAK = re.compile(r"(?<!\n)\n(?!\n)")
 
-    `<bool>` behind a flag reads as a value that it would take.
+
+class Group(TyperGroup):
+    """Commands whose help flows, whose flags have no type in it, and whose variables are named after their options.
+
+    Lines break at the width of the terminal, not of the docstring; `<bool>` after a flag reads as if it took a value.
     """
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -29,6 +33,7 @@ class Group(TyperGroup):
         """Return one of its commands."""
         command = super().get_command(ctx, cmd_name)
         if command is not None:
+            command.help = _HARD_BREAK.sub(" ", command.help or "")
             parameters = _without_type_of_flags(command.get_params(ctx))
             for parameter, name, _ in _renamed(command, parameters):
                 parameter.envvar = name

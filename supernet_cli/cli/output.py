@@ -1,4 +1,4 @@
-"""Where words go: results to stdout, progress and diagnostics to stderr; plain where nobody looks at a terminal."""
+"""Results to stdout, progress and diagnostics to stderr; plain text if either is not a terminal."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from supernet_cli.errors import SupernetError, UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType  # rich is imported where something is drawn: errors come sooner
+    from rich.console import Console, RenderableType  # rich is imported only to draw, so that errors come sooner
 
-_PLAIN_WIDTH = 200  # lines that go into a file or a pipe are not folded
+_PLAIN_WIDTH = 200  # lines in a file or a pipe are not folded
 
 
 def wants_plain() -> bool:
@@ -44,12 +44,12 @@ def console(stream: TextIO) -> Console:
 
 @dataclass(frozen=True)
 class Output:
-    """How one command speaks.
+    """How one command prints.
 
     Args:
-        json: One JSON document on stdout instead of tables.
-        quiet: Nothing on stderr but errors.
-        file: Also write the document there.
+        json: Print one JSON document on stdout instead of tables.
+        quiet: Print nothing on stderr but errors.
+        file: Also write the document to this file.
         any_ending: Whether the file may have any ending, because the format was chosen; else it is .json, or none.
     """
 
@@ -65,10 +65,12 @@ class Output:
                 f"Use --output {shlex.quote(str(self.file.with_suffix('.json')))}.",
             )
         if self.file is not None and not self.file.absolute().parent.is_dir():
-            raise UsageError(f"--output {self.file}: there is no folder {self.file.parent}.", "Make it first.")
+            parent = self.file.parent
+            advice = f"Create it with: mkdir -p {shlex.quote(str(parent))}"
+            raise UsageError(f"--output {self.file}: there is no folder {parent}.", advice)
 
     def result(self, document: dict[str, Any], *rendered: RenderableType) -> None:
-        """Say a command's result: the document, or what a person reads instead."""
+        """Print a command's result: the document, or what a person reads instead."""
         text = json.dumps(document, indent=2, allow_nan=False)
         if self.file is not None:
             self._write(f"{text}\n")
@@ -83,14 +85,14 @@ class Output:
             out.print(renderable, soft_wrap=isinstance(renderable, Text))
 
     def text(self, text: str) -> None:
-        """Say a result that is text already: into the file, or on stdout where none is asked for."""
+        """Print a result that is text already, to the file if there is one, otherwise on stdout."""
         if self.file is not None:
             self._write(text)
         if self.file is None or self.json:
             print(text, end="")
 
     def _write(self, text: str) -> None:
-        """Write the file that was asked for."""
+        """Write the file of --output."""
         from supernet_cli.runs.files import replace_file
 
         assert self.file is not None
@@ -101,7 +103,7 @@ class Output:
             replace_file(target, text.encode())
 
     def fail(self, error: SupernetError) -> NoReturn:
-        """Leave with an error's exit code; a document holds the error already, a person is told it here."""
+        """Leave with an error's exit code; a document holds the error already; otherwise it is printed here."""
         import typer
 
         if not self.json:
@@ -109,40 +111,40 @@ class Output:
         raise typer.Exit(error.exit_code)
 
     def note(self, text: str) -> None:
-        """Say something beside the result, unless quiet."""
+        """Print something besides the result, unless quiet."""
         if not self.quiet and not self.json:
             console(sys.stderr).print(printable(text), style="dim", markup=False, soft_wrap=True)
 
     @contextmanager
     def working(self, what: str) -> Iterator[Callable[[str, int, int], None]]:
-        """Show that something is being done that takes a while.
+        """Show that something takes a while.
 
         Args:
             what: What is being done.
 
         Yields:
-            What to call while it goes on: with what is done now, how much of it, and of how much.
+            A function to call meanwhile: with the current activity, how much of it is done, and of how much.
         """
         if self.is_live:
             with _drawn_progress(what) as advance:
                 yield advance
         else:
-            yield self._told_progress()
+            yield self._plain_progress()
 
-    def _told_progress(self) -> Callable[[str, int, int], None]:
-        """Return what says each new thing once, in a line."""
-        told: set[str] = set()
+    def _plain_progress(self) -> Callable[[str, int, int], None]:
+        """Return a function that prints each new activity once, in a line."""
+        printed: set[str] = set()
 
         def advance(doing: str, done: int, total: int) -> None:
-            if doing not in told:
-                told.add(doing)
+            if doing not in printed:
+                printed.add(doing)
                 self.note(doing)
 
         return advance
 
     @contextmanager
     def warnings(self) -> Iterator[None]:
-        """Pass warnings of the package on to stderr while inside, beside the log of the job."""
+        """Print warnings of the package on stderr while inside; they also go to the job's log."""
         handler = _Warnings(logging.WARNING)
         logger = logging.getLogger("supernet_cli")
         logger.addHandler(handler)
@@ -153,7 +155,7 @@ class Output:
 
     @property
     def shows_progress(self) -> bool:
-        """Whether progress is wanted at all; under --json it still goes to stderr."""
+        """Whether to show progress at all; with --json it still goes to stderr."""
         return not self.quiet
 
     @property
@@ -186,12 +188,12 @@ class _Warnings(logging.Handler):
     """Prints what is logged on the stderr of the moment: a live display there lets lines through above itself."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info is None:  # errors that end a command are said once, by `say_error`
+        if record.exc_info is None:  # errors that end a command are printed once, by `say_error`
             print(f"{record.levelname.lower()}: {printable(record.getMessage())}", file=sys.stderr)
 
 
 def say_error(error: SupernetError, as_json: bool) -> None:
-    """Say what went wrong: a panel on stderr, plain lines off a terminal, or a JSON document on stdout."""
+    """Print what went wrong: a panel on stderr, plain lines off a terminal, or a JSON document on stdout."""
     if as_json:
         print(json.dumps(error_document(error), indent=2))
         return

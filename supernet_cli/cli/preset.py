@@ -7,21 +7,26 @@ from typing import Annotated
 
 import typer
 
-from supernet_cli.cli.options import Group, Json, OutputFile, Quiet, Settings, complete_preset
+from supernet_cli.cli.options import DATA, OUTPUT, Group, Json, OutputFile, Quiet, Settings, complete_preset
 
-app = typer.Typer(cls=Group, help="List, show, copy and check presets.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group,
+    help="List, show, copy and check presets.",
+    epilog="Start your own with: supernet preset copy default mine.toml",
+    no_args_is_help=True,
+)
 
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="PRESET", help="A shipped preset, one in ./presets, or a file.", autocompletion=complete_preset
+        metavar="PRESET", help="A shipped preset, one in ./presets, or a file", autocompletion=complete_preset
     ),
 ]
 
 
-@app.command("ls")
+@app.command("ls", epilog="Example: supernet preset ls")
 def ls(json: Json = False, quiet: Quiet = False, output: OutputFile = None) -> None:
-    """List the presets that can be named."""
+    """List available presets."""
     from rich.text import Text
 
     from supernet_cli.cli.output import Output, printable
@@ -38,16 +43,18 @@ def ls(json: Json = False, quiet: Quiet = False, output: OutputFile = None) -> N
     Output(json, quiet, output).result({"presets": rows}, table)
 
 
-@app.command("show")
+@app.command("show", epilog="Example: supernet preset show default --resolved")
 def show(
     preset: Name,
     settings: Settings = None,
-    resolved: Annotated[bool, typer.Option("--resolved", help="Every key, with what was not given filled in.")] = False,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Show every key, including defaults.", rich_help_panel=DATA)
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     output: OutputFile = None,
 ) -> None:
-    """Print a preset as it stands, comments and all; with --resolved or --set, as it would be used."""
+    """Print a preset with its comments, or, with --resolved or --set, all the values that would be used."""
     from supernet_cli.cli.output import Output, verbatim
     from supernet_cli.config.load import dump_toml, load_preset
     from supernet_cli.config.presets import find_preset
@@ -59,16 +66,16 @@ def show(
     Output(json, quiet, output).result(document, verbatim(text))
 
 
-@app.command("copy")
+@app.command("copy", epilog="Example: supernet preset copy default mine.toml")
 def copy(
     preset: Name,
-    to: Annotated[Path, typer.Argument(metavar="FILE", help="The new file, such as mine.toml.", dir_okay=False)],
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    to: Annotated[Path, typer.Argument(metavar="FILE", help="The new file, such as mine.toml", dir_okay=False)],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.", rich_help_panel=OUTPUT)] = False,
     json: Json = False,
     quiet: Quiet = False,
     output: OutputFile = None,
 ) -> None:
-    """Copy a preset to a file of your own, to change it."""
+    """Copy a preset to a new file that you can edit."""
     from shlex import quote
 
     from supernet_cli.cli.output import Output
@@ -79,30 +86,37 @@ def copy(
 
     voice = Output(json, quiet, output)
     if to.suffix != ".toml":
-        raise UsageError(f"{to}: a preset's file ends in .toml.", f"For example {to.with_suffix('.toml')}.")
+        raise UsageError(f"{to}: the name of a preset file ends in .toml.", f"For example {to.with_suffix('.toml')}.")
     with disk_errors(to):  # also where the system refuses the name itself
-        there = to.exists()
-    if there and not force:
-        raise UsageError(f"{to} is there already; it was not changed.", "Choose another name, or add --force.")
+        exists = to.exists()
+    if exists and not force:
+        raise UsageError(
+            f"{to} already exists; left unchanged.", "Choose another name, or add --force to overwrite it."
+        )
     if not to.absolute().parent.is_dir():
-        raise UsageError(f"{to}: there is no folder {to.parent}.", "Make it first.")
+        raise UsageError(f"{to}: there is no folder {to.parent}.", f"Create it with: mkdir -p {quote(str(to.parent))}")
     replace_file(to, copy_text(find_preset(preset)).encode())
-    voice.result({"preset": preset, "path": str(to)}, f"{to}  copied from {preset}")
-    voice.note(f"Change it, then: supernet train --preset {quote(str(to))}")
+    voice.result({"preset": preset, "path": str(to)}, f"{to} copied from {preset}")
+    voice.note(f"Edit it, then: supernet train --preset {quote(str(to))}")
 
 
-@app.command("validate")
+@app.command("validate", epilog="Example: supernet preset validate mine.toml --deep")
 def validate(
     preset: Name,
     settings: Settings = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Also load the data and build network, optimiser, schedule and loss.")
+        bool,
+        typer.Option(
+            "--deep",
+            help="Also load the data and build the network, optimiser, schedule and loss.",
+            rich_help_panel=DATA,
+        ),
     ] = False,
     json: Json = False,
     quiet: Quiet = False,
     output: OutputFile = None,
 ) -> None:
-    """Check a preset without training: keys, values and names; with --deep everything that training would find."""
+    """Check a preset without training: its keys, values and names, or, with --deep, everything that training needs."""
     from supernet_cli.cli.output import Output
     from supernet_cli.config.load import load_preset
 
@@ -117,7 +131,7 @@ def validate(
     voice.result({"preset": loaded.name, "valid": True, "deep": deep}, f"{preset} is valid ({checked})")
 
 
-@app.command("schema")
+@app.command("schema", epilog="Example: supernet preset schema > preset.schema.json")
 def schema(json: Json = False, quiet: Quiet = False, output: OutputFile = None) -> None:
     """Print the JSON Schema of presets, for editors and other tools."""
     from json import dumps

@@ -43,7 +43,7 @@ _ROOMS = {
 }
 
 
-@app.command("ls")
+@app.command("ls", epilog="Example: supernet runs ls")
 def ls(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, output: OutputFile = None) -> None:
     """List runs, newest first."""
     from rich.text import Text
@@ -73,7 +73,7 @@ def ls(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, o
         voice.note(f"See what is wrong: {show}")
 
 
-@app.command("show")
+@app.command("show", epilog="Example: supernet runs show latest")
 def show(
     run: RunArgument = None,
     run_option: RunName = None,
@@ -124,7 +124,7 @@ def show(
         voice.note(f"\n{next_step(found)}")
 
 
-@app.command("stop")
+@app.command("stop", epilog="Example: supernet runs stop latest")
 def stop(
     run: RunArgument = None,
     run_option: RunName = None,
@@ -169,7 +169,7 @@ def stop(
     voice.note(str(next_step(found)))
 
 
-@app.command("rm")
+@app.command("rm", epilog="Example: supernet runs rm 20261124-031500-quick")
 def rm(
     runs: Annotated[
         list[str],

@@ -1,4 +1,4 @@
-"""Writing a file so that a reader sees the old one or the new one, never a part; failures named for a person."""
+"""Write a file so that readers see the old content or the new, never a part; report failures in plain words."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ import platformdirs
 
 from supernet_cli.errors import DiskError
 
+_CHECK_FOLDER = "Check that you can write to this folder."
+
 
 def cache_folder() -> Path:
-    """Return the folder for what can be made again: `SUPERNET_CACHE_DIR`, or the platform's own place."""
+    """Return the folder for files that can be made again: `SUPERNET_CACHE_DIR`, otherwise the platform's own."""
     return Path(os.environ.get("SUPERNET_CACHE_DIR") or platformdirs.user_cache_dir("supernet", appauthor=False))
 
 
@@ -27,11 +29,11 @@ def replace_file(path: Path, content: bytes, *, durable: bool = False) -> None:
 
     Args:
         path: The file.
-        content: All of it.
+        content: The whole content.
         durable: Wait until the disk has it, so that a power cut cannot lose it.
 
     Raises:
-        DiskError: The write failed; the old content is still there.
+        DiskError: The write failed; the old content is unchanged.
     """
     with replacing(path, durable=durable, needed=len(content)) as file:
         file.write(content)
@@ -41,17 +43,17 @@ def replace_file(path: Path, content: bytes, *, durable: bool = False) -> None:
 def replacing(
     path: Path, *, durable: bool = False, make_folder: bool = False, hint: str = "", needed: int = 0
 ) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside a file; it takes the file's place when the context is left without an error.
+    """Open a temporary file next to a file; it replaces the file when the context ends without an error.
 
     Args:
         path: The file.
         durable: Wait until the disk has it.
-        make_folder: Make the file's folder where it is missing; elsewhere a folder that vanished is an error.
-        hint: What to do where it fails.
-        needed: Bytes that it will have, where that is known.
+        make_folder: Create the file's folder if it is missing; otherwise a missing folder is an error.
+        hint: What to do if it fails.
+        needed: Size of the new content in bytes, if known.
 
     Raises:
-        DiskError: The write failed; the old content is still there.
+        DiskError: The write failed; the old content is unchanged.
     """
     with disk_errors(path, hint, needed):
         if make_folder:
@@ -63,7 +65,7 @@ def replacing(
                 file.flush()
                 if durable:
                     os.fsync(file.fileno())
-            # Temporary files are private; results are not, unless the file that is replaced was.
+            # Temporary files are private; results are not, unless the old file was.
             os.chmod(name, path.stat().st_mode & 0o777 if path.exists() else 0o644)
             os.replace(name, path)
         finally:
@@ -72,10 +74,10 @@ def replacing(
 
 
 def append(file: IO[bytes], line: str, path: Path) -> None:
-    """Append a line to a file that is open without a buffer, whole or not at all as far as readers can see.
+    """Append a line to an unbuffered file, whole or not at all as far as readers can see.
 
     Raises:
-        DiskError: It could not be written; on a disk that is nearly full a part of it may be there, without an end.
+        DiskError: It could not be written; on a nearly full disk a part of it may remain, without a newline.
     """
     content = line.encode() + b"\n"
     with disk_errors(path, needed=len(content)):
@@ -84,16 +86,16 @@ def append(file: IO[bytes], line: str, path: Path) -> None:
 
 
 def next_number(folder: Path, stem: str) -> int:
-    """Return the number after the highest of the files `<stem>-<number>.jsonl` in a folder; 0 where there is none."""
+    """Return the number after the highest of the files `<stem>-<number>.jsonl` in a folder; 0 if there are none."""
     words = (path.stem.removeprefix(f"{stem}-") for path in folder.glob(f"{stem}-*.jsonl"))
     return max((int(word) for word in words if word.isdecimal() and word.isascii()), default=-1) + 1
 
 
 def new_numbered(folder: Path, stem: str) -> tuple[Path, IO[bytes]]:
-    """Open a new file `<stem>-<number>.jsonl` in a folder, without a buffer: two writers never have the same one.
+    """Open a new file `<stem>-<number>.jsonl` in a folder, unbuffered: two writers never get the same one.
 
     Raises:
-        DiskError: It cannot be made.
+        DiskError: It cannot be created.
     """
     number = next_number(folder, stem)
     while True:
@@ -104,17 +106,17 @@ def new_numbered(folder: Path, stem: str) -> tuple[Path, IO[bytes]]:
 
 
 def read_small(path: Path, most: int = 1 << 26) -> bytes:
-    """Return what is in a file, which has to be a plain one of no more than so many bytes.
+    """Return the content of a regular file of limited size.
 
-    A pipe or a device that lies where a file should would make a reader wait, or never end.
+    A pipe or a device in place of a file would make a reader wait, or never end.
 
     Raises:
-        OSError: It cannot be read, is no plain file, or is larger.
+        OSError: It cannot be read, is not a regular file, or is larger.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "is no regular file", str(path))
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
         content = file.read(most + 1)
     if len(content) > most:
         raise OSError(errno.EFBIG, "is too large", str(path))
@@ -122,7 +124,7 @@ def read_small(path: Path, most: int = 1 << 26) -> bytes:
 
 
 def file_stamp(path: Path) -> tuple[int, ...] | None:
-    """Return what changes when a file does: inode, size and time in nanoseconds; None where there is none."""
+    """Return what changes when a file does: inode, size and time in nanoseconds; None if there is no file."""
     try:
         look = path.stat()
     except OSError:
@@ -132,12 +134,12 @@ def file_stamp(path: Path) -> tuple[int, ...] | None:
 
 @contextlib.contextmanager
 def disk_errors(path: Path, hint: str = "", needed: int = 0) -> Iterator[None]:
-    """Turn a failed write into words.
+    """Turn a failed write into a `DiskError`.
 
     Args:
-        path: What is written.
-        hint: What to do about it, where that is not to make space or to look at the folder.
-        needed: Bytes that are written, where that is known.
+        path: The file.
+        hint: What to do about it; by default, to free space or to check the folder.
+        needed: Bytes to write, if known.
 
     Raises:
         DiskError: Names the folder, the reason and the space left.
@@ -150,5 +152,5 @@ def disk_errors(path: Path, hint: str = "", needed: int = 0) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 free = f" {shutil.disk_usage(path.parent).free / 1e6:,.2f} MB are free there"
                 free += f", and it needs {needed / 1e6:,.2f} MB." if needed else "."
-        usual = "Make space; `supernet train --resume RUN` goes on." if free else "See that the folder can be written."
+        usual = "Free some space, then resume with `supernet train --resume RUN`." if free else _CHECK_FOLDER
         raise DiskError(f"{path} cannot be written: {error.strerror or error}.{free}", hint or usual) from error

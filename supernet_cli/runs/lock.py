@@ -1,4 +1,4 @@
-"""One owner a job: an advisory lock on a file, held as long as the process lives. The seam between platforms."""
+"""One owner per job: an advisory lock on a file, held as long as the process lives, on every platform."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs.files import disk_errors
 
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
-"""What the system says of a lock that another process holds."""
+"""Error numbers for a lock that another process holds."""
 
 
 _PAUSE_SECONDS = 0.05
 
 
 class FileLock:
-    """An exclusive lock; the kernel lets go of it when the process ends, however it ends.
+    """An exclusive lock; the kernel releases it when the process ends, however it ends.
 
     Args:
-        path: The file to lock; made where it is missing.
+        path: The file to lock; created if missing.
         what: What is locked, for the message.
     """
 
@@ -39,7 +39,7 @@ class FileLock:
 
         Raises:
             RunError: Another process holds it.
-            DiskError: The file system gives no lock.
+            DiskError: The file system does not support locks.
         """
         with disk_errors(self._path):
             file = self._path.open("ab")
@@ -48,16 +48,17 @@ class FileLock:
             if time.monotonic() >= deadline:
                 file.close()
                 raise RunError(
-                    f"{self._what} is held by another process.", "`supernet runs ls` shows what runs; wait, or stop it."
+                    f"{self._what} is held by another process.",
+                    "`supernet runs ls` shows what is running; wait for it, or stop it.",
                 )
             time.sleep(_PAUSE_SECONDS)
         self._file = file
 
     def _take(self, file: IO[bytes]) -> bool:
-        """Take the lock if nobody has it; return whether it is ours.
+        """Take the lock if it is free; return whether it is ours.
 
         Raises:
-            DiskError: The file system gives no lock.
+            DiskError: The file system does not support locks.
         """
         try:
             _lock(file)
@@ -67,12 +68,12 @@ class FileLock:
             file.close()
             raise DiskError(
                 f"{self._path} cannot be locked: {error.strerror or error}.",
-                "Keep runs where files can be locked, such as on a local disk: --runs-dir says where.",
+                "Keep runs on a disk that supports locks, such as a local one, with --runs-dir DIR.",
             ) from error
         return True
 
     def release(self) -> None:
-        """Let go."""
+        """Release the lock."""
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -1,7 +1,8 @@
-"""Variables of the environment: each option's is named after the option."""
+"""The command line as a whole: variables are named after options; every help has an example and flows."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -76,3 +77,29 @@ def test_a_variable_of_an_earlier_version_is_read_with_a_warning(
     assert "now called" not in err
     assert "'neither'" in err
     assert "now called" not in supernet("runs", "ls")[2]
+
+
+NAMES = [name for name, _ in commands()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_an_example_of_itself(name: str, supernet: Invoke) -> None:
+    code, out, _ = supernet(*name.split(), "--help")
+    text = " ".join(out.split())
+    assert code == 0
+    assert f"Example: supernet {name}" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_is_broken_by_the_terminal_and_by_nothing_else(name: str) -> None:
+    command = dict(commands())[name]
+    assert not re.search(r"(?<!\n)\n(?!\n)", command.help), command.help
+
+
+def test_the_first_help_groups_commands_and_leads_somewhere(supernet: Invoke) -> None:
+    code, out, _ = supernet("--help")
+    assert code == 0
+    for heading in ("Train and compare", "Watch and manage runs", "Presets and this machine"):
+        assert heading in out
+    (example,) = re.findall(r"Example: supernet (\S+ \S+)", out)
+    assert supernet(*example.split(), "--dry-run")[0] == 0
