@@ -20,13 +20,13 @@ _ROOMS = {"operation": ("engine/ops", "build"), "sampler": ("sampling", "build")
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that a preset may name.
+    """Something that a preset may name.
 
     Args:
         name: As written in a preset.
         module: The module that builds it, dotted, relative to the package.
         parameters: Names of the parameters a preset may give.
-        required: Those of them that have no default.
+        required: Those without a default.
         summary: First line of the module's docstring.
     """
 
@@ -60,7 +60,7 @@ def entries(kind: str) -> Mapping[str, Entry]:
 
 
 def _read(path: Path, room: str, function: str) -> Entry | None:
-    """Describe a file that defines the room's function; other files are helpers and give None."""
+    """Describe a file that defines the room's function; return None for other files, which are helpers."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == function:

@@ -43,7 +43,9 @@ def resolve(table: dict[str, Any], folder: Path, base: str, warn: Callable[[str]
     """
     data = table.get("data")
     written = data.get("root") if isinstance(data, dict) else None
-    if not isinstance(data, dict) or not isinstance(written, str) or not written or "\0" in written:
+    if not isinstance(data, dict) or not isinstance(written, str) or not written:
+        return None
+    if any(ord(character) < 32 for character in written):  # the schema says what is wrong with it
         return None
     path = Path(os.path.expanduser(written))
     root = DataRoot(Path(os.path.abspath(folder / path)), written, "" if path.is_absolute() else base)

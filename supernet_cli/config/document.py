@@ -1,4 +1,4 @@
-"""The preset as a document: its JSON Schema, for editors and other tools, and copies that name it."""
+"""The JSON Schema of presets, for editors and other tools, and copies of presets that name it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def json_schema() -> dict[str, Any]:
     known = {"enum": sorted(entries("sampler"))}
     sampler["anyOf"] = [known, {"type": "object", "properties": {"name": known}, "required": ["name"]}]
     sampler.pop("$ref", None)
-    for name in ("Named", "Candidate"):  # both may be given by a word alone
+    for name in ("Named", "Candidate"):  # both may be given as a single word
         definitions[name] = {"anyOf": [{"type": "string", "minLength": 1}, definitions[name]]}
     title = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "supernet preset"}
     return {**title, **{key: value for key, value in schema.items() if key != "title"}}
 
 
 def copy_text(preset: PresetFile) -> str:
-    """Return a preset's text for a copy elsewhere: its schema line names the installed schema by its whole path."""
+    """Return the text of a copy of a preset, whose schema line names the installed schema by its absolute path."""
     try:
         text = preset.path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

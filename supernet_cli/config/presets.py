@@ -14,12 +14,12 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class PresetFile:
-    """A preset that can be named.
+    """An available preset.
 
     Args:
         name: What a user types; the file's name without `.toml`.
-        path: Where it is.
-        shipped: Whether it came with the package.
+        path: Its file.
+        shipped: Whether it comes with the package.
     """
 
     name: str
@@ -27,10 +27,10 @@ class PresetFile:
     shipped: bool
 
     def summary(self) -> str:
-        """Return the first line of its opening comment, or nothing where it has none."""
+        """Return the first line of its opening comment, or nothing if it has none."""
         try:
             text = self.path.read_text(encoding="utf-8-sig", errors="replace")
-        except OSError:  # listed all the same; whoever uses it is told why it cannot be read
+        except OSError:  # listed all the same; using it reports why it cannot be read
             return ""
         for line in text.splitlines():
             if not line.startswith("#:"):
@@ -39,13 +39,13 @@ class PresetFile:
 
 
 def shipped_folder() -> Path:
-    """Return the folder of the shipped presets: inside the wheel, or beside the package in an editable install."""
+    """Return the folder of the shipped presets: inside the wheel, or next to the package in an editable install."""
     inside = _PACKAGE / "presets"
     return inside if inside.is_dir() else _PACKAGE.parent / "presets"
 
 
 def list_presets() -> list[PresetFile]:
-    """Return the presets that can be named; one in ./presets hides a shipped one of the same name."""
+    """Return the available presets; one in ./presets hides a shipped one of the same name."""
     found: dict[str, PresetFile] = {}
     own = Path("presets")
     for folder in (shipped_folder(), own):
@@ -58,15 +58,19 @@ def list_presets() -> list[PresetFile]:
 
 
 def _check_file(path: Path) -> None:
-    """Make sure that a path is a file, and say what it is where it is something else."""
+    """Make sure that a path is a file; otherwise report what it is."""
     try:
         mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # or a character that no file has
-        raise PresetError(f"There is no preset file {path}.", "Give a file, or a name such as `default`.") from None
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # or a character that no file name has
+        raise PresetError(
+            f"There is no preset file {path}.", "`supernet preset ls` lists the presets that you can use by name."
+        ) from None
     except OSError as error:
         raise PresetError(f"{path} cannot be read: {error.strerror}.") from error
     if stat.S_ISDIR(mode):
-        raise PresetError(f"{path} is a folder, not a preset file.", "Give a file in it, or a name such as `default`.")
+        raise PresetError(
+            f"{path} is a folder, not a preset file.", "Name a file in it, or a shipped preset such as `default`."
+        )
     if not stat.S_ISREG(mode):
         raise PresetError(f"{path} is a pipe or a device, not a preset file.", "Presets are read from files.")
 
@@ -75,7 +79,7 @@ def find_preset(name: str) -> PresetFile:
     """Return the preset of a name or a path.
 
     Raises:
-        PresetError: Nothing is there, or what is there is no file.
+        PresetError: There is nothing of that name, or it is not a file.
     """
     if name.endswith(".toml") or "/" in name or "\\" in name:
         path = Path(os.path.expanduser(name))

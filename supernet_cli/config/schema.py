@@ -1,7 +1,7 @@
 """The preset as frozen models: every key a user may write, its type, its bounds, its meaning.
 
-The field descriptions are the documentation of the preset and its JSON Schema. Names of operations, samplers and data
-sets are checked here against the catalog; names that belong to torch (optimiser, schedule, loss) when they are built.
+The field descriptions document the preset, and appear in its JSON Schema. Names of operations, samplers and data sets
+are checked here against the catalog; names that belong to torch (optimiser, schedule, loss) when a preset is loaded.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ def _check_values(value: object) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("numbers must be finite")
     if isinstance(value, dt.date | dt.time):
-        raise ValueError(f"{value} is a date or a time, which no parameter is")
+        raise ValueError(f"{value} is a date or a time, but no parameter is one")
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _check_values(inner)
 
 
 class Part(BaseModel):
-    """A part of a preset: frozen, strict about types, closed to unknown keys."""
+    """A part of a preset: frozen, strict about types, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
 
 
 class Named(BaseModel):
-    """A thing chosen by name, with parameters of its own: `"uniform"` or `{ name = "SGD", lr = 0.1 }`."""
+    """Something chosen by name, with its own parameters: `"uniform"` or `{ name = "SGD", lr = 0.1 }`."""
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
-    name: str = Field(min_length=1, description="Its name.")
+    name: str = Field(min_length=1, description="The name.")
 
     @model_validator(mode="after")
     def _values(self) -> Named:
@@ -57,7 +57,7 @@ class Named(BaseModel):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters given beside the name."""
+        """The parameters given in addition to the name."""
         return dict(self.__pydantic_extra__ or {})
 
 
@@ -75,32 +75,57 @@ NamedOrWord = Annotated[Named, BeforeValidator(_as_table)]
 
 
 class Data(Part):
-    """The images, and how they reach the network."""
+    """The images, and how they are prepared for the network."""
 
     dataset: str = Field("mnist", description="Name of the data set.")
-    root: str = Field("", description="Folder of the data set's files; empty for the files shipped with the package.")
-    validation: int = Field(
-        5000, ge=1, description="Training images held out to judge paths; training never sees them."
+    root: str = Field(
+        "",
+        description="Folder of the data set's files, relative to the preset; empty for the files that are shipped with "
+        "the package or downloaded by it.",
     )
-    split_seed: Seed = Field(0, description="Seed of the training/validation split, the same for every job of a run.")
-    standardize: bool = Field(True, description="Subtract the training images' mean and divide by their deviation.")
-    shift: int = Field(1, ge=0, le=16, description="Move each training image by up to this many pixels, zero-filled.")
+    validation: int = Field(
+        5000, ge=1, description="Training images held out to evaluate paths; training never sees them."
+    )
+    split_seed: Seed = Field(
+        0, description="Seed of the split into training and validation images, the same for every job of a run."
+    )
+    standardize: bool = Field(
+        True, description="Subtract the mean of the training images and divide by their standard deviation."
+    )
+    shift: int = Field(
+        1, ge=0, le=16, description="Shift each training image at random by up to this many pixels, filling with zeros."
+    )
 
     flip: bool | None = Field(
         None,
-        description="Mirror training images at random; left out, colour images are mirrored and grey ones not.",
+        description="Mirror training images at random; by default, only colour images.",
     )
-    size: int | None = Field(None, ge=4, le=1024, description="Height and width that a folder's images are resized to.")
-    channels: Literal[1, 3] | None = Field(None, description="A folder's images as grey (1) or colour (3).")
-    test: float | None = Field(None, gt=0.0, lt=1.0, description="Share of a folder's images kept for testing.")
+    size: int | None = Field(
+        None, ge=4, le=1024, description="For your own images: height and width to resize them to."
+    )
+    channels: Literal[1, 3] | None = Field(
+        None, description="For your own images: read them as greyscale (1) or colour (3)."
+    )
+    test: float | None = Field(None, gt=0.0, lt=1.0, description="For your own images: share of them kept for testing.")
     skip_broken: bool | None = Field(
-        None, description="Pass over files of a folder that are no readable images, instead of refusing them."
+        None,
+        description="For your own images: skip files that are not readable images, instead of refusing the folder.",
     )
 
     @field_validator("dataset")
     @classmethod
     def _known(cls, value: str) -> str:
         return _lookup("dataset", value).name
+
+    @field_validator("root")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        if any(ord(character) < 32 for character in value):  # "C:\new" is a path with a line break in TOML
+            raise ValueError(
+                "contains a control character: in double quotes, \\t is a tab and \\n a line break. Use single quotes, "
+                "or forward slashes"
+            )
+        return value
 
     @model_validator(mode="after")
     def _taken_by_the_dataset(self) -> Data:
@@ -110,26 +135,26 @@ class Data(Part):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What is given for the data set's own loader, beside its root."""
+        """The parameters for the data set's own loader, other than its root."""
         given = {name: getattr(self, name) for name in ("size", "channels", "test", "skip_broken")}
         return {name: value for name, value in given.items() if value is not None}
 
 
 class Candidate(BaseModel):
-    """A candidate operation: a word such as `"conv3x3"`, or a table that says more.
+    """A candidate operation: a word such as `"conv3x3"`, or a table with more parameters.
 
-    A word is a family, then as far as the family has them the kernel (`3x3`), the expansion (`e6`) and how often it is
-    stacked (`x2`): `mbconv3x3e6`, `conv3x3x2`. A table such as `{ op = "conv", kernel = 3, repeat = 2 }` says the same
-    and takes the family's other parameters; its label, unless given, is the word and the normalisation.
+    A word is a family followed by its kernel (`3x3`), its expansion (`e6`) and how often it is stacked (`x2`), as far
+    as the family has them: `mbconv3x3e6`, `conv3x3x2`. A table such as `{ op = "conv", kernel = 3, repeat = 2 }` means
+    the same and takes the family's other parameters; its default label is the word followed by the normalisation.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
-    op: str = Field(description="Family of the operation: the name of a file in engine/ops.")
-    repeat: int = Field(1, ge=1, le=16, description="How many times the operation is stacked, with ReLU between.")
-    label: str = Field("", description="Its name in paths: lower-case letters and digits, unique within the block.")
+    op: str = Field(description="Family of the operation, such as conv: the name of a file in engine/ops.")
+    repeat: int = Field(1, ge=1, le=16, description="How often the operation is stacked, with ReLU in between.")
+    label: str = Field("", description="Name in paths: lower-case letters and digits, unique within the block.")
     norm: Norm | None = Field(
-        None, description="Normalisation of its convolutions: none, batch or group; left out, the space's."
+        None, description="Normalisation of its convolutions: none, batch or group; by default, as in [space]."
     )
 
     @property
@@ -140,7 +165,7 @@ class Candidate(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, value: object) -> object:
-        """Turn `"conv3x3"` into a table and give a table without a label the one that its word would have."""
+        """Turn `"conv3x3"` into a table; give a table without a label the one that its word would have."""
         if isinstance(value, str):
             return _from_word(value)
         if isinstance(value, dict) and isinstance(value.get("op"), str) and "label" not in value:
@@ -163,13 +188,13 @@ class Candidate(BaseModel):
 
 
 class Stem(Part):
-    """What stands before the first block and belongs to every path: a convolution, then max pooling and ReLU."""
+    """What every path begins with: a convolution, then max pooling and ReLU."""
 
-    channels: int = Field(ge=1, le=65536, description="Channels that leave it.")
-    kernel: int = Field(3, ge=1, le=31, description="Height and width of its kernel, odd.")
-    stride: int = Field(1, ge=1, le=64, description="Step of its kernel.")
-    pool: int = Field(1, ge=1, le=64, description="Max pooling behind it: its window and stride; 1 for none.")
-    norm: Norm | None = Field(None, description="Its normalisation; left out, the space's.")
+    channels: int = Field(ge=1, le=65536, description="Output channels.")
+    kernel: int = Field(3, ge=1, le=31, description="Height and width of the kernel, odd.")
+    stride: int = Field(1, ge=1, le=64, description="Stride of the kernel.")
+    pool: int = Field(1, ge=1, le=64, description="Max pooling after the convolution: window and stride; 1 for none.")
+    norm: Norm | None = Field(None, description="Normalisation; by default, as in [space].")
 
     @field_validator("kernel")
     @classmethod
@@ -180,19 +205,17 @@ class Stem(Part):
 
 
 class Block(Part):
-    """A choice block: its candidates, of which a path takes one, then max pooling and ReLU."""
+    """A choice block: candidates, one of which a path takes, then max pooling and ReLU."""
 
-    channels: int = Field(32, ge=1, le=65536, description="Channels that leave the block.")
-    stride: int = Field(
-        1, ge=1, le=64, description="Step of the chosen operation's kernel: 2 halves height and width inside it."
-    )
+    channels: int = Field(32, ge=1, le=65536, description="Output channels of the block.")
+    stride: int = Field(1, ge=1, le=64, description="Stride of the chosen operation: 2 halves height and width.")
     pool: int = Field(
-        2, ge=1, le=64, description="Max pooling after the chosen operation: its window and stride; 1 for none."
+        2, ge=1, le=64, description="Max pooling after the chosen operation: window and stride; 1 for none."
     )
     residual: bool = Field(
         False,
-        description="Add what comes into the block to what the chosen operation gives, before pooling and ReLU; "
-        "through a 1×1 projection, shared by all candidates, where channels or size change.",
+        description="Add the input of the block to the output of the chosen operation, before pooling and ReLU; if "
+        "channels or size change, through a 1×1 projection that all candidates share.",
     )
     candidates: Annotated[tuple[Candidate, ...], Field(strict=False)] = Field(
         min_length=1, description="The operations to choose from."
@@ -208,15 +231,15 @@ class Block(Part):
 
 
 class Space(Part):
-    """The search space: a stem if wanted, choice blocks one after another, then a head of two linear layers."""
+    """The search space: an optional stem, choice blocks one after another, then a head of two linear layers."""
 
-    hidden: int = Field(64, ge=1, le=65536, description="Width of the head's hidden layer.")
+    hidden: int = Field(64, ge=1, le=65536, description="Width of the hidden layer of the head.")
     pooling: Literal["flatten", "global"] = Field(
         "flatten",
-        description="What the head sees of the last block: every pixel, or each channel's mean over the image.",
+        description="Input of the head: every pixel of the last block, or the mean of each channel over the image.",
     )
     norm: Norm = Field(
-        "none", description="Normalisation of all convolutions, where a candidate or the stem says none."
+        "none", description="Normalisation of all convolutions, unless a candidate or the stem has its own."
     )
     stem: Stem | None = Field(None, description=Stem.__doc__)
     blocks: Annotated[tuple[Block, ...], Field(strict=False)] = Field(
@@ -225,12 +248,14 @@ class Space(Part):
 
 
 class Recipe(Part):
-    """How a network is trained; the supernet's and the stand-alone networks' alike."""
+    """How a network is trained: the supernet, and paths from scratch."""
 
-    epochs: Count = Field(8, description="Length; an epoch is as many forward images as there are training images.")
-    batch_size: Count = Field(256, description="Images a step.")
+    epochs: Count = Field(
+        8, description="Epochs to train; an epoch is as many forward images as there are training images."
+    )
+    batch_size: Count = Field(256, description="Images per step.")
     evaluate_every: Count = Field(
-        1, description="Epochs between two judgements on validation; the last is always judged."
+        1, description="Epochs between two evaluations on the validation images; the last epoch is always evaluated."
     )
     log_every: Count = Field(20, description="Steps between two records of the loss.")
     checkpoint_every: Count = Field(100, description="Steps between two checkpoints.")
@@ -239,22 +264,23 @@ class Recipe(Part):
         description="A class of torch.optim by name, with its parameters.",
     )
     renew_optimizer: bool = Field(
-        False, description="Build the optimiser anew at every epoch, forgetting its momentum."
+        False, description="Start every epoch with a new optimiser, without momentum from the one before."
     )
     schedule: NamedOrWord | None = Field(
         None,
         description="A class of torch.optim.lr_scheduler by name. It advances every step, or every epoch with "
-        '`every = "epoch"`; lengths that are left out (total_steps, T_max, total_iters) are the whole training.',
+        '`every = "epoch"`; its length (total_steps, T_max, total_iters) is by default the whole training.',
     )
     loss: NamedOrWord = Field(
         Named(name="CrossEntropyLoss"),
-        description="The objective: a loss of torch.nn by name. Cross-entropy is reported beside it.",
+        description="The objective: a loss of torch.nn by name; cross-entropy is always reported as well. Class "
+        'weights are a list, such as `weight = [1, 4]`, or `weight = "balanced"`: the inverse of each class\'s share.',
     )
 
     @model_validator(mode="after")
     def _schedule_outlives_optimizer(self) -> Recipe:
         if self.renew_optimizer and self.schedule is not None:
-            raise ValueError("renew_optimizer would restart the schedule at every epoch: give one or the other")
+            raise ValueError("renew_optimizer would restart the schedule at every epoch: use one or the other")
         return self
 
 
@@ -262,18 +288,18 @@ class Train(Recipe):
     """The supernet's training."""
 
     seeds: Annotated[tuple[Seed, ...], Field(strict=False)] = Field(
-        (0,), min_length=1, description="One supernet a seed."
+        (0,), min_length=1, description="One supernet is trained per seed."
     )
     sampler: Annotated[NamedOrWord, Field(validate_default=False)] = Field(
-        Named(name="uniform"), description="The strategy that says which path a step trains."
+        Named(name="uniform"), description="The strategy that chooses which path each step trains."
     )
 
     calibration: int = Field(
         4096,
         ge=0,
         le=1_000_000,
-        description="Training images on which batch normalisation is measured for each path before it is judged; 0 to "
-        "judge with the running statistics that all paths share.",
+        description="Training images to recalibrate batch normalisation on before a path is evaluated; 0 to evaluate "
+        "with the running statistics that all paths share.",
     )
 
     @field_validator("seeds")
@@ -288,11 +314,11 @@ class Train(Recipe):
 
 
 class Retrain(Part):
-    """The stand-alone trainings: what is not given here is as in [train]."""
+    """How paths are trained from scratch: keys that are not given here are as in [train]."""
 
-    epochs: Count | None = Field(None, description="Length of one training.")
-    batch_size: Count | None = Field(None, description="Images a step.")
-    evaluate_every: Count | None = Field(None, description="Epochs between two judgements on validation.")
+    epochs: Count | None = Field(None, description="Epochs of one training.")
+    batch_size: Count | None = Field(None, description="Images per step.")
+    evaluate_every: Count | None = Field(None, description="Epochs between two evaluations on the validation images.")
     log_every: Count | None = Field(None, description="Steps between two records of the loss.")
     checkpoint_every: Count | None = Field(None, description="Steps between two checkpoints.")
     optimizer: NamedOrWord | None = Field(None, description="As train.optimizer.")
@@ -300,10 +326,13 @@ class Retrain(Part):
     schedule: NamedOrWord | None = Field(None, description="As train.schedule.")
     loss: NamedOrWord | None = Field(None, description="As train.loss.")
     seeds: Annotated[tuple[Seed, ...], Field(strict=False)] = Field(
-        (0, 1, 2), min_length=1, description="Trainings a path."
+        (0, 1, 2), min_length=1, description="Seeds of the trainings of each path."
     )
     threads: int = Field(
-        1, ge=1, le=1024, description="Threads of one training; results depend on it, not on how many run."
+        1,
+        ge=1,
+        le=1024,
+        description="Threads of one training; results depend on this, not on how many trainings run in parallel.",
     )
 
     @field_validator("seeds")
@@ -316,9 +345,10 @@ class Runtime(Part):
     """Where it runs."""
 
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
-    threads: int = Field(0, ge=0, le=1024, description="Threads of the supernet's training; 0 for all cores.")
+    threads: int = Field(0, ge=0, le=1024, description="Threads of the supernet's training; 0 for one per usable core.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Arithmetic of the forward pass; auto is bfloat16 on GPUs that have it, else float32."
+        "auto",
+        description="Arithmetic of the forward pass; auto is bfloat16 on GPUs that support it, otherwise float32.",
     )
 
     @field_validator("device")
@@ -332,7 +362,7 @@ class Runtime(Part):
 
 
 class Preset(Part):
-    """A whole experiment: data, search space, training of the supernet and of its subnets, and where it runs."""
+    """A whole experiment: data, search space, how the supernet and its paths are trained, and where it runs."""
 
     data: Data = Field(default_factory=Data, description=Data.__doc__)
     space: Space = Field(description=Space.__doc__)
@@ -341,7 +371,7 @@ class Preset(Part):
     runtime: Runtime = Field(default_factory=Runtime, description=Runtime.__doc__)
 
     def standalone_recipe(self) -> Recipe:
-        """Return how a subnet is trained alone: [retrain] where given, else inherited from [train]."""
+        """Return how a path is trained from scratch: as in [retrain], otherwise as in [train]."""
         inherited = {name: getattr(self.train, name) for name in Recipe.model_fields}
         given = {name: value for name in Recipe.model_fields if (value := getattr(self.retrain, name)) is not None}
         return Recipe.model_validate({**inherited, **given})
@@ -396,7 +426,7 @@ def _words() -> list[str]:
 
 
 def _default_label(table: Mapping[str, Any]) -> str:
-    """Return the word that says the same as a table, and its normalisation where it has one of its own."""
+    """Return the word that means the same as a table, followed by its own normalisation if it has one."""
     kernel, repeat = table.get("kernel"), table.get("repeat", 1)
     expansion = table["expansion"] if isinstance(table.get("expansion"), int) else None
     word = f"{table['op']}{f'{kernel}x{kernel}' if kernel else ''}{f'e{expansion}' if expansion else ''}"

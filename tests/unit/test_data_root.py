@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from supernet_cli.config.load import load_preset
+from supernet_cli.errors import PresetError
 
 SPACE = '[[space.blocks]]\ncandidates = ["conv3x3"]\n'
 
@@ -68,6 +69,13 @@ def test_whole_paths_and_home_folders_mean_what_they_say(project: Path, monkeypa
     monkeypatch.setenv("HOME", "/home/somebody")
     assert root_of(project / "mine.toml", "data.root=/some/where") == "/some/where"
     assert root_of(project / "mine.toml", "data.root=~/images") == "/home/somebody/images"
+
+
+@pytest.mark.parametrize("path", [r"C:\new\training", r"C:\temp", r"D:\fruit\bananas"])
+def test_a_windows_path_whose_backslashes_make_other_characters_is_an_error(path: str, project: Path) -> None:
+    (project / "windows.toml").write_text(f'[data]\nroot = "{path}"\n{SPACE}')
+    with pytest.raises(PresetError, match=r"data\.root.*single quotes, or forward slashes"):
+        load_preset(str(project / "windows.toml"))
 
 
 def test_a_preset_without_a_root_gets_none(project: Path) -> None:
