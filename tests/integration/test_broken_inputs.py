@@ -151,7 +151,7 @@ COMMANDS = [
     (["train", "--runs-dir", "empty.toml"], 2, "is a file"),
     (["preset", "show", "defalt"], 2, "'default'"),
     (["preset", "copy", "default"], 2, "FILE"),
-    (["preset", "copy", "default", "empty.toml"], 2, "there already"),
+    (["preset", "copy", "default", "empty.toml"], 2, "already exists; left unchanged"),
     (["preset", "copy", "default", "mine.txt"], 2, "ends in .toml"),
     (["preset", "copy", "default", "no/folder/mine.toml"], 2, "there is no folder no/folder"),
     (["preset", "copy", "default", "x" * 300 + ".toml"], 4, "File name too long"),
