@@ -2,8 +2,9 @@
 
     torchrun --nproc-per-node 2 tests/parallel_training.py FOLDER
 
-The folder holds presets as `<name>.toml`; beside them come `<name>/rank-<n>.pt`, the weights and what was reported.
-The one called `cut` is interrupted, by the last rank alone, and goes on.
+The folder holds presets as `<name>.toml`. Beside them it writes `<name>/of-<ranks>/rank-<n>.pt`: the weights at the
+start and at every checkpoint, and what was reported. The preset called `cut` is interrupted, by the last rank only, and
+resumed.
 """
 
 from __future__ import annotations
@@ -24,8 +25,20 @@ from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import PathsEvaluated, Record, State, StepsTrained
 
 
+class WatchedRanks(Ranks):
+    """Keeps the weights that this rank has wherever ranks have to be equal: at the start and at every checkpoint."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.weights: list[torch.Tensor] = []
+
+    def check_same(self, what: str, module: torch.nn.Module, more: str = "") -> None:
+        self.weights.append(torch.cat([weight.detach().reshape(-1) for weight in module.parameters()]))
+        super().check_same(what, module, more)
+
+
 class Kept:
-    """Keeps what is reported of steps and paths, without times."""
+    """Keeps what is reported about steps and paths, without times."""
 
     def __init__(self) -> None:
         self.records: list[dict[str, object]] = []
@@ -43,19 +56,20 @@ def stop_of_the_last(place: Place, polls: int) -> Callable[[], State | None]:
 
 def train_all(folder: Path, place: Place) -> None:
     """Train each preset of a folder, as one of the ranks or alone."""
-    with Ranks(place) as ranks:
+    with WatchedRanks(place) as ranks:
         for number, path in enumerate(sorted(folder.glob("*.toml"))):
             prepared = prepare(validate(read_toml(path), path), place=place)
             if number == 0:
                 ranks.join(prepared.device)
             job = JobFolder(folder / path.stem / f"of-{place.size}", "supernet/seed-0")
             job.path.mkdir(parents=True, exist_ok=True)
+            ranks.weights.clear()
             for stop in [stop_of_the_last(place, 5), lambda: None] if path.stem == "cut" else [lambda: None]:
                 kept, supernet = Kept(), prepared.supernet(0)
                 with mock.patch.object(Prepared, "supernet", lambda *_, supernet=supernet: supernet):  # to look into it
                     outcome = train_supernet(prepared, job, 0, kept, stop, ranks)
-            found = {"state": outcome.state, "weights": supernet.state_dict(), "records": kept.records}
-            torch.save(found, job.path / f"rank-{place.rank}.pt")
+            result = {"state": outcome.state, "checkpoints": ranks.weights, "records": kept.records}
+            torch.save(result, job.path / f"rank-{place.rank}.pt")
 
 
 if __name__ == "__main__":

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import torch
-from helpers import only_run, start, wait_for
+from helpers import only_run, records_of, start, wait_for
 from parallel_training import train_all
-from safetensors.torch import load_file
 
 from supernet_cli.config.catalog import entries
 from supernet_cli.config.load import dump_toml
@@ -24,13 +24,16 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.config.torchrun import Place
 from supernet_cli.engine.parallel import PATIENCE_SECONDS
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.records import PathsEvaluated, StepsTrained
 
 Invoke = Callable[..., tuple[int, str, str]]
 Start = Callable[..., subprocess.Popen[str]]
 
 PATIENCE = 300.0  # seconds, for machines that do much else
 SCRIPT = Path(__file__).parents[1] / "parallel_training.py"
-SGD = {"optimizer": {"name": "SGD", "lr": 0.05, "momentum": 0.9, "weight_decay": 0.01}, "schedule": None}
+SGD_RATE = 0.05
+PIXELS = 12 * 12  # of an image of `digits`
+SGD = {"optimizer": {"name": "SGD", "lr": SGD_RATE, "momentum": 0.9, "weight_decay": 0.01}, "schedule": None}
 SAMPLERS = {name: {"name": name} for name in sorted(entries("sampler"))}
 SAMPLERS["bandit"] |= {"every": 2, "held_out": 90}
 SUMMED = {"sampler": {"name": "path-dropout", "ghost": 3, "combine": "sum"}, "batch_size": 45}
@@ -58,13 +61,25 @@ def ranks(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             process.communicate(timeout=PATIENCE)
 
 
+def rounding(steps: int, terms: int) -> float:
+    """Return the relative difference that the order of summation explains, in float32.
+
+    A sum of n terms in another order differs by about √n ε of their magnitudes, ε = 2⁻²³ (Higham and Mary 2019, «A New
+    Approach to Probabilistic Rounding Error Analysis»), and over a few steps the differences add up. Over hundreds of
+    steps they grow exponentially instead: compare accuracies there.
+    """
+    return steps * math.sqrt(terms) * torch.finfo(torch.float32).eps
+
+
 def test_two_ranks_train_as_one_process_does_whatever_the_strategy(
     ranks: Start, tiny: Callable[..., Preset], tmp_path: Path
 ) -> None:
     """Weights agree to rtol 1e-4 and atol 1e-5, float32, over 8 steps of SGD, the last one on 3 images.
 
-    Ranks agree with each other bit for bit, and go on so after an interruption. AdamW divides by the size of a
-    gradient, also where that is rounding alone, and so is held to atol 1e-3, a tenth of its rate.
+    The gradient of a weight in the first convolution sums over all pixels of the mini-batch, which says how much that
+    rounds; what is absolute in it is scaled by the learning rate. At every checkpoint the ranks agree with each other
+    bit for bit, also after an interruption. AdamW divides by the size of a gradient, even if that is only rounding, so
+    its tolerance is atol 1e-3, a tenth of its rate.
     """
     equal = {name: tiny(train={**SGD, "sampler": s, "batch_size": 71, "epochs": 1}) for name, s in SAMPLERS.items()}
     equal["summed"] = tiny(train={**SGD, **SUMMED, "epochs": 1})
@@ -77,30 +92,49 @@ def test_two_ranks_train_as_one_process_does_whatever_the_strategy(
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     train_all(tmp_path, Place())
-    uncut, cut = (torch.load(tmp_path / name / "of-2" / "rank-1.pt")["weights"] for name in ("uniform", "cut"))
-    assert all(torch.equal(weights, cut[key]) for key, weights in uncut.items())
+    uncut = torch.load(tmp_path / "uniform" / "of-2" / "rank-1.pt")["checkpoints"][-1]
+    share = rounding(steps=8, terms=71 * PIXELS)
+    assert share < 1e-4
+    assert SGD_RATE * share < 1e-5
     for name in presets:
         alone = torch.load(tmp_path / name / "of-1" / "rank-0.pt")
         first, second = (torch.load(tmp_path / name / "of-2" / f"rank-{rank}.pt") for rank in (0, 1))
         assert alone["state"] == first["state"] == second["state"] == "finished", name
         assert second["records"] == [record for record in first["records"] if "scores" not in record], name
-        for key, weights in first["weights"].items():
-            if "running" not in key:
-                assert torch.equal(weights, second["weights"][key]), (name, key)
-            if name != "normalised":
-                within = {"rtol": 0, "atol": 1e-3} if name == "adamw" else {"rtol": 1e-4, "atol": 1e-5}
-                torch.testing.assert_close(weights, alone["weights"][key], **within, msg=lambda m, n=name: f"{n}: {m}")
-        for mine, its in zip(first["records"], alone["records"], strict=True):
-            assert mine["step"] == its["step"]
-            assert mine["forward_images"] == its["forward_images"]
-            assert mine["macs"] == its["macs"]
-            if name != "normalised" and "loss" in mine:
-                assert [mine["loss"], mine["objective"]] == pytest.approx([its["loss"], its["objective"]], rel=1e-4)
+        assert [plan_of(record) for record in first["records"]] == [plan_of(record) for record in alone["records"]]
+        assert len(first["checkpoints"]) > max(1, first["records"][-1]["step"] // 3)  # at the start, then every 3 steps
+        assert_equal(first["checkpoints"], second["checkpoints"], name, rtol=0, atol=0)
+        if name == "cut":
+            assert torch.equal(first["checkpoints"][-1], uncut)
+        elif name == "adamw":
+            assert_equal(first["checkpoints"], alone["checkpoints"], name, rtol=0, atol=1e-3)
+        elif name != "normalised":
+            assert_equal(first["checkpoints"], alone["checkpoints"], name, rtol=share, atol=SGD_RATE * share)
+        if name != "normalised":
+            assert losses_of(first["records"]) == pytest.approx(losses_of(alone["records"]), rel=share)
+
+
+def assert_equal(
+    weights: Sequence[torch.Tensor], others: Sequence[torch.Tensor], name: str, rtol: float, atol: float
+) -> None:
+    """Compare the weights at every checkpoint of two trainings."""
+    for mine, other in zip(weights, others, strict=True):
+        torch.testing.assert_close(mine, other, rtol=rtol, atol=atol, msg=lambda m: f"{name}: {m}")
+
+
+def losses_of(records: Sequence[Mapping[str, Any]]) -> list[float]:
+    return [record[kind] for record in records if "loss" in record for kind in ("loss", "objective")]
+
+
+def plan_of(record: Mapping[str, Any]) -> list[object]:
+    """Return what a record says about the plan: how far, over how many images, at what cost, how often each path."""
+    trained = [(score["path"], score["trained_images"]) for score in record.get("scores", ())]
+    return [record["step"], record["epoch"], record["forward_images"], record["macs"], trained]
 
 
 @pytest.fixture
 def training(tiny: Callable[..., Preset], tmp_path: Path) -> list[object]:
-    """Return arguments of a training that takes a few seconds and hardly magnifies rounding."""
+    """Return the arguments of a training that takes a few seconds and learns every image."""
     preset = tiny(train={**SGD, "epochs": 60, "evaluate_every": 20, "checkpoint_every": 10})
     (tmp_path / "training.toml").write_text(dump_toml(preset))
     return ["-m", "supernet_cli", "train", "--preset", tmp_path / "training.toml"]
@@ -118,10 +152,10 @@ def rank_of(process: psutil.Process) -> str:
     return str(process.environ().get("RANK"))
 
 
-def test_ranks_pause_go_on_and_stop_together_and_one_process_goes_on_alone(
+def test_ranks_pause_resume_and_stop_together_and_one_process_resumes_what_they_left(
     ranks: Start, supernet: Invoke, training: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Weights agree to atol 1e-3 with those of one process, after 600 steps of SGD."""
+    """The plan is that of one process, and so are the accuracies, to 3 of 100 images; weights drift in 600 steps."""
     process = ranks(2, *training, "--json")
     wait_for(lambda: has_come(tmp_path, 50), PATIENCE)
     job = job_in(tmp_path)
@@ -143,9 +177,13 @@ def test_ranks_pause_go_on_and_stop_together_and_one_process_goes_on_alone(
     monkeypatch.chdir(tmp_path / "alone")
     assert supernet(*training[2:], "--quiet")[0] == 0
     alone, together = (
-        load_file(folder / "weights.safetensors") for folder in (job_in(tmp_path / "alone").path, job.path)
+        [r.model_dump() for r in records_of(job) if isinstance(r, StepsTrained | PathsEvaluated)]
+        for job in (job_in(tmp_path / "alone"), job)
     )
-    torch.testing.assert_close(together, alone, rtol=0, atol=1e-3)
+    assert [plan_of(record) for record in together] == [plan_of(record) for record in alone]
+    its, theirs = ([score["accuracy"] for score in records[-1]["scores"]] for records in (alone, together))
+    assert theirs == pytest.approx(its, abs=0.03)
+    assert min(theirs) > 0.9
 
 
 def test_a_rank_that_is_killed_ends_the_others_with_words_and_a_good_checkpoint(
