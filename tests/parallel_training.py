@@ -26,15 +26,15 @@ from supernet_cli.runs.records import PathsEvaluated, Record, State, StepsTraine
 
 
 class WatchedRanks(Ranks):
-    """Keeps the weights that this rank has wherever ranks have to be equal: at the start and at every checkpoint."""
+    """Keeps this rank's weights wherever ranks have to be equal: at the start and at every checkpoint."""
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         self.weights: list[torch.Tensor] = []
 
-    def check_same(self, what: str, module: torch.nn.Module, more: str = "") -> None:
+    def check_same(self, when: str, module: torch.nn.Module, plan: str = "") -> None:
         self.weights.append(torch.cat([weight.detach().reshape(-1) for weight in module.parameters()]))
-        super().check_same(what, module, more)
+        super().check_same(when, module, plan)
 
 
 class Kept:

@@ -1,4 +1,4 @@
-"""`supernet train` under torchrun: the first rank does what a single process does, the others help it, in silence."""
+"""`supernet train` under torchrun: the first rank acts like a single process, the others help it silently."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from supernet_cli.runs.records import State
 
 
 class Orders(BaseModel):
-    """What the first rank tells the others before they begin.
+    """What the first rank sends to the others before they start.
 
     Args:
-        preset: Its preset.
-        images: Fingerprint of its images.
-        threads: Of the CPU, for each of them.
+        preset: The preset.
+        images: Fingerprint of the images.
+        threads: CPU threads of each rank.
         seeds: Supernets to train, one after another.
     """
 
@@ -32,10 +32,10 @@ class Orders(BaseModel):
 
 
 def help_to_train(place: Place, data_root: Path | None = None) -> None:
-    """Train along with the first rank, as another.
+    """Train together with the first rank, as another rank.
 
     Args:
-        place: Of this process.
+        place: Place of this process.
         data_root: Folder of the images, if not where the preset says.
     """
     from supernet_cli.cli.signals import Interruption
@@ -64,6 +64,6 @@ def help_to_train(place: Place, data_root: Path | None = None) -> None:
                     if ranks.agree("stopped" if outcome.state in ("interrupted", "stopped") else stop()):
                         break
     except RankError as error:
-        if interruption.requested:  # torchrun knows, and has told this rank to end
+        if interruption.requested:  # torchrun knows, and has asked this rank to end
             raise typer.Exit(error.exit_code) from error
         raise

@@ -6,18 +6,18 @@ import signal
 from types import FrameType
 from typing import Any
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # what the platform has of these
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # as far as the platform has them
 
 
 class Interruption:
-    """A context in which signals are remembered instead of ending the process.
+    """A context in which signals are noted instead of ending the process.
 
     Args:
-        lasting: Whether they are also remembered afterwards. torchrun ends all ranks as soon as one is gone, and the
-            first has still to say why.
+        lasting: Whether they are also noted afterwards. torchrun ends all ranks as soon as one is gone, when the first
+            still has to report why.
 
     Attributes:
-        requested: Whether one came.
+        requested: Whether a signal was received.
     """
 
     def __init__(self, lasting: bool = False) -> None:
@@ -37,6 +37,6 @@ class Interruption:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested and number != getattr(signal, "SIGHUP", None):  # a terminal that closes may hang up twice
+        if self.requested and number != getattr(signal, "SIGHUP", None):  # closing a terminal may send it twice
             raise KeyboardInterrupt
         self.requested = True

@@ -32,6 +32,7 @@ from supernet_cli.cli.options import (
 )
 from supernet_cli.config.torchrun import Place, here
 from supernet_cli.errors import INTERRUPTED
+from supernet_cli.glyphs import counted
 
 if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
@@ -292,8 +293,8 @@ def train_supernets(
             warn_of_a_lost_checkpoint(job)
     if not voice.is_live:
         many = f", {place.size} ranks" if place is not None and place.size > 1 else ""
-        where = f"{prepared.threads} threads on {prepared.device.name}{many}"
-        voice.note(f"{run.id}  {prepared.space.size:,} paths, {where}")
+        where = f"{counted(prepared.threads, 'thread')} on {prepared.device.name}{many}"
+        voice.note(f"{run.id}  {counted(prepared.space.size, 'path')}, {where}")
     left = [job for job in jobs if not job.is_done]
     with voice.warnings(), Ranks(place) as ranks:
         _give_orders(ranks, prepared, left)

@@ -1,8 +1,8 @@
-"""Recalibration: batch normalisation with statistics of the path that is judged, instead of those all paths share.
+"""Recalibration: batch normalisation with the statistics of the path that is evaluated, not those shared by all paths.
 
-Running statistics gathered while a supernet trains are a mixture over paths and belong to none of them. Before a path
-is judged, they are measured anew for it: one pass over a few thousand training images, as they are, each layer
-averaging over batches. What it had before is put back afterwards, so that judging one path changes nothing for any
+Running statistics collected while a supernet trains are a mixture over paths and belong to none of them. Before a path
+is evaluated, they are measured for it: one pass over a few thousand training images without augmentation, each layer
+averaging over batches. The old statistics are restored afterwards, so that evaluating one path does not affect any
 other.
 
 Source: Guo et al. 2020, «Single Path One-Shot Neural Architecture Search with Uniform Sampling», arXiv 1904.00420.
@@ -21,41 +21,41 @@ from supernet_cli.engine.data import Split
 from supernet_cli.engine.data.resident import ResidentImages
 
 BATCH = 256
-"""Images of which a layer takes the mean and variance at once; their average over batches is what it keeps."""
+"""Images per batch. A layer computes mean and variance per batch and keeps their average over batches."""
 
 _NAMES = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def layers_of(*modules: nn.Module | None) -> list[nn.BatchNorm2d]:
-    """Return the batch normalisation in some modules, each once."""
-    found = (m for module in modules if module is not None for m in module.modules())
-    return list(dict.fromkeys(m for m in found if isinstance(m, nn.BatchNorm2d)))
+    """Return the batch normalisation layers in some modules, each once."""
+    submodules = (m for module in modules if module is not None for m in module.modules())
+    return list(dict.fromkeys(m for m in submodules if isinstance(m, nn.BatchNorm2d)))
 
 
 class SyncedBatchNorm(nn.SyncBatchNorm, nn.BatchNorm2d):
-    """Batch normalisation over the images of all ranks while they train; it measures a path on its own."""
+    """Batch normalisation over the images of all ranks during training; recalibration runs on one rank only."""
 
-    process_group = None  # all of them
+    process_group = None  # all ranks
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name is torch's
         """Return the normalised features, of the same shape."""
-        is_measuring = self.momentum is None  # what `calibrating` sets: the first rank is alone in that
+        is_measuring = self.momentum is None  # set by `calibrating`, which only the first rank does
         kind = nn.BatchNorm2d if is_measuring else nn.SyncBatchNorm
         return kind.forward(self, input)
 
 
 def synchronise(network: nn.Module) -> None:
-    """Make a network on a GPU normalise over the images of all ranks; its tensors stay what they are."""
+    """Make a network on a GPU normalise over the images of all ranks; its tensors stay the same."""
     for layer in layers_of(network):
         layer.__class__ = SyncedBatchNorm
 
 
 def calibration_split(training: Split, count: int) -> Split:
-    """Return the training images to calibrate with: always the same ones, drawn from all, whole batches if there are.
+    """Return the training images to calibrate with: always the same random choice, in whole batches if possible.
 
     Args:
         training: Images to choose from.
-        count: How many are wanted; fewer where there are no more.
+        count: Number of images; fewer if there are not enough.
     """
     count = min(count, len(training))
     count -= count % BATCH if count > BATCH else 0
@@ -64,7 +64,7 @@ def calibration_split(training: Split, count: int) -> Split:
 
 
 class PathStatistics:
-    """Statistics of some layers that belong to one path, or to a prefix that paths share; empty until measured.
+    """Statistics of some layers for one path, or for a prefix that paths share; empty until measured.
 
     Args:
         layers: The layers.
@@ -74,7 +74,7 @@ class PathStatistics:
         self._kept = [(layer, _fresh(layer)) for layer in layers]
 
     def install(self) -> None:
-        """Make the layers use these; while they calibrate, they change them in place."""
+        """Make the layers use these statistics, and update them in place during calibration."""
         for layer, buffers in self._kept:
             for name, value in buffers.items():
                 setattr(layer, name, value)
@@ -82,9 +82,9 @@ class PathStatistics:
 
 @contextlib.contextmanager
 def borrowed(network: nn.Module) -> Iterator[list[nn.BatchNorm2d]]:
-    """Lend out a network's batch normalisation: inside, the network judges and its statistics may be replaced.
+    """Put a network into evaluation mode and allow its batch normalisation statistics to be replaced.
 
-    Afterwards it has its own statistics, batch counters and modes again.
+    Its own statistics, batch counters and modes are restored afterwards.
 
     Yields:
         The layers.
@@ -105,7 +105,7 @@ def borrowed(network: nn.Module) -> Iterator[list[nn.BatchNorm2d]]:
 
 @contextlib.contextmanager
 def calibrating(layers: Iterable[nn.BatchNorm2d]) -> Iterator[None]:
-    """Make layers measure inside: each batch by its own statistics, and what they keep the average over batches."""
+    """Make layers calibrate inside: they normalise by batch statistics, and record the average over batches."""
     layers = list(layers)
     for layer in layers:
         layer.momentum, layer.training = None, True
@@ -118,11 +118,11 @@ def calibrating(layers: Iterable[nn.BatchNorm2d]) -> Iterator[None]:
 
 @torch.no_grad()
 def measure(layers: Sequence[nn.BatchNorm2d], calibration: ResidentImages, forward: Callable[[Tensor], object]) -> None:
-    """Give the layers of one network statistics that are its own, inside `borrowed`.
+    """Recalibrate one network, inside `borrowed`.
 
     Args:
-        layers: All of its batch normalisation.
-        calibration: Images to measure on.
+        layers: All of its batch normalisation layers.
+        calibration: Images to calibrate on.
         forward: Runs a batch through the network.
     """
     PathStatistics(layers).install()

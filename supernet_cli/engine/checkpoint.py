@@ -1,7 +1,7 @@
-"""Everything a job needs to go on as if nothing had happened; and the weights that others read.
+"""Checkpoints, from which a job resumes exactly where it was interrupted, and the weights that others read.
 
-A checkpoint is a file of `torch.save` followed by a trailer: a mark and the SHA-256 of all before it. Torch reads it
-as it is; here it is loaded only after the sum was checked, and only as plain data (`weights_only=True`).
+A checkpoint is a file of `torch.save` followed by a trailer: a mark and the SHA-256 of everything before it. Torch can
+read it as it is; here it is loaded only after verifying the checksum, and only as plain data (`weights_only=True`).
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ logger = logging.getLogger(__name__)
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint; the one before it is kept beside it.
+    """Write a checkpoint; the previous one is kept beside it.
 
     Args:
         path: `checkpoint.pt`; the old one becomes `checkpoint.previous.pt`.
         state: Tensors and plain values.
 
     Raises:
-        DiskError: It could not be written; the old one is still good.
+        DiskError: It could not be written; the old one is intact.
     """
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **state}, buffer)
@@ -46,10 +46,10 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def keep_checkpoint(path: Path, content: bytes) -> None:
-    """Put what a checkpoint's file holds in its place; the one before it is kept beside it.
+    """Replace a checkpoint's file with new content; the previous one is kept beside it.
 
     Raises:
-        DiskError: It could not be written; the old one is still good.
+        DiskError: It could not be written; the old one is intact.
     """
     fresh = path.with_suffix(".new.pt")
     replace_file(fresh, content, durable=True)
@@ -60,24 +60,24 @@ def keep_checkpoint(path: Path, content: bytes) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """Return the newest checkpoint that is whole, or None where there has been none yet.
+    """Return the newest intact checkpoint, or None if there are none yet.
 
     Raises:
-        RunError: There are some, and all are damaged.
+        RunError: All checkpoints are damaged.
     """
-    there = [candidate for candidate in (path, previous(path)) if candidate.exists()]
-    for candidate in there:
+    candidates = [candidate for candidate in (path, previous(path)) if candidate.exists()]
+    for candidate in candidates:
         state = _read(candidate)
         if state is not None:
             return state
-        logger.warning("%s is damaged; the checkpoint before it is used", candidate)
-    if there:
-        raise RunError(f"No checkpoint in {path.parent} can be read: each is damaged.", "Start a new run.")
+        logger.warning("skipping %s: it is damaged", candidate)
+    if candidates:
+        raise RunError(f"All checkpoints in {path.parent} are damaged.", "Start a new run.")
     return None
 
 
 def previous(path: Path) -> Path:
-    """Return where the checkpoint before a checkpoint lies."""
+    """Return the path of the previous checkpoint."""
     return path.with_suffix(".previous.pt")
 
 
@@ -92,7 +92,7 @@ def save_weights(path: Path, module: nn.Module) -> None:
 
 
 def keep_weights(path: Path, content: bytes) -> None:
-    """Put what a file of weights holds in its place.
+    """Replace a weights file with new content.
 
     Raises:
         DiskError: The file could not be written.
@@ -102,11 +102,11 @@ def keep_weights(path: Path, content: bytes) -> None:
 
 @dataclass(frozen=True)
 class StoredWeights:
-    """Weights as their file holds them, for whoever cannot see that file.
+    """The content of a weights file, for processes that cannot access the file.
 
     Args:
         path: The file.
-        content: What is in it.
+        content: Its bytes.
     """
 
     path: Path
@@ -123,30 +123,30 @@ class StoredWeights:
             return cls(path, path.read_bytes())
         except FileNotFoundError:
             raise RunError(
-                f"There are no weights at {path}.", "The job is not finished; go on with --resume."
+                f"There are no weights at {path}: the job has not finished.", "Resume it with --resume."
             ) from None
         except OSError as error:
-            told = f"The weights {path} cannot be read: {error.strerror or error}."
-            raise RunError(told, "See that the file, and every folder above it, may be read.") from error
+            message = f"Cannot read the weights {path}: {error.strerror or error}."
+            raise RunError(message, "Check that you can read the file and every folder above it.") from error
 
     def put_into(self, module: nn.Module) -> None:
-        """Give a module these weights in place.
+        """Load these weights into a module.
 
         Raises:
-            RunError: They are damaged, or of another network.
+            RunError: They are damaged, or belong to another network.
         """
         try:
             module.load_state_dict(load(self.content))
         except (SafetensorError, RuntimeError) as error:
             reason = str(error).partition("\n")[0]
             raise RunError(
-                f"The weights {self.path} are damaged or of another network: {reason}",
-                "Delete the file: `supernet train --resume`, or `supernet retrain` for a path alone, makes it again.",
+                f"The weights {self.path} are damaged or belong to another network: {reason}",
+                "Delete the file; `supernet train --resume`, or `supernet retrain` for a path, writes it again.",
             ) from error
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Return what a checkpoint holds, or None where it is damaged."""
+    """Return a checkpoint's state, or None if it is damaged."""
     try:
         return _decoded(path.read_bytes())
     except OSError:
@@ -159,6 +159,6 @@ def _decoded(content: bytes) -> dict[str, Any] | None:
         return None
     try:
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-    except Exception:  # a whole file that torch refuses: crafted, or written by something else
+    except Exception:  # an intact file that torch rejects: crafted, or written by something else
         return None
     return state if isinstance(state, dict) and state.get("format") == FORMAT else None

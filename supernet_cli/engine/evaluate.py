@@ -1,4 +1,4 @@
-"""Judging: top-1 accuracy and mean cross-entropy of one path, or of many with what they share computed once.
+"""Evaluation: top-1 accuracy and mean cross-entropy of one path, or of many with shared prefixes computed once.
 
 Names of tensors end with their shape: B images, C channels, H height, W width, K classes.
 """
@@ -20,23 +20,23 @@ from supernet_cli.engine.supernet import Supernet
 from supernet_cli.space import Architecture, Bundle, PathCosts
 
 BATCH = 250
-"""Images a batch: small enough for the caches, and the same everywhere, since it may change last bits."""
+"""Images per batch: small enough for the caches, and the same everywhere, since it can change the last bits."""
 
 TOGETHER = 1024
-"""Paths whose statistics are kept at the same time."""
+"""Number of paths whose statistics are held in memory at the same time."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """How a network does on a split.
+    """A network's results on a split.
 
     Args:
         accuracy: Top-1, a fraction.
-        loss: Mean cross-entropy, nats an image.
-        correct: Which images it got right, (N,) bool on the CPU, where that was asked for.
-        accuracy_unrecalibrated: Top-1 with running statistics, where it was recalibrated.
-        divergence: Mean of KL(p ‖ q) + KL(q ‖ p), nats an image, between its predictions and those of the undropped
-            network, where there is one.
+        loss: Mean cross-entropy, nats per image.
+        correct: Which images are classified correctly, (N,) bool on the CPU; None unless requested.
+        accuracy_unrecalibrated: Top-1 with running statistics; None unless the network was recalibrated.
+        divergence: Mean of KL(p ‖ q) + KL(q ‖ p), nats per image, between its predictions and those of the undropped
+            network; None without one.
     """
 
     accuracy: float
@@ -59,7 +59,7 @@ class _Tally:
         self._correct: list[Tensor] | None = [] if keep_correct else None
 
     def add(self, logits_BK: Tensor, labels_B: Tensor, undropped_BK: Tensor | None = None) -> None:
-        """Take in a batch: logits, labels, and the undropped network's logarithms of probabilities."""
+        """Add a batch: logits, labels, and the undropped network's log-probabilities."""
         loss = functional.cross_entropy(logits_BK.float(), labels_B, reduction="sum")
         correct_B = logits_BK.argmax(1) == labels_B
         divergence = loss.new_zeros(())
@@ -74,8 +74,8 @@ class _Tally:
 
     def score(self) -> Score:
         correct, loss, divergence = (total / self._images for total in self._sums.tolist())
-        kept = None if self._correct is None else torch.cat(self._correct).cpu()
-        return Score(correct, loss, kept, divergence=divergence if self._diverges else None)
+        correct_N = None if self._correct is None else torch.cat(self._correct).cpu()
+        return Score(correct, loss, correct_N, divergence=divergence if self._diverges else None)
 
 
 @torch.inference_mode()
@@ -90,29 +90,30 @@ def evaluate_paths(
     both_ways: bool = True,
     between: Callable[[], None] = lambda: None,
 ) -> dict[Architecture, Score]:
-    """Judge paths of a supernet; activations of a common prefix are computed once.
+    """Evaluate paths of a supernet; activations of a common prefix are computed once.
 
     The scores equal those of each path's extracted subnet exactly: the same operations run on the same numbers.
-    Memory is bounded by one batch of activations a block, and the statistics of `TOGETHER` paths.
+    Memory is bounded by one batch of activations per block, and the statistics of `TOGETHER` paths.
 
     Args:
         supernet: The weights.
-        architectures: The paths; in any order, each judged once.
-        images: The split to judge on.
-        device: Decides arithmetic.
-        keep_correct: Whether scores say which images were got right.
-        calibration: Training images to measure each path's batch normalisation on before it is judged; None for the
-            running statistics.
-        undropped: All candidates at once, where a strategy trains that: scores then say how far from it a path's
-            predictions are (Bender et al. 2018, «Understanding and Simplifying One-Shot Architecture Search», ICML).
-        both_ways: Whether recalibrated paths are judged with running statistics, too.
-        between: Called between batches; what it raises ends the judging, and the supernet is as it was.
+        architectures: The paths, in any order; duplicates are evaluated once.
+        images: The split to evaluate on.
+        device: Determines the arithmetic.
+        keep_correct: Whether scores record which images are classified correctly.
+        calibration: Training images for recalibrating each path's batch normalisation before it is evaluated; None
+            for running statistics.
+        undropped: All candidates at once, if the strategy trains them so: scores then include how far each path's
+            predictions are from it (Bender et al. 2018, «Understanding and Simplifying One-Shot Architecture Search»,
+            ICML).
+        both_ways: Whether recalibrated paths are also evaluated with running statistics.
+        between: Called between batches; an exception from it ends the evaluation and leaves the supernet unchanged.
     """
     ordered = in_order(architectures)
-    whole_NK = None if undropped is None else _predicted(supernet, undropped, images, device, calibration)
+    undropped_NK = None if undropped is None else _predicted(supernet, undropped, images, device, calibration)
     if calibration is None or not batchnorm.layers_of(supernet):
         with batchnorm.borrowed(supernet):
-            return _judge(supernet, ordered, images, device, keep_correct, None, whole_NK, between)
+            return _judge(supernet, ordered, images, device, keep_correct, None, undropped_NK, between)
     plain: dict[Architecture, Score] = {}
     if both_ways:
         with batchnorm.borrowed(supernet):
@@ -121,7 +122,7 @@ def evaluate_paths(
     for group in in_groups(ordered):
         with batchnorm.borrowed(supernet) as layers:
             statistics = _measured(supernet, group, layers, calibration, device, between)
-            scores |= _judge(supernet, group, images, device, keep_correct, statistics, whole_NK, between)
+            scores |= _judge(supernet, group, images, device, keep_correct, statistics, undropped_NK, between)
     return {
         path: replace(score, accuracy_unrecalibrated=plain[path].accuracy) if both_ways else score
         for path, score in scores.items()
@@ -138,35 +139,35 @@ def judging_macs(
     *,
     both_ways: bool = True,
 ) -> int:
-    """Return the multiply-accumulates that `evaluate_paths` takes.
+    """Return the multiply-accumulates that `evaluate_paths` needs.
 
     Args:
-        supernet: Whose paths are judged.
-        costs: Of its candidates.
+        supernet: The network whose paths are evaluated.
+        costs: Costs of its candidates.
         paths: The paths.
-        images: How many are judged on.
-        calibration: How many are calibrated with; None for no calibration.
-        undropped: What paths are compared with, if anything.
-        both_ways: Whether paths are judged with running statistics, too.
+        images: Number of images to evaluate on.
+        calibration: Number of images to calibrate with; None for no calibration.
+        undropped: The network that paths are compared with, if any.
+        both_ways: Whether paths are also evaluated with running statistics.
     """
-    calibrates = calibration if calibration is not None and batchnorm.layers_of(supernet) else 0
-    found = 0 if undropped is None else (images + calibrates) * costs.of_bundle(undropped)
-    if both_ways or not calibrates:
-        found += images * costs.of_shared_prefixes(paths)
-    if not calibrates:
-        return found
+    calibrating = calibration if calibration is not None and batchnorm.layers_of(supernet) else 0
+    macs = 0 if undropped is None else (images + calibrating) * costs.of_bundle(undropped)
+    if both_ways or not calibrating:
+        macs += images * costs.of_shared_prefixes(paths)
+    if not calibrating:
+        return macs
     groups = in_groups(in_order(paths))
-    again = sum(images * costs.of_shared_prefixes(group) for group in groups)
-    return found + again + sum(calibrates * costs.of_shared_prefixes(group, head=False) for group in groups)
+    recalibrated = sum(images * costs.of_shared_prefixes(group) for group in groups)
+    return macs + recalibrated + sum(calibrating * costs.of_shared_prefixes(group, head=False) for group in groups)
 
 
 def in_order(architectures: Iterable[Architecture]) -> list[Architecture]:
-    """Return each path once, those with a common prefix together."""
+    """Return each path once, paths with a common prefix next to each other."""
     return sorted(set(architectures), key=lambda architecture: architecture.choices)
 
 
 def in_groups(ordered: Sequence[Architecture]) -> list[Sequence[Architecture]]:
-    """Return the paths that are calibrated together: their statistics are kept at the same time."""
+    """Return the paths in groups that are calibrated together, with their statistics in memory at the same time."""
     return [ordered[first : first + TOGETHER] for first in range(0, len(ordered), TOGETHER)]
 
 
@@ -193,7 +194,7 @@ def _judge(
 def _predicted(
     supernet: Supernet, bundle: Bundle, images: ResidentImages, device: Device, calibration: ResidentImages | None
 ) -> Tensor:
-    """Return a bundle's logarithms of probabilities, (N, K), its batch normalisation measured like a path's."""
+    """Return a bundle's log-probabilities, (N, K), with its batch normalisation recalibrated like a path's."""
 
     def forward(images_BCHW: Tensor) -> Tensor:
         with device.autocast():
@@ -213,7 +214,7 @@ def _measured(
     device: Device,
     between: Callable[[], None],
 ) -> _Statistics:
-    """Return the statistics of every prefix: those of a block depend on nothing behind it."""
+    """Return the statistics of every prefix: those of a block do not depend on later blocks."""
     blocks = list(supernet.choice_layers())
     statistics: dict[tuple[int, ...], batchnorm.PathStatistics] = {}
     statistics[()] = batchnorm.PathStatistics(batchnorm.layers_of(supernet.stem))
@@ -221,21 +222,21 @@ def _measured(
         for depth, (block, choice) in enumerate(zip(blocks, path.choices, strict=True)):
             prefix = path.choices[: depth + 1]
             if prefix not in statistics:
-                inside = batchnorm.layers_of(block.candidates[choice], block.shortcut)
-                statistics[prefix] = batchnorm.PathStatistics(inside)
+                block_layers = batchnorm.layers_of(block.candidates[choice], block.shortcut)
+                statistics[prefix] = batchnorm.PathStatistics(block_layers)
     with batchnorm.calibrating(layers):
         for images_BCHW, _ in calibration.batches(batchnorm.BATCH):
             between()
             with device.autocast():
                 for _ in _walk(supernet, images_BCHW, ordered, statistics):
-                    pass  # the layers have seen it
+                    pass  # only the layers' statistics are of interest
     return statistics
 
 
 def _walk(
     supernet: Supernet, images_BCHW: Tensor, ordered: Sequence[Architecture], statistics: _Statistics | None
 ) -> Iterator[tuple[Architecture, Tensor]]:
-    """Yield what each path gives its head, walking the tree of prefixes depth first."""
+    """Yield the input of each path's head, walking the tree of prefixes depth first."""
     if statistics is not None:
         statistics[()].install()
     yield from _descend(supernet, supernet.begin(images_BCHW), ordered, 0, statistics)

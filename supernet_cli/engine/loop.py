@@ -1,7 +1,7 @@
 """The hot path: one step, one epoch, and nothing else.
 
-Nothing here waits for the device, touches a disk or allocates what it could keep. Losses gather on the device in a
-`LossWindow` and leave it every `log_every` steps, through a callback.
+Nothing here waits for the device, touches a disk or allocates what it could reuse. Losses are collected on the device
+in a `LossWindow` and leave it every `log_every` steps, through a callback.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from supernet_cli.sampling import Part, Role, Sampler, StepPlan
 
 
 class LossWindow:
-    """Losses of the last few steps, kept on the device until somebody asks.
+    """Losses of the last few steps, kept on the device until they are read.
 
     Args:
-        length: Steps it can hold.
-        device: Where the losses are computed.
+        length: Number of steps it can hold.
+        device: The device that the losses are computed on.
     """
 
     def __init__(self, length: int, device: torch.device) -> None:
@@ -35,42 +35,42 @@ class LossWindow:
         self.count = 0
 
     def add(self, losses: Tensor) -> None:
-        """Keep one step's objective and cross-entropy, (2,)."""
+        """Add one step's objective and cross-entropy, (2,)."""
         self._losses[self.count].copy_(losses)
         self.count += 1
 
     def take(self) -> tuple[float, float]:
-        """Return the means of what was kept, objective and cross-entropy, and begin anew. Waits for the device."""
+        """Return the mean objective and cross-entropy, and clear the window. Waits for the device."""
         objective, cross_entropy = self._losses[: self.count].cpu().double().mean(0).tolist()
         self.count = 0
         return objective, cross_entropy
 
     def is_finite(self) -> bool:
-        """Whether everything kept is a number. Waits for the device."""
+        """Whether all losses are finite numbers. Waits for the device."""
         return bool(self._losses[: self.count].isfinite().all())
 
     def state(self) -> Tensor:
-        """Return what is kept, (count, 2), as a copy on the CPU."""
+        """Return a copy of the losses on the CPU, (count, 2)."""
         return self._losses[: self.count].cpu().clone()
 
     def restore(self, state: Tensor) -> None:
-        """Keep what a state held."""
+        """Restore the losses from a state."""
         self.count = len(state)
         self._losses[: self.count].copy_(state)
 
 
 @dataclass
 class Learner:
-    """What a step changes or needs, in one place.
+    """Everything that a step changes or needs.
 
     Args:
-        supernet: Whose weights are trained.
+        supernet: The network whose weights are trained.
         objective: The loss that is minimised.
-        optimizer: Takes the steps.
-        schedule: Sets its rate, or None.
-        device: Decides arithmetic.
+        optimizer: Updates the weights.
+        schedule: Sets the learning rate; None for a constant one.
+        device: Determines the arithmetic.
         window: Receives the losses.
-        ranks: Who else takes the same steps, each on a share of the images; None where nobody does.
+        ranks: The processes that take the same steps, each on a share of the images; None for a single process.
     """
 
     supernet: Supernet
@@ -92,16 +92,16 @@ class Learner:
 
 
 def train_step(learner: Learner, images_BCHW: Tensor, labels_B: Tensor, plan: StepPlan) -> None:
-    """Take one optimiser step: the plan's passes over one mini-batch, their gradients summed.
+    """Take one optimiser step: run the plan's passes over one mini-batch and sum their gradients.
 
-    A part of the mini-batch counts by its share of the images. Students learn from the softmax of their step's teacher,
-    which learns nothing from them (inplace distillation, J. Yu and Huang 2019, arXiv 1903.05134).
+    A part of the mini-batch is weighted by its share of the images. Students learn from the softmax of the step's
+    teacher, which does not learn from them (inplace distillation, J. Yu and Huang 2019, arXiv 1903.05134).
 
     Args:
-        learner: The weights and what changes them.
+        learner: The weights and everything that changes them.
         images_BCHW: (B, C, H, W) float32.
         labels_B: (B,) int64.
-        plan: What to train; candidates that take no part keep a gradient of None, and so their weights.
+        plan: What to train; candidates that take no part keep a gradient of None, and with it their weights.
     """
     ranks = learner.ranks
     learner.optimizer.zero_grad(set_to_none=True)
@@ -138,7 +138,7 @@ def train_step(learner: Learner, images_BCHW: Tensor, labels_B: Tensor, plan: St
 
 
 def _part(part: Part, images_BCHW: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Return a part's images and labels, and its share of the images."""
+    """Return the images and labels of a part, and its share of the mini-batch."""
     first, end = part.bounds(len(labels_B))
     return images_BCHW[first:end], labels_B[first:end], (end - first) / len(labels_B)
 
@@ -154,12 +154,12 @@ def train_epoch(
     """Train through the batches of an epoch.
 
     Args:
-        learner: The weights and what changes them.
+        learner: The weights and everything that changes them.
         batches: Images and labels of each step.
-        sampler: Says what each step trains.
+        sampler: Decides what each step trains.
         epoch: Number of the epoch, from 0.
-        step: Steps done before it, or before the place where it is entered.
-        after_step: Told the steps done, the plan and the batch's size; returns False to leave.
+        step: Steps done so far.
+        after_step: Called with the steps done, the plan and the batch's size; returns False to leave the epoch.
 
     Returns:
         Steps done in all.

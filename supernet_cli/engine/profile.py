@@ -1,4 +1,4 @@
-"""What a path costs, and synflow, which guesses from its untrained weights what it is worth."""
+"""The cost of a path, and synflow, which estimates its quality from untrained weights."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Profile:
     """The size of one subnet.
 
     Args:
-        parameters: Learned numbers.
-        macs: Multiply-accumulates of one image's forward pass, in convolutions and linear layers.
+        parameters: Number of learned parameters.
+        macs: Multiply-accumulates of the forward pass of one image, in convolutions and linear layers.
     """
 
     parameters: int
@@ -41,14 +41,14 @@ def profile(network: nn.Module, image_shape: tuple[int, int, int], device: Devic
         image_shape: (C, H, W).
         device: Where its weights are.
     """
-    with borrowed(network), _counting(network) as counted:
+    with borrowed(network), _counting(network) as macs:
         network(torch.zeros(1, *image_shape, device=device.place))
-    return Profile(sum(parameter.numel() for parameter in network.parameters()), sum(counted))
+    return Profile(sum(parameter.numel() for parameter in network.parameters()), sum(macs))
 
 
 @torch.no_grad()
 def path_costs(supernet: Supernet, image_shape: tuple[int, int, int], device: Device) -> PathCosts:
-    """Measure every candidate of a supernet and what paths share, each on one image of zeros.
+    """Measure every candidate of a supernet and the shared layers, each on one image of zeros.
 
     Args:
         supernet: The network.
@@ -71,10 +71,10 @@ def path_costs(supernet: Supernet, image_shape: tuple[int, int, int], device: De
 
 @torch.enable_grad()
 def synflow(network: nn.Module, image_shape: tuple[int, int, int]) -> float | None:
-    """Return the natural logarithm of a network's synaptic flow; None where nothing flows.
+    """Return the natural logarithm of a network's synaptic flow; None if the flow is zero or not finite.
 
-    The flow is Σ |θ ∂R/∂θ| with R the sum of the logits of an image of ones, all weights replaced by their magnitude
-    and normalisation left out: no data, one pass forward and backward.
+    The flow is Σ |θ ∂R/∂θ| with R the sum of the logits for an image of ones, all weights replaced by their magnitude
+    and normalisation removed: no data, one forward and backward pass.
 
     Source: Tanaka et al. 2020, «Pruning neural networks without any data by iteratively conserving synaptic flow»,
     arXiv 2006.05467; as a ranking, Abdelfattah et al. 2021, arXiv 2101.08134.
@@ -109,40 +109,40 @@ def latency(
         image_shape: (C, H, W).
         batch: B.
         device: Where its weights are.
-        warm_up: Passes that are not timed.
-        runs: Passes that are.
+        warm_up: Passes before timing starts.
+        runs: Timed passes.
     """
     images_BCHW = torch.zeros(batch, *image_shape, device=device.place).contiguous(memory_format=torch.channels_last)
     times = []
     for _ in range(warm_up + runs):
         device.synchronize()
-        begun = time.perf_counter()
+        started = time.perf_counter()
         with device.autocast():
             network(images_BCHW)
         device.synchronize()
-        times.append(time.perf_counter() - begun)
+        times.append(time.perf_counter() - started)
     return statistics.median(times[warm_up:])
 
 
 def _run(layer: nn.Module, features_BCHW: Tensor) -> tuple[int, Tensor]:
     """Return a layer's multiply-accumulates and output."""
-    with _counting(layer) as counted:
+    with _counting(layer) as macs:
         output = layer(features_BCHW)
-    return sum(counted), output
+    return sum(macs), output
 
 
 @contextlib.contextmanager
 def _counting(network: nn.Module) -> Iterator[list[int]]:
-    """Gather the multiply-accumulates of whatever convolutions and linear layers are run inside."""
-    counted: list[int] = []
+    """Collect the multiply-accumulates of all convolutions and linear layers executed inside."""
+    macs: list[int] = []
 
     def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         assert isinstance(layer, nn.Conv2d | nn.Linear)
-        counted.append(output.numel() * layer.weight[0].numel())  # each output number sums over one filter
+        macs.append(output.numel() * layer.weight[0].numel())  # each output element sums over one filter
 
     hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     try:
-        yield counted
+        yield macs
     finally:
         for hook in hooks:
             hook.remove()

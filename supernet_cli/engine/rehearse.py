@@ -13,6 +13,7 @@ from supernet_cli.engine.optim import build_optimizer
 from supernet_cli.engine.prepare import Prepared
 from supernet_cli.engine.profile import Profile, profile
 from supernet_cli.engine.train import watched_paths
+from supernet_cli.glyphs import counted
 from supernet_cli.sampling import steps_per_epoch
 
 _WARM_UP_STEPS, _TIMED_STEPS = 5, 25
@@ -79,7 +80,7 @@ def rehearse(prepared: Prepared) -> Rehearsal:
         train_images=len(splits.train),
         validation_images=len(splits.validation),
         test_images=len(splits.test),
-        device=f"{prepared.device.name}, {prepared.threads} threads",
+        device=f"{prepared.device.name}, {counted(prepared.threads, 'thread')}",
         estimate=estimate(prepared),
     )
 

@@ -1,4 +1,4 @@
-"""The supernet: every candidate of every block in one module, of which a forward pass executes one path.
+"""The supernet: every candidate of every block in one module; a forward pass executes one path.
 
 Names of tensors end with their shape: B images, C channels, H height, W width, K classes.
 """
@@ -22,8 +22,8 @@ from supernet_cli.space.bundle import Combine
 class BlockEnd(nn.Module):
     """What follows a block's chosen operation: max pooling, then ReLU.
 
-    The two commute, since ReLU never changes which of two numbers is the larger; in this order ReLU has 1/pool² of
-    the work.
+    The two commute, since ReLU never changes which of two numbers is the larger; in this order ReLU processes
+    only 1/pool² of the elements.
 
     Args:
         pool: Window and stride of the pooling; 1 for none.
@@ -39,7 +39,7 @@ class BlockEnd(nn.Module):
 
 
 class Residual(nn.Module):
-    """A candidate operation and what is added to its output."""
+    """A candidate operation and the shortcut that is added to its output."""
 
     def __init__(self, candidate: nn.Module, shortcut: nn.Module) -> None:
         super().__init__()
@@ -52,12 +52,12 @@ class Residual(nn.Module):
 
 
 class ChoiceLayer(nn.Module):
-    """One choice block: its candidates and what follows any of them.
+    """One choice block: its candidates and what follows the chosen one.
 
     Args:
         candidates: The operations to choose from.
-        pool: Window and stride of the max pooling at its end; 1 for none.
-        shortcut: What is added to the chosen one's output, or None.
+        pool: Window and stride of the max pooling at the end; 1 for none.
+        shortcut: Added to the chosen candidate's output; None for no shortcut.
     """
 
     def __init__(self, candidates: Sequence[nn.Module], pool: int, shortcut: nn.Module | None = None) -> None:
@@ -67,18 +67,18 @@ class ChoiceLayer(nn.Module):
         self.end = BlockEnd(pool)
 
     def forward(self, features_BCHW: Tensor, choice: int) -> Tensor:
-        """Execute one candidate; the others are not touched."""
+        """Execute one candidate; the others are not executed."""
         return self._finish(self.candidates[choice](features_BCHW), features_BCHW)
 
     def several(self, features_BCHW: Tensor, choices: Sequence[int], combine: Combine) -> Tensor:
-        """Execute some candidates and combine what they give; the others are not touched."""
+        """Execute several candidates and combine their outputs; the others are not executed."""
         first, *others = choices
-        together_BCHW = self.candidates[first](features_BCHW)
+        combined_BCHW = self.candidates[first](features_BCHW)
         for choice in others:
-            together_BCHW = together_BCHW + self.candidates[choice](features_BCHW)
+            combined_BCHW = combined_BCHW + self.candidates[choice](features_BCHW)
         if others and combine == "mean":
-            together_BCHW = together_BCHW / len(choices)
-        return self._finish(together_BCHW, features_BCHW)
+            combined_BCHW = combined_BCHW / len(choices)
+        return self._finish(combined_BCHW, features_BCHW)
 
     def _finish(self, chosen_BCHW: Tensor, features_BCHW: Tensor) -> Tensor:
         if self.shortcut is not None:
@@ -86,7 +86,7 @@ class ChoiceLayer(nn.Module):
         return self.end(chosen_BCHW)  # type: ignore[no-any-return]
 
     def only(self, choice: int) -> nn.Sequential:
-        """Return what is executed for a choice, as a plain module that shares its weights."""
+        """Return the layers executed for a choice as a plain module that shares their weights."""
         candidate = self.candidates[choice]
         return nn.Sequential(candidate if self.shortcut is None else Residual(candidate, self.shortcut), self.end)
 
@@ -94,16 +94,16 @@ class ChoiceLayer(nn.Module):
 class Supernet(nn.Module):
     """All paths of a search space with shared weights: a stem, choice blocks, then Linear, ReLU, Linear.
 
-    The path is an argument of `forward`: a branch that is not chosen is not executed, so its gradient is None and no
-    optimiser touches it. Stem, head and the blocks' shortcuts are shared by all paths.
+    The path is an argument of `forward`: a candidate that is not chosen is not executed, so its gradient is None and
+    the optimiser leaves it unchanged. Stem, head and the blocks' shortcuts are shared by all paths.
 
     Args:
         space: The search space.
         image_shape: (C, H, W) of the images.
-        num_classes: How many logits.
+        num_classes: Number of logits.
 
     Raises:
-        PresetError: Pooling would shrink the images to nothing, or a candidate's parameter cannot be.
+        PresetError: Pooling would shrink the images to nothing, or a candidate's parameter is invalid.
     """
 
     def __init__(self, space: SearchSpace, image_shape: tuple[int, int, int], num_classes: int) -> None:
@@ -124,17 +124,17 @@ class Supernet(nn.Module):
             size = _shrunk(size, block.stride, block.pool, f"space.blocks[{number}]", image_shape)
             channels = block.channels
         self.blocks = nn.ModuleList(layers)
-        whole = space.pooling == "flatten"
+        flattens = space.pooling == "flatten"
         self.head = nn.Sequential(
-            *([] if whole else [nn.AdaptiveAvgPool2d(1)]),
+            *([] if flattens else [nn.AdaptiveAvgPool2d(1)]),
             nn.Flatten(),
-            nn.Linear(channels * (size[0] * size[1] if whole else 1), space.hidden),
+            nn.Linear(channels * (size[0] * size[1] if flattens else 1), space.hidden),
             nn.ReLU(),
             nn.Linear(space.hidden, num_classes),
         )
 
     def forward(self, images_BCHW: Tensor, architecture: Architecture | Bundle) -> Tensor:
-        """Execute one path, or several candidates a block.
+        """Execute one path, or several candidates per block.
 
         Args:
             images_BCHW: (B, C, H, W) float.
@@ -153,7 +153,7 @@ class Supernet(nn.Module):
         return self.head(features_BCHW)  # type: ignore[no-any-return]
 
     def begin(self, images_BCHW: Tensor) -> Tensor:
-        """Return what the first block sees: what the stem makes of the images, or the images themselves."""
+        """Return the input of the first block: the stem's output, or the images themselves without a stem."""
         return images_BCHW if self.stem is None else self.stem(images_BCHW)
 
     def choice_layers(self) -> Iterator[ChoiceLayer]:
@@ -163,11 +163,11 @@ class Supernet(nn.Module):
             yield block
 
     def inherit(self, architecture: Architecture, other: Supernet) -> None:
-        """Take over the weights that a path has in another supernet.
+        """Copy the weights of a path from another supernet.
 
         Args:
             architecture: The path, in the other's space.
-            other: Whose weights are copied; this one's space holds that path alone.
+            other: The supernet to copy from; this one's space contains only that path.
         """
         for mine, theirs, choice in zip(self.choice_layers(), other.choice_layers(), architecture.choices, strict=True):
             mine.candidates[0].load_state_dict(theirs.candidates[choice].state_dict())
@@ -180,7 +180,7 @@ class Supernet(nn.Module):
     def extract(self, architecture: Architecture) -> nn.Sequential:
         """Return the subnet of a path as a plain module with copies of the weights.
 
-        Its outputs equal the supernet's on that path, bit for bit.
+        Its outputs equal the supernet's on that path bit for bit.
         """
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         if self.stem is not None:
@@ -192,10 +192,10 @@ class Supernet(nn.Module):
 
 
 def _choice_layer(space: SearchSpace, number: int, channels: int) -> ChoiceLayer:
-    """Build a block that so many channels come into.
+    """Build a block with this number of input channels.
 
     Raises:
-        PresetError: A candidate's parameter cannot be; names the candidate.
+        PresetError: A candidate's parameter is invalid; names the candidate.
     """
     block, candidates = space.blocks[number], []
     for position, candidate in enumerate(block.candidates):
@@ -214,7 +214,7 @@ def _choice_layer(space: SearchSpace, number: int, channels: int) -> ChoiceLayer
 def _shrunk(
     size: tuple[int, int], stride: int, pool: int, where: str, image_shape: tuple[int, int, int]
 ) -> tuple[int, int]:
-    """Return height and width behind a stride and a pooling.
+    """Return height and width after a stride and a pooling.
 
     Raises:
         PresetError: Nothing is left.
@@ -223,6 +223,6 @@ def _shrunk(
     if min(height, width) < 1:
         raise PresetError(
             f"{where}.pool = {pool} shrinks images of {image_shape[1]}×{image_shape[2]} to nothing.",
-            "Pool less, in this block or before it; pool = 1 is none.",
+            "Pool less in this block or an earlier one; pool = 1 means no pooling.",
         )
     return height, width

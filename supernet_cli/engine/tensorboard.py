@@ -1,4 +1,4 @@
-"""A recorder that writes what a job reports as TensorBoard event files."""
+"""A recorder that writes a job's records as TensorBoard event files."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from supernet_cli.runs.records import DevicesSampled, JobEnded, JobStarted, Path
 
 
 class EventFiles:
-    """A recorder, as a context, that writes one folder of event files.
+    """A recorder and context manager that writes one folder of event files.
 
     Series: `loss/train`, `loss/objective`, `learning_rate`, `images_per_second`, `accuracy/<path>`,
         `validation_loss/<path>`,
-    and for the run's devices `cpu/<core>`, `memory/…`, `gpu<n>/…`. A job that goes on hides the steps it does again.
+    and for the run's devices `cpu/<core>`, `memory/…`, `gpu<n>/…`. A resumed job hides the steps that it repeats.
 
     Args:
-        folder: Where the files go.
+        folder: Folder for the files.
 
     Raises:
         UsageError: The package tensorboard is not installed.
@@ -39,7 +39,7 @@ class EventFiles:
         self._writer.close()
 
     def record(self, record: Record) -> None:
-        """Write a record's figures, at its own time."""
+        """Write a record's values, with the record's time."""
         match record:
             case JobStarted():
                 if record.step:
@@ -56,7 +56,7 @@ class EventFiles:
                 self._writer.flush()
 
     def _purge(self, step: int) -> None:
-        """Begin a file that hides what earlier ones hold from a step on."""
+        """Start a file that hides later steps in earlier files."""
         from torch.utils.tensorboard import SummaryWriter
 
         self._writer.close()
@@ -68,20 +68,20 @@ class EventFiles:
         self._add("learning_rate", record.learning_rate, record.step, record.time)
         before, self._before = self._before, record
         if before is not None and record.seconds > before.seconds:
-            pace = (record.forward_images - before.forward_images) / (record.seconds - before.seconds)
-            self._add("images_per_second", pace, record.step, record.time)
+            rate = (record.forward_images - before.forward_images) / (record.seconds - before.seconds)
+            self._add("images_per_second", rate, record.step, record.time)
 
     def _devices(self, record: DevicesSampled) -> None:
-        figures: dict[str, float | None] = {f"cpu/{number}": use for number, use in enumerate(record.cores)}
-        figures["memory/used_gib"] = record.memory_used_bytes / 2**30
-        figures["memory/process_gib"] = record.process_memory_bytes / 2**30
+        values: dict[str, float | None] = {f"cpu/{number}": use for number, use in enumerate(record.cores)}
+        values["memory/used_gib"] = record.memory_used_bytes / 2**30
+        values["memory/process_gib"] = record.process_memory_bytes / 2**30
         for number, gpu in enumerate(record.gpus):
             used = gpu.memory_used_bytes
-            figures[f"gpu{number}/utilisation"] = gpu.utilisation
-            figures[f"gpu{number}/memory_gib"] = None if used is None else used / 2**30
-            figures[f"gpu{number}/temperature_celsius"] = gpu.temperature_celsius
-            figures[f"gpu{number}/power_watts"] = gpu.power_watts
-        for name, value in figures.items():
+            values[f"gpu{number}/utilisation"] = gpu.utilisation
+            values[f"gpu{number}/memory_gib"] = None if used is None else used / 2**30
+            values[f"gpu{number}/temperature_celsius"] = gpu.temperature_celsius
+            values[f"gpu{number}/power_watts"] = gpu.power_watts
+        for name, value in values.items():
             self._add(name, value, self._samples, record.time)
         self._samples += 1
 
@@ -91,10 +91,12 @@ class EventFiles:
 
 
 def check_installed() -> None:
-    """Make sure that TensorBoard's package is there.
+    """Check that the package tensorboard is installed.
 
     Raises:
-        UsageError: It is not; says what to install.
+        UsageError: It is not; names the command that installs it.
     """
     if importlib.util.find_spec("tensorboard") is None:
-        raise UsageError("--tensorboard needs the package tensorboard.", "Install it: pip install tensorboard")
+        raise UsageError(
+            "--tensorboard needs the package tensorboard.", 'Install it: pip install "supernet-cli[tensorboard]"'
+        )

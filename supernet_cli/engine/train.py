@@ -11,24 +11,24 @@ from supernet_cli.runs.records import Recorder
 from supernet_cli.space import Architecture
 
 WATCHED_SHARE = 0.1
-"""Share of the training's time that evaluating paths may take, about; a forward pass is a third of a training step."""
+"""Approximate share of the training time that evaluating paths may take, at a third of a training step per pass."""
 
 JUDGED_AT_THE_END = 256
-"""Largest space of which every path is judged when the training ends."""
+"""Largest space of which every path is evaluated at the end of training."""
 
 
 def train_supernet(
     prepared: Prepared, job: JobFolder, job_seed: int, recorder: Recorder, stop: Stop, ranks: Ranks | None = None
 ) -> Outcome:
-    """Train one supernet, from its beginning or from its checkpoint, to its end or until told to stop.
+    """Train one supernet from scratch or from its checkpoint, until the end or a requested stop.
 
     Args:
         prepared: From `prepare`.
-        job: Where checkpoints and weights go.
-        job_seed: Decides initial weights, order of images, shifts and paths.
-        recorder: Told everything.
-        stop: Says when to stop before the end.
-        ranks: The processes that train it together; this one alone where left out.
+        job: Folder for checkpoints and weights.
+        job_seed: Determines initial weights, order of images, shifts and paths.
+        recorder: Receives every record.
+        stop: Requests a stop before the end.
+        ranks: The processes that train it together; by default only this one.
 
     Raises:
         DiskError: A write failed.
@@ -58,7 +58,7 @@ def train_supernet(
 
 
 def watched_paths(prepared: Prepared) -> list[Architecture]:
-    """Return the paths to evaluate while training: all, or as many as `WATCHED_SHARE` pays for, the same every time."""
+    """Return the paths to evaluate during training: all, or as many as `WATCHED_SHARE` allows, always the same."""
     affordable = _affordable(prepared, prepared.preset.train.evaluate_every)
     return prepared.space.sample_distinct(max(4, affordable), seed.python_rng(0, "watched paths"))
 

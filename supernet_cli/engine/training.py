@@ -1,6 +1,6 @@
-"""One training while it runs: drives the epochs, reports, judges, saves, and goes on where it was left.
+"""A training in progress: runs the epochs, reports, evaluates, saves, and resumes from a checkpoint.
 
-What is trained is an `Assignment` in plain values; a supernet and a path trained alone are both one.
+An `Assignment` of plain values says what is trained: a supernet, or one path from scratch.
 """
 
 from __future__ import annotations
@@ -48,30 +48,30 @@ from supernet_cli.space import Architecture, Bundle
 logger = logging.getLogger(__name__)
 
 Stop = Callable[[], State | None]
-"""Asked after every step, so it has to be quick; answers why to stop, as the state to end in, `paused`, or None."""
+"""Called after every step, so it must be fast; returns the state to end in, `paused`, or None to continue."""
 
-_PAUSE_SECONDS = 0.1  # between two looks at whether to go on
+_PAUSE_SECONDS = 0.1  # between checks whether to continue
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What one training is.
+    """The definition of one training.
 
     Args:
-        supernet: Initial weights; its space may hold a single path.
+        supernet: Initial weights; its space may contain a single path.
         recipe: How it is trained.
-        sampler: Which paths each step trains.
-        seed: Decides the order of images and their shifts.
-        watched: Paths to judge while training.
-        judged: Paths to judge when it ends.
+        sampler: Decides which paths each step trains.
+        seed: Determines the order of images and their shifts.
+        watched: Paths to evaluate during training.
+        judged: Paths to evaluate at the end.
         data: Images, on the device.
-        device: Where it runs.
-        threads: Threads of the CPU.
-        origin: What a checkpoint must agree with to be gone on from.
-        calibration: Images to measure each path's batch normalisation on before it is judged; None to judge with
-            running statistics, which are a path's own where it is trained alone.
-        both_ways: Whether paths are also judged with running statistics, where they are recalibrated.
-        most_steps: Where to end, if that is before the recipe's epochs are over; schedules are stretched over these.
+        device: The device to run on.
+        threads: CPU threads.
+        origin: What a checkpoint must match to be resumed.
+        calibration: Images for recalibrating each path's batch normalisation before it is evaluated; None to evaluate
+            with running statistics, which are a path's own if it is trained from scratch.
+        both_ways: Whether recalibrated paths are also evaluated with running statistics.
+        most_steps: Where to end, if before the last of the recipe's epochs; schedules are scaled to this length.
     """
 
     supernet: Supernet
@@ -95,7 +95,7 @@ class Outcome:
 
     Args:
         state: finished, stopped, interrupted or diverged.
-        reason: In words, where it did not finish.
+        reason: Why it did not finish, in words.
     """
 
     state: State
@@ -103,18 +103,18 @@ class Outcome:
 
 
 class _JudgingStopped(Exception):
-    """Somebody asked to stop while paths were judged."""
+    """A stop was requested while paths were evaluated."""
 
 
 class Training:
-    """One training while it runs.
+    """A training in progress.
 
     Args:
         assignment: What is trained.
-        job: Where checkpoints and weights go.
-        recorder: Told everything.
-        stop: Says when to stop before the end.
-        ranks: The processes that train together; this one alone where left out. Only the first uses the job's folder.
+        job: Folder for checkpoints and weights.
+        recorder: Receives every record.
+        stop: Requests a stop before the end.
+        ranks: The processes that train together; by default only this one. Only the first uses the job's folder.
     """
 
     def __init__(
@@ -139,16 +139,16 @@ class Training:
         self.step = 0
         self.forward_images = 0
         self.forward_macs = 0
-        self.feedback_macs, self.feedback_seconds = 0, 0.0  # since paths were last judged
+        self.feedback_macs, self.feedback_seconds = 0, 0.0  # since the last evaluation
         self.train_seconds = 0.0
         self.trained_images: Counter[Architecture] = Counter()
-        self.unjudged = 0  # the epoch that is over and whose paths are still to be judged, from 1
+        self.unjudged = 0  # the finished epoch whose evaluation is still due, from 1
         self.saved_at = -1  # step of the newest checkpoint
         self.clock = 0.0
         self.outcome: Outcome | None = None
 
     def run(self) -> Outcome:
-        """Train from the beginning or from the checkpoint, to the end, or until stopped or diverged.
+        """Train from the start or the checkpoint until the end, a requested stop, or divergence.
 
         Raises:
             DiskError: A write failed.
@@ -177,14 +177,14 @@ class Training:
         return self.outcome
 
     def _train_epoch(self, epoch: int) -> None:
-        """Train from wherever the epoch stands to its end, then judge and save; or leave it where a stop is asked."""
+        """Train the rest of an epoch, then evaluate and save; leave early if a stop is requested."""
         done = self.step - epoch * self.steps_per_epoch
         if done == 0 and epoch > 0 and self.recipe.renew_optimizer:
             self.learner.optimizer = build_optimizer(self.recipe.optimizer, self.learner.supernet.parameters())
         batches = self.images.epoch(seed.torch_rng(self.seed, "images", epoch), self.recipe.batch_size, done)
         self.clock = time.perf_counter()
-        left = itertools.islice(batches, min(self.steps_per_epoch - done, self.steps - self.step))
-        train_epoch(self.learner, left, self.sampler, epoch, self.step, self._after_step)
+        remaining = itertools.islice(batches, min(self.steps_per_epoch - done, self.steps - self.step))
+        train_epoch(self.learner, remaining, self.sampler, epoch, self.step, self._after_step)
         if self.outcome is not None:
             return
         if self.learner.schedule is not None:
@@ -196,16 +196,16 @@ class Training:
         self._end_epoch(epoch + 1)
 
     def _end_epoch(self, epoch: int) -> None:
-        """Judge paths where it is time, save, and stop if that is asked: also in the middle of judging."""
+        """Evaluate paths if due, save, and stop if requested, even in the middle of the evaluation."""
         self.unjudged = 0
-        is_time = epoch % self.recipe.evaluate_every == 0 or epoch == self.recipe.epochs
-        if is_time and not self.ranks.from_first(lambda: self._judge(epoch)):
+        is_due = epoch % self.recipe.evaluate_every == 0 or epoch == self.recipe.epochs
+        if is_due and not self.ranks.from_first(lambda: self._judge(epoch)):
             self.unjudged = epoch
         self._save()
         self._stop_if_asked()
 
     def _judge(self, epoch: int) -> bool:
-        """Judge paths, and return whether it came to its end."""
+        """Evaluate paths, and return whether the evaluation was completed."""
         try:
             self._evaluate(epoch)
         except _JudgingStopped:
@@ -213,22 +213,22 @@ class Training:
         return True
 
     def _look_up(self) -> None:
-        """Leave the judging of paths where somebody asks to stop."""
+        """Abort the evaluation if a stop is requested."""
         self.ranks.beat()
         if self.stop() not in (None, "paused"):
             raise _JudgingStopped
 
     def _after_step(self, step: int, plan: StepPlan, num_images: int) -> bool:
-        """Account for a step; report and save when it is time. Returns whether to go on."""
+        """Account for a step; report and save when due. Returns whether to continue."""
         self.step = step
         for each in plan.passes:
-            seen = each.images(num_images)
-            self.forward_images += seen
+            images = each.images(num_images)
+            self.forward_images += images
             if isinstance(each.path, Bundle):
-                self.forward_macs += seen * self.costs.of_bundle(each.path)
-            elif seen:
-                self.trained_images[each.path] += seen
-                self.forward_macs += seen * self.costs.of(each.path)
+                self.forward_macs += images * self.costs.of_bundle(each.path)
+            elif images:
+                self.trained_images[each.path] += images
+                self.forward_macs += images * self.costs.of(each.path)
         if self.adaptive is not None and step % self.adaptive.feedback_every == 0:
             self._feed_back(self.adaptive, plan)
         in_epoch = step % self.steps_per_epoch
@@ -236,15 +236,15 @@ class Training:
         if ends or in_epoch % self.recipe.log_every == 0:
             self._report()
         if ends:
-            return True  # what ends an epoch comes first: judging, saving, then stopping
+            return True  # the end of an epoch handles evaluating, saving and stopping
         if step % self.recipe.checkpoint_every == 0:
             self._save()
         return not self._stop_if_asked()
 
     def _feed_back(self, sampler: Adaptive, plan: StepPlan) -> None:
-        """Tell a strategy how the paths do that it has just trained, on the images held out for it.
+        """Report the accuracy of the paths just trained to the strategy, on the images held out for it.
 
-        Batch normalisation is measured on these images themselves.
+        Batch normalisation is calibrated on these same images.
         """
         supernet, images = self.learner.supernet, self.assignment.data.feedback
         assert images is not None
@@ -259,7 +259,7 @@ class Training:
         self.clock = time.perf_counter()
 
     def _report(self) -> None:
-        """Record the losses since the last report; this is where the device is waited for.
+        """Record the losses since the last report; waits for the device.
 
         Raises:
             DivergedError: A loss is not finite, or the learning rate is beyond all measure.
@@ -282,12 +282,12 @@ class Training:
         )
         self.recorder.record(record)
         if diverged:
-            raise DivergedError(f"the loss was no longer a finite number at step {self.step}")
+            raise DivergedError(f"the loss is not a finite number at step {self.step}")
 
     def _evaluate(self, epoch: int) -> None:
-        """Judge paths on validation."""
+        """Evaluate paths on validation."""
         paths = self.assignment.judged if epoch == self.recipe.epochs else self.assignment.watched
-        begun = time.perf_counter()
+        started = time.perf_counter()
         supernet, calibration = self.learner.supernet, self.assignment.calibration
         undropped = self.sampler.undropped if isinstance(self.sampler, Undropped) else None
         scores = evaluate_paths(
@@ -300,9 +300,9 @@ class Training:
             both_ways=self.assignment.both_ways,
             between=self._look_up,
         )
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started
         calibrated = None if calibration is None else len(calibration)
-        judged = tuple(
+        path_scores = tuple(
             PathScore(
                 path=str(path),
                 accuracy=s.accuracy,
@@ -316,7 +316,7 @@ class Training:
         record = PathsEvaluated(
             step=self.step,
             epoch=epoch,
-            scores=judged,
+            scores=path_scores,
             seconds=seconds + self.feedback_seconds,
             forward_images=len(self.validation) * len(paths),
             macs=self.feedback_macs
@@ -333,25 +333,25 @@ class Training:
         )
         self.feedback_macs, self.feedback_seconds = 0, 0.0
         self.recorder.record(record)
-        best = max(judged, key=lambda score: score.accuracy)
+        best = max(path_scores, key=lambda score: score.accuracy)
         logger.info("%s epoch %d: best path %s, accuracy %.4f", self.job.key, epoch, best.path, best.accuracy)
         if record.strategy:
             figures = ", ".join(f"{name} {value:.4f}" for name, value in record.strategy.items())
             logger.info("%s epoch %d: %s", self.job.key, epoch, figures)
 
     def _stop_if_asked(self) -> bool:
-        """Save and remember why, if somebody asked to stop before the end."""
+        """If a stop was requested before the end, save and remember the reason."""
         state = self.together_stop()
         if state == "paused" and self.step < self.steps:
             state = self._pause()
         if state is None or (self.step == self.steps and not self.unjudged):
             return False
         self._save()
-        self.outcome = Outcome(state, "asked to stop" if state == "stopped" else "a signal")
+        self.outcome = Outcome(state, "stop requested" if state == "stopped" else "signal received")
         return True
 
     def _pause(self) -> State | None:
-        """Save, say so and wait; returns why to stop, or None to go on."""
+        """Save, record the pause and wait; returns the state to end in, or None to continue."""
         self._save()
         self.recorder.record(JobPaused(step=self.step))
         logger.info("%s: paused at step %d", self.job.key, self.step)
@@ -359,32 +359,32 @@ class Training:
             time.sleep(_PAUSE_SECONDS)
         if state is None:
             self.recorder.record(JobResumed(step=self.step))
-            logger.info("%s: goes on", self.job.key)
+            logger.info("%s: resumed", self.job.key)
         self.clock = time.perf_counter()
         return state
 
     def _count_time(self) -> None:
-        """Add the time since the clock was started to the time spent training, and start it anew."""
+        """Add the time since the clock was started to the training time, and restart the clock."""
         self.device.synchronize()
         now = time.perf_counter()
         self.train_seconds += now - self.clock
         self.clock = now
 
     def _save(self) -> None:
-        """Write a checkpoint, unless it would put numbers that are not finite in the place of a good one.
+        """Write a checkpoint, but never replace a good one by numbers that are not finite.
 
         Raises:
             DivergedError: A loss or a weight is not finite.
-            RankError: The ranks' weights are not the same.
+            RankError: The ranks' weights differ.
         """
         if self.step == self.saved_at:
-            return  # a second one of the same step would push the one before it out
+            return  # a second one at the same step would push out the previous one
         if self.step % self.steps_per_epoch:
             self._count_time()
         learner = self.learner
         weights_are_finite = all(bool(parameter.isfinite().all()) for parameter in learner.supernet.parameters())
         if not (weights_are_finite and learner.window.is_finite()):
-            raise DivergedError(f"a weight or the loss was no longer a finite number at step {self.step}")
+            raise DivergedError(f"a weight or the loss is not a finite number at step {self.step}")
         self.ranks.check_same(f"after step {self.step}", learner.supernet)
         if self.ranks.is_first:
             checkpoint.save_checkpoint(self.job.checkpoint, self._state())
@@ -394,13 +394,13 @@ class Training:
     def _state(self) -> dict[str, Any]:
         schedule = self.learner.schedule
         of_paths = sum(count * self.costs.of(path) for path, count in self.trained_images.items())
-        more = {
+        optional = {
             "bundle_macs": self.forward_macs - of_paths,
             "feedback_macs": self.feedback_macs,
             "feedback_seconds": self.feedback_seconds,
             "unjudged": self.unjudged,
         }
-        return {name: value for name, value in more.items() if value} | {
+        return {name: value for name, value in optional.items() if value} | {
             "preset": self.assignment.origin,
             "arithmetic": self.arithmetic,
             "step": self.step,
@@ -415,21 +415,21 @@ class Training:
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint.
+        """Resume from a checkpoint.
 
         Raises:
-            RunError: It was made with another preset.
+            RunError: It was written with another preset.
         """
         if state["preset"] != self.assignment.origin:
             raise RunError(
-                f"The preset of the job {self.job.key} was changed after its checkpoint.",
-                "Put preset.toml back as it was, or start a new run with the changed one.",
+                f"The preset has changed since the checkpoint of {self.job.key} was saved.",
+                "Restore preset.toml as it was; use the changed preset for a new run.",
             )
         self.unjudged = state.get("unjudged", 0)
         before = state.get("arithmetic", self.arithmetic)
         if before != self.arithmetic:
             logger.warning(
-                "%s was begun on %s and goes on on %s: its weights will not be those of an uninterrupted training",
+                "%s started on %s, resumed on %s: the weights will differ from an uninterrupted run",
                 self.job.key,
                 before,
                 self.arithmetic,
@@ -477,5 +477,5 @@ class Training:
 
 
 def preset_digest(preset: Preset) -> str:
-    """Return a hash of what a preset says; keys that a later version adds, at their defaults, leave it as it is."""
+    """Return a hash of a preset; keys added by a later version do not change it while they have their defaults."""
     return hashlib.sha256(preset.model_dump_json(exclude_defaults=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What one training step trains: one strategy a file, each with a `build` function. Free of torch."""
+"""Sampling strategies, which decide what a step trains: one per file, each with a `build` function. No torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from supernet_cli.config.catalog import entries
 from supernet_cli.space import Architecture, Bundle, PathCosts, SearchSpace
 
 Role = Literal["plain", "teacher", "student"]
-"""A pass learns from the labels (plain); it also teaches, or it learns from the step's teacher instead."""
+"""A pass learns from the labels (plain), also teaches others (teacher), or learns from the step's teacher (student)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +21,15 @@ class Part:
     """One of several equal parts of a mini-batch.
 
     Args:
-        index: Which, from 0.
-        of: How many there are; fewer where there would not be two images for each.
+        index: Number of the part, from 0.
+        of: Number of parts; reduced if a part would have fewer than two images.
     """
 
     index: int
     of: int
 
     def bounds(self, size: int) -> tuple[int, int]:
-        """Return its first image and the one behind its last, of so many; the same twice where it has none."""
+        """Return the index of its first image and the index after its last; equal if the part is empty."""
         of = max(1, min(self.of, size // 2))
         index = min(self.index, of)
         return index * size // of, min(index + 1, of) * size // of
@@ -37,11 +37,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One run forward and backward.
+    """One forward and backward pass.
 
     Args:
-        path: What is run: a path, or several candidates a block.
-        role: What it learns from. A teacher comes before its students and sees the same images.
+        path: What is executed: a path, or several candidates per block.
+        role: What it learns from. A teacher runs before its students and sees the same images.
         part: The images it sees; None for the whole mini-batch.
     """
 
@@ -50,7 +50,7 @@ class Pass:
     part: Part | None = None
 
     def images(self, size: int) -> int:
-        """Return how many images it sees of a mini-batch."""
+        """Return how many images of a mini-batch it sees."""
         if self.part is None:
             return size
         first, end = self.part.bounds(size)
@@ -62,8 +62,8 @@ class StepPlan:
     """What one optimiser step trains.
 
     Args:
-        passes: What is run on the step's mini-batch, one after another, before the optimiser steps. Gradients of passes
-            over the whole of it are summed, those of its parts averaged over the images.
+        passes: Executed on the step's mini-batch, one after another, before the optimiser steps. Gradients of passes
+            over the whole mini-batch are summed; those over parts are averaged over the images.
     """
 
     passes: tuple[Pass, ...]
@@ -71,13 +71,13 @@ class StepPlan:
 
 @dataclass(frozen=True)
 class Context:
-    """What a strategy may want to know of the training it serves.
+    """What a strategy may need to know about the training.
 
     Args:
         epochs: Length of the training.
-        images: Images of an epoch.
-        batch_size: Images of a mini-batch.
-        costs: What candidates cost.
+        images: Images per epoch.
+        batch_size: Images per mini-batch.
+        costs: Cost of each candidate.
     """
 
     epochs: int
@@ -86,55 +86,55 @@ class Context:
     costs: PathCosts
 
     def steps(self, passes_per_step: int) -> int:
-        """Return the steps of the whole training for a strategy with so many passes a step."""
+        """Return the number of steps in the whole training, given the strategy's passes per step."""
         return self.epochs * steps_per_epoch(self.images, self.batch_size, passes_per_step)
 
 
 class Sampler(Protocol):
-    """A strategy: decides, step by step, what is trained."""
+    """A strategy: decides what each step trains."""
 
     passes_per_step: int
-    """How often a step runs its mini-batch forward; an epoch has that many times fewer steps, so that budgets stay
-    equal in forward images. Passes over parts of the mini-batch are together one."""
+    """Forward passes over the mini-batch in each step. An epoch has that many times fewer steps, so that all strategies
+    have the same budget of forward images. Passes over parts of the mini-batch count as one together."""
 
     def plan(self, step: int, epoch: int) -> StepPlan:
         """Return what to train. Called once a step, in order; `step` and `epoch` count from 0 over the training."""
 
     def state(self) -> dict[str, Any]:
-        """Return everything that decides later plans, as plain JSON values."""
+        """Return everything that determines later plans, as plain JSON values."""
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state: later plans are those of the sampler that gave it."""
+        """Resume from a state: later plans equal those of the sampler that returned it."""
 
 
 @runtime_checkable
 class Adaptive(Protocol):
-    """A strategy that hears how the paths do that it has trained."""
+    """A strategy that is told the accuracy of the paths it trains."""
 
     held_out: int
-    """Training images held out for it: nothing is trained on them, and no path is chosen or judged by them."""
+    """Number of training images held out for feedback: never trained on, nor used to select or evaluate paths."""
 
     feedback_every: int
-    """Steps between two feedbacks."""
+    """Steps between feedbacks."""
 
     def feedback(self, path: Architecture, accuracy: float) -> None:
-        """Take the accuracy on those images of a path that was just trained."""
+        """Receive the accuracy of a path that was just trained, on the held-out images."""
 
 
 @runtime_checkable
 class Reporting(Protocol):
-    """A strategy that has figures of its own to tell."""
+    """A strategy that reports figures of its own."""
 
     def report(self) -> dict[str, float]:
-        """Return its figures; those that count something count since the last report."""
+        """Return its figures; counts cover the time since the last report."""
 
 
 @runtime_checkable
 class Undropped(Protocol):
-    """A strategy that has trained all candidates at once, so that paths can be compared with what they do together."""
+    """A strategy that trains all candidates at once, so that each path can be compared with the undropped network."""
 
     undropped: Bundle
-    """All of them."""
+    """All candidates of every block."""
 
 
 def build_sampler(
@@ -148,30 +148,30 @@ def build_sampler(
 
     Args:
         name: A name from the catalog.
-        space: What it draws from.
-        rng: Its source of randomness; it alone draws from it.
-        parameters: What the preset gives beside the name.
+        space: The space to draw from.
+        rng: The strategy's source of randomness; nothing else draws from it.
+        parameters: The strategy's parameters in the preset.
         context: The training, for strategies whose `build` has a parameter of that name.
 
     Raises:
-        ValueError: A parameter's value cannot be, or the space does not suit the strategy.
+        ValueError: A parameter's value is invalid, or the strategy cannot be used with this space.
     """
     build = importlib.import_module(f"supernet_cli.{entries('sampler')[name].module}").build
-    more = {"context": context} if "context" in inspect.signature(build).parameters else {}
-    sampler: Sampler = build(space, rng, **more, **parameters)
+    context_argument = {"context": context} if "context" in inspect.signature(build).parameters else {}
+    sampler: Sampler = build(space, rng, **context_argument, **parameters)
     return sampler
 
 
 def steps_per_epoch(images: int, batch_size: int, passes_per_step: int) -> int:
-    """Return the steps in which as many images are run forward as there are, whatever a step runs."""
+    """Return the number of steps whose forward passes cover as many images as there are training images."""
     return max(1, round(-(-images // batch_size) / passes_per_step))
 
 
 def number(name: str, value: object, low: float, high: float, *, whole: bool = False) -> Any:
-    """Return a parameter that has to be a number within bounds.
+    """Return a parameter after checking that it is a number within bounds.
 
     Raises:
-        ValueError: It is not.
+        ValueError: It is not a number, or out of bounds.
     """
     kinds = int if whole else (int, float)
     if not isinstance(value, kinds) or isinstance(value, bool) or not low <= value <= high:
@@ -187,6 +187,6 @@ def rng_state(rng: random.Random) -> list[Any]:
 
 
 def restore_rng(rng: random.Random, state: list[Any]) -> None:
-    """Bring a generator to a state given by `rng_state`."""
+    """Set a generator to a state returned by `rng_state`."""
     version, words, gauss = state
     rng.setstate((version, tuple(words), gauss))

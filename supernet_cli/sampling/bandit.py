@@ -1,7 +1,7 @@
-"""Bandit: mostly the candidates that did best lately, at times a random path.
+"""Bandit: usually the candidates with the best recent accuracy, sometimes a random path.
 
-ε-greedy in a sliding window (Sutton and Barto 2018, chapter 2), block by block, on images held out for it alone. Unfair
-by construction: what does well is trained more and then does better. Judge it by the regret of its choice, not by its
+ε-greedy with a sliding window (Sutton and Barto 2018, chapter 2), per block, on images held out for it. Unfair by
+construction: good candidates are trained more and so become better. Judge it by the regret of its choice, not by its
 ranking.
 """
 
@@ -17,7 +17,7 @@ from supernet_cli.space import Architecture, SearchSpace
 
 
 class Bandit:
-    """One path a step; a candidate is worth the mean accuracy of the paths with it that were lately heard of."""
+    """One path per step. A candidate's value is the mean accuracy of the paths in the window that contain it."""
 
     passes_per_step = 1
 
@@ -32,7 +32,7 @@ class Bandit:
         self.feedback_every = every
 
     def plan(self, step: int, epoch: int) -> StepPlan:
-        """Draw a random path, or take each block's best candidate; one that was not heard of comes first."""
+        """Draw a random path, or take each block's best candidate; candidates without feedback come first."""
         if self._rng.random() < self._epsilon:
             return StepPlan((Pass(self._space.sample(self._rng)),))
         return StepPlan((Pass(self._space.architecture([self._best(b) for b in range(len(self._space.blocks))])),))
@@ -42,21 +42,21 @@ class Bandit:
         for choices, accuracy in self._heard:
             sums[choices[block]][0] += accuracy
             sums[choices[block]][1] += 1
-        unheard = [choice for choice, (_, count) in enumerate(sums) if count == 0]
-        if unheard:
-            return self._rng.choice(unheard)
+        untried = [choice for choice, (_, count) in enumerate(sums) if count == 0]
+        if untried:
+            return self._rng.choice(untried)
         return max(range(len(sums)), key=lambda choice: sums[choice][0] / sums[choice][1])
 
     def feedback(self, path: Architecture, accuracy: float) -> None:
-        """Remember how a path does, and forget what lies too far back."""
+        """Add the accuracy of a path to the window; the oldest one drops out."""
         self._heard.append((path.choices, accuracy))
 
     def state(self) -> dict[str, Any]:
-        """Return the generator's state and what was heard."""
+        """Return the generator's state and the window."""
         return {"rng": rng_state(self._rng), "heard": [[list(choices), value] for choices, value in self._heard]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Resume from a state."""
         restore_rng(self._rng, state["rng"])
         self._heard.clear()
         self._heard.extend((tuple(choices), value) for choices, value in state["heard"])
@@ -75,16 +75,16 @@ def build(
     """Build the strategy.
 
     Args:
-        space: What it draws from.
-        rng: Its randomness.
+        space: The space to draw from.
+        rng: Source of randomness.
         context: The training, for its number of images.
         epsilon: Share of random paths, 0 to 1.
-        window: Feedbacks that count.
-        held_out: Training images on which paths are judged for it; nothing is trained on them.
-        every: Steps between two feedbacks.
+        window: Number of feedbacks to remember.
+        held_out: Training images that feedback is measured on; never trained on.
+        every: Steps between feedbacks.
 
     Raises:
-        ValueError: A parameter cannot be.
+        ValueError: A parameter is invalid.
     """
     number("epsilon", epsilon, 0, 1)
     number("window", window, 1, 100_000, whole=True)

@@ -1,6 +1,6 @@
 """One path for a whole epoch, drawn uniformly: the schedule of the reference experiment.
 
-With few epochs some paths are never trained, and the last epoch's path is favoured; offered to compare with.
+With few epochs some paths are never trained, and the last epoch's path is favoured. Included for comparison.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from supernet_cli.space import Architecture, SearchSpace
 
 
 class Epoch:
-    """One path an epoch."""
+    """One path per epoch."""
 
     passes_per_step = 1
 
@@ -36,7 +36,7 @@ class Epoch:
         return {"rng": rng_state(self._rng), "epoch": self._epoch, "choices": choices}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Resume from a state."""
         restore_rng(self._rng, state["rng"])
         self._epoch = state["epoch"]
         self._path = None if state["choices"] is None else self._space.architecture(state["choices"])

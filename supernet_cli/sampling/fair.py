@@ -1,4 +1,4 @@
-"""Strict fairness: every candidate of every block is trained exactly once a step, on the same images.
+"""Strict fairness: every candidate of every block is trained exactly once per step, on the same images.
 
 Source: Chu et al. 2021, «FairNAS: Rethinking Evaluation Fairness of Weight Sharing Neural Architecture Search», arXiv
 1907.01845.
@@ -15,7 +15,7 @@ from supernet_cli.space import SearchSpace
 
 
 class Fair:
-    """As many paths a step as a block has candidates; path i takes element i of each block's own permutation."""
+    """As many paths per step as a block has candidates; path i takes element i of each block's permutation."""
 
     def __init__(self, space: SearchSpace, rng: random.Random) -> None:
         self._space = space
@@ -23,9 +23,9 @@ class Fair:
         self.passes_per_step = len(space.blocks[0].candidates)
 
     def plan(self, step: int, epoch: int) -> StepPlan:
-        """Draw a permutation a block."""
-        everyone = range(self.passes_per_step)
-        permutations = [self._rng.sample(everyone, len(everyone)) for _ in self._space.blocks]
+        """Draw a permutation for each block."""
+        positions = range(self.passes_per_step)
+        permutations = [self._rng.sample(positions, len(positions)) for _ in self._space.blocks]
         return StepPlan(tuple(Pass(self._space.architecture(c)) for c in zip(*permutations, strict=True)))
 
     def state(self) -> dict[str, Any]:
@@ -33,7 +33,7 @@ class Fair:
         return {"rng": rng_state(self._rng)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Resume from a state."""
         restore_rng(self._rng, state["rng"])
 
 
@@ -41,11 +41,11 @@ def build(space: SearchSpace, rng: random.Random) -> Fair:
     """Build the strategy.
 
     Raises:
-        ValueError: Blocks have different numbers of candidates, so that some could not be trained as often as others.
+        ValueError: Blocks have different numbers of candidates, so some would be trained more often than others.
     """
     counts = [len(block.candidates) for block in space.blocks]
     for block, count in enumerate(counts):
         if count != counts[0]:
-            found = f"block 0 has {counts[0]}, block {block} {count}"
-            raise ValueError(f"strict fairness needs as many candidates in every block; {found}")
+            difference = f"block 0 has {counts[0]}, block {block} has {count}"
+            raise ValueError(f"strict fairness needs the same number of candidates in every block; {difference}")
     return Fair(space, rng)

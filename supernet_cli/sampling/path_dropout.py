@@ -1,8 +1,8 @@
-"""Path dropout: all candidates at once, of which each is dropped on its own, more and more of them over the training.
+"""Path dropout: all candidates at once, each dropped independently at a rate that rises during training.
 
-Source: Bender et al. 2018, «Understanding and Simplifying One-Shot Architecture Search», ICML. Our variant: outputs
-that are kept are averaged, so that a single path meets at judgement the scale it met in training; `combine = "sum"` is
-theirs.
+Source: Bender et al. 2018, «Understanding and Simplifying One-Shot Architecture Search», ICML. Our variant
+averages the outputs that are kept, so that a single path is evaluated at the scale it was trained at; theirs is
+`combine = "sum"`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class PathDropout:
         self._passes = self._single = 0  # since the last report
 
     def plan(self, step: int, epoch: int) -> StepPlan:
-        """Draw what is kept, for each part of the mini-batch anew."""
+        """Draw the candidates to keep, separately for each part of the mini-batch."""
         self._progress = min(1.0, (step + 1) / self._steps)
         passes = tuple(Pass(self._draw(), part=part) for part in self._parts)
         self._passes += len(passes)
@@ -59,7 +59,7 @@ class PathDropout:
         return [highest * self._progress for highest in self._highest]
 
     def report(self) -> dict[str, float]:
-        """Return rates, means over candidates, and how many passes were a single path, which is all that is judged.
+        """Return the rates, averaged over candidates, and the share of passes that were a single path.
 
         Redrawing makes the effective rate (p − p^k) / (1 − p^k).
         """
@@ -78,12 +78,12 @@ class PathDropout:
         }
 
     def state(self) -> dict[str, Any]:
-        """Return the generator's state, how far the training is, and what was counted since the last report."""
+        """Return the generator's state, the training's progress, and the counts since the last report."""
         counts = [self._passes, self._single]
         return {"rng": rng_state(self._rng), "progress": self._progress, "counts": counts}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Resume from a state."""
         restore_rng(self._rng, state["rng"])
         self._progress = state["progress"]
         self._passes, self._single = state["counts"]
@@ -101,15 +101,15 @@ def build(
     """Build the strategy.
 
     Args:
-        space: What it draws from.
-        rng: Its randomness.
+        space: The space to draw from.
+        rng: Source of randomness.
         context: The training, for its length.
-        rate: Probability that a whole block would be dropped, at the end of the training; up to 0.99.
-        ghost: Parts of the mini-batch that have a draw, and statistics of batch normalisation, of their own.
-        combine: What becomes of the outputs that are kept: their "mean" or their "sum".
+        rate: Probability of dropping a whole block at the end of the training, before redrawing; up to 0.99.
+        ghost: Parts of the mini-batch, each with its own draw and its own batch-normalisation statistics.
+        combine: How the outputs that are kept are combined: "mean" or "sum".
 
     Raises:
-        ValueError: A parameter cannot be.
+        ValueError: A parameter is invalid.
     """
     number("rate", rate, 0, 0.99)
     number("ghost", ghost, 1, 64, whole=True)

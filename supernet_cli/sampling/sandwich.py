@@ -1,9 +1,9 @@
-"""Sandwich: the largest path, the smallest and two random ones a step; all but the largest learn from the largest.
+"""Sandwich: each step trains the largest path, the smallest and two random ones, which learn from the largest.
 
 Source: J. Yu et al. 2020, «BigNAS: Scaling Up Neural Architecture Search with Big Single-Stage Models», arXiv
-2003.11142. Its argument needs nested weights, where the largest path holds all others. Among operations to choose from,
-the largest and the smallest share the head alone, and extremes are trained more often than the rest: offered to compare
-with.
+2003.11142. The argument assumes nested weights, where the largest path contains all others. In a space of different
+operations, the largest and the smallest path share only stem and head, and the extremes are trained more often than
+the rest. Included for comparison.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from supernet_cli.space import PathCosts, SearchSpace
 
 
 class Sandwich:
-    """One teacher and three students a step, on the same images."""
+    """One teacher and three students per step, on the same images."""
 
     passes_per_step = 4
 
@@ -30,23 +30,23 @@ class Sandwich:
 
     def plan(self, step: int, epoch: int) -> StepPlan:
         """Draw the two random paths."""
-        random_ones = (Pass(self._space.sample(self._rng), "student") for _ in range(2))
-        return StepPlan((*self._extremes, *random_ones))
+        random_paths = (Pass(self._space.sample(self._rng), "student") for _ in range(2))
+        return StepPlan((*self._extremes, *random_paths))
 
     def state(self) -> dict[str, Any]:
         """Return the generator's state."""
         return {"rng": rng_state(self._rng)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Resume from a state."""
         restore_rng(self._rng, state["rng"])
 
 
 def _last(block: Sequence[int], cost: int) -> int:
-    """Return the last candidate of a cost: of equals the largest path has the first, so that the two are not one."""
+    """Return the last candidate with this cost; among equals the largest path takes the first, so the two differ."""
     return len(block) - 1 - block[::-1].index(cost)
 
 
 def build(space: SearchSpace, rng: random.Random, context: Context) -> Sandwich:
-    """Build the strategy; `context` tells what candidates cost."""
+    """Build the strategy; `context` gives the cost of each candidate."""
     return Sandwich(space, rng, context.costs)

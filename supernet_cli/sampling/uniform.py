@@ -14,7 +14,7 @@ from supernet_cli.space import SearchSpace
 
 
 class Uniform:
-    """One path a step, drawn anew each time."""
+    """One path per step, drawn independently."""
 
     passes_per_step = 1
 
@@ -31,7 +31,7 @@ class Uniform:
         return {"rng": rng_state(self._rng)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Resume from a state."""
         restore_rng(self._rng, state["rng"])
 
 

@@ -1,4 +1,4 @@
-"""Architectures as data: the search space and the paths through it. Free of torch."""
+"""Architectures as data: the search space and the paths through it. No torch."""
 
 from supernet_cli.space.architecture import Architecture
 from supernet_cli.space.bundle import Bundle

@@ -1,4 +1,4 @@
-"""One architecture: which candidate each choice block takes. Users know it as a path."""
+"""One architecture: which candidate each choice block takes. Users call it a path."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Architecture:
 
     Args:
         choices: Position of the chosen candidate in each block.
-        labels: Its label, for each block.
+        labels: Label of the chosen candidate in each block.
     """
 
     choices: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Several candidates of each block at once: what a strategy may train that no path can be."""
+"""Several candidates of each block at once, which a strategy can train although no single path contains them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Combine = Literal["mean", "sum"]
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A set of candidates for each block, whose outputs become one.
+    """A set of candidates for each block, whose outputs are combined.
 
     Args:
-        choices: Positions of the candidates, block by block; at least one each, in order.
-        combine: Whether outputs are averaged, so that their scale is that of one, or summed.
+        choices: Positions of the candidates in each block, in order; at least one per block.
+        combine: Whether outputs are averaged, which keeps the scale of a single one, or summed.
     """
 
     choices: tuple[tuple[int, ...], ...]

@@ -1,4 +1,4 @@
-"""What paths cost, as a plain table: a candidate costs the same whatever the other blocks choose."""
+"""The cost of paths, as a plain table: a candidate costs the same whatever the other blocks choose."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from supernet_cli.space.bundle import Bundle
 
 @dataclass(frozen=True)
 class PathCosts:
-    """Multiply-accumulates of one image's forward pass.
+    """Multiply-accumulates of the forward pass of one image.
 
     Args:
-        candidates: Those of each candidate, block by block.
-        head: Those of the head, which all paths share.
-        stem: Those of what stands before the first block.
-        shared: Those of what a block does whatever it chooses, block by block; nothing where left out.
+        candidates: Cost of each candidate, per block.
+        head: Cost of the head, which all paths share.
+        stem: Cost of the layers before the first block.
+        shared: Cost of what a block executes whatever its choice, per block; empty for none.
     """
 
     candidates: tuple[tuple[int, ...], ...]
@@ -26,21 +26,21 @@ class PathCosts:
     shared: tuple[int, ...] = ()
 
     def of(self, architecture: Architecture) -> int:
-        """Return what one path costs."""
+        """Return the cost of one path."""
         chosen = sum(block[c] for block, c in zip(self.candidates, architecture.choices, strict=True))
         return self.stem + sum(self.shared) + chosen + self.head
 
     def of_bundle(self, bundle: Bundle) -> int:
-        """Return what several candidates a block cost together."""
+        """Return the cost of several candidates per block."""
         chosen = (block[c] for block, kept in zip(self.candidates, bundle.choices, strict=True) for c in kept)
         return self.stem + sum(self.shared) + sum(chosen) + self.head
 
     def of_shared_prefixes(self, architectures: Iterable[Architecture], head: bool = True) -> int:
-        """Return what several paths cost together where a prefix that some have in common is computed once.
+        """Return the total cost of several paths when each common prefix is computed only once.
 
         Args:
             architectures: The paths.
-            head: Whether the head is computed.
+            head: Whether to include the head.
         """
         choices = {architecture.choices for architecture in architectures}
         prefixes = {path[: depth + 1] for path in choices for depth in range(len(path))}

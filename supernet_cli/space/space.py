@@ -1,4 +1,4 @@
-"""The search space: choice blocks in order, and everything that can be counted, enumerated or drawn from them."""
+"""The search space: choice blocks in order, and counting, enumerating and sampling the paths through them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _SAMPLE_SEED = 0
 
 @dataclass(frozen=True)
 class ChoiceBlock:
-    """A block of which a path takes one candidate.
+    """A block from which each path takes one candidate.
 
     Args:
-        channels: Channels that leave it.
-        pool: Window and stride of the max pooling behind the chosen candidate; 1 for none.
-        candidates: What can be chosen.
-        stride: Step of the chosen candidate's kernel.
-        residual: Whether what comes in is added to what the chosen candidate gives.
+        channels: Output channels.
+        pool: Window and stride of the max pooling after the chosen candidate; 1 for none.
+        candidates: The operations to choose from.
+        stride: Stride of the chosen candidate.
+        residual: Whether the block's input is added to the chosen candidate's output.
     """
 
     channels: int
@@ -52,10 +52,10 @@ class SearchSpace:
 
     Args:
         hidden: Width of the head's hidden layer.
-        blocks: The choice blocks, first to last; their candidates' normalisation is decided.
+        blocks: The choice blocks, first to last; every candidate's normalisation is set.
         pooling: What the head sees: every pixel (`flatten`) or each channel's mean (`global`).
         norm: Normalisation of the projections around the candidates.
-        stem: What stands before the first block; its normalisation is decided.
+        stem: The layers before the first block; its normalisation is set.
     """
 
     hidden: int
@@ -68,11 +68,11 @@ class SearchSpace:
     def from_config(cls, space: Space) -> SearchSpace:
         """Build the space that a preset describes."""
 
-        def decided(candidate: Candidate) -> Candidate:
+        def with_norm(candidate: Candidate) -> Candidate:
             return candidate.model_copy(update={"norm": candidate.norm or space.norm})
 
         blocks = tuple(
-            ChoiceBlock(b.channels, b.pool, tuple(map(decided, b.candidates)), b.stride, b.residual)
+            ChoiceBlock(b.channels, b.pool, tuple(map(with_norm, b.candidates)), b.stride, b.residual)
             for b in space.blocks
         )
         stem = space.stem and space.stem.model_copy(update={"norm": space.stem.norm or space.norm})
@@ -85,16 +85,16 @@ class SearchSpace:
 
     @property
     def has_batch_norm(self) -> bool:
-        """Whether batch normalisation may be somewhere in it, with statistics that no path owns."""
+        """Whether it may contain batch normalisation, whose running statistics belong to no single path."""
         candidates = (candidate.norm for block in self.blocks for candidate in block.candidates)
         shortcuts = self.norm if any(block.residual for block in self.blocks) else "none"
         return "batch" in (*candidates, shortcuts, self.stem.norm if self.stem else "none")
 
     def architecture(self, choices: Sequence[int]) -> Architecture:
-        """Return the architecture of one choice a block.
+        """Return the architecture with these choices, one per block.
 
         Raises:
-            ValueError: A choice is missing, or no candidate is there.
+            ValueError: There are too few or too many choices, or one does not exist.
         """
         if len(choices) != len(self.blocks):
             raise ValueError(f"{len(choices)} choices for {len(self.blocks)} blocks")
@@ -110,10 +110,10 @@ class SearchSpace:
             yield self.architecture(choices)
 
     def at(self, index: int) -> Architecture:
-        """Return the architecture of an index.
+        """Return the architecture with this index.
 
         Raises:
-            IndexError: The space is smaller.
+            IndexError: The index is not below the size of the space.
         """
         if not 0 <= index < self.size:
             raise IndexError(f"architecture {index} of {self.size}")
@@ -124,7 +124,7 @@ class SearchSpace:
         return self.architecture(choices[::-1])
 
     def only(self, architecture: Architecture) -> SearchSpace:
-        """Return the space whose one path is this one: what is trained when a path is trained alone."""
+        """Return the space with this as its only path: what is trained when a path is trained from scratch."""
         pairs = zip(self.blocks, architecture.choices, strict=True)
         return replace(self, blocks=tuple(replace(b, candidates=(b.candidates[c],)) for b, c in pairs))
 
@@ -136,16 +136,16 @@ class SearchSpace:
         return index
 
     def sample(self, rng: random.Random) -> Architecture:
-        """Draw one architecture uniformly: each block's candidate on its own."""
+        """Draw one architecture uniformly: each block's candidate independently."""
         return self.architecture([rng.randrange(len(block.candidates)) for block in self.blocks])
 
     def sample_distinct(self, count: int, rng: random.Random) -> list[Architecture]:
-        """Draw `count` different architectures uniformly, in order of index; all of them where there are no more."""
+        """Draw `count` distinct architectures uniformly, in order of index; all of them if there are no more."""
         if count >= self.size:
             return list(self.enumerate())
         if self.size <= sys.maxsize:
             return [self.at(index) for index in sorted(rng.sample(range(self.size), count))]
-        drawn: set[int] = set()  # `rng.sample` cannot count so far
+        drawn: set[int] = set()  # `rng.sample` cannot handle a range this large
         while len(drawn) < count:
             drawn.add(rng.randrange(self.size))
         return [self.at(index) for index in sorted(drawn)]
@@ -167,10 +167,10 @@ class SearchSpace:
         return list(itertools.islice(self.shuffled(random.Random(_SAMPLE_SEED)), count))
 
     def parse(self, path: str) -> Architecture:
-        """Return the architecture that a path such as `conv3x3_conv5x5` names.
+        """Return the architecture of a path such as `conv3x3_conv5x5`.
 
         Raises:
-            UsageError: No such path; names the nearest one.
+            UsageError: There is no such path; suggests the nearest one.
         """
         labels = path.strip().split("_")
         if len(labels) == len(self.blocks):
@@ -189,33 +189,33 @@ class SearchSpace:
         return f"A path names one candidate for each of the {len(self.blocks)} blocks, such as '{self.at(0)}'."
 
     def fingerprint(self) -> str:
-        """Return a hash of everything that decides which networks the space holds.
+        """Return a hash of everything that determines which networks the space contains.
 
-        What a space makes no use of is left out, so that its fingerprint is that of versions which did not know it.
+        Features that a space does not use are omitted, so that its fingerprint stays the one of versions without them.
         """
         residual = any(block.residual for block in self.blocks)
-        more = _differing(
+        extras = _differing(
             {
                 "pooling": (self.pooling, "flatten"),
-                "norm": (self.norm if residual else "none", "none"),  # elsewhere it is that of candidates and stem
+                "norm": (self.norm if residual else "none", "none"),  # candidates and stem carry their own
                 "stem": (self.stem and self.stem.model_dump(mode="json"), None),
             }
         )
-        text = json.dumps([self.hidden, [_facts(block) for block in self.blocks], *more], sort_keys=True)
+        text = json.dumps([self.hidden, [_facts(block) for block in self.blocks], *extras], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _facts(block: ChoiceBlock) -> list[Any]:
-    """Return what decides a block's networks, as plain values."""
+    """Return what determines a block's networks, as plain values."""
     candidates = [candidate.model_dump(mode="json") for candidate in block.candidates]
     for candidate in candidates:
         if candidate["norm"] in (None, "none"):
             del candidate["norm"]
-    more = _differing({"stride": (block.stride, 1), "residual": (block.residual, False)})
-    return [block.channels, block.pool, candidates, *more]
+    extras = _differing({"stride": (block.stride, 1), "residual": (block.residual, False)})
+    return [block.channels, block.pool, candidates, *extras]
 
 
 def _differing(values: Mapping[str, tuple[Any, Any]]) -> list[dict[str, Any]]:
-    """Return what differs from its default as one table, or nothing; values come with their defaults."""
+    """Return the values that differ from their defaults as one table, or an empty list; values come with defaults."""
     table = {name: value for name, (value, default) in values.items() if value != default}
     return [table] if table else []

@@ -1,4 +1,4 @@
-"""Device utilisation: the host through psutil, GPUs through NVML. Free of torch."""
+"""Device utilisation: the host through psutil, GPUs through NVML. No torch."""
 
 from supernet_cli.telemetry.sampler import DeviceSampler, Sampling
 

@@ -1,4 +1,4 @@
-"""Sample how busy the host and its GPUs are, once a second, from a thread of its own."""
+"""Sample the utilisation of the host and its GPUs once a second, in a separate thread."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ logger = logging.getLogger(__name__)
 
 
 class DeviceSampler:
-    """Reads the devices; each figure covers the time since the call before."""
+    """Reads the devices; each value covers the time since the previous call."""
 
     def __init__(self) -> None:
         self._process = psutil.Process()
         self._nvml = _nvml()
 
     def start(self) -> None:
-        """Begin the interval of the first sample; in the thread that samples, since psutil counts for each its own."""
+        """Start the first interval; to be called in the sampling thread, since psutil counts per thread."""
         psutil.cpu_percent(percpu=True)
 
     def sample(self) -> DevicesSampled:
-        """Return what the devices do now."""
+        """Return the current utilisation of the devices."""
         memory = psutil.virtual_memory()
         return DevicesSampled(
             cores=tuple(psutil.cpu_percent(percpu=True)),
@@ -39,31 +39,31 @@ class DeviceSampler:
         )
 
     def _memory(self) -> int:
-        """Return what this process and its workers hold."""
-        held = self._process.memory_info().rss
+        """Return the memory of this process and its workers, in bytes."""
+        resident = self._process.memory_info().rss
         for child in self._process.children(recursive=True):
-            with contextlib.suppress(psutil.Error):  # it has just ended
-                held += child.memory_info().rss
-        return int(held)
+            with contextlib.suppress(psutil.Error):  # it has just exited
+                resident += child.memory_info().rss
+        return int(resident)
 
     def _gpus(self) -> tuple[Gpu, ...]:
         if self._nvml is None:
             return ()
-        nvml, found = self._nvml, []
+        nvml, gpus = self._nvml, []
         for index in range(_figure(nvml.nvmlDeviceGetCount) or 0):
             handle = _figure(nvml.nvmlDeviceGetHandleByIndex, index)
             if handle is not None:
-                found.append(_read_gpu(nvml, handle))
-        return tuple(found)
+                gpus.append(_read_gpu(nvml, handle))
+        return tuple(gpus)
 
 
 class Sampling:
     """A context in which devices are sampled into a recorder at a steady interval.
 
     Args:
-        recorder: Takes the samples, in the sampling thread.
+        recorder: Receives the samples, in the sampling thread.
         sampler: Reads the devices.
-        interval: Seconds between two samples.
+        interval: Seconds between samples.
     """
 
     def __init__(self, recorder: Recorder, sampler: DeviceSampler | None = None, interval: float = 1.0) -> None:
@@ -86,13 +86,13 @@ class Sampling:
         while not self._finished.wait(self._interval):
             try:
                 self._recorder.record(self._sampler.sample())
-            except DiskError as error:  # telemetry alone is no reason to end a training
-                logger.warning("telemetry ends: %s", error.message)
+            except DiskError as error:  # missing telemetry is no reason to end a training
+                logger.warning("telemetry stopped: %s", error.message)
                 return
 
 
 def _nvml() -> Any:
-    """Return NVML, initialised, or None where there is no driver."""
+    """Return NVML, initialised, or None if there is no driver."""
     import pynvml  # the module of the package nvidia-ml-py
 
     try:
@@ -118,7 +118,7 @@ def _read_gpu(nvml: Any, handle: Any) -> Gpu:
 
 
 def _figure(read: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what NVML says, or None: each figure may be unsupported on its own."""
+    """Return a value from NVML, or None: any single value may be unsupported."""
     with contextlib.suppress(Exception):
         return read(*arguments)
     return None

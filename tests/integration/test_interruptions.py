@@ -165,7 +165,7 @@ def test_going_on_with_another_arithmetic_is_told(
         assert supernet("train", "--preset", tiny_file)[0] == 130
     code, _, err = supernet("train", "--resume", "latest")
     assert code == 0
-    assert "was begun on another device in float32 and goes on on cpu in float32" in " ".join(err.split())
+    assert "started on another device in float32, resumed on cpu in float32" in " ".join(err.split())
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the platform has no terminals that hang up")

@@ -72,5 +72,5 @@ def test_without_tensorboard_one_sentence_says_what_to_install(
     )
     code, out, err = supernet("train", "--preset", tiny_file, "--tensorboard")
     assert (code, out) == (2, "")
-    assert "pip install tensorboard" in err
+    assert 'pip install "supernet-cli[tensorboard]"' in err
     assert not (tmp_path / "runs").exists()

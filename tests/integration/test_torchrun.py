@@ -172,7 +172,7 @@ def test_ranks_pause_resume_and_stop_together_and_one_process_resumes_what_they_
     assert job.status().ranks == 2
     code, out, err = supernet("train", "--resume", "latest", "--json")
     assert (code, json.loads(out)["status"], job.status().ranks) == (0, "finished", 1), err
-    assert "goes on on cpu in float32" in " ".join(err.split())
+    assert "resumed on cpu in float32" in " ".join(err.split())
     (tmp_path / "alone").mkdir()
     monkeypatch.chdir(tmp_path / "alone")
     assert supernet(*training[2:], "--quiet")[0] == 0
@@ -220,7 +220,7 @@ FAILURES = {
     "memory": (4, "Rank 1 on .*: This machine is out of memory"),
     "bug": (1, "Rank 1 on .*: KeyError: 'lost'"),
     "hangs": (7, "Another rank is gone: .*[Tt]imed out"),
-    "drifts": (7, "Rank 0 has other weights, or another plan, than rank 1 after step 20"),
+    "drifts": (7, "The weights or the plan of rank 1 differ from those of rank 0 after step 20"),
 }
 
 

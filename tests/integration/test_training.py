@@ -319,7 +319,7 @@ UNEVEN = [{"channels": 4, "candidates": ["conv3x3"]}, {"channels": 4, "candidate
         ({"data": {"validation": 600}}, "data.validation"),
         ({"train": {"sampler": {"name": "path-dropout", "rate": 2}}}, 'train.sampler = "path-dropout": rate = 2'),
         ({"train": {"sampler": {"name": "bandit", "held_out": 251}}}, "held_out = 251"),
-        ({"train": {"sampler": "fair"}, "space": {"blocks": UNEVEN}}, "as many candidates in every block"),
+        ({"train": {"sampler": "fair"}, "space": {"blocks": UNEVEN}}, "the same number of candidates in every block"),
         ({"space": {"blocks": [{"pool": 13, "candidates": ["conv3x3"]}]}}, r"space.blocks\[0\].pool"),
     ],
 )

@@ -146,11 +146,11 @@ def test_plain_lines_are_one_an_epoch_and_one_for_an_early_end() -> None:
     score = PathScore(path="a_[b]", accuracy=0.5, loss=1.0)
     lines(view, PathsEvaluated(step=300, epoch=3, seconds=1.0, scores=(score,)))
     lines(view, StepsTrained(step=1, epoch=1, objective=1, loss=1, learning_rate=1, forward_images=1, seconds=1))
-    lines(view, JobEnded(step=300, state="stopped", reason="asked to stop"))
+    lines(view, JobEnded(step=300, state="stopped", reason="stop requested"))
     lines(view, JobEnded(step=300, state="finished"))
     first, second = out.getvalue().splitlines()
     assert first.startswith("supernet/seed-0  epoch 3/10  loss 0.0067  1 paths 50.00 to 50.00 %  best a_[b]")
-    assert second == "supernet/seed-0  stopped at step 300: asked to stop"
+    assert second == "supernet/seed-0  stopped at step 300: stop requested"
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])

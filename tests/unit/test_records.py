@@ -40,7 +40,7 @@ RECORDS: list[Record] = [
         seconds=0.1,
         scores=(PathScore(path="a_b", accuracy=0.5, loss=1.0, trained_images=7),),
     ),
-    JobEnded(time=4.0, step=5, state="stopped", reason="asked to stop"),
+    JobEnded(time=4.0, step=5, state="stopped", reason="stop requested"),
     DevicesSampled(
         time=5.0,
         cores=(1.0, 99.0),

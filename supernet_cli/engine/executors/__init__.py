@@ -1,4 +1,4 @@
-"""Where many independent jobs run: the seam between what a job does and the processes or machines that do it."""
+"""Where many independent jobs run: the interface between a job's work and the processes or machines that do it."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import Record, Recorder
 
 Report = Callable[[str, Record], None]
-"""Told a job's key and a record of it, in the thread that called the executor."""
+"""Called with a job's key and one of its records, in the thread that called the executor."""
 
 
 class Job(Protocol):
-    """One of many; a dataclass of plain data that can be sent to another process, or machine."""
+    """One of many jobs: a dataclass of plain data that can be sent to another process or machine."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def folder(self) -> JobFolder:
-        """Where its facts go; on another machine, where its checkpoint lies and its weights are to be put."""
+        """The job's folder; on another machine, a local one with its checkpoint, to which its weights are written."""
 
 
 class Work(Protocol):
-    """What is done for each job; sent once to every process, with whatever the jobs share."""
+    """The work to do for each job, with all data that jobs share; sent to every process once."""
 
     def set_up(self) -> None:
-        """Make a process ready, before its jobs."""
+        """Prepare a process before its first job."""
 
     def run(self, job: Any, recorder: Recorder, stop: Stop) -> Outcome:
-        """Do one job to its end, or until told to stop."""
+        """Do one job until its end or a requested stop."""
 
 
 class Executor(Protocol):
-    """Runs jobs side by side; each one's records reach its own folder."""
+    """Runs jobs in parallel and writes each job's records to its folder."""
 
     def run(self, work: Work, jobs: Sequence[Job], report: Report, stop: Stop) -> Mapping[str, Outcome]:
-        """Run jobs until all are done or a stop is asked.
+        """Run jobs until all are done or a stop is requested.
 
-        A job that fails, or whose process dies, is an outcome like any other, and costs no other job.
+        A job that fails, or whose process dies, is an outcome like any other and does not affect other jobs.
 
         Args:
-            work: What is done for each.
+            work: The work to do for each job.
             jobs: In the order in which they start.
-            report: Told every record of every job.
-            stop: Asked a few times a second; once it answers, running jobs save and stop, and no other starts.
+            report: Called with every record of every job.
+            stop: Called a few times per second; once it returns a state, running jobs save and stop, and no more start.
 
         Returns:
-            By key, how each job that was started ended.
+            The outcome of each job that was started, by key.
         """

@@ -1,10 +1,9 @@
-"""Jobs on a Ray cluster: trainers on its nodes take a job, do it, and ask for the next; the driver owns the folders.
+"""Jobs on a Ray cluster: trainers on its nodes do one job after another; the driver owns the folders.
 
-What the jobs share lies in Ray's object store once: processes of a node read its tensors where they are. A trainer
-works in a temporary folder. About once a second the driver asks how it is, and hears its records, the lines of its
-log, and its checkpoint and weights where they are new: so nodes need no disk in common, and a run's folder looks as if
-all of it happened on the driver's machine. Where a process or a node dies, its job goes on from the checkpoint that the
-driver has, as a segment of its own.
+Data that jobs share is in Ray's object store once; the processes of a node read its tensors in place. A trainer works
+in a temporary folder. About once a second the driver asks for its news: records, log lines, and a new checkpoint or
+new weights. So nodes need no shared disk, and a run's folder looks as if everything had happened on the driver's
+machine. If a process or a node dies, its job resumes from the driver's copy of the checkpoint, as a new segment.
 """
 
 from __future__ import annotations
@@ -28,19 +27,20 @@ from typing import Any, TypeVar
 from supernet_cli.cores import usable_cores
 from supernet_cli.engine import checkpoint
 from supernet_cli.engine.executors import Job, Report, Work
-from supernet_cli.engine.executors._trainer import Line, Packed, Said, Trainer, packed, unpacked
+from supernet_cli.engine.executors._trainer import Line, Packed, Reply, Trainer, packed, unpacked
 from supernet_cli.engine.training import Outcome, Stop
 from supernet_cli.errors import RunError, SupernetError
+from supernet_cli.glyphs import counted
 from supernet_cli.runs.job import JobFolder, JobWriter
 from supernet_cli.runs.records import JobEnded, Record, State
 
 _POLL_SECONDS = 0.2
-_LOOK_SECONDS = 2.0  # between two looks at which nodes there are
+_LOOK_SECONDS = 2.0  # between checks which nodes there are
 _PATIENCE_SECONDS = 10.0
 _HASTE_SECONDS = 2.0
 _RETRIES = 3  # of a job whose process or node died
 _MOST_STILLBORN = 3
-_SAME_EVERYWHERE = "Every node needs supernet, in the same version and with the same Python as here."
+_SAME_EVERYWHERE = "Install the same versions of supernet and Python on every node as on this machine."
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -50,12 +50,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Needs:
-    """What one job takes of a node.
+    """What one job needs on a node.
 
     Args:
         cpus: Cores.
-        gpus: GPUs; a fraction where several jobs share one.
-        or_all: Whether all cores of a node do, where none has as many.
+        gpus: GPUs; a fraction if several jobs share one.
+        or_all: Whether all cores of a node are enough if no node has as many.
     """
 
     cpus: float
@@ -63,23 +63,20 @@ class Needs:
     or_all: bool = False
 
     def __str__(self) -> str:
-        parts = [
-            f"{many:g} {what}{'s' * (many > 1)}" for what, many in (("CPU", self.cpus), ("GPU", self.gpus)) if many
-        ]
-        return " and ".join(parts)
+        return " and ".join(counted(n, unit) for unit, n in (("CPU", self.cpus), ("GPU", self.gpus)) if n)
 
     def fitted(self, nodes: Iterable[Mapping[str, Any]]) -> Needs:
-        """Return what is asked of certain nodes, as Ray tells of them."""
+        """Return the needs adapted to certain nodes, as described by Ray."""
         most = max((node["Resources"].get("CPU", 0.0) for node in nodes if node["Alive"]), default=0.0)
         return replace(self, cpus=min(self.cpus, most)) if self.or_all and most else self
 
     def room(self, nodes: Iterable[Mapping[str, Any]]) -> int:
-        """Return how many jobs nodes have room for at once, as Ray tells of them."""
+        """Return how many jobs fit on certain nodes at once, as described by Ray."""
         wanted = {"CPU": self.cpus, "GPU": self.gpus}
-        there = [node["Resources"] for node in nodes if node["Alive"]]
+        resources = [node["Resources"] for node in nodes if node["Alive"]]
         return sum(
-            min((int(has.get(what, 0.0) / much + 1e-9) for what, much in wanted.items() if much), default=0)
-            for has in there
+            min((int(node.get(unit, 0.0) / count + 1e-9) for unit, count in wanted.items() if count), default=0)
+            for node in resources
         )
 
 
@@ -87,9 +84,9 @@ class RayCluster:
     """An executor on a Ray cluster.
 
     Args:
-        needs: What each job takes.
-        address: Of a cluster; None for RAY_ADDRESS, or else for one that this machine is for as long as it is used.
-        most: How many jobs run side by side; None for as many as there is room for.
+        needs: What each job needs.
+        address: Address of a cluster; None for RAY_ADDRESS, otherwise for a temporary cluster on this machine.
+        most: Maximum number of jobs in parallel; None for as many as fit.
     """
 
     def __init__(self, needs: Needs, address: str | None = None, most: int | None = None) -> None:
@@ -97,29 +94,29 @@ class RayCluster:
         self._address = address or os.environ.get("RAY_ADDRESS") or "local"
 
     def check(self) -> None:
-        """Make sure that somebody listens at the cluster's address: Ray itself would try for minutes.
+        """Check that something listens at the cluster's address: Ray itself would try for minutes.
 
         Raises:
-            RunError: Nobody does.
+            RunError: Nothing does.
         """
         host, _, port = self._address.rpartition(":")
         if port.isdecimal() and "/" not in host:
             try:
                 socket.create_connection((host, int(port)), timeout=_PATIENCE_SECONDS).close()
-            except (OSError, OverflowError) as error:  # the latter where it is no port
+            except (OSError, OverflowError) as error:  # the latter if it is not a port
                 raise self._is_missing(error) from error
 
     def run(self, work: Work, jobs: Sequence[Job], report: Report, stop: Stop) -> Mapping[str, Outcome]:
-        """Run jobs until all are done or a stop is asked; see `Executor`.
+        """Run jobs until all are done or a stop is requested; see `Executor`.
 
         Raises:
-            RunError: There is no such cluster, or trainers die before they begin.
+            RunError: There is no such cluster, or trainers die before starting a job.
         """
         with self._connected() as ray:
             crew, patience = _Crew(ray, work, self.needs.fitted(ray.nodes()), self._most), _PATIENCE_SECONDS
             try:
                 return crew.finish(deque(jobs), report, stop)
-            except KeyboardInterrupt:  # the second one: at once
+            except KeyboardInterrupt:  # the second one: end immediately
                 patience = _HASTE_SECONDS
                 raise
             except Exception:
@@ -131,32 +128,32 @@ class RayCluster:
     def map(
         self, function: Callable[[_T], _R], items: Iterable[_T], between: Callable[[], None]
     ) -> Generator[_R, None, None]:
-        """Apply a function to items, many at once; like the built-in, results come in the order of the items.
+        """Apply a function to items in parallel; like the built-in, results come in the order of the items.
 
         Args:
-            function: Sent once, with whatever it holds.
-            items: Taken a few ahead of the results.
-            between: Called a few times a second; what it raises ends all of it.
+            function: Sent once, with the data it holds.
+            items: Consumed slightly ahead of the results.
+            between: Called a few times per second; an exception from it ends everything.
 
         Raises:
-            RunError: There is no such cluster, or a process died again and again.
+            RunError: There is no such cluster, or a process died repeatedly.
             SupernetError: The function raised it.
         """
         with self._connected() as ray:
             needs = self.needs.fitted(ray.nodes())
             key, shared, room = uuid.uuid4().hex, ray.put(packed(function)), _Room(ray, needs)
             options = {"num_cpus": needs.cpus, "num_gpus": needs.gpus, "max_retries": _RETRIES}
-            apply, left = ray.remote(**options, max_calls=0)(_apply), iter(items)
+            apply, remaining = ray.remote(**options, max_calls=0)(_apply), iter(items)
             running: deque[Any] = deque()
             try:
                 while True:
-                    for item in itertools.islice(left, max(0, 2 * room.now() - len(running))):
+                    for item in itertools.islice(remaining, max(0, 2 * room.now() - len(running))):
                         running.append(apply.remote(key, shared, item))
                     if not running:
                         return
                     while not ray.wait([running[0]], timeout=_POLL_SECONDS)[0]:
                         between()
-                        room.now()  # it says where there is none
+                        room.now()  # it warns if there is none
                     yield _result(ray, running.popleft())
             finally:
                 for call in running:
@@ -164,7 +161,7 @@ class RayCluster:
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[Any]:
-        """Give Ray, connected; a connection that was there already is left as it was.
+        """Provide a connected Ray; an existing connection is used and left open.
 
         Raises:
             RunError: There is no such cluster.
@@ -180,13 +177,13 @@ class RayCluster:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             cores = max(usable_cores(), math.ceil(self.needs.cpus))
             options |= {"num_cpus": cores, "include_dashboard": False}
-        # What Ray has to say of its processes it prints on stdout, where results belong; its deaths are told by us.
-        with contextlib.suppress(AttributeError):  # there is no public way, and this one may go
+        # Ray prints its processes' output to stdout, which is for results; deaths are reported by this module.
+        with contextlib.suppress(AttributeError):  # there is no public switch, and this one may disappear
             ray._private.worker._worker_logs_enabled = False
         try:
             with _own_signals():
                 ray.init(**options)
-        except Exception as error:  # one without a kind of its own is what Ray raises of a node that does not start
+        except Exception as error:  # Ray raises a plain Exception if a node does not start
             raise self._is_missing(error) from error
         try:
             yield ray
@@ -195,31 +192,31 @@ class RayCluster:
 
     def _is_missing(self, error: Exception) -> RunError:
         return RunError(
-            f"There is no Ray cluster to work with at {self._address}: {str(error).strip().partition(chr(10))[0]}",
-            "Start one with `ray start --head`, or leave out --ray-address to use this machine alone. Where it asks "
-            "for a token, RAY_AUTH_MODE=token and its ~/.ray/auth_token are needed here, too.",
+            f"No usable Ray cluster at {self._address}: {str(error).strip().partition(chr(10))[0]}",
+            "Start one with `ray start --head`, or omit --ray-address to use only this machine. If the cluster "
+            "requires a token, set RAY_AUTH_MODE=token and copy its ~/.ray/auth_token to this machine.",
         )
 
 
 class _Room:
-    """How many jobs a cluster has room for, looked up now and then."""
+    """How many jobs fit on a cluster, refreshed every few seconds."""
 
     def __init__(self, ray: Any, needs: Needs) -> None:
         self._ray, self._needs = ray, needs
         self._room, self._looked = 0, -math.inf
 
     def now(self) -> int:
-        """Return how many; one at least, that a cluster which grows on demand sees the demand. None at all is said."""
+        """Return the number, at least one so that an autoscaling cluster sees the demand; warns if there is no room."""
         if time.monotonic() - self._looked > _LOOK_SECONDS:
             before, self._room = self._room, self._needs.room(self._ray.nodes())
             if self._room == 0 and (before or self._looked < 0):
-                logger.warning("no node of the cluster has %s, which a job takes: waiting for one", self._needs)
+                logger.warning("no node has the %s that a job needs; waiting for one", self._needs)
             self._looked = time.monotonic()
         return max(1, self._room)
 
 
 class _Crew:
-    """The trainers of one call, as many as there is work and room for."""
+    """The trainers of one call, no more than there is work and room for."""
 
     def __init__(self, ray: Any, work: Work, needs: Needs, most: int | None) -> None:
         self._ray, self._most = ray, most
@@ -229,10 +226,10 @@ class _Crew:
         self._workers: list[_Worker] = []
         self._asked: State | None = None
         self._deaths: Counter[str] = Counter()
-        self._stillborn = 0  # trainers that died before they were ready, since one became so
+        self._stillborn = 0  # trainers that died before they were ready, since the last one that became ready
 
     def finish(self, waiting: deque[Job], report: Report, stop: Stop) -> dict[str, Outcome]:
-        """Work until nothing is waiting or running; return how each job that was started ended."""
+        """Work until no job is waiting or running; return the outcome of each job that was started."""
         outcomes: dict[str, Outcome] = {}
         while True:
             self._asked = self._asked or stop()
@@ -241,16 +238,16 @@ class _Crew:
             outcomes |= self._assign(waiting, report)
             if not waiting and all(worker.job is None for worker in self._workers):
                 return outcomes
-            for worker in self._heard():
+            for worker in self._replied():
                 for key, outcome in self._listen(worker, waiting, report).items():
                     outcomes[key] = outcome
-                    if outcome.state in ("stopped", "interrupted"):  # where somebody asked one job, all are meant
+                    if outcome.state in ("stopped", "interrupted"):  # a request to one job is meant for all
                         self._asked = self._asked or outcome.state
 
     def dismiss(self, patience: float) -> None:
-        """Let everybody go; who has not gone within so many seconds is ended."""
+        """Dismiss all trainers; kill those that do not exit within this many seconds."""
         for worker in self._workers:
-            worker.end(Outcome("interrupted", "it was ended at once"))
+            worker.end(Outcome("interrupted", "ended immediately"))
         farewells = [worker.dismiss() for worker in self._workers]
         if farewells:
             self._ray.wait(farewells, num_returns=len(farewells), timeout=patience)
@@ -258,7 +255,7 @@ class _Crew:
             worker.kill()
 
     def _assign(self, waiting: deque[Job], report: Report) -> dict[str, Outcome]:
-        """Give jobs to whoever is ready and has none, hire where there is room, and let go of whom nobody needs."""
+        """Give jobs to idle trainers, start more if there is room, and dismiss those that are not needed."""
         outcomes: dict[str, Outcome] = {}
         self._workers = [worker for worker in self._workers if worker.lives]
         for worker in self._workers:
@@ -274,14 +271,14 @@ class _Crew:
         return outcomes
 
     def _most_now(self) -> int:
-        """Return how many trainers there may be; where others die at once, no more than there are."""
+        """Return the maximum number of trainers; no more than now if new ones die at once."""
         if self._workers and self._stillborn >= _MOST_STILLBORN:
             return len(self._workers)
         room = self._room.now()
         return room if self._most is None else min(room, self._most)
 
-    def _heard(self) -> list[_Worker]:
-        """Wait a moment and return the trainers that have answered, or died."""
+    def _replied(self) -> list[_Worker]:
+        """Wait briefly and return the trainers that have replied or died."""
         by_call = {worker.call: worker for worker in self._workers if worker.lives and worker.call is not None}
         if not by_call:
             return []
@@ -291,10 +288,10 @@ class _Crew:
         return [by_call[call] for call in ready]
 
     def _listen(self, worker: _Worker, waiting: deque[Job], report: Report) -> dict[str, Outcome]:
-        """Take what a trainer answers; return its job's outcome by key, once it has one.
+        """Process a trainer's reply; return its job's outcome by key once there is one.
 
         Raises:
-            RunError: Trainers die before they begin.
+            RunError: Trainers die before starting a job.
         """
         was_ready = worker.is_ready
         try:
@@ -308,18 +305,18 @@ class _Crew:
         return outcomes
 
     def _bury(self, worker: _Worker, why: str, waiting: deque[Job], report: Report) -> dict[str, Outcome]:
-        """Let the job of a trainer that died be done again, unless that was tried too often."""
+        """Queue the job of a dead trainer again, unless it has been retried too often."""
         job = worker.job
         if job is None:
             self._stillborn += 1
-            logger.warning("a trainer ended before it began: %s", why)
-            if self._stillborn >= _MOST_STILLBORN and not any(each.lives for each in self._workers):
-                raise RunError(f"Trainers end before they begin: {why}.", _SAME_EVERYWHERE)
+            logger.warning("a trainer exited before starting a job: %s", why)
+            if self._stillborn >= _MOST_STILLBORN and not any(other.lives for other in self._workers):
+                raise RunError(f"Trainers exit before starting a job: {why}.", _SAME_EVERYWHERE)
             return {}
         key = job.folder.key
         self._deaths[key] += 1
         if self._deaths[key] > _RETRIES:
-            return worker.end(Outcome("failed", f"{why}, and so after {_RETRIES} retries"), report)
+            return worker.end(Outcome("failed", f"{why}, even after {counted(_RETRIES, 'retry', 'retries')}"), report)
         outcome = worker.end(Outcome("interrupted", why), report)
         if self._asked is not None:
             return outcome
@@ -328,7 +325,7 @@ class _Crew:
 
 
 class _Worker:
-    """A trainer, as the driver sees it, and the folder of the job that it does."""
+    """A trainer, seen from the driver, and the folder of its current job."""
 
     def __init__(self, ray: Any, trainer: Any) -> None:
         self.job: Job | None = None
@@ -339,11 +336,11 @@ class _Worker:
         self._open = contextlib.ExitStack()
         self._writer: JobWriter | None = None
         self._log = logger
-        self._step, self._ended = 0, False  # what its job's records have said so far
+        self._step, self._ended = 0, False  # according to its job's records so far
         self.call = trainer.exchange.remote(None)
 
     def give(self, job: Job, report: Report) -> dict[str, Outcome]:
-        """Hand it a job, with the checkpoint to go on from; return its outcome where its folder cannot be opened."""
+        """Send it a job with its checkpoint; return the job's outcome if its folder cannot be opened."""
         self.job, self._step, self._ended, self._log = job, 0, False, logging.Logger(job.folder.key)
         try:
             self._writer = self._open.enter_context(JobWriter(job.folder, self._log))
@@ -357,12 +354,12 @@ class _Worker:
         return {}
 
     def ask(self, asked: State | None) -> None:
-        """Ask how it is, and tell what is wanted of its job, if it has one."""
+        """Ask for its news, and pass on what its job is asked for, if it has one."""
         assert self._writer is not None or self.job is None
         self.call = None if self._writer is None else self._trainer.exchange.remote(self._writer.wanted(asked))
 
     def hear(self, report: Report) -> dict[str, Outcome]:
-        """Take its answer into the job's folder; return its job's outcome by key, once it has one.
+        """Write its reply to the job's folder; return the job's outcome by key once there is one.
 
         Raises:
             RayError: It is dead.
@@ -370,24 +367,24 @@ class _Worker:
         if self._begun is not None:
             self._ray.get(self._begun)
             self._begun = None
-        said: Said = self._ray.get(self.call)
+        reply: Reply = self._ray.get(self.call)
         self.is_ready = True
         if self.job is None:
             return {}
         try:
-            for name, content in said.files.items():
+            for name, content in reply.files.items():
                 self._keep(self.job.folder, name, content)
-            for word in said.words:
-                if isinstance(word, Outcome):
-                    return self.end(word, report)
-                self._take(word, report)
+            for message in reply.messages:
+                if isinstance(message, Outcome):
+                    return self.end(message, report)
+                self._take(message, report)
         except SupernetError as error:
             self.kill()
             return self.end(Outcome("failed", error.message), report)
         return {}
 
     def end(self, outcome: Outcome, report: Report | None = None) -> dict[str, Outcome]:
-        """Close its job's folder, if it has one, and return the outcome by key."""
+        """Close its job's folder, if it has a job, and return the outcome by key."""
         job, self.job = self.job, None
         if job is None:
             return {}
@@ -403,16 +400,16 @@ class _Worker:
         return {job.folder.key: outcome}
 
     def dismiss(self) -> Any:
-        """Let it go; returns what is there once it has gone."""
+        """Dismiss it; returns a reference that is ready once it has exited."""
         if self._farewell is None:
             self._farewell = self._trainer.leave.remote()
-            if not self.is_ready:  # it may be waiting for a place
+            if not self.is_ready:  # it may still be waiting for resources
                 self.kill()
         self.lives = False
         return self._farewell
 
     def kill(self) -> None:
-        """End it."""
+        """Kill it."""
         self.lives = False
         self._ray.kill(self._trainer)
 
@@ -422,28 +419,28 @@ class _Worker:
         else:
             checkpoint.keep_weights(folder.weights, content)
 
-    def _take(self, word: Record | Line, report: Report) -> None:
+    def _take(self, message: Record | Line, report: Report) -> None:
         assert self.job is not None
         assert self._writer is not None
-        if isinstance(word, Line):
-            self._log.log(word.level, "%s", word.text)
-            if word.level >= logging.WARNING and not word.ends_job:
-                logger.warning("%s: %s", self.job.folder.key, word.text)
+        if isinstance(message, Line):
+            self._log.log(message.level, "%s", message.text)
+            if message.level >= logging.WARNING and not message.ends_job:
+                logger.warning("%s: %s", self.job.folder.key, message.text)
             return
-        self._step, self._ended = getattr(word, "step", self._step), isinstance(word, JobEnded)
-        self._writer.record(word)
-        report(self.job.folder.key, word)
+        self._step, self._ended = getattr(message, "step", self._step), isinstance(message, JobEnded)
+        self._writer.record(message)
+        report(self.job.folder.key, message)
 
 
 def _checkpoints(folder: JobFolder) -> tuple[Path, Path]:
     return folder.checkpoint, checkpoint.previous(folder.checkpoint)
 
 
-_applied: dict[str, Callable[[Any], Any]] = {}  # in a process of the cluster: what it was asked to apply last
+_applied: dict[str, Callable[[Any], Any]] = {}  # in a process of the cluster: the last function applied
 
 
 def _apply(key: str, shared: Packed, item: Any) -> Any:
-    """Apply a packed function, unpacked once a process; what a person can act on is returned, not raised."""
+    """Apply a packed function, unpacked once per process; errors for the user are returned, not raised."""
     if key not in _applied:
         _applied.clear()
         _applied[key] = unpacked(shared)
@@ -454,29 +451,29 @@ def _apply(key: str, shared: Packed, item: Any) -> Any:
 
 
 def _result(ray: Any, call: Any) -> Any:
-    """Return what came of a call.
+    """Return the result of a call.
 
     Raises:
         SupernetError: The function raised it.
-        RunError: Its process died again and again, or could not begin.
+        RunError: Its process died repeatedly, or could not start.
     """
     try:
         result = ray.get(call)
     except ray.exceptions.RayError as error:
         is_task = isinstance(error, ray.exceptions.RayTaskError)
         if is_task and not (isinstance(error.cause, ImportError) or "failed to import" in str(error)):
-            raise  # a bug of ours
-        raise RunError(f"A process of the cluster could not do its work: {_why(error)}.", _SAME_EVERYWHERE) from error
+            raise  # a bug in supernet
+        raise RunError(f"A process on the cluster failed: {_why(error)}.", _SAME_EVERYWHERE) from error
     if isinstance(result, SupernetError):
         raise result
     return result
 
 
 def _why(error: Exception) -> str:
-    """Return what Ray says of a death, in a few words."""
+    """Return Ray's explanation of a death, in a few words."""
     text = str(error)
-    if "is unavailable" in text:  # nobody knows yet whether its process or its node died
-        return "its process cannot be reached any more"
+    if "is unavailable" in text:  # not known yet whether its process or its node died
+        return "its process can no longer be reached"
     because = re.search(r"because (its [^.\n]+)", text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return because[1] if because else (lines or [type(error).__name__])[-1].rstrip(".")
@@ -484,13 +481,13 @@ def _why(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Keep our handlers while Ray starts, which sets one of its own; its processes are not to hear of the terminal.
+    """Keep our signal handlers while Ray starts and sets its own; its processes do not receive the terminal's signals.
 
-    A signal that asks this process to end while Ray's handler is in place ends it as an interruption does.
+    A signal to terminate that arrives while Ray's handler is in place counts as an interruption.
     """
     terminal = {getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)}
     handler = signal.getsignal(signal.SIGTERM)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, terminal)  # what it starts inherits this
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, terminal)  # inherited by the processes it starts
     try:
         yield
     except SystemExit as error:

@@ -1,4 +1,4 @@
-"""Candidate operations, one family a file; each keeps height and width but for the stride it is given."""
+"""Candidate operations, one family per file; each keeps height and width except for its stride."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def build_candidate(candidate: Candidate, in_channels: int, out_channels: int, s
     """Build a candidate operation: its family's module, stacked `repeat` times with ReLU between.
 
     Args:
-        candidate: What the preset says; a normalisation that is left open is none.
-        in_channels: Channels that come in, C.
-        out_channels: Channels that go out, K.
-        stride: Of the first of the stack, S.
+        candidate: The preset's candidate; without a normalisation it gets none.
+        in_channels: Input channels, C.
+        out_channels: Output channels, K.
+        stride: Stride of the first module of the stack, S.
 
     Returns:
-        A module that maps (B, C, H, W) to (B, K, ⌈H/S⌉, ⌈W/S⌉); the last ReLU is the block's, behind its pooling.
+        A module that maps (B, C, H, W) to (B, K, ⌈H/S⌉, ⌈W/S⌉); the last ReLU belongs to the block, after its pooling.
 
     Raises:
-        ValueError: A parameter's value cannot be.
+        ValueError: A parameter's value is invalid.
     """
     module = importlib.import_module(f"supernet_cli.{entries('operation')[candidate.op].module}")
     norm = NORMS[candidate.norm or "none"]

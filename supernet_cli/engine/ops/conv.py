@@ -1,4 +1,4 @@
-"""Plain convolution, any odd kernel."""
+"""Plain convolution with any odd kernel."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ def build(in_channels: int, out_channels: int, stride: int, norm: Norm, *, kerne
     """Build a convolution.
 
     Args:
-        in_channels: Channels that come in.
-        out_channels: Channels that go out.
-        stride: Of the kernel.
-        norm: Makes the normalisation that follows.
+        in_channels: Input channels.
+        out_channels: Output channels.
+        stride: Stride of the kernel.
+        norm: Builds the normalisation that follows.
         kernel: Height and width of the kernel, odd.
     """
     return in_sequence(convolution(in_channels, out_channels, kernel, stride, norm))

@@ -1,4 +1,4 @@
-"""Max pooling that keeps the size; a 1×1 projection behind it where channels change."""
+"""Max pooling that keeps the size; followed by a 1×1 projection if channels change."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ def build(in_channels: int, out_channels: int, stride: int, norm: Norm, *, kerne
     """Build a max pooling.
 
     Args:
-        in_channels: Channels that come in.
-        out_channels: Channels that go out.
-        stride: Of the window.
-        norm: Makes the normalisation at the end.
+        in_channels: Input channels.
+        out_channels: Output channels.
+        stride: Stride of the window.
+        norm: Builds the normalisation at the end.
         kernel: Height and width of the window, odd, 3 or more.
     """
     window = nn.MaxPool2d(at_least_3(kernel, "maxpool"), stride=stride, padding=kernel // 2)

@@ -1,4 +1,4 @@
-"""Inverted bottleneck: a 1×1 convolution widens, a depthwise one looks around, a 1×1 convolution narrows.
+"""Inverted bottleneck: a 1×1 convolution widens, a depthwise one filters, a 1×1 convolution narrows.
 
 Source: Sandler et al. 2018, «MobileNetV2», arXiv 1801.04381; without its shortcut, which is the block's `residual`.
 """
@@ -11,15 +11,15 @@ from supernet_cli.engine.ops._layers import Norm, at_least_3, convolution, in_se
 
 
 def build(in_channels: int, out_channels: int, stride: int, norm: Norm, *, kernel: int, expansion: int) -> nn.Module:
-    """Build an inverted bottleneck, with ReLU behind all but its last convolution.
+    """Build an inverted bottleneck, with ReLU after all but its last convolution.
 
     Args:
-        in_channels: Channels that come in.
-        out_channels: Channels that go out.
-        stride: Of the depthwise kernel.
-        norm: Makes the normalisation behind each of the three convolutions.
+        in_channels: Input channels.
+        out_channels: Output channels.
+        stride: Stride of the depthwise kernel.
+        norm: Builds the normalisation after each of the three convolutions.
         kernel: Height and width of the depthwise kernel, odd, 3 or more.
-        expansion: How many times wider it is inside, 1 to 16; 3 or 6 as a rule.
+        expansion: Factor by which it is wider inside, 1 to 16; usually 3 or 6.
     """
     kernel, wide = at_least_3(kernel, "mbconv"), in_channels * whole_number("expansion", expansion, 1, 16)
     return in_sequence(

@@ -1,4 +1,4 @@
-"""Depthwise separable convolution: each channel on its own, then a 1×1 convolution across them.
+"""Depthwise separable convolution: one kernel per channel, then a 1×1 convolution across channels.
 
 Source: Chollet 2017, «Xception», arXiv 1610.02357; DARTS (Liu et al. 2019) applies it twice: `repeat = 2`.
 """
@@ -14,10 +14,10 @@ def build(in_channels: int, out_channels: int, stride: int, norm: Norm, *, kerne
     """Build a depthwise separable convolution.
 
     Args:
-        in_channels: Channels that come in.
-        out_channels: Channels that go out.
-        stride: Of the depthwise kernel.
-        norm: Makes the normalisation behind the 1×1 convolution.
+        in_channels: Input channels.
+        out_channels: Output channels.
+        stride: Stride of the depthwise kernel.
+        norm: Builds the normalisation after the 1×1 convolution.
         kernel: Height and width of the depthwise kernel, odd, 3 or more.
     """
     kernel = at_least_3(kernel, "sep")

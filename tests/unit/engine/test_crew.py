@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -98,7 +98,7 @@ class Threads:
     def wait(self, calls: list[Any], num_returns: int = 1, timeout: float = 0) -> tuple[list[Any], list[Any]]:
         alive = [call for call in calls if not is_dead(call)]
         if len(alive) == len(calls):
-            wait(calls, timeout, FIRST_COMPLETED)
+            wait(calls, timeout, FIRST_COMPLETED if num_returns == 1 else ALL_COMPLETED)
         ready = [call for call in calls if call.done() or is_dead(call)][:num_returns]
         return ready, [call for call in calls if call not in ready]
 
@@ -180,7 +180,7 @@ def test_a_job_that_is_deadly_has_failed_after_some_retries_and_costs_no_other(t
     jobs = make(0, 1, 2)
     outcomes = RayCluster(Needs(1)).run(Mortal(1, 9, jobs[1].folder.checkpoint), jobs, nothing, lambda: None)
     assert [outcomes[job.folder.key].state for job in jobs] == ["finished", "failed", "finished"]
-    assert outcomes[jobs[1].folder.key].reason == "its worker process has died, and so after 3 retries"
+    assert outcomes[jobs[1].folder.key].reason == "its worker process has died, even after 3 retries"
     assert jobs[1].folder.checkpoint.read_text() == "1111"
     assert jobs[1].folder.status().state == "failed"
 
@@ -242,7 +242,7 @@ def test_trainers_that_die_before_they_begin_are_not_hired_for_ever(
         raise ValueError("no module named supernet_cli")
 
     monkeypatch.setattr("supernet_cli.engine.executors._trainer.unpacked", refuse)
-    with pytest.raises(RunError, match="before they begin: no module named supernet_cli"):
+    with pytest.raises(RunError, match="before starting a job: no module named supernet_cli"):
         RayCluster(Needs(1)).run(Trivial(), make(0), nothing, lambda: None)
 
 
@@ -253,7 +253,7 @@ def test_a_cluster_without_room_is_waited_for_and_that_is_said(
     assert len(outcomes) == 2  # these threads know no limits
     assert len(threads.actors) == 1
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        "no node of the cluster has 4 CPUs and 0.5 GPU, which a job takes: waiting for one"
+        "no node has the 4 CPUs and 0.5 GPUs that a job needs; waiting for one"
     ]
 
 
@@ -275,7 +275,7 @@ def test_where_some_nodes_cannot_begin_the_others_do_it_all_and_hiring_ends(
     assert len(outcomes) == 200
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert 3 <= len(told) <= 5
-    assert set(told) == {"a trainer ended before it began: no module named supernet_cli"}
+    assert set(told) == {"a trainer exited before starting a job: no module named supernet_cli"}
 
 
 def test_a_job_that_cannot_be_handed_over_has_failed_after_some_retries(
@@ -287,7 +287,7 @@ def test_a_job_that_cannot_be_handed_over_has_failed_after_some_retries(
     monkeypatch.setattr(Trainer, "begin", refuse)
     (job,) = make(0)
     outcomes = RayCluster(Needs(1)).run(Trivial(), [job], nothing, lambda: None)
-    assert outcomes[job.folder.key] == Outcome("failed", "can't start new thread, and so after 3 retries")
+    assert outcomes[job.folder.key] == Outcome("failed", "can't start new thread, even after 3 retries")
 
 
 def square(number: int) -> int:
@@ -317,7 +317,7 @@ def test_what_a_cluster_applies_comes_in_order_and_is_taken_as_it_is_needed(thre
 def test_what_goes_wrong_on_a_cluster_is_told_as_what_it_is(threads: Threads) -> None:
     for number, kind, words in (
         (13, DataError, "image 13 is broken"),
-        (14, RunError, "could not do its work: No module named 'supernet_cli'"),
+        (14, RunError, "A process on the cluster failed: No module named 'supernet_cli'"),
         (15, TaskError, "a bug"),
     ):
         with pytest.raises(kind, match=words):
@@ -353,7 +353,7 @@ def test_a_cluster_without_room_to_judge_is_waited_for_and_that_is_said(
 ) -> None:
     assert list(RayCluster(Needs(4)).map(square, [2, 3], lambda: None)) == [4, 9]
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        "no node of the cluster has 4 CPUs, which a job takes: waiting for one"
+        "no node has the 4 CPUs that a job needs; waiting for one"
     ]
 
 

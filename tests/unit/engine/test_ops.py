@@ -155,9 +155,9 @@ def test_a_wrong_candidate_is_told_without_torch(candidate: object, words: str) 
 @pytest.mark.parametrize(
     ("candidate", "words"),
     [
-        ("maxpool1x1", "the smallest is 3"),
-        ("avgpool1x1", "the smallest is 3"),
-        ("sep1x1", "the smallest is 3"),
+        ("maxpool1x1", "needs a kernel of at least 3, not 1"),
+        ("avgpool1x1", "needs a kernel of at least 3, not 1"),
+        ("sep1x1", "needs a kernel of at least 3, not 1"),
         ("mbconv3x3e17", "expansion = 17: must be a whole number from 1 to 16"),
         ({"op": "mbconv", "kernel": 3, "expansion": 1.5}, "expansion = 1.5"),
         ({"op": "dil", "kernel": 3, "dilation": True}, "dilation = True"),

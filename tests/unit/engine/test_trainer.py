@@ -14,7 +14,7 @@ from helpers import wait_for
 from works import Nothing
 
 from supernet_cli.engine.executors import _trainer
-from supernet_cli.engine.executors._trainer import Said, Trainer, packed
+from supernet_cli.engine.executors._trainer import Reply, Trainer, packed
 from supernet_cli.engine.training import Outcome
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.job import JobFolder
@@ -50,8 +50,8 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trainer]:
     made._clear()
 
 
-def ended(said: Said) -> bool:
-    return Outcome("finished") in said.words
+def ended(reply: Reply) -> bool:
+    return Outcome("finished") in reply.messages
 
 
 def test_a_job_that_ends_while_it_is_asked_loses_neither_weights_nor_checkpoint(
@@ -88,7 +88,7 @@ def test_what_it_was_given_is_not_sent_back_not_even_in_part(trainer: Trainer, m
     trainer.begin(JOB, {"checkpoint.pt": b"0123456789"})
     assert [trainer.exchange(None).files for _ in range(3)] == [{}] * 3
     may_write.set()
-    wait_for(lambda: trainer._place is not None)
+    wait_for(lambda: trainer._directory is not None)
     assert trainer.exchange(None).files == {}
     Writing.may_go_on.set()
     wait_for(trainer._at_rest.is_set)
@@ -104,4 +104,4 @@ def test_jobs_follow_each_other_at_once(trainer: Trainer) -> None:
         while not ended(said := trainer.exchange(None)):
             assert not said.files or said.files["checkpoint.pt"] == f"{number}+".encode()
         assert said.files.get("checkpoint.pt", f"{number}+".encode()) == f"{number}+".encode()
-    assert trainer._place is None
+    assert trainer._directory is None
