@@ -30,6 +30,7 @@ from supernet_cli.engine.profile import path_costs
 from supernet_cli.engine.supernet import Supernet
 from supernet_cli.errors import DivergedError, RunError
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.ranking import RANKED_BY, ranked
 from supernet_cli.runs.records import (
     LARGEST_NUMBER,
     JobEnded,
@@ -333,8 +334,10 @@ class Training:
         )
         self.feedback_macs, self.feedback_seconds = 0, 0.0
         self.recorder.record(record)
-        best = max(path_scores, key=lambda score: score.accuracy)
-        logger.info("%s epoch %d: best path %s, accuracy %.4f", self.job.key, epoch, best.path, best.accuracy)
+        best = ranked(path_scores)[0]
+        logger.info(
+            "%s epoch %d: best path by %s %s, accuracy %.4f", self.job.key, epoch, RANKED_BY, best.path, best.accuracy
+        )
         if record.strategy:
             figures = ", ".join(f"{name} {value:.4f}" for name, value in record.strategy.items())
             logger.info("%s epoch %d: %s", self.job.key, epoch, figures)

@@ -40,7 +40,7 @@ def test_train_says_what_it_stored(supernet: Invoke, tiny_file: Path, tmp_path: 
         expected.add(f"{job}/checkpoint.previous.pt")
     assert files == expected
     log = (folder / "supernet" / "seed-3" / "log.txt").read_text()
-    assert "supernet/seed-3 epoch 2: best path conv" in log
+    assert "supernet/seed-3 epoch 2: best path by validation loss conv" in log
     assert "finished at step 30" in log
     assert "seed 0" not in log
 
