@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from supernet_cli.cli.options import PLACE
 from supernet_cli.glyphs import counted
 
 if TYPE_CHECKING:
@@ -19,16 +20,22 @@ ExecutorName = Literal["local", "ray"]
 
 ExecutorOption = Annotated[
     ExecutorName,
-    typer.Option("--executor", help="Run jobs on this machine or on a Ray cluster", show_envvar=False),
+    typer.Option(
+        "--executor",
+        help="Run jobs on this machine or on a Ray cluster.",
+        show_envvar=False,
+        rich_help_panel=PLACE,
+    ),
 ]
 RayAddress = Annotated[
     str | None,
     typer.Option(
         "--ray-address",
         metavar="ADDRESS",
-        help="Ray cluster, such as auto or head:6379 (default: $RAY_ADDRESS, otherwise a temporary cluster on this "
-        "machine)",
+        help="Ray cluster, such as auto or head:6379. Default: $RAY_ADDRESS, otherwise a temporary cluster on this "
+        "machine.",
         show_envvar=False,
+        rich_help_panel=PLACE,
     ),
 ]
 CpusPerJob = Annotated[
@@ -37,8 +44,9 @@ CpusPerJob = Annotated[
         "--cpus-per-job",
         min=1,
         metavar="N",
-        help="Cores per job on a Ray cluster (default: as many as a job has threads)",
+        help="Cores per job on a Ray cluster. Default: as many as a job has threads.",
         show_envvar=False,
+        rich_help_panel=PLACE,
     ),
 ]
 GpusPerJob = Annotated[
@@ -47,8 +55,9 @@ GpusPerJob = Annotated[
         "--gpus-per-job",
         min=0.01,
         metavar="X",
-        help="GPUs per job on a Ray cluster, such as 0.5 (default: 1 if the run uses GPUs)",
+        help="GPUs per job on a Ray cluster, such as 0.5. Default: 1 if the run uses GPUs.",
         show_envvar=False,
+        rich_help_panel=PLACE,
     ),
 ]
 
