@@ -1,47 +1,70 @@
-"""What `supernet train --dry-run` says: the resolved preset, the sizes of its paths, and how long it would take."""
+"""What `supernet train --dry-run` prints: sizes of the paths, an estimated time, the data, and the resolved preset."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from supernet_cli.cli.output import Output, verbatim
 from supernet_cli.cli.render import facts
 from supernet_cli.config.load import dump_toml
 from supernet_cli.config.schema import Preset
 from supernet_cli.glyphs import clock
+from supernet_cli.runs.data_report import SPLITS
+
+if TYPE_CHECKING:
+    from supernet_cli.engine.rehearse import Rehearsal
 
 
 def say_rehearsal(preset: Preset, voice: Output) -> None:
-    """Measure and say what a training would be, without making a run.
+    """Measure and print what a training would be, without creating a run.
 
     Args:
         preset: What would be trained.
-        voice: How to say it.
+        voice: Where to print.
     """
     with voice.working("loading torch and the data, and timing a few steps") as progress:
         from supernet_cli.engine.prepare import prepare
         from supernet_cli.engine.rehearse import rehearse
 
-        found = rehearse(prepare(preset, progress=progress))
-    seconds = found.estimate.seconds * len(preset.train.seeds)
-    least, most = found.smallest, found.largest
-    document = {
+        prepared = prepare(preset, progress=progress)
+        prepared.splits.report.check_trainable()
+        rehearsal = rehearse(prepared)
+    from supernet_cli.cli.data_report import drawn_report
+
+    seconds = rehearsal.estimate.seconds * len(preset.train.seeds)
+    report = drawn_report(rehearsal.data)
+    useful = facts(_pairs(rehearsal, seconds))
+    voice.result(_document(preset, rehearsal, seconds), useful, "", *report, "", verbatim(dump_toml(preset)))
+
+
+def _document(preset: Preset, rehearsal: Rehearsal, seconds: float) -> dict[str, Any]:
+    """Return the JSON document of a dry run."""
+    least, most, estimate = rehearsal.smallest, rehearsal.largest, rehearsal.estimate
+    return {
         "preset": preset.model_dump(mode="json"),
         "space": {
-            "paths": found.num_paths,
-            "profiled_paths": found.num_profiled,
+            "paths": rehearsal.num_paths,
+            "profiled_paths": rehearsal.num_profiled,
             "parameters": {"least": least.parameters, "most": most.parameters},
             "macs": {"least": least.macs, "most": most.macs},
         },
-        "images": {"train": found.train_images, "validation": found.validation_images, "test": found.test_images},
-        "device": found.device,
-        "estimate": {"images_per_second": found.estimate.images_per_second, "seconds": seconds},
+        "images": {split: rehearsal.data.images(split) for split in SPLITS},
+        "data": rehearsal.data.model_dump(mode="json"),
+        "device": rehearsal.device,
+        "estimate": {"images_per_second": estimate.images_per_second, "seconds": seconds},
     }
-    of = "" if found.num_profiled == found.num_paths else f", in {found.num_profiled} of them"
-    pairs = [
-        ("space", f"{found.num_paths:,} paths"),
-        ("parameters of a path", f"{least.parameters:,} to {most.parameters:,}{of}"),
-        ("multiply-accumulates", f"{least.macs:,} to {most.macs:,} an image{of}"),
-        ("images", f"{found.train_images:,} train, {found.validation_images:,} validation, {found.test_images:,} test"),
-        ("device", found.device),
-        ("estimate", f"{clock(seconds)} at {found.estimate.images_per_second:,.0f} images/s"),
+
+
+def _pairs(rehearsal: Rehearsal, seconds: float) -> list[tuple[str, str]]:
+    """Return the six lines that answer most questions."""
+    least, most, data = rehearsal.smallest, rehearsal.largest, rehearsal.data
+    sampled = "" if rehearsal.num_profiled == rehearsal.num_paths else f" (sample of {rehearsal.num_profiled} paths)"
+    train, validation, test = map(data.images, SPLITS)
+    return [
+        ("space", f"{rehearsal.num_paths:,} path{'s' if rehearsal.num_paths != 1 else ''}"),
+        ("parameters per path", f"{least.parameters:,} to {most.parameters:,}{sampled}"),
+        ("multiply-accumulates", f"{least.macs:,} to {most.macs:,} per image{sampled}"),
+        ("images", f"{train:,} train, {validation:,} validation, {test:,} test"),
+        ("device", rehearsal.device),
+        ("estimated time", f"{clock(seconds)} at {rehearsal.estimate.images_per_second:,.0f} images/s"),
     ]
-    voice.result(document, verbatim(dump_toml(preset)), "", facts(pairs))

@@ -136,7 +136,7 @@ def train(
         )
     train_supernets(run, prepared, voice, tensorboard, place)
     try:
-        _report(run, voice)
+        _report(run, voice, prepared.splits.report.line())
     except OSError as error:
         if error.errno != errno.EIO:
             raise
@@ -212,10 +212,14 @@ def _load(name: str, settings: list[str], seeds: str | None) -> LoadedPreset:
 def begin(runs_dir: Path, loaded: LoadedPreset, progress: Progress, place: Place | None = None) -> tuple[Run, Prepared]:
     """Check everything that a preset asks for, then make the run."""
     from supernet_cli.engine.prepare import prepare_loaded
+    from supernet_cli.runs.data_report import keep_data_report
     from supernet_cli.runs.store import create_run, name_for
 
     prepared = prepare_loaded(loaded, progress, place)
-    return create_run(runs_dir, name_for(loaded), prepared.preset, images=prepared.images_digest), prepared
+    prepared.splits.report.check_trainable()
+    run = create_run(runs_dir, name_for(loaded), prepared.preset, images=prepared.images_digest)
+    keep_data_report(run.folder, prepared.splits.report)
+    return run, prepared
 
 
 def parse_seeds(text: str, option: str = "--seeds") -> tuple[int, ...]:
@@ -288,7 +292,10 @@ def train_supernets(
     from supernet_cli.telemetry import Sampling
 
     jobs = [run.supernet_job(seed) for seed in prepared.preset.train.seeds]
+    voice.note(prepared.splits.report.line())
     with voice.warnings():
+        for warning in prepared.splits.report.warnings:
+            logger.warning("%s", warning)
         for job in jobs:
             warn_of_a_lost_checkpoint(job)
     if not voice.is_live:
@@ -357,7 +364,7 @@ def _stop(interruption: Any, writer: JobWriter) -> Callable[[], State | None]:
     return stop
 
 
-def _report(run: Run, voice: Output) -> None:
+def _report(run: Run, voice: Output, data: str) -> None:
     """Say how it went, from what is stored, and leave with the exit code of that."""
     from supernet_cli.cli.output import error_document
     from supernet_cli.cli.render import scores_table
@@ -373,7 +380,7 @@ def _report(run: Run, voice: Output) -> None:
     error = divergence(run) if document["status"] == "diverged" and not unfinished else None
     title = f"{run.id}  {document['status']}  {document['images_per_second'] or 0:,.0f} images/s"
     table = scores_table(rows, "validation") if rows else "No path has been evaluated yet."
-    voice.result(document | (error_document(error) if error else {}), title, "", table)
+    voice.result(document | (error_document(error) if error else {}), title, data, "", table)
     if error is not None:
         voice.fail(error)
     if document["status"] != "finished":

@@ -151,13 +151,17 @@ def prepare(device: Device, threads: int, sharers: int = 1) -> int:
 
 
 @contextlib.contextmanager
-def memory_errors() -> Iterator[None]:
+def memory_errors(
+    hint: str = "Use a smaller train.batch_size, narrower blocks, or another device.",
+) -> Iterator[None]:
     """Turn exhausted memory into an error that says what to do.
+
+    Args:
+        hint: What would need less.
 
     Raises:
         OutOfMemoryError: The host or the device has no memory left.
     """
-    hint = "Use a smaller train.batch_size, narrower blocks, or another device."
     try:
         yield
     except torch.OutOfMemoryError as error:

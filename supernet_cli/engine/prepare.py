@@ -1,8 +1,9 @@
-"""Everything a job needs and that can be wrong, found and put together before a run exists."""
+"""Everything that a job needs and that can be wrong, checked and assembled before a run exists."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from pathlib import Path
 import torch
 
 from supernet_cli.config.load import LoadedPreset
-from supernet_cli.config.schema import Preset, Recipe
+from supernet_cli.config.schema import Data, Preset, Recipe
 from supernet_cli.config.torchrun import Place
 from supernet_cli.engine import device, seed
 from supernet_cli.engine.batchnorm import borrowed, calibration_split
@@ -29,13 +30,13 @@ from supernet_cli.space import PathCosts, SearchSpace
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a training sees of the data.
+    """The data that a training uses.
 
     Args:
-        training: Images to learn from, shifted and mirrored as the preset says.
-        validation: Images to judge on while training.
+        training: Images to train on, shifted and mirrored as the preset says.
+        validation: Images to evaluate paths on during training.
         num_classes: K.
-        feedback: Images held out for a strategy that hears how paths do; None where none does.
+        feedback: Images held out for a strategy that uses feedback on paths; None for the others.
     """
 
     training: ResidentImages
@@ -44,14 +45,14 @@ class TrainingData:
     feedback: ResidentImages | None = None
 
     def to(self, place: torch.device) -> TrainingData:
-        """Return the same on a device; what is there already is not copied."""
+        """Return the same data on a device, without copying what is already there."""
         feedback = None if self.feedback is None else self.feedback.to(place)
         return TrainingData(self.training.to(place), self.validation.to(place), self.num_classes, feedback)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything a training needs and that could have been wrong.
+    """Everything that a training needs, checked.
 
     Args:
         preset: The preset.
@@ -59,7 +60,7 @@ class Prepared:
         splits: The images.
         statistics: Of the training part, or neutral.
         device: Where it runs.
-        threads: Threads of the CPU.
+        threads: CPU threads.
     """
 
     preset: Preset
@@ -71,7 +72,7 @@ class Prepared:
 
     @cached_property
     def images_digest(self) -> str:
-        """A fingerprint of all images and labels, part by part."""
+        """A fingerprint of all images and labels, split by split."""
         digest = hashlib.sha256()
         for split in (self.splits.train, self.splits.validation, self.splits.test):
             digest.update(split.images.numpy().data)
@@ -79,10 +80,10 @@ class Prepared:
         return digest.hexdigest()[:16]
 
     def check_images(self, expected: str | None) -> None:
-        """Make sure that these are the images a run was begun with: else its validation may have been trained on.
+        """Make sure that a run still has the images it was started with: others may mix validation into training.
 
         Raises:
-            RunError: They are others.
+            RunError: The images differ.
         """
         if expected is not None and expected != self.images_digest:
             raise RunError(
@@ -102,11 +103,11 @@ class Prepared:
         return len(self.splits.classes)
 
     def supernet(self, initial_seed: int) -> Supernet:
-        """Return a supernet with a seed's initial weights, on the device."""
+        """Return a supernet on the device, initialised by a seed."""
         return seeded_supernet(self.space, self.image_shape, self.num_classes, initial_seed, self.device)
 
     def resident(self, split: str) -> ResidentImages:
-        """Return a split (`train`, `validation` or `test`) on the device, as it is, for judging."""
+        """Return a split (`train`, `validation` or `test`) on the device, unshifted, for evaluation."""
         return ResidentImages(getattr(self.splits, split), self.statistics, self.device.place)
 
     def training_images(self, place: torch.device | None = None, split: Split | None = None) -> ResidentImages:
@@ -117,11 +118,11 @@ class Prepared:
         return ResidentImages(split or self.splits.train, self.statistics, place, data.shift, flip)
 
     def calibration_images(self, place: torch.device | None = None, most: int | None = None) -> ResidentImages | None:
-        """Return training images, as they are, that measure a path's batch normalisation; None for no measuring.
+        """Return the unshifted training images for calibrating batch normalisation, or None without calibration.
 
         Args:
-            place: Where they are wanted; on the device where left out.
-            most: Not more than these.
+            place: Where to keep them (default: the device).
+            most: Upper limit on their number.
         """
         count = self.preset.train.calibration
         if count == 0 or not self.space.has_batch_norm:
@@ -130,12 +131,12 @@ class Prepared:
         return ResidentImages(split, self.statistics, place or self.device.place)
 
     def training_data(self, place: torch.device | None = None) -> TrainingData:
-        """Return what a training sees, on the device or elsewhere."""
+        """Return the data of a training, on the device or elsewhere."""
         validation = ResidentImages(self.splits.validation, self.statistics, place or self.device.place)
         return TrainingData(self.training_images(place), validation, self.num_classes)
 
     def supernet_data(self, sampler: Sampler) -> TrainingData:
-        """Return what a supernet's training sees, on the device, without what its strategy wants to be held out."""
+        """Return the data of a supernet's training, on the device, with what its strategy holds out set apart."""
         if not isinstance(sampler, Adaptive):
             return self.training_data()
         rest, held = hold_out(self.splits.train, sampler.held_out, self.preset.data.split_seed)
@@ -144,7 +145,7 @@ class Prepared:
 
     @cached_property
     def costs(self) -> PathCosts:
-        """What candidates cost."""
+        """The costs of all candidates."""
         return path_costs(self.supernet(0), self.image_shape, self.device)
 
     @cached_property
@@ -170,10 +171,10 @@ class Prepared:
         return with_class_weights(recipe, counts, section)
 
     def sampler(self, job_seed: int) -> Sampler:
-        """Return the preset's strategy, drawing by a job's seed.
+        """Return the preset's strategy, seeded by a job's seed.
 
         Raises:
-            PresetError: A parameter cannot be, or the space does not suit the strategy.
+            PresetError: A parameter is invalid, or the space does not suit the strategy.
         """
         train = self.preset.train
         named, rng = train.sampler, seed.python_rng(job_seed, "paths")
@@ -191,27 +192,28 @@ def prepare(
     place: Place | None = None,
     data_root: Path | None = None,
 ) -> Prepared:
-    """Check what only torch can check, and load the data.
+    """Check everything that needs torch, and load the data.
 
     Args:
         preset: The preset.
-        threads: Threads to use whatever the preset says, for a job that goes on with its own.
-        progress: Told of downloads and of images being decoded.
-        place: Of this process among those that train together; alone where left out.
+        threads: CPU threads instead of the preset's, for a job that resumes with its own.
+        progress: Called during downloads and while images are decoded.
+        place: This process among those that train together (default: a single process).
         data_root: Folder of the images, if not where the preset says.
 
     Raises:
-        PresetError: Device, optimiser, schedule, loss, sampler, an operation or the split cannot be.
+        PresetError: Device, optimiser, schedule, loss, sampler, an operation or the split is invalid.
         DataError: The data set is missing or damaged.
+        DiskError: Files cannot be read, or the cache cannot be written.
+        OutOfMemoryError: The images or the network do not fit into memory.
     """
     place = place or Place()
     chosen = device.choose_device(device.of_rank(preset.runtime.device, place), preset.runtime.precision)
     num_threads = device.prepare(chosen, threads or preset.runtime.threads, place.local_size)
     space = SearchSpace.from_config(preset.space)
+    with device.memory_errors("Use smaller images (data.size), or free some memory."):
+        splits = _load(preset.data, progress, data_root)
     with device.memory_errors():
-        root = Path(os.path.expanduser(data_root or preset.data.root)) if data_root or preset.data.root else None
-        dataset = load_dataset(preset.data.dataset, root, preset.data.parameters, progress)
-        splits = split_validation(dataset, preset.data.validation, preset.data.split_seed)
         neutral = Statistics.neutral(splits.train.images.shape[-1])
         statistics = Statistics.of(splits.train) if preset.data.standardize else neutral
         prepared = Prepared(preset, space, splits, statistics, chosen, num_threads)
@@ -219,7 +221,9 @@ def prepare(
         sampler, images = prepared.sampler(0), len(splits.train)
         seen = images - (sampler.held_out if isinstance(sampler, Adaptive) else 0)
         if seen < 1:
-            raise PresetError(f"train.sampler: {images} training images leave none to train on.", "Hold out fewer.")
+            raise PresetError(
+                f"train.sampler: none of {images:,} training images are left to train on.", "Hold out fewer."
+            )
         for section, recipe, num_images, passes in (
             ("train", prepared.train_recipe, seen, sampler.passes_per_step),
             ("retrain", prepared.standalone_recipe, images, 1),
@@ -283,6 +287,13 @@ def prepare_loaded(loaded: LoadedPreset, progress: Progress = no_progress, place
         raise DataError(f"{error.message} {loaded.root.explanation()}", error.hint) from error
 
 
+def _load(data: Data, progress: Progress, data_root: Path | None) -> Splits:
+    """Load the images of a preset and split them; the unsplit ones are freed on return."""
+    root = Path(os.path.expanduser(data_root or data.root)) if data_root or data.root else None
+    dataset = load_dataset(data.dataset, root, data.parameters, progress)
+    return split_validation(dataset, data.validation, data.split_seed)
+
+
 def seeded_supernet(
     space: SearchSpace,
     image_shape: tuple[int, int, int],
@@ -290,24 +301,24 @@ def seeded_supernet(
     initial_seed: int,
     on: device.Device,
 ) -> Supernet:
-    """Return a supernet with a seed's initial weights, on a device, channels last."""
+    """Return a supernet on a device, channels last, initialised by a seed."""
     with seed.seeded_initialisation(initial_seed):
         supernet = Supernet(space, image_shape, num_classes)
     return supernet.to(on.place, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def hold_out(split: Split, count: int, split_seed: int) -> tuple[Split, Split]:
-    """Return a split without some images drawn from all of it, and those: the same ones for a seed."""
+    """Return a split without some randomly drawn images, and those images; a seed always draws the same ones."""
     order = torch.randperm(len(split), generator=seed.torch_rng(split_seed, "feedback"))
     held, rest = order[:count].sort().values, order[count:].sort().values
     return Split(split.images[rest], split.labels[rest]), Split(split.images[held], split.labels[held])
 
 
 def _check_single_images(prepared: Prepared, supernet: Supernet, images: int, batch_size: int, section: str) -> None:
-    """Make sure that a mini-batch of one image can be trained on, where there will be one.
+    """Make sure that a mini-batch of a single image, if there is one, can be trained on.
 
     Raises:
-        PresetError: Batch normalisation would have a single number a channel.
+        PresetError: Batch normalisation would see a single number per channel.
     """
     if not prepared.space.has_batch_norm or (batch_size > 1 and images % batch_size != 1):
         return
@@ -320,15 +331,16 @@ def _check_single_images(prepared: Prepared, supernet: Supernet, images: int, ba
                 image_1CHW = torch.zeros(1, *prepared.image_shape, device=prepared.device.place)
                 supernet(image_1CHW, prepared.space.architecture(choices))
             except ValueError as error:
+                other = next(size for size in itertools.count(batch_size + 1) if images % size != 1)
                 raise PresetError(
-                    f"{section}.batch_size = {batch_size} leaves a mini-batch of one of {images} images, on which "
-                    "batch normalisation cannot be trained where images have shrunk to one pixel.",
-                    "Take another batch size, or pool less.",
+                    f"{section}.batch_size = {batch_size}: with {images:,} images, one mini-batch has a single image, "
+                    "on which batch normalisation cannot train: this space reduces images to one pixel.",
+                    f"Use another batch size: --set {section}.batch_size={other}",
                 ) from error
 
 
 def _buildable(prepared: Prepared) -> Supernet:
-    """Build the supernet once, for what only its modules can find wrong."""
+    """Build the supernet once: some errors only show when its modules are created."""
     try:
         return prepared.supernet(0)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What a training would be: sizes of its paths, and how long it would take, from a short measurement."""
+"""A dry run: the sizes of the paths, and how long training would take, from a short measurement."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from supernet_cli.engine.prepare import Prepared
 from supernet_cli.engine.profile import Profile, profile
 from supernet_cli.engine.train import watched_paths
 from supernet_cli.glyphs import counted
+from supernet_cli.runs.data_report import DataReport
 from supernet_cli.sampling import steps_per_epoch
 
 _WARM_UP_STEPS, _TIMED_STEPS = 5, 25
@@ -27,7 +28,7 @@ class Estimate:
 
     Args:
         images_per_second: Forward images while training.
-        seconds: Of one supernet, judging included.
+        seconds: For one supernet, including the evaluation of its paths.
     """
 
     images_per_second: float
@@ -36,16 +37,14 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What a training would be.
+    """What a dry run finds out.
 
     Args:
         num_paths: Size of the space.
-        num_profiled: How many paths were measured; all, or a sample.
+        num_profiled: How many paths were measured: all, or a sample.
         smallest: Fewest parameters and fewest multiply-accumulates among them.
-        largest: Most of either.
-        train_images: Images to train on.
-        validation_images: Images to judge on while training.
-        test_images: Images that confirm.
+        largest: Most parameters and most multiply-accumulates.
+        data: The images.
         device: Where it would run.
         estimate: How long one supernet would take.
     """
@@ -54,39 +53,34 @@ class Rehearsal:
     num_profiled: int
     smallest: Profile
     largest: Profile
-    train_images: int
-    validation_images: int
-    test_images: int
+    data: DataReport
     device: str
     estimate: Estimate
 
 
 def rehearse(prepared: Prepared) -> Rehearsal:
-    """Say what a training would be: sizes of its paths, and how long it would take.
+    """Measure the sizes of the paths, and estimate how long training would take.
 
     Args:
-        prepared: From `train.prepare`.
+        prepared: From `prepare`.
     """
     supernet = prepared.supernet(0)
     paths = prepared.space.sample_distinct(_PROFILED, seed.python_rng(0, "profiled"))
     profiles = [profile(supernet.extract(path), prepared.image_shape, prepared.device) for path in paths]
     parameters, macs = [p.parameters for p in profiles], [p.macs for p in profiles]
-    splits = prepared.splits
     return Rehearsal(
         num_paths=prepared.space.size,
         num_profiled=len(paths),
         smallest=Profile(min(parameters), min(macs)),
         largest=Profile(max(parameters), max(macs)),
-        train_images=len(splits.train),
-        validation_images=len(splits.validation),
-        test_images=len(splits.test),
+        data=prepared.splits.report,
         device=f"{prepared.device.name}, {counted(prepared.threads, 'thread')}",
         estimate=estimate(prepared),
     )
 
 
 def estimate(prepared: Prepared) -> Estimate:
-    """Train a few steps and judge a few paths, to say how long the whole would take."""
+    """Train a few steps and evaluate a few paths, to estimate how long the whole training takes."""
     recipe, device = prepared.train_recipe, prepared.device
     supernet, sampler = prepared.supernet(0), prepared.sampler(0)
     halfway = (
@@ -100,22 +94,22 @@ def estimate(prepared: Prepared) -> Estimate:
         device=device,
         window=LossWindow(_WARM_UP_STEPS + _TIMED_STEPS, device.place),
     )
-    batch_size = min(recipe.batch_size, _LARGEST_TIMED_BATCH)  # the pace hardly depends on it, the wait does
-    resident, images, steps, begun = prepared.training_images(), 0, 0, 0.0
+    batch_size = min(recipe.batch_size, _LARGEST_TIMED_BATCH)  # larger ones are no faster
+    resident, images, steps, started = prepared.training_images(), 0, 0, 0.0
     while steps < _WARM_UP_STEPS + _TIMED_STEPS:
         for batch_BCHW, labels_B in resident.epoch(seed.torch_rng(0, "estimate"), batch_size):
             if steps == _WARM_UP_STEPS:
                 device.synchronize()
-                images, begun = 0, time.perf_counter()
+                images, started = 0, time.perf_counter()
             plan = sampler.plan(halfway + steps, recipe.epochs // 2)
             train_step(learner, batch_BCHW, labels_B, plan)
             images, steps = images + sum(each.images(len(labels_B)) for each in plan.passes), steps + 1
             if steps == _WARM_UP_STEPS + _TIMED_STEPS:
                 break
     device.synchronize()
-    rate = images / (time.perf_counter() - begun)
+    rate = images / (time.perf_counter() - started)
     validation, calibration = prepared.resident("validation"), prepared.calibration_images()
-    begun = time.perf_counter()
+    started = time.perf_counter()
     evaluate_paths(supernet, watched_paths(prepared), validation, device, calibration=calibration)
-    judging = (time.perf_counter() - begun) * -(-recipe.epochs // recipe.evaluate_every)
-    return Estimate(rate, recipe.epochs * len(prepared.splits.train) / rate + judging)
+    evaluation = (time.perf_counter() - started) * -(-recipe.epochs // recipe.evaluate_every)
+    return Estimate(rate, recipe.epochs * len(prepared.splits.train) / rate + evaluation)

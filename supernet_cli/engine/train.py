@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from supernet_cli.engine import batchnorm, device, seed
 from supernet_cli.engine.parallel import Ranks
 from supernet_cli.engine.prepare import Prepared
@@ -9,6 +11,8 @@ from supernet_cli.engine.training import Assignment, Outcome, Stop, Training, pr
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import Recorder
 from supernet_cli.space import Architecture
+
+logger = logging.getLogger(__name__)
 
 WATCHED_SHARE = 0.1
 """Approximate share of the training time that evaluating paths may take, at a third of a training step per pass."""
@@ -36,6 +40,9 @@ def train_supernet(
         RunError: The checkpoints are damaged.
         RankError: Another rank failed or is gone.
     """
+    report = prepared.splits.report
+    for sentence in (report.line(), *report.notes, *report.warnings):
+        logger.info("data: %s", sentence)
     with device.memory_errors():
         watched, sampler = watched_paths(prepared), prepared.sampler(job_seed)
         supernet = prepared.supernet(job_seed)

@@ -15,6 +15,7 @@ import platform
 import re
 import shlex
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -243,6 +244,21 @@ def create_run(
         create_job(run.supernet_job(seed))
     replace_file(folder / "run.json", (manifest.model_dump_json(indent=2) + "\n").encode(), durable=True)
     return run
+
+
+def check_writable(runs_dir: Path) -> None:
+    """Make sure that runs can be created in a folder, before anything slow is done; nothing is left there.
+
+    Args:
+        runs_dir: Where runs live; it may be missing, like folders above it.
+
+    Raises:
+        DiskError: It cannot be written.
+    """
+    path = runs_dir.absolute()
+    existing = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
+    with disk_errors(path), tempfile.TemporaryFile(dir=existing):
+        pass
 
 
 def name_for(preset: LoadedPreset) -> str:

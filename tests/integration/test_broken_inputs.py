@@ -139,7 +139,7 @@ COMMANDS = [
     (["retrain", "--all", "--short", "--init", "inherit"], 2, "--short begins from scratch"),
     (["train", "--set", "data.dataset=folder"], 2, "needs data.root"),
     (["train", "--set", "data.dataset=folder", "--set", "data.root=nowhere"], 2, "no such folder"),
-    (["train", "--set", "data.dataset=folder", "--set", "data.root=one-class"], 2, "1 sub-folders"),
+    (["train", "--set", "data.dataset=folder", "--set", "data.root=one-class"], 2, "1 class folder"),
     (["train", "--set", "data.dataset=folder", "--set", "data.root=no-images"], 2, "data.skip_broken"),
     (["train", "--set", "data.dataset=cifar10", "--set", "data.root=one-class"], 2, "cifar-10-python.tar.gz"),
     (["train", "--preset", "syntax.toml"], 2, "not valid TOML"),

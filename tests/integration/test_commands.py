@@ -33,7 +33,7 @@ def test_train_says_what_it_stored(supernet: Invoke, tiny_file: Path, tmp_path: 
         assert sum(path["trained_images"] for path in job["paths"]) == 1500
     folder = tmp_path / "runs" / document["run"]
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    expected = {"run.json", "preset.toml", "devices-0.jsonl"}
+    expected = {"run.json", "preset.toml", "data.json", "devices-0.jsonl"}
     for job in ("supernet/seed-0", "supernet/seed-3"):
         for name in ("status.json", "metrics-0.jsonl", "log.txt", "checkpoint.pt", "weights.safetensors", "lock"):
             expected.add(f"{job}/{name}")
@@ -448,7 +448,7 @@ def test_a_run_does_not_go_on_with_other_images(supernet: Invoke, tmp_path: Path
     assert supernet("evaluate")[0] == 0
     add(range(40, 50))
     code, _, err = supernet("evaluate", "--split", "validation")
-    assert (code, "not those the run was begun with" in err) == (5, True)
+    assert (code, "not the images that the run was started with" in err) == (5, True)
 
 
 def test_output_is_written_to_a_pipe_and_through_a_link_without_replacing_them(

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
+import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from supernet_cli.runs.records import JobEnded, StepsTrained
 from supernet_cli.runs.store import (
     DeviceLog,
     Run,
+    check_writable,
     create_run,
     find_run,
     list_damaged_runs,
@@ -290,3 +294,23 @@ def test_a_path_too_long_for_a_folder_gets_a_short_one_of_its_own(run: Run) -> N
     assert len(names) == 3
     assert max(map(len, names)) < 100
     create_job(run.alone_job(space.at(0), 0))
+
+
+def test_a_runs_folder_that_cannot_be_written_is_found_without_leaving_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_writable(tmp_path / "not" / "yet")
+    check_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name in ("file", "file/runs", "dangling"):
+        with pytest.raises(DiskError, match=f"{tmp_path / name} cannot be written"):
+            check_writable(tmp_path / name)
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+    with pytest.raises(DiskError, match="Read-only file system"):
+        check_writable(tmp_path)

@@ -1,4 +1,4 @@
-"""Data sets, one a file, and the way their images reach a network."""
+"""Data sets, one per file, and how their images reach a network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from supernet_cli.config.catalog import entries
-from supernet_cli.errors import PresetError
+from supernet_cli.engine.data.report import data_report
+from supernet_cli.errors import DiskError, PresetError
+from supernet_cli.runs.data_report import DataReport, ImageFacts
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Split:
 
     Args:
         images: (N, H, W, C) uint8.
-        labels: (N,) int64, from 0 to the number of classes less one.
+        labels: (N,) int64, from 0 to the number of classes minus one.
     """
 
     images: Tensor
@@ -40,32 +42,37 @@ class Dataset:
     """A data set as its authors split it.
 
     Args:
-        training: What may be learned from; validation is taken out of it.
-        test: What confirms, and is never trained on or chosen by.
+        training: What may be learned from.
+        test: What confirms results; never used for training or selection.
         classes: Names of the classes, by label.
+        validation: What paths are judged on, if the authors set that apart; otherwise it is taken from training.
+        facts: What the loader found out about the images.
     """
 
     training: Split
     test: Split
     classes: tuple[str, ...]
+    validation: Split | None = None
+    facts: ImageFacts = ImageFacts()
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The three parts that a run works with; disjoint."""
+    """The three disjoint splits that a run works with, and what is known of their images."""
 
     train: Split
     validation: Split
     test: Split
     classes: tuple[str, ...]
+    report: DataReport
 
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and of how much (0 where that is not known)."""
+"""Called with what is being done, how much of it is done, and the total (0 if that is unknown)."""
 
 
 def no_progress(doing: str, done: int, total: int) -> None:
-    """Tell nobody."""
+    """Ignore progress."""
 
 
 def load_dataset(
@@ -76,34 +83,51 @@ def load_dataset(
     Args:
         name: A name from the catalog.
         root: The user's folder, or None for the package's own copy, or one downloaded into the cache.
-        parameters: What the preset gives for this data set.
-        progress: Told of downloads and of images being decoded.
+        parameters: What the preset sets for this data set.
+        progress: Called during downloads and while images are decoded.
 
     Raises:
         DataError: Files are missing or damaged.
+        DiskError: Files cannot be read, or the cache cannot be written.
+        OutOfMemoryError: The images do not fit into memory.
     """
     module = importlib.import_module(f"supernet_cli.{entries('dataset')[name].module}")
-    dataset: Dataset = module.load(root, progress, **(parameters or {}))
+    folder = None if root is None else root.absolute()  # messages name the folder that was looked at
+    try:
+        dataset: Dataset = module.load(folder, progress, **(parameters or {}))
+    except OSError as error:
+        place = error.filename or folder or f'The files of data.dataset = "{name}"'
+        raise DiskError(f"{place} cannot be read: {error.strerror or error}.", "Check that you can read it.") from error
     return dataset
 
 
 def split_validation(dataset: Dataset, validation: int, seed: int) -> Splits:
-    """Take a validation part out of the training images, drawn once by a seed of its own.
+    """Take a validation split out of the training images, unless the data set has its own.
 
     Args:
         dataset: As loaded.
         validation: Images to hold out.
-        seed: `data.split_seed`; the training seed has no say, so all jobs of a run are judged on the same images.
+        seed: `data.split_seed`; independent of the training seed, so that all jobs of a run use the same images.
 
     Raises:
-        PresetError: Nothing would be left to train on.
+        PresetError: No images would be left to train on.
     """
-    count = len(dataset.training)
-    if validation >= count:
+    train, held_out = dataset.training, dataset.validation
+    if held_out is None:
+        train, held_out = _hold_out(dataset.training, validation, seed)
+    labels = (train.labels, held_out.labels, dataset.test.labels)
+    report = data_report(dataset.facts, dataset.classes, labels, train.images.shape[1:])
+    return Splits(train, held_out, dataset.test, dataset.classes, report)
+
+
+def _hold_out(training: Split, count: int, seed: int) -> tuple[Split, Split]:
+    """Return training images without some drawn by a seed, and those."""
+    total = len(training)
+    if count >= total:
         raise PresetError(
-            f"data.validation = {validation}: the data set has {count:,} training images.",
-            f"Hold out fewer, such as {max(1, count // 12):,}.",
+            f"data.validation = {count:,}, but the data set has {total:,} training image{'s' if total != 1 else ''}.",
+            f"Hold out fewer: --set data.validation={max(1, total // 12)}" if total > 1 else "Add images.",
         )
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    held_out, kept = order[:validation].sort().values, order[validation:].sort().values
-    return Splits(dataset.training.take(kept), dataset.training.take(held_out), dataset.test, dataset.classes)
+    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
+    held_out, kept = order[:count].sort().values, order[count:].sort().values
+    return training.take(kept), training.take(held_out)

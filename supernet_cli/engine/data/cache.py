@@ -24,17 +24,16 @@ def file_digest(path: Path) -> str:
 
 
 def unpack(source: Path, target: Path, sha256: str | None = None, largest: int = 1 << 32) -> None:
-    """Unpack an `.xz` or `.gz` file, unless what it holds is there already.
+    """Unpack an `.xz` or `.gz` file, unless that was done before.
 
-    The content goes to a temporary file in the target's folder, is checked, and takes the target's name in one step: a
-    process that starts at the same time sees either nothing or the whole file, and the last one to finish wins with the
-    same bytes.
+    The content is written to a temporary file in the target's folder, checked, and renamed in one step. A process that
+    starts at the same time sees either nothing or the whole file; whichever finishes last writes the same bytes.
 
     Args:
         source: The compressed file.
-        target: Where the content belongs.
-        sha256: What the content must hash to; None accepts a target that exists.
-        largest: Bytes at which unpacking gives up.
+        target: Where the content goes.
+        sha256: The expected hash of the content; None accepts any existing target.
+        largest: Most bytes to unpack.
 
     Raises:
         DataError: The file is damaged or too large.
@@ -44,9 +43,9 @@ def unpack(source: Path, target: Path, sha256: str | None = None, largest: int =
         return
     hint = "Set SUPERNET_CACHE_DIR to a folder with 100 MB of space."
     with replacing(target, make_folder=True, hint=hint) as file:
-        found = _copy(source, file, largest)
-        if sha256 is not None and found != sha256:
-            raise DataError(f"{source} does not hold what it should: its SHA-256 is {found}.", "Install it again.")
+        actual = _copy(source, file, largest)
+        if sha256 is not None and actual != sha256:
+            raise DataError(f"{source} has the wrong content: its SHA-256 is {actual}.", "Reinstall supernet.")
 
 
 def _copy(source: Path, file: IO[bytes], largest: int) -> str:
@@ -57,14 +56,14 @@ def _copy(source: Path, file: IO[bytes], largest: int) -> str:
             while chunk := packed.read(_CHUNK):
                 size += len(chunk)
                 if size > largest:
-                    raise DataError(f"{source} unpacks to more than {largest:,} bytes.")
+                    raise DataError(f"{source} unpacks to more than {largest:,} bytes.", "Download the file again.")
                 digest.update(chunk)
                 file.write(chunk)
     except (lzma.LZMAError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{source} is damaged: {error}.", "Get the file again.") from error
+        raise DataError(f"{source} is damaged: {error}.", "Download the file again.") from error
     return digest.hexdigest()
 
 
 def scratch(key: str) -> Path:
-    """Return the cache's folder for something named by its content."""
+    """Return the folder in the cache for data with this key."""
     return cache_folder() / "data" / key

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100: one archive each, read by torchvision, which checks every file's sum before it opens it."""
+"""CIFAR-10 and CIFAR-100: one archive each, read by torchvision, which verifies every file before opening it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def load_or_download(name: str, root: Path | None, progress: Progress) -> Datase
 
     Args:
         name: The class of torchvision.datasets.
-        root: The user's folder, with the archive or with what it holds; or None.
-        progress: Told of the download.
+        root: The user's folder, with the archive or its extracted files; or None.
+        progress: Called during the download.
 
     Raises:
         DataError: Files are missing, damaged, or cannot be downloaded.
@@ -36,7 +36,9 @@ def load_or_download(name: str, root: Path | None, progress: Progress) -> Datase
     try:
         training, test = (kind(str(found), train=train, download=False) for train in (True, False))
     except (RuntimeError, OSError, ValueError, KeyError) as error:
-        raise DataError(f"The {name} files in {found} cannot be read: {error}", "Get the files again.") from error
+        if isinstance(error, OSError) and error.errno is not None:  # the disk failed, not the files
+            raise
+        raise DataError(f"The {name} files in {found} cannot be read: {error}.", "Download the files again.") from error
     return Dataset(_split(training), _split(test), tuple(training.classes))
 
 
@@ -45,20 +47,20 @@ def _split(part: Any) -> Split:
 
 
 def _find(root: Path, kind: Any) -> Path:
-    """Return a root for torchvision: the user's, or the cache's where only the archive is there."""
+    """Return a root for torchvision: the user's, or one in the cache if only the archive exists."""
     if (root / kind.base_folder).is_dir():
         return root
     archive: Path = root / kind.filename
     if not archive.is_file():
         raise DataError(
-            f"data.root = {root}: neither {kind.base_folder} nor {kind.filename} is there.",
+            f"data.root = {root}: neither {kind.base_folder} nor {kind.filename} found.",
             f"Put {kind.filename} there, or leave data.root empty to download it.",
         )
     return _extract(archive, kind)
 
 
 def _extract(archive: Path, kind: Any) -> Path:
-    """Extract an archive into the cache, keyed by what it holds, unless that was done before."""
+    """Extract an archive into the cache, keyed by its content, unless that was done before."""
     root = scratch(f"{kind.__name__.lower()}-{hashlib.sha256(file_digest(archive).encode()).hexdigest()[:16]}")
     done = root / "extracted"
     if not done.is_file():
@@ -68,5 +70,5 @@ def _extract(archive: Path, kind: Any) -> Path:
                 packed.extractall(root, filter="data")
                 done.touch()
         except (tarfile.TarError, EOFError) as error:
-            raise DataError(f"{archive} is damaged: {error}.", "Get the file again.") from error
+            raise DataError(f"{archive} is damaged: {error}.", "Download the file again.") from error
     return root

@@ -15,7 +15,7 @@ def load(root: Path | None, progress: Progress) -> Dataset:
 
     Args:
         root: The user's folder, or None.
-        progress: Told of the download.
+        progress: Called during the download.
 
     Raises:
         DataError: Files are missing, damaged, or cannot be downloaded.

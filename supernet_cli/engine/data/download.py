@@ -1,4 +1,4 @@
-"""Fetch the files of a public data set into the cache: checked against the sums that torchvision publishes."""
+"""Download the files of a public data set into the cache, verified by the checksums that torchvision publishes."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ _TIMEOUT_SECONDS = 30.0
 
 
 def downloads() -> Path:
-    """Return the cache's folder for downloaded files, laid out like a root of torchvision's."""
+    """Return the cache's folder for downloaded files, laid out as torchvision expects."""
     return scratch("downloads")
 
 
 def fetch(urls: Sequence[str], target: Path, md5: str, progress: Progress, wanted: Sequence[str] = ()) -> None:
-    """Download a file, unless it is there whole.
+    """Download a file, unless it is already complete.
 
     Args:
-        urls: Where it can be had, in the order to try.
-        target: Where it belongs; its folder is made.
-        md5: What it must sum to.
-        progress: Told how much has come.
-        wanted: All the files that the data set is made of, for the message; this one where left out.
+        urls: Addresses to try, in order.
+        target: Where it goes; its folder is created.
+        md5: Its checksum.
+        progress: Called as bytes arrive.
+        wanted: All files of the data set, for the message (default: this one).
 
     Raises:
-        DataError: No address gave it; names the file and the folder for it.
+        DataError: No address works; names the file and the folder to put it into.
         DiskError: The cache cannot be written.
     """
     if target.is_file() and _md5(target) == md5:
         return
     with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)  # whatever comes of it: the hint names this folder
+        target.parent.mkdir(parents=True, exist_ok=True)  # even if the download fails: the hint names this folder
     reasons = []
     for url in urls:
         try:
@@ -53,7 +53,7 @@ def fetch(urls: Sequence[str], target: Path, md5: str, progress: Progress, wante
     files = ", ".join(wanted or [target.name])
     raise DataError(
         f"{target.name} cannot be downloaded ({'; '.join(reasons)}).",
-        f"Without a network, put {files} into {target.parent}, or into a folder that data.root names.",
+        f"Without a network, put {files} into {target.parent}, or into a folder of your own: --set data.root=FOLDER",
     )
 
 
@@ -70,15 +70,15 @@ def _fetch_one(url: str, target: Path, md5: str, progress: Progress) -> None:
                 done += len(chunk)
                 progress(f"downloading {target.name}", done, total)
             if digest.hexdigest() != md5:
-                raise ValueError(f"what came is not the file: its MD5 is {digest.hexdigest()}, not {md5}")
+                raise ValueError(f"this is not the file: its MD5 is {digest.hexdigest()}, not {md5}")
 
 
 def _read(response: IO[bytes]) -> bytes:
-    """Return the next bytes; a network that fails is not to be taken for a disk that does."""
+    """Return the next bytes; a failing network must not be reported as a failing disk."""
     try:
         return response.read(_CHUNK)
     except OSError as error:
-        raise ValueError(f"the connection broke: {error}") from error
+        raise ValueError(f"connection lost: {error}") from error
 
 
 def _md5(path: Path) -> str:

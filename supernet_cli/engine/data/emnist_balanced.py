@@ -1,8 +1,7 @@
 """EMNIST balanced: 112,800 + 18,800 handwritten letters and digits, 28×28, 47 classes; a download of 562 MB.
 
-Source: Cohen et al. 2017, «EMNIST: an extension of MNIST to handwritten letters», arXiv 1702.05373. Its images are
-    stored
-on their side; here they stand upright, as in MNIST.
+Source: Cohen et al. 2017, «EMNIST: an extension of MNIST to handwritten letters», arXiv 1702.05373.
+The files store images on their side; here they stand upright, as in MNIST.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ def load(root: Path | None, progress: Progress) -> Dataset:
 
     Args:
         root: The user's folder, or None.
-        progress: Told of the download.
+        progress: Called during the download.
 
     Raises:
         DataError: Files are missing, damaged, or cannot be downloaded.
@@ -40,7 +39,7 @@ def _upright(split: Split) -> Split:
 
 
 def _download(progress: Progress) -> Path:
-    """Fetch the archive of all EMNIST splits and keep what the balanced one needs."""
+    """Fetch the archive of all EMNIST splits and keep the files of the balanced one."""
     from torchvision import datasets
 
     folder = downloads() / "EMNIST" / "raw"
@@ -55,6 +54,6 @@ def _download(progress: Progress) -> Path:
                 with packed.open(f"gzip/{file}.gz") as source, replacing(folder / f"{file}.gz") as target:
                     shutil.copyfileobj(source, target)
     except (zipfile.BadZipFile, KeyError) as error:
-        raise DataError(f"{archive} is damaged: {error}.", "Delete it and try again.") from error
+        raise DataError(f"{archive} is damaged: {error}.", f"Delete it and try again: rm {archive}") from error
     archive.unlink()
     return downloads()

@@ -1,4 +1,4 @@
-"""Data sets of the MNIST family: four IDX files, read by torchvision from a folder that holds them unpacked."""
+"""Data sets of the MNIST family: four IDX files, read by torchvision from a folder with the unpacked files."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def load_or_download(name: str, root: Path | None, progress: Progress) -> Datase
     """Load a data set of four files from the user's folder, or download it.
 
     Args:
-        name: The class of torchvision.datasets, which also names the addresses and sums of the files.
+        name: The class of torchvision.datasets; it knows the addresses and checksums of the files.
         root: The user's folder, or None.
-        progress: Told of the download.
+        progress: Called during the download.
 
     Raises:
         DataError: Files are missing, damaged, or cannot be downloaded.
@@ -36,9 +36,9 @@ def unpack_embedded(folder: Path, digests: Mapping[str, str], name: str) -> Path
     """Unpack `.xz` files shipped with the package into the cache.
 
     Args:
-        folder: Where the `.xz` files are.
+        folder: The folder of the `.xz` files.
         digests: SHA-256 of each file's content, by file name.
-        name: The class of torchvision.datasets, which names the sub-folder it reads.
+        name: The class of torchvision.datasets, which is also the name of the sub-folder that it reads.
 
     Returns:
         The root to give to torchvision.
@@ -50,15 +50,15 @@ def unpack_embedded(folder: Path, digests: Mapping[str, str], name: str) -> Path
 
 
 def find_files(root: Path, name: str, files: Iterable[str] = FILES) -> Path:
-    """Return a root for torchvision that holds a user's files unpacked; nothing is written into the user's folder.
+    """Return a root for torchvision with a user's files unpacked; nothing is written into the user's folder.
 
     Args:
-        root: The user's folder: `<root>/<name>/raw/<file>` as torchvision lays it out, or the files themselves in it.
+        root: The user's folder: either `<root>/<name>/raw/<file>`, torchvision's layout, or the files directly in it.
         name: The class of torchvision.datasets.
         files: Names of the files, without `.gz`.
 
     Raises:
-        DataError: A file is neither there plain nor as `.gz`.
+        DataError: A file is missing, both plain and as `.gz`.
     """
     usual = root / name / "raw"
     first, *_ = files = tuple(files)
@@ -68,7 +68,7 @@ def find_files(root: Path, name: str, files: Iterable[str] = FILES) -> Path:
     if missing:
         raise DataError(
             f"data.root = {root}: {', '.join(missing)} not found in {folder}.",
-            "Put the files there, plain or as .gz, or leave data.root empty for the data set's own copy.",
+            "Put the files there, plain or as .gz, or leave data.root empty to use the package's or a downloaded copy.",
         )
     if folder == usual and all(source == folder / file for file, source in sources.items()):
         return root
@@ -80,19 +80,21 @@ def read(name: str, root: Path, **options: Any) -> Dataset:
 
     Args:
         name: The class of torchvision.datasets.
-        root: A root that holds them unpacked.
-        **options: For the class.
+        root: A root with the unpacked files.
+        **options: Passed on to the class.
 
     Raises:
-        DataError: They are not what their names say.
+        DataError: Their content does not match their names.
     """
-    from torchvision import datasets  # takes a second to import; only where data is read
+    from torchvision import datasets  # takes a second to import; only when data is read
 
     kind = getattr(datasets, name)
     try:
         training, test = (kind(str(root), train=train, download=False, **options) for train in (True, False))
     except (RuntimeError, ValueError, AssertionError, EOFError, OSError, KeyError) as error:
-        raise DataError(f"The {name} files in {root} cannot be read: {error}.", "Get the files again.") from error
+        if isinstance(error, OSError) and error.errno is not None:  # the disk failed, not the files
+            raise
+        raise DataError(f"The {name} files in {root} cannot be read: {error}.", "Download the files again.") from error
     return Dataset(_split(training, root), _split(test, root), tuple(map(str, training.classes)))
 
 
@@ -110,9 +112,14 @@ def _split(part: Any, root: Path) -> Split:
     images: Tensor = part.data
     labels: Tensor = part.targets
     if images.dim() != 3 or len(images) != len(labels) or not len(images):
-        raise DataError(f"The files in {root} do not belong together: {len(images)} images, {len(labels)} labels.")
+        raise DataError(
+            f"The files in {root} do not belong together: {len(images):,} images, {len(labels):,} labels.",
+            "Download the files again.",
+        )
     if int(labels.min()) < 0 or int(labels.max()) >= len(part.classes):
-        raise DataError(f"The files in {root} hold labels beyond the {len(part.classes)} classes.")
+        raise DataError(
+            f"The files in {root} contain labels outside the {len(part.classes)} classes.", "Download the files again."
+        )
     return Split(images.unsqueeze(-1).contiguous(), labels.long())
 
 
@@ -121,13 +128,13 @@ def _source(folder: Path, file: str) -> Path | None:
 
 
 def _mirror(sources: Mapping[str, Path], name: str) -> Path:
-    """Bring files into the cache, keyed by the hash of what they hold now, in torchvision's layout."""
+    """Copy files into the cache, in torchvision's layout, keyed by the hash of their content."""
     root = scratch(f"{name.lower()}-{_combined(file_digest(path) for path in sources.values())}")
     for file, source in sources.items():
         target = root / name / "raw" / file
         if source.suffix == ".gz":
             unpack(source, target)
-        elif not target.exists():  # a copy, for a link would go on to whatever the file holds later
+        elif not target.exists():  # a copy: a link would follow later changes of the file
             with replacing(target, make_folder=True) as copy:
                 copy.write(source.read_bytes())
     return root

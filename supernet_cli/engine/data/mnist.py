@@ -1,4 +1,4 @@
-"""MNIST: 60,000 + 10,000 handwritten digits, 28×28, one channel; shipped whole with the package.
+"""MNIST: 60,000 + 10,000 handwritten digits, 28×28, one channel; shipped with the package.
 
 Source: LeCun, Cortes, Burges, «The MNIST database of handwritten digits». CC BY-SA 3.0.
 """
@@ -29,7 +29,7 @@ def load(root: Path | None, progress: Progress) -> Dataset:
 
     Args:
         root: The user's folder, or None.
-        progress: Not told: unpacking takes half a second.
+        progress: Not called: unpacking takes half a second.
 
     Raises:
         DataError: Files are missing or damaged.

@@ -14,10 +14,12 @@ from torch import Tensor
 
 from supernet_cli.engine.data import Split
 
+_COUNTED = 1024  # images at a time: counting pixels takes four times their memory
+
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and deviation of the pixels, a number a channel, of pixels as fractions.
+    """Mean and deviation of the pixels, one per channel, with pixels as fractions.
 
     Args:
         mean: (C,) float32.
@@ -29,17 +31,23 @@ class Statistics:
 
     @classmethod
     def of(cls, split: Split) -> Statistics:
-        """Measure a split, in exact integer sums and so independent of the machine's order of addition."""
-        pixels_NC = split.images.reshape(-1, split.images.shape[-1])
-        counts_CV = torch.stack([torch.bincount(channel.int(), minlength=256) for channel in pixels_NC.T]).double()
+        """Measure a split with exact integer sums, which do not depend on the order of addition."""
+        channels = split.images.shape[-1]
+        counts_CV = torch.zeros(channels, 256, dtype=torch.int64)
+        for start in range(0, len(split), _COUNTED):
+            some_NHWC = split.images[start : start + _COUNTED]
+            for count_V, channel_N in zip(counts_CV, some_NHWC.reshape(-1, channels).T, strict=True):
+                count_V += torch.bincount(channel_N.int(), minlength=256)
+        shares_CV = counts_CV.double()
+        pixels = split.images.numel() // channels
         values_V = torch.arange(256, dtype=torch.float64) / 255
-        mean = counts_CV @ values_V / len(pixels_NC)
-        variance = counts_CV @ values_V.square() / len(pixels_NC) - mean.square()
+        mean = shares_CV @ values_V / pixels
+        variance = shares_CV @ values_V.square() / pixels - mean.square()
         return cls(mean.float(), variance.clamp_min(1e-12).sqrt().float())
 
     @classmethod
     def neutral(cls, channels: int) -> Statistics:
-        """Return what leaves pixels as fractions."""
+        """Return statistics that leave pixels as fractions."""
         return cls(torch.zeros(channels), torch.ones(channels))
 
 
@@ -48,9 +56,9 @@ class ResidentImages:
 
     Args:
         split: Images and labels.
-        statistics: What to standardise with.
-        device: Where they live and are used.
-        shift: Pixels of zero padding on each side, out of which training cuts shifted images.
+        statistics: Mean and deviation to standardise with.
+        device: Where they are kept and used.
+        shift: Pixels of zero padding on each side; training crops shifted images from it.
         flip: Whether training mirrors images left to right, each with probability one half.
     """
 
@@ -73,7 +81,7 @@ class ResidentImages:
         return len(self._labels)
 
     def to(self, device: torch.device) -> ResidentImages:
-        """Return the same images on a device; what is there already is not copied."""
+        """Return the same images on a device, without copying what is already there."""
         moved = copy.copy(self)
         for name, value in vars(self).items():
             if isinstance(value, Tensor):
@@ -84,10 +92,10 @@ class ResidentImages:
         """Yield the batches of one epoch: every image once, in random order, shifted and mirrored at random.
 
         Args:
-            generator: Decides all of that; the whole epoch's are drawn at once, so an epoch can be entered
-                anywhere.
-            batch_size: B; the last batch holds what is left.
-            first: Batches to pass over, for an epoch that was interrupted.
+            generator: The source of randomness; all numbers of an epoch are drawn at once, so that an epoch can be
+                resumed anywhere.
+            batch_size: B; the last batch may be smaller.
+            first: Batches to skip, for an interrupted epoch.
 
         Yields:
             Images (B, C, H, W) float32 in channels-last order, and labels (B,) int64.
@@ -106,7 +114,7 @@ class ResidentImages:
             yield self._normalise(pixels_BHWC), self._labels[chosen_B]
 
     def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield all images in their own order, unshifted, for judging.
+        """Yield all images in order, unshifted, for evaluation.
 
         Yields:
             Images (B, C, H, W) float32 in channels-last order, and labels (B,) int64.

@@ -238,5 +238,5 @@ def test_a_mini_batch_of_one_image_is_refused_only_where_it_cannot_be_normalised
     deep = {**narrow, "blocks": [*narrow["blocks"], {"channels": 3, "pool": 1, "candidates": ["conv1x1", "conv3x3"]}]}
     prepare(tiny(space=wide, train={"batch_size": 499}))
     prepare(tiny(space=deep, train={"batch_size": 498}))
-    with pytest.raises(PresetError, match=r"train\.batch_size = 499 leaves a mini-batch of one of 500 images"):
+    with pytest.raises(PresetError, match=r"train\.batch_size = 499: with 500 images"):
         prepare(tiny(space=deep, train={"batch_size": 499}))

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import lzma
+import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 
 from supernet_cli.engine.data import Split, load_dataset, split_validation
 from supernet_cli.engine.data.cache import file_digest, unpack
@@ -119,6 +122,18 @@ def test_files_that_are_not_what_their_names_say_are_refused(
     damage(tmp_path / "copy" / "MNIST" / "raw")
     with pytest.raises(DataError):
         load_dataset("mnist", tmp_path / "copy")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_a_disk_that_fails_is_not_taken_for_a_damaged_file(
+    digits: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number), "some/file")
+
+    monkeypatch.setattr(torchvision.datasets.mnist, "read_image_file", fail)
+    with pytest.raises(DiskError, match=f"some/file cannot be read: {os.strerror(number)}"):
+        load_dataset("mnist", digits)
 
 
 def test_the_validation_split_depends_on_its_own_seed_alone_and_is_disjoint(digits: Path) -> None:
