@@ -10,6 +10,7 @@ from typing import TextIO
 
 from supernet_cli.cli.output import Output, console, printable
 from supernet_cli.glyphs import clock
+from supernet_cli.runs.ranking import ranked
 from supernet_cli.runs.records import JobEnded, PathsEvaluated, Record, Recorder
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot, fold_run
 
@@ -87,14 +88,13 @@ class PlainLines:
             self._say(f"{view.current}  {record.state} at step {record.step}: {record.reason}")
 
     def _epoch(self, view: RunSnapshot, job: JobSnapshot, record: PathsEvaluated) -> str:
-        best = max(record.scores, key=lambda score: score.accuracy)
-        worst = min(record.scores, key=lambda score: score.accuracy)
+        accuracies = [score.accuracy for score in record.scores]
         loss = f"{job.loss.values[-1]:.4f}" if job.loss.values else "n/a"
         parts = [
             f"{view.current}  epoch {record.epoch}/{job.epochs}",
             f"loss {loss}",
-            f"{len(record.scores)} paths {100 * worst.accuracy:.2f} to {100 * best.accuracy:.2f} %",
-            f"best {best.path}",
+            f"{len(record.scores)} paths {100 * min(accuracies):.2f} to {100 * max(accuracies):.2f} %",
+            f"best {ranked(record.scores)[0].path}",
             f"{job.images_per_second or 0:,.0f} images/s",
             f"{clock(job.seconds_left)} left",
         ]

@@ -10,7 +10,8 @@ from pathlib import Path
 from supernet_cli.errors import SupernetError
 from supernet_cli.runs.files import file_stamp
 from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.records import ALIVE, State
+from supernet_cli.runs.ranking import ranked
+from supernet_cli.runs.records import ALIVE, PathScore, State
 from supernet_cli.runs.store import Run, list_damaged_runs, overall_state, read_run
 from supernet_cli.runs.tail import JobTail, segments
 
@@ -28,7 +29,7 @@ class RunRow:
         created: When it was begun.
         state: Its true state.
         share: How far its supernets are, as a share.
-        best_path: The best of the paths judged last; empty where none was.
+        best_path: The best path by validation loss; empty before the first evaluation.
         best_accuracy: Its validation accuracy.
         is_damaged: Whether its run.json cannot be read.
     """
@@ -50,7 +51,7 @@ class RunLister:
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
         self._runs: dict[Path, tuple[tuple[int, ...] | None, Run | None]] = {}
-        self._best: dict[Path, tuple[object, tuple[str, float] | None]] = {}
+        self._best: dict[Path, tuple[object, PathScore | None]] = {}
 
     def rows(self) -> tuple[RunRow, ...]:
         """Return the runs there are, newest first; none where the folder cannot be read."""
@@ -83,7 +84,7 @@ class RunLister:
     def _row(self, run: Run) -> RunRow:
         jobs = run.supernet_jobs()
         statuses = [job.status() for job in jobs]
-        best = max((found for job in jobs if (found := self._best_of(job))), key=lambda pair: pair[1], default=None)
+        best = next(iter(ranked(score for job in jobs if (score := self._best_of(job)))), None)
         done, steps = sum(status.step for status in statuses), sum(status.steps for status in statuses)
         states = [status.state for status in statuses]
         if not any(state in ALIVE for state in states) and _is_written_to(run):
@@ -95,20 +96,19 @@ class RunLister:
             created=run.manifest.created,
             state=overall_state(states),
             share=1.0 if all(s.state == "finished" for s in statuses) else min(1.0, done / max(1, steps)),
-            best_path=best[0] if best else "",
-            best_accuracy=best[1] if best else None,
+            best_path=best.path if best else "",
+            best_accuracy=best.accuracy if best else None,
         )
 
-    def _best_of(self, job: JobFolder) -> tuple[str, float] | None:
+    def _best_of(self, job: JobFolder) -> PathScore | None:
         stamp = tuple(file_stamp(job.path / name) for name in segments(job.path))
         known = self._best.get(job.path)
         if known is None or known[0] != stamp:
             tail = JobTail(job.path, recent=1 << 16)
             while tail.read()[1]:
                 pass
-            ranked = tail.snapshot.ranked()
-            found = (ranked[0].score.path, ranked[0].score.accuracy) if ranked else None
-            known = self._best[job.path] = (stamp, found)
+            best = next(iter(tail.snapshot.ranked()), None)
+            known = self._best[job.path] = (stamp, best.score if best else None)
         return known[1]
 
 

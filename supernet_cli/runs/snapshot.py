@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import NamedTuple, TypeGuard
 
+from supernet_cli.runs.ranking import ranked
 from supernet_cli.runs.records import (
     DevicesSampled,
     JobEnded,
@@ -144,8 +145,8 @@ class JobSnapshot:
         return None if pace is None else (self.steps - self.step) / pace
 
     def ranked(self) -> list[PathView]:
-        """Return the paths judged so far, best accuracy first."""
-        return sorted(self.paths.values(), key=lambda view: (-view.score.accuracy, view.score.path))
+        """Return the paths evaluated so far, best first: in the one order of `runs.ranking`."""
+        return [self.paths[score.path] for score in ranked(view.score for view in self.paths.values())]
 
 
 @dataclass(frozen=True)
