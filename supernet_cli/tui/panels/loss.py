@@ -12,12 +12,12 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 from textual_plot import HiResMode, PlotWidget
-from textual_plot.axis_formatter import NumericAxisFormatter
 
 from supernet_cli.runs.snapshot import JobSnapshot, Point
 from supernet_cli.runs.views import RunView
-from supernet_cli.tui.curves import SMOOTHINGS, LogFormatter, StepFormatter, limits, smoothed, trimmed, visible
+from supernet_cli.tui.curves import SMOOTHINGS, limits, smoothed, trimmed, visible
 from supernet_cli.tui.draw import MUTED, Part, blended, heading, rich_colour
+from supernet_cli.tui.ticks import Choices, HorizontalAxis, VerticalAxis, linear, logarithmic, whole_steps
 
 AIR = 0.015
 """Share of the width left free behind the newest step, so that its mark does not fall on the frame."""
@@ -53,8 +53,18 @@ class LossChart(PlotWidget, inherit_bindings=False):
     def on_mount(self) -> None:
         """Leave the room to the curves."""
         self.margin_top, self.margin_bottom, self.margin_left = 0, 1, 7
-        self.set_x_formatter(StepFormatter())
+        self.set_axes(whole_steps, linear)
         super().on_mount()
+
+    def set_axes(self, across: Choices, up: Choices) -> None:
+        """Choose what the axes are labelled with.
+
+        Args:
+            across: Ticks of the axis below.
+            up: Ticks of the axis at the left.
+        """
+        self.set_x_formatter(HorizontalAxis(self, across, lambda: self.size.width))
+        self.set_y_formatter(VerticalAxis(self, up))
 
 
 class LossPanel(Vertical):
@@ -175,7 +185,7 @@ class LossPanel(Vertical):
             self._marks(chart, judged, "◆", rich_colour(colours, "warning") if number == 0 else colour)
             values += [self._y(v) for v in trimmed([p.value for p in raw])]
             values += [self._y(point.value) for point in (*curve, *judged)]
-        chart.set_y_formatter(LogFormatter() if self.look.log else NumericAxisFormatter())
+        chart.set_axes(whole_steps, logarithmic if self.look.log else linear)
         chart.set_xlimits(window[0], window[1] + (window[1] - window[0]) * AIR)
         chart.set_ylimits(*limits(values))
 

@@ -16,11 +16,12 @@ from textual.widgets import Footer, Static
 
 from supernet_cli.glyphs import clock, short
 from supernet_cli.runs.views import RunView
-from supernet_cli.tui.curves import SparseFormatter, limits
+from supernet_cli.tui.curves import limits
 from supernet_cli.tui.draw import MUTED, heading, line, lines, rich_colour
 from supernet_cli.tui.names import path_name
 from supernet_cli.tui.panels.loss import LossChart
 from supernet_cli.tui.reader import ViewChanged
+from supernet_cli.tui.ticks import linear
 
 _SHORT = {"parameters": "params", "short_training": "short", "macs": "MACs"}
 _LARGEST = 1e15
@@ -63,9 +64,7 @@ class ComparisonScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Make the keys that scroll work."""
-        chart = self.query_one(LossChart)
-        chart.set_x_formatter(SparseFormatter())
-        chart.set_y_formatter(SparseFormatter())
+        self.query_one(LossChart).set_axes(linear, linear)
         self.query_one("#compare-scroll").focus()
 
     def on_resize(self) -> None:
