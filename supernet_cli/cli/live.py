@@ -17,8 +17,10 @@ from rich.text import Text
 
 from supernet_cli.cli.watch import Watch
 from supernet_cli.glyphs import MARKS, bar, clock, floor_below, gib, sparkline
+from supernet_cli.runs.ranking import RANKED_BY
 from supernet_cli.runs.records import DevicesSampled, Gpu
 from supernet_cli.runs.snapshot import JobSnapshot, PathView, RunSnapshot
+from supernet_cli.space.names import short_names
 
 _REDRAWS = 4  # a second
 _MOST_PATHS = 10
@@ -143,28 +145,30 @@ def _paths(job: JobSnapshot, width: int) -> RenderableType:
         return Text("paths are judged on validation at the end of each epoch", style="dim")
     shown = ranked if len(ranked) <= _MOST_PATHS else [*ranked[: _MOST_PATHS - 3], *ranked[-3:]]
     floor = floor_below(min(view.score.accuracy for view in shown))
-    longest = min(max(len(view.score.path) for view in shown), max(16, width // 3))
+    names = short_names([view.score.path for view in shown], max(16, width // 3))
+    longest = max(map(len, names.values()))
     spark = 12 if width >= 90 else 8
     room = max(6, width - longest - spark - _COLUMNS_BESIDE_BARS)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("path", max_width=longest, no_wrap=True, overflow="ellipsis")
+    table.add_column("path", min_width=longest, no_wrap=True)
     table.add_column(f"validation, bars from {100 * floor:g} %"[: room + 9], no_wrap=True)
     table.add_column("history", no_wrap=True, min_width=spark)
     table.add_column("images", justify="right", no_wrap=True, min_width=9)
     for view in shown:
-        table.add_row(*_path_row(view, floor, room, spark, best=view is ranked[0]))
-    unseen = job.num_paths - len(shown)
-    if unseen <= 0:
-        return table
-    return Group(table, Text(f"{len(shown)} of {job.num_paths:,} paths", style="dim"))
+        table.add_row(*_path_row(names[view.score.path], view, floor, room, spark, best=view is ranked[0]))
+    hidden = max(job.num_paths, len(ranked)) > len(shown)
+    count = f"{len(shown)} of {max(job.num_paths, len(ranked)):,}" if hidden else f"{len(shown)}"
+    return Group(table, Text(f"{count} {'path' if count == '1' else 'paths'}, by {RANKED_BY}", style="dim"))
 
 
-def _path_row(view: PathView, floor: float, room: int, spark: int, best: bool) -> tuple[Text, Text, Text, Text]:
+def _path_row(
+    name: str, view: PathView, floor: float, room: int, spark: int, best: bool
+) -> tuple[Text, Text, Text, Text]:
     score = view.score
     share = (score.accuracy - floor) / (1 - floor)
     style = "bold green" if best else "green"
     return (
-        Text(score.path, style="bold" if best else ""),
+        Text(name, style="bold" if best else ""),
         Text.assemble((bar(share, room), style), (f"{100 * score.accuracy:6.2f} %", "bold" if best else "")),
         Text(sparkline(view.history.values, spark), style="cyan"),
         Text(f"{score.trained_images:,}", style="dim"),

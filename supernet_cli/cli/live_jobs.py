@@ -12,6 +12,7 @@ from rich.text import Text
 from supernet_cli.cli.live import draw_devices, frame, progress_line
 from supernet_cli.glyphs import MARKS, bar, clock
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot
+from supernet_cli.space.names import short_names
 
 _LINES_AROUND = 9  # frame, progress, heading, summary, devices, and the prompt
 _COLUMNS_BESIDE_BARS = 52
@@ -57,22 +58,22 @@ def _choose(jobs: Sequence[tuple[str, JobSnapshot]], room: int) -> list[tuple[st
 
 
 def _table(jobs: Sequence[tuple[str, JobSnapshot]], width: int) -> Table:
-    longest = max(len(_path(key)) for key, _ in jobs) + 2  # its mark and a space
-    path = min(longest, max(16, width // 3))
+    names = short_names(list(dict.fromkeys(_path(key) for key, _ in jobs)), max(14, width // 3 - 2))
+    path = max(map(len, names.values())) + 2  # a mark and a space
     room = min(_LONGEST_BAR, max(6, width - path - _COLUMNS_BESIDE_BARS))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("path", max_width=path, no_wrap=True, overflow="ellipsis")
+    table.add_column("path", min_width=path, no_wrap=True)
     table.add_column("seed", justify="right", no_wrap=True)
     table.add_column("progress", no_wrap=True, min_width=room + 6)
     table.add_column("loss", justify="right", no_wrap=True, min_width=6)
     table.add_column("validation", justify="right", no_wrap=True, min_width=10)
     table.add_column("left", justify="right", no_wrap=True, min_width=5)
     for key, job in jobs:
-        table.add_row(*_row(key, job, room))
+        table.add_row(*_row(key, names[_path(key)], job, room))
     return table
 
 
-def _row(key: str, job: JobSnapshot, room: int) -> tuple[Text, Text, Text, Text, Text, Text]:
+def _row(key: str, name: str, job: JobSnapshot, room: int) -> tuple[Text, Text, Text, Text, Text, Text]:
     share = job.step / job.steps if job.steps else 0.0
     word = _word(job)
     running, quiet = word == "running", word == "waiting"
@@ -82,7 +83,7 @@ def _row(key: str, job: JobSnapshot, room: int) -> tuple[Text, Text, Text, Text,
         progress = Text(f"{MARKS[job.state]} {word}: {job.reason}"[: room + 6], style="red")
     losses, ranked = job.loss.values, job.ranked()
     return (
-        Text.assemble(f"{MARKS['created' if quiet else job.state]} ", _path(key), style=style),
+        Text.assemble(f"{MARKS['created' if quiet else job.state]} ", name, style=style),
         Text(key.rpartition("-")[2], style=style),
         Text() if quiet else progress,
         Text(f"{losses[-1]:.4f}" if losses else "", style=style),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rich.cells import cell_len
 from textual.color import Color, ColorParseError
 from textual.content import Content
 
 from supernet_cli.glyphs import MARKS
 from supernet_cli.runs.records import State
+from supernet_cli.space.names import elided
 
 Part = str | tuple[str, str] | Content
 """Text, or text and its style."""
@@ -78,12 +80,13 @@ def heading(title: str, width: int, *info: Part) -> Content:
 
 def fit(text: str, width: int) -> str:
     """Return a text in exactly `width` columns; one that is too long loses its middle, where names differ least."""
-    if len(text) <= width:
-        return text.ljust(width)
-    if width < 5:
-        return text[:width]
-    kept = width - 1
-    return text[: (kept + 1) // 2] + "…" + text[len(text) - kept // 2 :]
+    text = clean(text).replace("\n", "·")
+    if cell_len(text) == len(text):
+        return elided(text, width).ljust(width)
+    kept = text
+    while cell_len(kept) > width:  # characters that take two columns, or none
+        kept = kept.removesuffix("…")[:-1] + "…" if width > 1 else ""
+    return kept + " " * (width - cell_len(kept))
 
 
 def rich_colour(variables: Mapping[str, str], name: str, otherwise: str = "default") -> str:

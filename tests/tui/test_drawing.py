@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from supernet_cli.glyphs import short
 from supernet_cli.runs.job import JobStatus
@@ -13,7 +14,6 @@ from supernet_cli.runs.snapshot import JobSnapshot, Point
 from supernet_cli.runs.views import JobView, RunView
 from supernet_cli.tui.curves import limits, smoothed, trimmed, visible
 from supernet_cli.tui.draw import fit, heading
-from supernet_cli.tui.names import path_name
 from supernet_cli.tui.panels import jobs
 from supernet_cli.tui.plain import to_ascii
 from supernet_cli.tui.web import command_line, is_own
@@ -64,19 +64,9 @@ def test_counts_are_shortened() -> None:
     ]
 
 
-def test_names_are_abbreviated_as_long_as_they_stay_apart() -> None:
-    assert path_name("conv3x3_sep3x3", BLOCKS, 20) == "conv3x3_sep3x3"
-    assert path_name("conv3x3_sep3x3", BLOCKS, 8) == "c3_s3"
-    assert path_name("identity_conv3x3x2", BLOCKS, 8) == "i_c3x2"
-    assert path_name("conv3x3_sep3x3", BLOCKS, 4) == "c3s3"
-    assert path_name("other_names_here", BLOCKS, 9) == "othe…here"
-    alike = (("conv3x3", "cell3x3"),)
-    assert path_name("conv3x3", alike, 6) == "con…x3"
-
-
 @given(st.text(max_size=40), st.integers(1, 30))
-def test_fitted_text_has_its_width(text: str, width: int) -> None:
-    assert len(fit(text, width)) == width
+def test_fitted_text_has_its_width_also_with_wide_characters(text: str, width: int) -> None:
+    assert cell_len(fit(text, width)) == width
 
 
 @given(st.integers(1, 120), st.text(alphabet="abc ", max_size=60))
@@ -122,4 +112,4 @@ def test_the_web_answers_its_own_pages_alone(host: str, origin: str | None, own:
 def test_a_job_that_is_done_on_another_host_says_on_which(host: str, state: State, told: bool) -> None:
     job = JobView("standalone/conv3x3_conv3x3/seed-0", JobStatus(state=state), JobSnapshot(host=host))
     view = RunView("run", Path("run"), host="head", jobs=(job,), blocks=BLOCKS)
-    assert (f"seed 0 on {host}" in jobs._row(job, view, 60).plain) is told
+    assert (f"seed 0 on {host}" in jobs.JobsPanel().draw(view, 60, 5).plain) is told

@@ -10,8 +10,8 @@ from textual.content import Content
 from supernet_cli.glyphs import MARKS, bar, clock
 from supernet_cli.runs.records import ALIVE, State
 from supernet_cli.runs.views import JobView, RunView
+from supernet_cli.space.names import short_names
 from supernet_cli.tui.draw import MUTED, STYLES, Part, fit, heading, line, lines
-from supernet_cli.tui.names import path_name
 from supernet_cli.tui.panels.panel import Panel
 
 _ORDER: tuple[State, ...] = (
@@ -40,7 +40,10 @@ class JobsPanel(Panel):
         if not view.jobs:
             return lines([title, line(("none yet", MUTED))])
         shown = _choose(view.jobs, height - 1)
-        rows = [_row(job, view, width) for job in shown]
+        tails = {job.key: _tail(job, view) for job in shown}
+        room = max(9, width - 24 - max(map(len, tails.values())))
+        names = short_names(list(dict.fromkeys(job.path for job in shown if job.path)), room, view.blocks)
+        rows = [_row(job, view, names.get(job.path, "supernet") + tails[job.key], width) for job in shown]
         hidden = [job for job in view.jobs if job not in shown]
         if hidden:
             rows.append(_rest(hidden, width))
@@ -54,14 +57,14 @@ def _choose(jobs: Sequence[JobView], rows: int) -> list[JobView]:
     return [job for job in jobs if job in urgent]
 
 
-def _row(job: JobView, view: RunView, width: int) -> Content:
+def _tail(job: JobView, view: RunView) -> str:
+    """Return what tells a job apart from others of the same path."""
+    host = f" on {job.snapshot.host}" if _is_elsewhere(job, view) else ""
+    return f" seed {job.seed}{_WAYS.get(job.kind, '')}{host}"
+
+
+def _row(job: JobView, view: RunView, name: str, width: int) -> Content:
     marked = job.key == view.shown and len(view.jobs) > 1
-    if job.kind == "supernet":
-        name = f"supernet seed {job.seed}"
-    else:
-        tail = f" seed {job.seed}" + _WAYS.get(job.kind, "")
-        tail += f" on {job.snapshot.host}" if _is_elsewhere(job, view) else ""
-        name = path_name(job.path, view.blocks, max(9, width - 24 - len(tail))) + tail
     left = job.snapshot.seconds_left if job.state == "running" else None
     figures = f"{100 * job.share:3.0f} %"
     if job.state not in ("running", "finished", "created"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from textual.content import Content
@@ -11,11 +11,13 @@ from textual.content import Content
 from supernet_cli.glyphs import bar, floor_below, short, sparkline
 from supernet_cli.runs.snapshot import PathView
 from supernet_cli.runs.views import RunView, StandAlone
+from supernet_cli.space.names import Blocks, short_names
 from supernet_cli.tui.draw import MUTED, Part, heading, line, lines
-from supernet_cli.tui.names import path_name
 from supernet_cli.tui.panels.panel import Panel
 
 _SHORTEST_BAR = 4
+_LAYOUTS = ((10, True, 8), (8, True, 5), (6, True, 5), (6, True, 0), (4, True, 0), (4, False, 0), (0, False, 0))
+"""Columns of the history, whether the images trained are shown, and columns kept for bars: the first that fits."""
 
 
 class PathsPanel(Panel):
@@ -30,7 +32,12 @@ class PathsPanel(Panel):
         rows = height - 1
         two = 2 * len(ranked) <= rows and width < 60
         shown = _choose(ranked, len(ranked) if two else rows)
-        table = Table.fitting([path for _, path in shown], view.blocks, width, bool(alone), two, len(ranked))
+        paths = [path for _, path in shown]
+        table = (
+            Table.in_two_rows(paths, view.blocks, width, bool(alone))
+            if two
+            else Table.fitting(paths, view.blocks, width, bool(alone), len(ranked))
+        )
         body: list[Content] = []
         for place, (rank, path) in enumerate(shown):
             if place and rank != shown[place - 1][0] + 1:
@@ -57,6 +64,7 @@ class Table:
     """Columns of the ranking.
 
     Args:
+        names: The name that each path is shown with.
         name: Columns of the path's name.
         bar: Columns of its bar; 0 for none.
         spark: Columns of its history; 0 for none.
@@ -64,10 +72,10 @@ class Table:
         alone: Columns of its stand-alone accuracy; 0 for none.
         floor: The accuracy at which bars begin.
         width: Columns there are.
-        blocks: Labels of each block, to abbreviate names.
         rank: Columns of the rank.
     """
 
+    names: Mapping[str, str]
     name: int
     bar: int
     spark: int
@@ -75,39 +83,44 @@ class Table:
     alone: int
     floor: float
     width: int
-    blocks: tuple[tuple[str, ...], ...]
     rank: int = 2
 
     @classmethod
-    def fitting(
-        cls,
-        paths: Sequence[PathView],
-        blocks: tuple[tuple[str, ...], ...],
-        width: int,
-        alone: bool,
-        two: bool,
-        most: int = 0,
-    ) -> Table:
-        """Return the columns that fit: what matters less goes first."""
-        longest = max(len(path.score.path) for path in paths)
-        floor = floor_below(min(path.score.accuracy for path in paths))
+    def fitting(cls, paths: Sequence[PathView], blocks: Blocks, width: int, alone: bool, most: int = 0) -> Table:
+        """Return the columns that fit, one row a path: the least important go first.
+
+        Args:
+            paths: The paths that are shown.
+            blocks: The labels of each block, to abbreviate names.
+            width: Columns there are.
+            alone: Whether paths have stand-alone accuracies.
+            most: The largest rank.
+        """
+        known = [path.score.path for path in paths]
+        longest = max(map(len, known))
         columns = 7 if alone else 0
-        if two:
-            spark = 8 if width >= 40 else 6
-            return cls(
-                longest, max(4, width - spark - 14 - (14 if alone else 0)), spark, True, columns, floor, width, blocks
-            )
         rank = max(2, len(str(most)))
         fixed = rank + 1 + 7 + columns  # rank, accuracy
-        for spark, trained, shortest in ((10, True, 8), (8, True, 5), (6, True, 5), (6, True, 0), (4, True, 0)):
-            room = width - fixed - (spark + 1) - (6 if trained else 0)
-            name = min(longest, max(9, room - (shortest + 1 if shortest else 0)))
-            if name >= min(longest, 14) or spark == 4:
-                left = room - name - 1
-                return cls(
-                    name, left if left >= _SHORTEST_BAR else 0, spark, trained, columns, floor, width, blocks, rank
-                )
-        raise AssertionError("the last choice is always taken")
+        for spark, trained, shortest in _LAYOUTS:
+            room = width - fixed - (spark + 1) - (6 if trained else 0) - 1
+            wanted = min(longest, max(9, room - shortest))
+            names = short_names(known, wanted, blocks)
+            name = max(map(len, names.values()))
+            if name <= room and (wanted >= min(longest, 14) or spark <= 4):
+                break
+        left = room - name
+        return cls(
+            names, name, left if left >= _SHORTEST_BAR else 0, spark, trained, columns, _floor(paths), width, rank
+        )
+
+    @classmethod
+    def in_two_rows(cls, paths: Sequence[PathView], blocks: Blocks, width: int, alone: bool) -> Table:
+        """Return the columns of two rows a path, for a few paths in a narrow panel."""
+        names = short_names([path.score.path for path in paths], width - 12, blocks)
+        spark = 8 if width >= 40 else 6
+        bars = max(4, width - spark - 14 - (14 if alone else 0))
+        longest = max(map(len, names.values()))
+        return cls(names, longest, bars, spark, True, 7 if alone else 0, _floor(paths), width)
 
     def rows(self, rank: int, path: PathView, alone: StandAlone | None, two: bool) -> list[Content]:
         """Return a path's row, or its two rows."""
@@ -119,7 +132,7 @@ class Table:
         number: Part = (f"{rank:>{self.rank}} ", MUTED)
         style = "$success" if best else "$success 60%"
         if two:
-            name = path_name(score.path, self.blocks, self.width - 12)
+            name = self.names[score.path]
             gap = " " * (self.width - len(name) - 11)
             beside: list[Part] = [(f"  alone {100 * alone.accuracy:6.2f}" if alone else " " * 14, "$primary")]
             first = line(number, (name, "bold" if best else ""), gap, accuracy, " %")
@@ -127,7 +140,7 @@ class Table:
             return [first, line(*second, *(beside if self.alone else []))]
         parts: list[Part] = [
             number,
-            (path_name(score.path, self.blocks, self.name).ljust(self.name), "bold" if best else ""),
+            (self.names[score.path].ljust(self.name), "bold" if best else ""),
             " ",
         ]
         if self.bar:
@@ -141,6 +154,10 @@ class Table:
         if not self.alone:
             return []
         return [(f" {100 * alone.accuracy:6.2f}" if alone else "      –", "$primary")]
+
+
+def _floor(paths: Sequence[PathView]) -> float:
+    return floor_below(min(path.score.accuracy for path in paths))
 
 
 def _choose(ranked: Sequence[PathView], rows: int) -> list[tuple[int, PathView]]:

@@ -16,9 +16,9 @@ from textual.widgets import Footer, Static
 
 from supernet_cli.glyphs import clock, short
 from supernet_cli.runs.views import RunView
+from supernet_cli.space.names import short_names
 from supernet_cli.tui.curves import limits
 from supernet_cli.tui.draw import MUTED, heading, line, lines, rich_colour
-from supernet_cli.tui.names import path_name
 from supernet_cli.tui.panels.loss import LossChart
 from supernet_cli.tui.reader import ViewChanged
 from supernet_cli.tui.ticks import linear
@@ -166,7 +166,6 @@ def table(run: Mapping[str, Any], blocks: tuple[tuple[str, ...], ...], width: in
     """Return the table of paths, ordered by a column; columns that do not fit are left out, the last first."""
     key, named = _SORTS[order]
     rows = sorted(_rows(run), key=lambda row: _sort_key(row, key))
-    longest = max((len(str(row.get("path", ""))) for row in rows), default=4)
     columns: list[tuple[str, int, Callable[[Mapping[str, Any]], str]]] = [
         ("one-shot", 9, lambda row: _percent_of(_one_shot(row))),
         ("alone", 9, lambda row: _percent_of(_number(row, "stand_alone_test_accuracy"))),
@@ -177,16 +176,19 @@ def table(run: Mapping[str, Any], blocks: tuple[tuple[str, ...], ...], width: in
         ("ms", 8, lambda row: _plain_of(_times(_number(row, "latency_seconds"), 1000))),
         ("trained", 9, lambda row: clock(_number(row, "seconds"))),
     ]
-    name = min(longest, max(12, width - sum(size for _, size, _ in columns[:4]) - 4))
+    paths = [str(row.get("path", "?")) for row in rows]
+    names = short_names(
+        list(dict.fromkeys(paths)), max(12, width - sum(size for _, size, _ in columns[:4]) - 4), blocks
+    )
+    name = max(map(len, names.values()), default=4)
     while columns and 4 + name + sum(size for _, size, _ in columns) > width:
         columns.pop()
     heads = "".join(f"{head + ('▾' if head == named else ''):>{size}}" for head, size, _ in columns)
     first = "path▾" if named == "path" else "path"
     found = [line((f"    {first:<{name}}{heads}", MUTED))]
-    for rank, row in enumerate(rows, start=1):
+    for rank, (row, path) in enumerate(zip(rows, paths, strict=True), start=1):
         cells = "".join(f"{value(row):>{size}}" for _, size, value in columns)
-        path = path_name(str(row.get("path", "?")), blocks, name)
-        found.append(line((f"{rank:>3} ", MUTED), f"{path:<{name}}{cells}"))
+        found.append(line((f"{rank:>3} ", MUTED), f"{names[path]:<{name}}{cells}"))
     return found
 
 

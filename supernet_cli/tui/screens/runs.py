@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -20,6 +20,7 @@ from textual.worker import get_current_worker
 
 from supernet_cli.glyphs import ago
 from supernet_cli.runs.lister import RunLister, RunRow
+from supernet_cli.space.names import short_names
 from supernet_cli.tui.draw import MUTED, Part, fit, heading, line, lines, state_words
 
 _LIST_SECONDS = 2.0
@@ -125,7 +126,7 @@ class Columns:
     id: int
     preset: int
     path: int
-    width: int
+    names: Mapping[str, str]
 
     @classmethod
     def fitting(cls, rows: Sequence[RunRow], width: int) -> Columns:
@@ -136,7 +137,9 @@ class Columns:
         fixed = 4 + 15 + 6 + 12 + 8  # mark, state, share, age, accuracy
         preset = min(presets, 16) if width - fixed - ids - 4 >= min(presets, 16) else 0
         path = min(paths, width - fixed - ids - (preset + 2 if preset else 0) - 2)
-        return cls(ids, preset, path if path >= 9 else 0, width)
+        names = short_names(sorted({row.best_path for row in rows if row.best_path}), path) if path >= 9 else {}
+        longest = max((len(name) for name in names.values()), default=path)
+        return cls(ids, preset, max(9, longest) if 9 <= path >= longest else 0, names)
 
     def title(self) -> Content:
         """Return the column heads."""
@@ -158,7 +161,7 @@ class Columns:
         parts += [state, " " * (15 - state.cell_length), f"{100 * row.share:3.0f} % "]
         parts += [(fit(ago(row.created, now), 12), MUTED)]
         if self.path:
-            parts += [fit(row.best_path or "–", self.path), "  "]
+            parts += [fit(self.names.get(row.best_path, "–"), self.path), "  "]
         best = f"{100 * row.best_accuracy:7.2f}" if row.best_accuracy is not None else "      –"
         return line(*parts, (best, "bold"))
 

@@ -144,7 +144,7 @@ def _ends(view: RunView, ranked: Sequence[PathView], width: int) -> list[Content
     """Return the best paths and the worst: all where they are few."""
     numbered = list(enumerate(ranked, start=1))
     shown = numbered if len(numbered) <= 40 else numbered[:20] + numbered[-20:]
-    table = Table.fitting([path for _, path in shown], view.blocks, width, bool(view.stand_alone), False, len(ranked))
+    table = Table.fitting([path for _, path in shown], view.blocks, width, bool(view.stand_alone), len(ranked))
     alone = "one-shot, alone, " if view.stand_alone else ""
     title = "Ranked" if len(shown) == len(numbered) else "The best 20 and the worst 20"
     found = [line((title, "bold"), (f"  {alone}history, images trained; bars from {100 * table.floor:g} %", MUTED))]

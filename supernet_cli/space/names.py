@@ -1,0 +1,80 @@
+"""Short names of paths: `conv5x5_conv3x3_identity` as `c5_c3_i`, never the same name for two paths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+
+_LABEL = re.compile(r"(?P<word>[a-z]*)(?:(?P<size>\d+)x(?P=size)(?!\d))?(?P<rest>.*)", re.DOTALL)
+_LEAST = 5  # columns of a name whose middle is left out
+
+Blocks = Sequence[Sequence[str]]
+"""The labels of each choice block's candidates."""
+
+
+def short_names(paths: Sequence[str], width: int, blocks: Blocks = ()) -> Mapping[str, str]:
+    """Return a name for each of the paths that are shown together.
+
+    Names are whole, abbreviated, or with their middle left out: the first form that fits. No two are the same; where
+    that takes more columns than there are, names are longer.
+
+    Args:
+        paths: The paths, each once.
+        width: Columns there are for a name.
+        blocks: The labels of each block, so that abbreviations stay the same whichever paths are shown; without them,
+            the labels of these paths.
+
+    Returns:
+        The name of each path.
+    """
+    for names in _forms(paths, width, blocks):
+        if len(set(names)) == len(names):
+            return dict(zip(paths, names, strict=True))
+    return {path: path for path in paths}
+
+
+def _forms(paths: Sequence[str], width: int, blocks: Blocks) -> Iterator[list[str]]:
+    """Yield the names of all paths in each form that fits, then cut ones that grow."""
+    whole = list(paths)
+    labels = [path.split("_") for path in paths]
+    blocks = blocks or [tuple(dict.fromkeys(column)) for column in zip(*labels, strict=False)]
+    can_abbreviate = all(len(own) == len(blocks) for own in labels)
+    brief = [_abbreviated(own, blocks) for own in labels] if can_abbreviate else []
+    abbreviated = ["_".join(parts) for parts in brief] or whole
+    for names in (whole, abbreviated, ["".join(parts) for parts in brief]):
+        if names and max(map(len, names)) <= width:
+            yield names
+    for columns in range(max(width, _LEAST), max(map(len, abbreviated), default=0)):
+        yield [elided(name, columns) for name in abbreviated]
+    yield abbreviated
+
+
+def elided(text: str, width: int) -> str:
+    """Return a text in at most `width` characters; one that is too long loses its middle, where names differ least."""
+    if len(text) <= width:
+        return text
+    if width < _LEAST:
+        return text[:width]
+    kept = width - 1
+    return text[: (kept + 1) // 2] + "…" + text[len(text) - kept // 2 :]
+
+
+def _abbreviated(labels: Sequence[str], blocks: Blocks) -> list[str]:
+    return [_briefs(tuple(block)).get(label, label) for label, block in zip(labels, blocks, strict=True)]
+
+
+@lru_cache(maxsize=256)
+def _briefs(labels: tuple[str, ...]) -> dict[str, str]:
+    """Return an abbreviation for each label of a block, with as many letters as it takes to keep them apart."""
+    for letters in range(1, max(map(len, labels), default=1) + 1):
+        briefs = [_brief(label, letters) for label in labels]
+        if len(set(briefs)) == len(briefs):
+            return dict(zip(labels, briefs, strict=True))
+    return {label: label for label in labels}
+
+
+def _brief(label: str, letters: int) -> str:
+    """Return a label with so many letters of its word: `conv5x5` as `c5`, `sep3x3x2` as `s3x2`."""
+    match = _LABEL.fullmatch(label)
+    return f"{match['word'][:letters]}{match['size'] or ''}{match['rest']}" if match else label
