@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from supernet_cli.errors import SupernetError
+from supernet_cli.runs.activity import is_worked_on
 from supernet_cli.runs.files import file_stamp, read_small
 from supernet_cli.runs.job import JobFolder, JobStatus, list_jobs
 from supernet_cli.runs.records import ALIVE, DevicesSampled, decode_lines
@@ -55,6 +56,7 @@ class RunFollower:
         self._devices = _Devices(folder)
         self._files = _Files()
         self._listed = float("-inf")
+        self._worked_on = False
         self._view: RunView | None = None
         self._damage: dict[str, str] = {}
 
@@ -103,6 +105,7 @@ class RunFollower:
     def _list(self) -> None:
         folders = {job.key: job for job in list_jobs(self.folder)}
         self._jobs = {key: self._jobs.get(key) or _JobFollower(job) for key, job in folders.items()}
+        self._worked_on = is_worked_on(self.folder)
         run = read_run(self.folder)
         self._damage.pop("run", None)
         if run is None:
@@ -148,6 +151,7 @@ class RunFollower:
             stand_alone=_stand_alone(jobs),
             comparison=comparison if isinstance(comparison, dict) else None,
             problems=self._problems(jobs, comparison),
+            worked_on=self._worked_on,
         )
 
     def _problems(self, jobs: tuple[JobView, ...], comparison: object) -> tuple[str, ...]:

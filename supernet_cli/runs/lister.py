@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from supernet_cli.errors import SupernetError
+from supernet_cli.runs.activity import awaits_next_job, is_worked_on
 from supernet_cli.runs.files import file_stamp
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.ranking import ranked
 from supernet_cli.runs.records import ALIVE, PathScore, State
 from supernet_cli.runs.store import Run, list_damaged_runs, overall_state, read_run
 from supernet_cli.runs.tail import JobTail, segments
-
-_FRESH_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -87,8 +85,10 @@ class RunLister:
         best = next(iter(ranked(score for job in jobs if (score := self._best_of(job)))), None)
         done, steps = sum(status.step for status in statuses), sum(status.steps for status in statuses)
         states = [status.state for status in statuses]
-        if not any(state in ALIVE for state in states) and _is_written_to(run):
-            states += [state for job in run.jobs() if (state := job.status().state) in ALIVE]
+        if not any(state in ALIVE for state in states) and is_worked_on(run.folder):
+            everyone = [job.status() for job in run.jobs()]
+            states += [status.state for status in everyone if status.state in ALIVE]
+            states += ["running"] if awaits_next_job(everyone) else []
         return RunRow(
             id=run.id,
             folder=run.folder,
@@ -117,10 +117,3 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link that leads to itself
         return False
-
-
-def _is_written_to(run: Run) -> bool:
-    """Whether somebody trains in it now, as far as its samples of the devices tell: one comes every second."""
-    stamps = [file_stamp(path) for path in run.folder.glob("devices-*.jsonl")]
-    newest = max((stamp[2] for stamp in stamps if stamp), default=0)
-    return time.time() - newest / 1e9 < _FRESH_SECONDS

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from supernet_cli.runs.activity import awaits_next_job
 from supernet_cli.runs.job import JobStatus
 from supernet_cli.runs.records import ALIVE, DevicesSampled, State
 from supernet_cli.runs.snapshot import JobSnapshot
@@ -107,7 +108,8 @@ class RunView:
         stand_alone: What paths reached alone, of those that are done.
         comparison: results/comparison.json, or None.
         problems: What is damaged, in words.
-        gone: The folder is no longer there; everything else is as it was last seen.
+        worked_on: Whether a process works on the run, also while none of its jobs is running.
+        gone: Whether the folder has vanished; everything else is the last known state.
     """
 
     id: str
@@ -123,6 +125,7 @@ class RunView:
     stand_alone: Mapping[str, StandAlone] = field(default_factory=_nothing)
     comparison: Mapping[str, Any] | None = None
     problems: tuple[str, ...] = ()
+    worked_on: bool = False
     gone: bool = False
 
     @property
@@ -132,15 +135,22 @@ class RunView:
 
     @property
     def state(self) -> State:
-        """The state of the run: that of the job that most needs a look."""
+        """The state of the run: that of the job that most needs attention; `running` between two jobs."""
+        if self.is_between_jobs:
+            return "running"
         supernets = [job.state for job in self.jobs if job.kind == "supernet"]
         busy = [job.state for job in self.jobs if job.state in ALIVE]
         return overall_state(busy or supernets)
 
     @property
     def is_alive(self) -> bool:
-        """Whether somebody trains it now."""
-        return any(job.state in ALIVE for job in self.jobs)
+        """Whether it is being trained now."""
+        return self.is_between_jobs or any(job.state in ALIVE for job in self.jobs)
+
+    @property
+    def is_between_jobs(self) -> bool:
+        """Whether one job is done and the process that trains is about to start the next."""
+        return self.worked_on and awaits_next_job([job.status for job in self.jobs])
 
     @property
     def num_paths(self) -> int:

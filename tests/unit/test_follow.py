@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
-from recorded import grow, record_comparison, record_run, record_stand_alone
+from recorded import grow, record_comparison, record_run, record_stand_alone, stamp_all
 
 from supernet_cli.runs.follow import RunFollower
 from supernet_cli.runs.job import list_jobs
 from supernet_cli.runs.lister import RunLister
+from supernet_cli.runs.lock import FileLock, is_held
 from supernet_cli.runs.records import State
+from supernet_cli.runs.store import EXPERIMENT_LOCK
 from supernet_cli.runs.views import RunView
 
 
@@ -44,6 +48,41 @@ def test_a_run_is_shown_as_what_it_is(state: State, tmp_path: Path) -> None:
     assert view.is_alive == (state in ("running", "paused"))
     assert view.problems == ()
     assert (view.preset, view.num_paths, view.shown) == ("default", 4, "supernet/seed-0")
+
+
+def between_jobs(runs_dir: Path, age: float) -> Path:
+    """Return a run whose first supernet is done, whose second is queued, and that was last written so long ago."""
+    run = record_run(runs_dir, seeds=(0, 1), state="created")
+    stamp_all(run, time.time() - age)
+    return run
+
+
+def test_a_run_between_two_jobs_is_in_training_while_its_process_samples_devices(tmp_path: Path) -> None:
+    view = look(RunFollower(between_jobs(tmp_path, age=1.0)))
+    assert (view.state, view.is_between_jobs, view.is_alive) == ("running", True, True)
+    (row,) = RunLister(tmp_path).rows()
+    assert row.state == "running"
+
+
+def test_a_run_between_two_jobs_is_in_training_while_its_experiment_is_locked(tmp_path: Path) -> None:
+    run = between_jobs(tmp_path, age=600.0)
+    follower = RunFollower(run, Ticking())
+    assert not look(follower).is_alive
+    lock = FileLock(run / EXPERIMENT_LOCK, "it")
+    lock.acquire()
+    stamp_all(run, time.time() - 600.0)
+    assert look(follower).state == "running"
+    lock.release()
+    assert look(follower).state == "created"
+    assert not is_held(run / EXPERIMENT_LOCK)
+
+
+def test_a_run_that_was_stopped_is_not_taken_to_be_between_two_jobs(tmp_path: Path) -> None:
+    run = between_jobs(tmp_path, age=0.0)
+    status = run / "supernet" / "seed-0" / "status.json"
+    status.write_text(json.dumps(json.loads(status.read_text()) | {"state": "stopped"}))
+    view = look(RunFollower(run))
+    assert (view.state, view.is_alive, view.worked_on) == ("stopped", False, True)
 
 
 def test_nothing_new_gives_no_view(tmp_path: Path) -> None:

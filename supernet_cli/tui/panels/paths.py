@@ -1,4 +1,4 @@
-"""Accuracy of the paths: ranked bars, how each came there, how often it was trained, what it reached alone."""
+"""Accuracy of the paths: ranked bars, history, images trained, and accuracy when trained alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from supernet_cli.glyphs import bar, floor_below, short, sparkline
+from supernet_cli.runs.ranking import RANKED_BY
 from supernet_cli.runs.snapshot import PathView
 from supernet_cli.runs.views import RunView, StandAlone
 from supernet_cli.space.names import Blocks, short_names
@@ -21,10 +22,10 @@ _LAYOUTS = ((10, True, 8), (8, True, 5), (6, True, 5), (6, True, 0), (4, True, 0
 
 
 class PathsPanel(Panel):
-    """The paths judged so far, best first; the best and the worst where they do not all fit."""
+    """The paths evaluated so far, best first; the best and the worst if they do not all fit."""
 
     def draw(self, view: RunView, width: int, height: int) -> Content:
-        """Return the ranking in the room there is."""
+        """Return the ranking that fits."""
         ranked = view.job.snapshot.ranked()
         if not ranked:
             return lines([heading("Paths", width), *_nothing_yet(view, width)][:height])
@@ -42,7 +43,7 @@ class PathsPanel(Panel):
         for place, (rank, path) in enumerate(shown):
             if place and rank != shown[place - 1][0] + 1:
                 hidden = len(ranked) - len(shown)
-                body.append(line((f"⋮  {hidden:,} more; m maps them all"[:width], MUTED)))
+                body.append(line((f"… {hidden:,} more (m: all paths)"[:width], MUTED)))
             body += table.rows(rank, path, alone.get(path.score.path), two)
         left = rows - len(body) - 1
         means = candidate_means(view)
@@ -52,11 +53,13 @@ class PathsPanel(Panel):
 
     def _heading(self, view: RunView, ranked: Sequence[PathView], width: int, table: Table, alone: bool) -> Content:
         size = view.num_paths
-        judged = f"{len(ranked):,} of {size:,}  " if size > len(ranked) else ""
-        best = "one-shot, alone" if alone else f"best {100 * ranked[0].score.accuracy:.2f} %"
-        info: list[Part] = [(judged, MUTED), (f"bars from {100 * table.floor:g} %  ", MUTED)]
-        fits = line(*info, best).cell_length < width - 8
-        return heading("Paths", width, *(info if fits else [(judged, MUTED)]), best)
+        count = f"{len(ranked):,} of {size:,}  " if size > len(ranked) else ""
+        bars = f"bars from {100 * table.floor:g} %  "
+        order = f"{'one-shot, alone; ' if alone else ''}by {RANKED_BY}"
+        for info in ((count + bars, order), (count, order), (count, "by loss")):
+            if sum(map(len, info)) < width - 8:
+                break
+        return heading("Paths", width, (info[0], MUTED), info[1])
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,7 @@ def _floor(paths: Sequence[PathView]) -> float:
 
 
 def _choose(ranked: Sequence[PathView], rows: int) -> list[tuple[int, PathView]]:
-    """Return rank and path of those that fit: all, or the best and the worst with a line between."""
+    """Return rank and path of those that fit: all, or the best and the worst with a line in between."""
     numbered = list(enumerate(ranked, start=1))
     if len(numbered) <= rows:
         return numbered
@@ -171,14 +174,14 @@ def _choose(ranked: Sequence[PathView], rows: int) -> list[tuple[int, PathView]]
 
 
 def _nothing_yet(view: RunView, width: int) -> list[Content]:
-    text = "Paths are judged on validation after each epoch." if view.is_alive else "No path was judged."
+    text = "Waiting for the first evaluation" if view.is_alive else "No path has been evaluated."
     size = view.num_paths
     space = f"The space has {size:,} paths." if size else ""
-    return [line((part[:width], MUTED)) for part in (text, space) if part]
+    return [line((part, MUTED)).truncate(width, ellipsis=True) for part in (text, space) if part]
 
 
 def candidate_means(view: RunView) -> list[list[tuple[str, float | None, int]]]:
-    """Return, for each block, its candidates with the mean accuracy of the judged paths through them, and how many."""
+    """Return each block's candidates, with the mean accuracy and the number of the evaluated paths through each."""
     found: list[dict[str, list[float]]] = [{label: [] for label in labels} for labels in view.blocks]
     for path in view.job.snapshot.paths.values():
         labels = path.score.path.split("_")
@@ -192,8 +195,8 @@ def candidate_means(view: RunView) -> list[list[tuple[str, float | None, int]]]:
 
 
 def by_candidate(means: list[list[tuple[str, float | None, int]]], width: int, rows: int) -> list[Content]:
-    """Return a line for each block: the mean accuracy through each of its candidates, the best one bold."""
-    found = [line(("mean through each candidate, block by block", MUTED))]
+    """Return a line for each block: the mean accuracy by candidate, the best in bold."""
+    found = [line(("mean accuracy by block and candidate", MUTED))]
     for number, block in enumerate(means, start=1):
         best = max((mean for _, mean, _ in block if mean is not None), default=None)
         row: list[Part] = [(f"{number:>2} ", MUTED)]

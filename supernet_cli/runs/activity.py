@@ -1,0 +1,37 @@
+"""Whether a process works on a run although none of its jobs is running: between two jobs, none has an owner."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from supernet_cli.runs.files import file_stamp
+from supernet_cli.runs.job import JobStatus
+from supernet_cli.runs.lock import is_held
+from supernet_cli.runs.records import ALIVE
+from supernet_cli.runs.store import EXPERIMENT_LOCK
+
+_FRESH_SECONDS = 10.0  # of samples of the devices, which come every second
+
+
+def is_worked_on(folder: Path) -> bool:
+    """Return whether a process trains in a run's folder, or runs an experiment there.
+
+    Args:
+        folder: The run's folder.
+    """
+    stamps = [file_stamp(path) for path in folder.glob("devices-*.jsonl")]
+    newest = max((stamp[2] for stamp in stamps if stamp), default=0)
+    return time.time() - newest / 1e9 < _FRESH_SECONDS or is_held(folder / EXPERIMENT_LOCK)
+
+
+def awaits_next_job(jobs: Sequence[JobStatus]) -> bool:
+    """Return whether jobs look as they do between two: none runs, the newest has ended by itself, another is queued.
+
+    Args:
+        jobs: The status of each job of a run.
+    """
+    if any(job.state in ALIVE for job in jobs) or not any(job.state == "created" for job in jobs):
+        return False
+    return max(jobs, key=lambda job: job.heartbeat).state in ("finished", "diverged")
