@@ -1,4 +1,4 @@
-"""A run and its jobs as they are now: frozen, for whoever draws them."""
+"""A run and its jobs as they are now: frozen, for anything that draws them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from supernet_cli.runs.store import overall_state
 
 @dataclass(frozen=True)
 class JobView:
-    """A job as it is.
+    """The state of a job.
 
     Args:
         key: Its place in the run, such as `supernet/seed-0`.
-        status: What its owner says, corrected where the owner is gone.
-        snapshot: What its records add up to.
-        damaged: Lines of its metrics that are damaged.
-        filled: How much of its past was read, as a share.
+        status: What its owner reports, corrected if the owner is gone.
+        snapshot: The state that its records add up to.
+        damaged: Number of damaged lines in its metrics.
+        filled: How much of its history has been read, as a fraction.
     """
 
     key: str
@@ -35,8 +35,13 @@ class JobView:
 
     @property
     def state(self) -> State:
-        """Its true state."""
+        """Its actual state."""
         return self.status.state
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether its owner is still loading what it needs: it has not reported its number of steps."""
+        return self.state == "running" and not self.steps
 
     @property
     def kind(self) -> str:
@@ -45,7 +50,7 @@ class JobView:
 
     @property
     def path(self) -> str:
-        """The path it trains alone; empty for a supernet."""
+        """The path that it trains alone; empty for a supernet."""
         return self.key.split("/")[1] if self.key.count("/") == 2 else ""
 
     @property
@@ -60,12 +65,12 @@ class JobView:
 
     @property
     def steps(self) -> int:
-        """Steps there are to do; 0 where that is not known yet."""
+        """Steps in total; 0 if not known yet."""
         return max(self.status.steps, self.snapshot.steps)
 
     @property
     def share(self) -> float:
-        """How far it is, as a share."""
+        """Its progress, as a fraction."""
         if self.state == "finished":
             return 1.0
         return min(1.0, self.step / self.steps) if self.steps else 0.0
@@ -73,12 +78,12 @@ class JobView:
 
 @dataclass(frozen=True)
 class StandAlone:
-    """What a path reached when it was trained alone.
+    """What a path reached when trained from scratch.
 
     Args:
         accuracy: Mean validation accuracy over the seeds, a fraction.
         deviation: Standard deviation over the seeds; None for one.
-        seeds: How many were trained.
+        seeds: How many trainings there are.
     """
 
     accuracy: float
@@ -92,22 +97,22 @@ def _nothing() -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run as it is.
+    """The state of a run.
 
     Args:
         id: Its name.
-        folder: Where it is.
-        preset: Name of its preset; empty where run.json cannot be read.
-        created: When it was begun.
-        host: Where it was begun.
+        folder: Its folder.
+        preset: Name of its preset; empty if run.json cannot be read.
+        created: When it was created, in seconds since 1970.
+        host: The host that created it.
         jobs: Its jobs: supernets first, then paths trained alone.
         shown: Key of the job whose curves and log are shown.
-        blocks: The labels of each choice block's candidates; empty where the preset cannot be read.
+        blocks: The labels of each choice block's candidates; empty if the preset cannot be read.
         devices: The newest samples, oldest first.
         log: The last lines of the shown job's log.
-        stand_alone: What paths reached alone, of those that are done.
+        stand_alone: What paths reached alone, for finished trainings.
         comparison: results/comparison.json, or None.
-        problems: What is damaged, in words.
+        problems: What is damaged, one sentence each.
         worked_on: Whether a process works on the run, also while none of its jobs is running.
         gone: Whether the folder has vanished; everything else is the last known state.
     """
@@ -148,13 +153,19 @@ class RunView:
         return self.is_between_jobs or any(job.state in ALIVE for job in self.jobs)
 
     @property
+    def is_starting(self) -> bool:
+        """Whether a process has begun to train it and no job has reported its number of steps yet."""
+        alive = [job for job in self.jobs if job.state == "running"]
+        return self.is_alive and all(job.is_starting for job in alive)
+
+    @property
     def is_between_jobs(self) -> bool:
         """Whether one job is done and the process that trains is about to start the next."""
         return self.worked_on and awaits_next_job([job.status for job in self.jobs])
 
     @property
     def num_paths(self) -> int:
-        """Size of the search space; 0 where it is not known."""
+        """Size of the search space; 0 if unknown."""
         size = 1
         for block in self.blocks:
             size *= len(block)

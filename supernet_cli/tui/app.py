@@ -1,4 +1,4 @@
-"""The application: which screen is shown, what all screens have in common, and trainings that it starts."""
+"""The application: which screen is shown, what all screens share, and the trainings that it starts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.widgets import Input
 
 from supernet_cli.errors import SupernetError
 from supernet_cli.runs.launch import Launched, start_training
@@ -61,21 +62,21 @@ class MonitorApp(App[None]):
     """Watches runs.
 
     Args:
-        runs_dir: Where runs live.
+        runs_dir: Where runs are stored.
         run: The folder of the run to show; None for the run picker.
-        ascii_only: Draw with ASCII alone, for fonts that lack the rest.
-        launched: A training that was just started, whose run is not there yet.
-        now: The time, for ages.
+        ascii_only: Draw with ASCII only, for fonts that lack other characters.
+        launched: A training that has just been started, whose run does not exist yet.
+        now: The current time, for ages.
     """
 
     CSS_PATH = "app.tcss"
     TITLE = "supernet"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "quit", "Quit", tooltip="Leave the monitor; trainings go on"),
+        Binding("q", "leave", "Quit", tooltip="Quit the monitor; trainings continue"),
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("ctrl+p", "command_palette", "Palette", show=False),
-        Binding("ctrl+e", "export", "Export the screen as SVG", show=False),
+        Binding("ctrl+e", "export", "Save the screen as SVG", show=False),
     ]
 
     def __init__(
@@ -93,6 +94,7 @@ class MonitorApp(App[None]):
         self._first = run
         self._launched = launched
         self._shown: Choice | None = None
+        self.started: list[Launched] = []
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
         if "TEXTUAL_THEME" not in os.environ:
@@ -101,11 +103,11 @@ class MonitorApp(App[None]):
         self._own_filters: list[LineFilter] = [PlainCharacters()] if ascii_only else []
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Return what every line goes through before it is shown: the theme's filters and ours."""
+        """Return the filters that every line goes through: the theme's and ours."""
         return [*([EverySegmentStyled()] if self.no_color else []), *super().get_line_filters(), *self._own_filters]
 
     def on_mount(self) -> None:
-        """Show the run that was asked for, or the list of runs."""
+        """Show the requested run, or the list of runs."""
         if self._launched is not None:
             self.wait_for(self._launched)
         elif self._first is not None:
@@ -114,7 +116,7 @@ class MonitorApp(App[None]):
             self.choose_run()
 
     def open(self, choice: Choice) -> None:
-        """Show a run in the monitor, in place of the one before."""
+        """Show a run in the monitor, in place of the previous one."""
         self._shown = choice
         while len(self.screen_stack) > 1:
             self.pop_screen()
@@ -134,7 +136,7 @@ class MonitorApp(App[None]):
         self.push_screen(RunsScreen(self.runs_dir, self.now, current, overlaid), take)
 
     def start_training(self) -> None:
-        """Choose a preset and start a training of it, as a process of its own."""
+        """Choose a preset and start a training of it, as a separate process."""
         from supernet_cli.tui.screens.new import NewScreen, Order
 
         def take(order: Order | None) -> None:
@@ -151,6 +153,7 @@ class MonitorApp(App[None]):
 
     def wait_for(self, launched: Launched) -> None:
         """Wait until a training that was started has its run, and show it."""
+        self.started.append(launched)
 
         def take(folder: Path | None) -> None:
             if folder is not None:
@@ -161,25 +164,33 @@ class MonitorApp(App[None]):
         self.push_screen(WaitingScreen(self.runs_dir, launched), take)
 
     def seen(self, view: RunView) -> None:
-        """Pass a view on to the screen on top, where that is another than the monitor."""
+        """Pass a view on to the screen on top of the monitor, if there is one."""
         if not isinstance(self.screen, MonitorScreen):
             self.screen.post_message(ViewChanged(view))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return whether an action is available: where text is typed, its keys are text."""
+        return not (action in ("leave", "help") and isinstance(self.focused, Input))
+
+    def action_leave(self) -> None:
+        """Quit; `q` is text where text is typed, ctrl+q quits there too."""
+        self.exit()
+
     async def action_pass_on(self, action: str, argument: int) -> None:
-        """Let the monitor below the screen on top do something."""
+        """Run an action of the monitor below the screen on top."""
         for screen in self.screen_stack:
             if isinstance(screen, MonitorScreen):
                 await self.run_action(f"{action}({argument})", default_namespace=screen)
 
     def action_help(self) -> None:
-        """List the keys of the screen that is shown."""
+        """List the keys of the current screen."""
         from supernet_cli.tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self._keys()))
 
     def _keys(self) -> list[tuple[str, str]]:
-        """Return keys and what they do, from the bindings that work now: the screen's first."""
+        """Return the keys that work now and what they do, the screen's own first."""
         found: dict[str, tuple[str, list[str]]] = {}
         for _, binding, enabled, tooltip in self.screen.active_bindings.values():
             if not enabled or not binding.description or binding.action in _NOT_OURS:
@@ -188,24 +199,24 @@ class MonitorApp(App[None]):
             shown = self.get_key_display(binding)
             if shown not in keys:
                 keys.append(shown)
-        return [(" ".join(keys), told) for told, keys in found.values()]
+        return [(" ".join(keys), what) for what, keys in found.values()]
 
     def action_export(self) -> None:
-        """Write what is on the screen into the working directory, as an SVG."""
+        """Save the screen as an SVG in the working directory."""
         name = f"supernet-{time.strftime('%Y%m%d-%H%M%S', time.localtime(self.now()))}.svg"
         try:
             path = self.save_screenshot(name, ".")
         except OSError as error:
-            self.notify(f"{name} cannot be written: {error.strerror}", severity="error", markup=False)
+            self.notify(f"Could not write {name}: {error.strerror}", severity="error", markup=False)
             return
-        self.notify(f"Written: {path}", markup=False)
+        self.notify(f"Saved {path}", markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Yield the keys of the screen as commands of the palette, and Textual's own that make sense here."""
         for _, binding, enabled, tooltip in screen.active_bindings.values():
             if enabled and binding.description and not binding.system and binding.action not in _NOT_OURS:
-                told = tooltip or f"Key {self.get_key_display(binding)}"
-                yield SystemCommand(binding.description, told, self._runner(screen, binding.action))
+                what = tooltip or f"Key {self.get_key_display(binding)}"
+                yield SystemCommand(binding.description, what, self._runner(screen, binding.action))
         for command in super().get_system_commands(screen):
             if command.title in ("Theme",):
                 yield command

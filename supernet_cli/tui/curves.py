@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from supernet_cli.runs.snapshot import Point
 
 SMOOTHINGS = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99)
-"""Weights of the past in the moving average, that + and - go through."""
+"""Weights of the past in the moving average; + and - step through them."""
 
 
 def smoothed(points: Sequence[Point], weight: float) -> list[Point]:
-    """Return the exponential moving average of a curve, without the pull of its start towards zero."""
+    """Return the exponential moving average of a curve, corrected for its start at zero."""
     average, total, curve = 0.0, 0.0, []
     for step, value in points:
         average = weight * average + (1 - weight) * value
@@ -21,7 +21,7 @@ def smoothed(points: Sequence[Point], weight: float) -> list[Point]:
 
 
 def visible(points: Sequence[Point], window: tuple[float, float], most: int) -> list[Point]:
-    """Return what a window shows of a curve, one point beyond either edge included, as at most `most` points."""
+    """Return the part of a curve in a window and one point beyond either edge, as at most `most` points."""
     low, high = window
     inside = [i for i, point in enumerate(points) if low <= point.step <= high]
     if not inside:
@@ -36,7 +36,7 @@ def visible(points: Sequence[Point], window: tuple[float, float], most: int) -> 
 
 
 def limits(values: Sequence[float]) -> tuple[float, float]:
-    """Return the limits of an axis that shows values, with a little air; any limits where there are none."""
+    """Return the limits of an axis that shows values, with a small margin; 0 to 1 if there are no values."""
     if not values:
         return 0.0, 1.0
     low, high = min(values), max(values)
@@ -45,7 +45,7 @@ def limits(values: Sequence[float]) -> tuple[float, float]:
 
 
 def trimmed(values: Sequence[float], share: float = 0.01) -> list[float]:
-    """Return values without their most extreme ones, which would flatten everything else."""
+    """Return values without the most extreme ones, which would flatten everything else."""
     kept = sorted(values)
     cut = int(len(kept) * share)
     return kept[cut : len(kept) - cut] if cut else kept

@@ -1,4 +1,4 @@
-"""What panels share: headings, states in words and colour, and theme colours for the charts."""
+"""Shared by panels: headings, states in words and colours, and theme colours for the charts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Part = str | tuple[str, str] | Content
 """Text, or text and its style."""
 
 MUTED = "$foreground 55%"
-"""What may stand back."""
+"""Style of secondary text."""
 
 STYLES: Mapping[State, str] = {
     "created": MUTED,
@@ -31,7 +31,7 @@ STYLES: Mapping[State, str] = {
 }
 
 WORDS: Mapping[State, str] = {
-    "created": "not begun",
+    "created": "queued",
     "running": "training",
     "paused": "paused",
     "finished": "finished",
@@ -43,18 +43,36 @@ WORDS: Mapping[State, str] = {
 }
 
 
-def state_words(state: State) -> Content:
-    """Return a state as mark and word."""
-    return Content.styled(f"{MARKS[state]} {WORDS[state]}", STYLES[state])
+MEANINGS: Mapping[State, str] = {
+    "created": "has not started yet",
+    "running": "a live process is training it",
+    "paused": "waiting after a checkpoint; p resumes it",
+    "finished": "complete",
+    "stopped": "stopped on request; can be resumed",
+    "interrupted": "by a signal, or its process died; can be resumed",
+    "diverged": "the loss is not a number",
+    "failed": "ended by an error, which is in the log",
+    "lost": "on another host that has not reported for a minute",
+}
+
+
+def state_words(state: State, word: str = "") -> Content:
+    """Return a state as mark and word.
+
+    Args:
+        state: The state.
+        word: Another word than the state's own.
+    """
+    return Content.styled(f"{MARKS[state]} {word or WORDS[state]}", STYLES[state])
 
 
 def clean(text: str) -> str:
-    """Return a text from outside with characters that could steer the terminal made visible."""
+    """Return text from outside, with characters that could control the terminal made visible."""
     return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else "·" for c in text)
 
 
 def line(*parts: Part) -> Content:
-    """Return parts as one text, safe to show whatever they hold."""
+    """Return parts as one text that is safe to show, whatever they contain."""
     safe = (
         part if isinstance(part, Content) else clean(part) if isinstance(part, str) else (clean(part[0]), part[1])
         for part in parts
@@ -68,7 +86,7 @@ def lines(rows: list[Content]) -> Content:
 
 
 def heading(title: str, width: int, *info: Part) -> Content:
-    """Return a panel's first line: its title, a rule, and at the right what it is worth to know at once."""
+    """Return a panel's first line: its title, a rule, and the most important facts at the right."""
     right = line(*info)
     room = width - len(title) - right.cell_length - (2 if right.plain else 1)
     if room < 1:
@@ -98,7 +116,7 @@ def rich_colour(variables: Mapping[str, str], name: str, otherwise: str = "defau
 
 
 def blended(variables: Mapping[str, str], name: str, share: float) -> str:
-    """Return a colour of the theme mixed into its background, for what should stand back."""
+    """Return a colour of the theme mixed into its background, for secondary marks."""
     try:
         front, back = Color.parse(variables.get(name, "white")), Color.parse(variables.get("background", "black"))
     except ColorParseError:

@@ -1,4 +1,4 @@
-"""ASCII in place of everything else, for fonts that lack boxes, blocks and braille."""
+"""Replaces everything that is not ASCII, for fonts without boxes, blocks and braille."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_STYLE = Style()
 
 
 class PlainCharacters(LineFilter):
-    """Replaces each character outside ASCII by one inside, of the same width."""
+    """Replaces each non-ASCII character with an ASCII one of the same width."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """Return a line's segments in ASCII."""
@@ -31,7 +31,7 @@ class PlainCharacters(LineFilter):
 
 
 class EverySegmentStyled(LineFilter):
-    """Gives a style to segments that have none, as the charts' do: Textual's filter for NO_COLOR needs one."""
+    """Gives segments without a style an empty one: Textual's NO_COLOR filter needs it, and charts have none."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """Return the same segments, each with a style."""

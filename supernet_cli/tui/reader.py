@@ -1,4 +1,4 @@
-"""The thread that reads: looks at run folders a few times a second and posts frozen views, and nothing else."""
+"""The reading thread: looks at a run's folder twice a second and posts frozen views."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from supernet_cli.runs.follow import RunFollower
 from supernet_cli.runs.views import RunView
 
 POLL_SECONDS = 0.5
-"""Between two looks at a run's folder."""
+"""Time between two looks at a run's folder."""
 
 POSTS_SECONDS = 0.25
-"""Least time between two views of the same run."""
+"""Minimum time between two views of the same run."""
 
-_BREATH_SECONDS = 0.005  # between two pieces of a long past, in which keys are answered
+_BREATH_SECONDS = 0.005  # between two chunks of a long history, so that keys are answered
 
 
 class ViewChanged(Message):
-    """A run's folder has something new."""
+    """A run has changed."""
 
     def __init__(self, view: RunView) -> None:
         super().__init__()
@@ -30,11 +30,11 @@ class ViewChanged(Message):
 
 
 class RunReader:
-    """Follows one run until it is told to stop.
+    """Follows one run until stopped.
 
     Args:
         folder: The run's folder.
-        post: Takes each new view, in the reading thread.
+        post: Called with each new view, in the reading thread.
     """
 
     def __init__(self, folder: Path, post: Callable[[RunView], object]) -> None:
@@ -51,7 +51,7 @@ class RunReader:
         self._wanted.set()
 
     def look_now(self) -> None:
-        """Look at once, for something that was just asked for."""
+        """Look at once, after a request."""
         self._wanted.set()
 
     def stop(self) -> None:
@@ -60,7 +60,7 @@ class RunReader:
         self._wanted.set()
 
     def _look(self) -> tuple[RunView | None, bool]:
-        """Look at the run; whatever goes wrong is said in its view, for one run's folder must not end the monitor."""
+        """Look at the run; errors are reported in its view, because a bad folder must not end the monitor."""
         try:
             view, more = self._follower.poll()
         except Exception as error:

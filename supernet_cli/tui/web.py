@@ -1,4 +1,4 @@
-"""The monitor in a browser on this machine: textual-serve, bound to loopback, with nothing loaded from elsewhere."""
+"""The monitor in a browser on this machine: textual-serve on loopback, loading nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
 def command_line(runs_dir: Path, run: Path | None, ascii_only: bool) -> str:
-    """Return what the server runs for each browser, safe for the shell that it goes through."""
+    """Return the command that the server runs for each browser, quoted for the shell."""
     words = [sys.executable, "-m", "supernet_cli", "tui", "--runs-dir", str(runs_dir.absolute())]
     if run is not None:
         words += ["--run", str(run.absolute())]
@@ -31,7 +31,7 @@ def command_line(runs_dir: Path, run: Path | None, ascii_only: bool) -> str:
 def serve(runs_dir: Path, run: Path | None, ascii_only: bool, port: int) -> None:
     """Serve the monitor until Ctrl-C.
 
-    There is no password: it is bound to loopback, and refuses what a page of another site asks for.
+    There is no password: it listens on loopback only, and rejects requests from pages of other sites.
 
     Args:
         runs_dir: Where runs live.
@@ -44,7 +44,7 @@ def serve(runs_dir: Path, run: Path | None, ascii_only: bool, port: int) -> None
     """
     _check_port(port)
     server = make_server(command_line(runs_dir, run, ascii_only), port)
-    print(f"The monitor is at {server.public_url} for this machine alone. Ctrl-C ends it.", file=sys.stderr)
+    print(f"The monitor is at {server.public_url}, for this machine only. Stop it with Ctrl-C.", file=sys.stderr)
     server.serve()
 
 
@@ -64,7 +64,7 @@ def make_server(command: str, port: int) -> Any:
 
     async def own_pages_only(request: web.Request, handler: Any) -> web.StreamResponse:
         if not is_own(request.headers.get("Host", ""), request.headers.get("Origin"), port):
-            raise web.HTTPForbidden(text="This monitor answers its own pages alone.")
+            raise web.HTTPForbidden(text="This monitor only answers requests from its own pages.")
         response: web.StreamResponse = await handler(request)
         return response
 
@@ -75,7 +75,7 @@ def make_server(command: str, port: int) -> Any:
             """Leave logging as it is."""
 
         async def on_startup(self, app: web.Application) -> None:
-            """Say nothing: the address was told."""
+            """Print nothing: `serve` has printed the address."""
 
         async def _make_app(self) -> web.Application:
             app = await super()._make_app()
@@ -88,7 +88,7 @@ def make_server(command: str, port: int) -> Any:
 
 
 def is_own(host: str, origin: str | None, port: int) -> bool:
-    """Whether a request comes from a page of this server: else any site that is open could press keys here."""
+    """Whether a request comes from a page of this server; any other open site could press keys here."""
     own = {f"{HOST}:{port}", f"localhost:{port}"} | ({HOST, "localhost"} if port == 80 else set())
     return host in own and (origin is None or urlsplit(origin).netloc in own)
 

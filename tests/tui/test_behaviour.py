@@ -13,8 +13,13 @@ from typing import Any
 import pytest
 from recorded import BEGIN, grow, record_run, stamp_all, trained, write_lines
 from textual.pilot import Pilot
+from textual.widgets import Input
 
+from supernet_cli.runs.job import JobStatus
 from supernet_cli.runs.launch import Launched, launch
+from supernet_cli.runs.lock import FileLock
+from supernet_cli.runs.records import State
+from supernet_cli.runs.store import EXPERIMENT_LOCK
 from supernet_cli.runs.views import RunView
 from supernet_cli.tui.app import MonitorApp
 from supernet_cli.tui.panels.banner import Banner
@@ -64,8 +69,21 @@ def text_of(pilot: Pilot[None]) -> str:
     return "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips())
 
 
+def notices(pilot: Pilot[None]) -> list[str]:
+    return [notice.message for notice in pilot.app._notifications]
+
+
+def listed_keys(pilot: Pilot[None]) -> set[str]:
+    return {key for keys, _ in pilot.app._keys() for key in keys.split()}  # type: ignore[attr-defined]
+
+
 def request_of(run: Path) -> str:
     return str(json.loads((run / "supernet" / "seed-0" / "control").read_text())["request"])
+
+
+def write_status(folder: Path, status: JobStatus) -> None:
+    folder.mkdir()
+    (folder / "status.json").write_text(status.model_dump_json())
 
 
 def set_state(run: Path, state: str) -> None:
@@ -150,6 +168,67 @@ def test_a_run_at_rest_is_not_asked_for_anything(tmp_path: Path) -> None:
     assert not (run / "supernet" / "seed-0" / "control").exists()
 
 
+def test_a_run_between_two_jobs_is_not_called_abandoned(tmp_path: Path) -> None:
+    run = record_run(tmp_path, state="finished", done=10)
+    stamp_all(run, BEGIN)
+    lock = FileLock(run / EXPERIMENT_LOCK, "it")
+    lock.acquire()
+
+    async def act(pilot: Pilot[None]) -> None:
+        await view_of(pilot)
+        await pilot.press("s")
+        await until(pilot, lambda: notices(pilot))
+        assert "try again when the next one has started" in notices(pilot)[0]
+
+    drive(run, act)
+    lock.release()
+
+
+def test_a_job_that_ends_before_it_could_pause_answers_by_its_end(tmp_path: Path) -> None:
+    run = record_run(tmp_path)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await view_of(pilot)
+        await pilot.press("p")
+        banner = pilot.app.screen.query_one(Banner)
+        assert "asked to pause" in banner.request
+        set_state(run, "finished")
+        await until(pilot, lambda: not banner.request)
+        assert notices(pilot) == ["Training finished at step 1,020."]
+
+    drive(run, act)
+
+
+def test_the_state_of_a_queued_job_is_not_that_of_the_run(tmp_path: Path) -> None:
+    run = record_run(tmp_path, seeds=(0, 1))
+    write_status(run / "supernet" / "seed-2", JobStatus())
+
+    async def act(pilot: Pilot[None]) -> None:
+        await view_of(pilot)
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: monitor(pilot).view.shown == "supernet/seed-2")  # type: ignore[union-attr]
+        await until(pilot, lambda: "seed 2 (queued)" in text_of(pilot))
+        (row,) = (row for row in text_of(pilot).splitlines() if "supernet seed 2" in row)
+        assert "queued" in row
+        assert "%" not in row.partition("supernet seed 2")[2]
+
+    drive(run, act)
+
+
+def test_a_job_whose_trainer_still_loads_is_starting_and_not_training(tmp_path: Path) -> None:
+    run = record_run(tmp_path, done=0)
+    status = run / "supernet" / "seed-0" / "status.json"
+    status.write_text(json.dumps(json.loads(status.read_text()) | {"steps": 0}))
+    (run / "supernet" / "seed-0" / "metrics-0.jsonl").write_text("")
+
+    async def act(pilot: Pilot[None]) -> None:
+        await view_of(pilot)
+        await until(pilot, lambda: "● starting" in text_of(pilot))
+        assert "training" not in text_of(pilot)
+
+    drive(run, act)
+
+
 def test_the_chart_zooms_pans_smooths_and_follows(tmp_path: Path) -> None:
     run = record_run(tmp_path)
 
@@ -224,12 +303,49 @@ def test_the_picker_filters_marks_and_opens(tmp_path: Path) -> None:
     async def act(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen) and pilot.app.screen._listed)
         table = pilot.app.screen.query_one(RunTable)
-        await pilot.press("tab", *"interr")
+        await pilot.press("tab", "slash", *"interr")
         await until(pilot, lambda: [row.preset for row in table.rows] == ["quick"])
         await pilot.press("enter")
         view = await view_of(pilot)
         assert view.preset == "quick"
         assert [folder.name for folder in monitor(pilot)._overlaid] == ["20261124-030000-default"]
+
+    drive(None, act, tmp_path)
+
+
+def test_q_is_text_in_the_filter_and_quits_outside_of_it(tmp_path: Path) -> None:
+    record_run(tmp_path, "20261124-030000-default")
+    record_run(tmp_path, "20261123-030000-quick", preset="quick", created=BEGIN - 90_000)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen) and pilot.app.screen._listed)
+        screen, table, box = pilot.app.screen, pilot.app.screen.query_one(RunTable), pilot.app.screen.query_one(Input)
+        await pilot.press("slash", "q", "question_mark", "n", "backspace", "backspace")
+        await until(pilot, lambda: [row.preset for row in table.rows] == ["quick"])
+        assert (pilot.app.screen, box.value) == (screen, "q")
+        assert not {"q", "?", "/", "n"} & listed_keys(pilot)
+        await pilot.press("escape")
+        assert (box.has_focus, box.value, pilot.app._exit) == (False, "q", False)
+        assert {"q", "?", "/", "n", "esc"} <= listed_keys(pilot)
+        await pilot.press("escape")
+        assert box.value == ""
+        await pilot.press("q")
+        await until(pilot, lambda: pilot.app._exit)
+
+    drive(None, act, tmp_path)
+
+
+@pytest.mark.parametrize("typed", ["training", "running", "queued", "created"])
+def test_the_filter_knows_a_state_by_every_name_it_is_shown_with(typed: str, tmp_path: Path) -> None:
+    states: dict[str, State] = {"training": "running", "running": "running", "queued": "created", "created": "created"}
+    record_run(tmp_path, "20261124-030000-a")
+    stamp_all(record_run(tmp_path, "20261123-030000-b", state="created", created=BEGIN - 90_000), BEGIN)
+
+    async def act(pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen) and pilot.app.screen._listed)
+        table = pilot.app.screen.query_one(RunTable)
+        await pilot.press("slash", *typed)
+        await until(pilot, lambda: [row.state for row in table.rows] == [states[typed]])
 
     drive(None, act, tmp_path)
 
@@ -284,7 +400,7 @@ def test_help_names_every_key_of_the_screen(tmp_path: Path) -> None:
 
     async def act(pilot: Pilot[None]) -> None:
         await view_of(pilot)
-        keys = {key for keys, _ in pilot.app._keys() for key in keys.split()}  # type: ignore[attr-defined]
+        keys = listed_keys(pilot)
         for key in ("p", "s", "r", "c", "m", "l", "n", "f", "+", "-", "y", "w", "i", "o", "0", "[", "]", "q", "?"):
             assert key in keys, key
 
@@ -330,7 +446,7 @@ def test_paths_that_do_not_fit_show_their_best_and_their_worst(tmp_path: Path) -
         view = await view_of(pilot)
         drawn = pilot.app.screen.query_one(PathsPanel).draw(view, 50, 12).plain.splitlines()
         assert len(drawn) == 12
-        assert [row.split()[0] for row in drawn[1:]] == ["1", "2", "3", "4", "5", "6", "7", "⋮", "58", "59", "60"]
+        assert [row.split()[0] for row in drawn[1:]] == ["1", "2", "3", "4", "5", "6", "7", "…", "58", "59", "60"]
 
     drive(run, act)
 

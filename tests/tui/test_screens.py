@@ -196,7 +196,9 @@ def several() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("keys", [(), ("tab", "down"), ("q", "u"), ("x", "y")], ids="-".join)
+@pytest.mark.parametrize(
+    "keys", [(), ("tab", "down"), ("slash", "q", "u"), ("slash", "x", "y", "escape")], ids="-".join
+)
 def test_the_run_picker(keys: tuple[str, ...], size: tuple[int, int], looks_right: Snap) -> None:
     several()
     assert looks_right(application(None), terminal_size=size, run_before=settled(*keys))

@@ -1,4 +1,4 @@
-"""The line below the header: what is wrong or under way and what to do, there only when there is something to say."""
+"""The lines below the header: what is wrong or in progress and what to do; hidden when there is nothing to report."""
 
 from __future__ import annotations
 
@@ -14,67 +14,75 @@ _MOST = 3
 
 
 class Banner(Panel):
-    """Says in words what a person should know of the run's state."""
+    """Explains the run's state in words."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self.request = ""
 
     def show(self, view: RunView) -> None:
-        """Take the newest view; take no room where it has nothing to say."""
-        self.display = bool(sayings(view, self.request))
+        """Take the newest view; take no room if there is nothing to report."""
+        self.display = bool(messages(view, self.request))
         super().show(view)
 
     def redraw(self) -> None:
-        """Draw again; what is said takes as many rows as it needs."""
+        """Draw again, in as many rows as the messages need."""
         before = self._drawn
         super().redraw()
         if self._drawn is not before:
             self.refresh(layout=True)
 
     def draw(self, view: RunView, width: int, height: int) -> Content:
-        """Return what there is to say, most urgent first."""
-        said = sayings(view, self.request)[:_MOST]
-        return lines([line((f"▌{text}", style)) for text, style in said])
+        """Return the messages, most urgent first."""
+        shown = messages(view, self.request)[:_MOST]
+        return lines([line((f"▌{text}", style)) for text, style in shown])
 
 
-def sayings(view: RunView, request: str = "") -> list[tuple[str, str]]:
-    """Return what to say of a run, each with its style.
+def messages(view: RunView, request: str = "") -> list[tuple[str, str]]:
+    """Return the messages about a run, each with its style.
 
     Args:
         view: The run.
-        request: What it was asked for and has not answered yet, in words.
+        request: A request that has not been answered yet, in words.
     """
     if view.gone:
-        return [(f" {view.folder} is gone; this is what was last seen of it.", "$error")]
-    said = [(f" {text}", style) for text, style in _state(view)]
+        return [(f" {view.folder} is gone; showing the last known state", "$error")]
+    found = [(f" {text}", style) for text, style in _state(view)]
     if request:
-        said.insert(0, (f" {request}", "$warning"))
-    said += [(f" {problem}", "$warning") for problem in view.problems]
+        found.insert(0, (f" {request}", "$warning"))
+    found += [(f" {problem}", "$warning") for problem in view.problems]
     if view.job.filled < 1.0:
-        said.append((f" reading the past: {100 * view.job.filled:.0f} %", MUTED))
-    return said
+        found.append((f" loading older history: {100 * view.job.filled:.0f} %", MUTED))
+    return found
 
 
 def _state(view: RunView) -> list[tuple[str, str]]:
+    """Return why nothing is being trained and what to do, or what is about to be."""
     job = next((other for other in (view.job, *view.jobs) if other.state == view.state), view.job)
     reason, resume = job.status.reason, f"supernet train --resume {shlex.quote(view.id)}"
     match view.state:
-        case "created" if not view.jobs:
-            return [("no job is in this folder yet", MUTED)]
-        case "created":
-            return [("not begun: its training has not reported yet", MUTED)]
         case "paused":
-            return [(f"paused at step {job.step:,}; p goes on", "$warning")]
+            return [(f"paused at step {job.step:,}; press p to resume", "$warning")]
         case "stopped":
-            return [(f"stopped at step {job.step:,} after a checkpoint; go on: {resume}", "$warning")]
+            return [(f"stopped at step {job.step:,} after a checkpoint; resume with: {resume}", "$warning")]
         case "interrupted":
-            return [(f"interrupted at step {job.step:,}: {reason or 'a signal'}; go on: {resume}", "$warning")]
+            return [(f"interrupted at step {job.step:,}: {reason or 'a signal'}; resume with: {resume}", "$warning")]
         case "diverged":
-            return [(f"diverged: {reason}; try a lower rate: --set train.optimizer.lr=0.001", "$error")]
+            return [(f"diverged: {reason}; try a lower learning rate: --set train.optimizer.lr=0.001", "$error")]
         case "failed":
-            return [(f"failed: {reason or 'see its log'}", "$error")]
+            return [(f"failed: {reason or 'see the log (l)'}", "$error")]
         case "lost":
-            return [(f"lost: no sign of life from {job.status.host or 'its host'} for a minute or more", "$warning")]
+            return [(f"lost: {job.status.host or 'its host'} has not reported for at least a minute", "$warning")]
         case _:
-            return []
+            return _activity(view)
+
+
+def _activity(view: RunView) -> list[tuple[str, str]]:
+    """Return what a run that is well is doing while nothing is being trained."""
+    if view.is_between_jobs:
+        return [("the next training is about to start", MUTED)]
+    if view.worked_on and not view.is_alive:
+        return [("a command is working on this run; no training is running at the moment", MUTED)]
+    if view.state == "created":
+        return [("queued: the training has not reported yet" if view.jobs else "no jobs in this folder yet", MUTED)]
+    return []

@@ -1,4 +1,4 @@
-"""How busy the host and its GPUs were: now, and over the last minutes."""
+"""Use of the host and its GPUs, now and over the last minutes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class DevicesPanel(Panel):
     """Cores, memory and GPUs."""
 
     def draw(self, view: RunView, width: int, height: int) -> Content:
-        """Return the devices in the room there is: the host first, then each GPU."""
+        """Return the devices that fit: the host first, then each GPU."""
         if not view.devices:
-            said = "no samples yet" if view.is_alive else "no samples in this run"
-            return lines([heading("Devices", width, (view.job.snapshot.device, MUTED)), line((said, MUTED))])
+            words = "no samples yet" if view.is_alive else "this run has no samples"
+            return lines([heading("Devices", width, (view.job.snapshot.device, MUTED)), line((words, MUTED))])
         samples = view.devices
         newest = samples[-1]
-        info = "" if view.is_alive else "as last seen"
+        info = "" if view.is_alive else "last known"
         gpus = newest.gpus
         room = height - 1 - 1 - max(1, len(gpus))
         rows = [*_cores(samples, width, max(1, room)), _memory(samples, width)]
@@ -37,7 +37,7 @@ class DevicesPanel(Panel):
 
 
 def _cores(samples: Sequence[DevicesSampled], width: int, rows: int) -> list[Content]:
-    """Return a history for each core where they fit; else one of their mean, and all cores as they are now."""
+    """Return a history for each core if they fit, otherwise one of their mean and the current use of all cores."""
     cores = len(samples[-1].cores)
     label = 1 + len(str(max(0, cores - 1)))
     across = next((n for n in (1, 2, 3, 4) if n * rows >= cores and (width + 2) // n >= 18), 0)

@@ -1,4 +1,4 @@
-"""The header: which run, how it is, how far, how fast, how long still."""
+"""The header: the run, its state, progress, pace and time left."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from textual.content import Content
 
 from supernet_cli.glyphs import clock
 from supernet_cli.runs.views import JobView, RunView
-from supernet_cli.tui.draw import MUTED, Part, fit, line, lines, state_words
+from supernet_cli.tui.draw import MUTED, WORDS, Part, fit, line, lines, state_words
 from supernet_cli.tui.panels.panel import Panel
 
 
@@ -20,8 +20,11 @@ class Header(Panel):
 
 def _name(view: RunView, width: int) -> Content:
     job = view.job
-    state = state_words(view.state) if not view.gone else Content.styled("? gone", "bold $error")
+    word = "starting" if view.is_starting else ""
+    state = state_words(view.state, word) if not view.gone else Content.styled("? gone", "bold $error")
     what = _what(job, sum(other.kind == "supernet" for other in view.jobs))
+    if what and job.state != view.state:
+        what += f" ({WORDS[job.state]})"
     room = width - state.cell_length - 2
     parts: list[Part] = [(view.preset or "?", "bold"), "  "]
     words = [view.id, *([what] if what else [])]
@@ -50,7 +53,7 @@ def _progress(job: JobView, width: int) -> Content:
     if job.state == "running":
         figures.append(f"{clock(shot.seconds_left)} left")
     elif shot.train_seconds:
-        figures.append(f"{clock(shot.train_seconds + shot.evaluation_seconds)} in all")
+        figures.append(f"{clock(shot.train_seconds + shot.evaluation_seconds)} total")
     while len(figures) > 1 and len("  ".join(figures)) > width - 10:
         figures.pop(2 if len(figures) > 3 else 1)
     words = "  ".join(figures)

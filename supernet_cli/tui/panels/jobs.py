@@ -1,4 +1,4 @@
-"""The jobs of a run: supernets and paths trained alone, each with its state and how far it is."""
+"""The jobs of a run: supernets and paths trained alone, each with its state and progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from supernet_cli.glyphs import MARKS, bar, clock
 from supernet_cli.runs.records import ALIVE, State
 from supernet_cli.runs.views import JobView, RunView
 from supernet_cli.space.names import short_names
-from supernet_cli.tui.draw import MUTED, STYLES, Part, fit, heading, line, lines
+from supernet_cli.tui.draw import MUTED, STYLES, WORDS, Part, fit, heading, line, lines
 from supernet_cli.tui.panels.panel import Panel
 
 _ORDER: tuple[State, ...] = (
@@ -30,7 +30,7 @@ _WAYS = {"inherited": " fine-tuned", "short": " short"}
 
 
 class JobsPanel(Panel):
-    """The jobs that most need a look, and counts of the rest."""
+    """The jobs that most need attention, and counts of the rest."""
 
     def draw(self, view: RunView, width: int, height: int) -> Content:
         """Return a line for each job that fits."""
@@ -67,13 +67,15 @@ def _row(job: JobView, view: RunView, name: str, width: int) -> Content:
     marked = job.key == view.shown and len(view.jobs) > 1
     left = job.snapshot.seconds_left if job.state == "running" else None
     figures = f"{100 * job.share:3.0f} %"
-    if job.state not in ("running", "finished", "created"):
-        figures = f"{job.state}  {figures}"
+    if job.is_starting or job.state == "created":
+        figures = "starting" if job.is_starting else WORDS[job.state]
+    elif job.state not in ("running", "finished"):
+        figures = f"{WORDS[job.state]}  {figures}"
     elif left is not None and width >= 44:
         figures = f"{clock(left)} left  {figures}"
     room = width - 2 - len(figures) - 1
     length = min(16, room - len(name) - 1)
-    drawn = bar(job.share, length) if length >= 6 else ""
+    drawn = bar(job.share, length) if length >= 6 and job.share else ""
     named = fit(name, room - (len(drawn) + 1 if drawn else 0))
     parts: list[Part] = [(f"{MARKS[job.state]} ", STYLES[job.state]), (named, "bold" if marked else "")]
     parts += [" ", (drawn, "$success 60%")] if drawn else []
@@ -81,11 +83,11 @@ def _row(job: JobView, view: RunView, name: str, width: int) -> Content:
 
 
 def _is_elsewhere(job: JobView, view: RunView) -> bool:
-    """Whether a job is done on another host than the run was begun on."""
+    """Whether a job runs on another host than the one that created the run."""
     return job.state in ALIVE and job.snapshot.host not in ("", view.host)
 
 
 def _rest(jobs: Sequence[JobView], width: int) -> Content:
     counts = Counter(job.state for job in jobs)
-    told = ", ".join(f"{counts[state]:,} {state}" for state in _ORDER if counts[state])
-    return line((f"… and {told}"[:width], MUTED))
+    words = ", ".join(f"{counts[state]:,} {WORDS[state]}" for state in _ORDER if counts[state])
+    return line((f"… and {words}", MUTED)).truncate(width, ellipsis=True)

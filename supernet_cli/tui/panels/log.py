@@ -20,7 +20,7 @@ class LogPanel(Panel):
 
 
 def log_line(text: str, width: int | None = None) -> Content:
-    """Return a line of a log: its date left out, warnings and errors marked, its tabs as spaces."""
+    """Return a line of a log: without its date, with warnings and errors coloured, tabs as spaces."""
     shown = text.replace("\t", "    ")
     head, _, rest = shown.partition(" ")
     if width is not None and len(head) == 10 and head[:4].isdigit() and rest[2:3] == ":":

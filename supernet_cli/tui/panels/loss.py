@@ -1,4 +1,4 @@
-"""The loss chart: raw, smoothed and validation; log or linear; zoom, pan and follow; other runs laid over it."""
+"""The loss chart: raw, smoothed and validation losses; log or linear; zoom, pan and follow; overlaid runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from supernet_cli.tui.draw import MUTED, Part, blended, heading, rich_colour
 from supernet_cli.tui.ticks import Choices, HorizontalAxis, VerticalAxis, linear, logarithmic, whole_steps
 
 AIR = 0.015
-"""Share of the width left free behind the newest step, so that its mark does not fall on the frame."""
+"""Fraction of the width left free after the newest step, so that its mark does not fall on the frame."""
 
 _OVERLAID = ("secondary", "warning", "accent", "error", "success")
 _TIME_SHARE = 0.05  # of a core that drawing the chart may take
@@ -28,11 +28,11 @@ _TIME_SHARE = 0.05  # of a core that drawing the chart may take
 
 @dataclass(frozen=True)
 class View:
-    """How the chart is looked at.
+    """How the chart is drawn.
 
     Args:
         log: Whether the axis of losses is logarithmic.
-        smoothing: Place in `SMOOTHINGS`.
+        smoothing: Index into `SMOOTHINGS`.
         raw: Whether the raw losses are shown as dots.
         width: Steps across; None for all.
         end: Right edge; None to follow the newest step.
@@ -51,7 +51,7 @@ class LossChart(PlotWidget, inherit_bindings=False):
     can_focus = False
 
     def on_mount(self) -> None:
-        """Leave the room to the curves."""
+        """Leave as much room as possible to the curves."""
         self.margin_top, self.margin_bottom, self.margin_left = 0, 1, 7
         self.set_axes(whole_steps, linear)
         super().on_mount()
@@ -80,13 +80,13 @@ class LossPanel(Vertical):
         self._waiting = False
 
     def compose(self) -> ComposeResult:
-        """Yield heading, chart and what stands there while there is nothing to draw."""
+        """Yield the heading, the chart and the text shown while there is nothing to draw."""
         yield Static(id="loss-heading")
         yield LossChart(id="loss-chart")
         yield Static(id="loss-empty")
 
     def show(self, view: RunView, overlaid: tuple[RunView, ...] = ()) -> None:
-        """Take the newest views: of the run, and of those laid over it."""
+        """Take the newest views of the run and of those overlaid on it."""
         self.view, self.overlaid = view, overlaid
         self.redraw()
 
@@ -96,7 +96,7 @@ class LossPanel(Vertical):
         self.call_after_refresh(self.redraw)
 
     def change(self, **changes: object) -> None:
-        """Look at the chart another way, at once."""
+        """Change how the chart is drawn, at once."""
         from dataclasses import replace
 
         self.look = replace(self.look, **changes)  # type: ignore[arg-type]
@@ -104,7 +104,7 @@ class LossPanel(Vertical):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw where something changed, and not more often than a small share of a core allows."""
+        """Draw if something changed, but never spend more than a small fraction of a core on it."""
         if self.view is None or not self.size.area:
             return
         shots = self._shots()
@@ -123,7 +123,7 @@ class LossPanel(Vertical):
         self._due = now + max(0.25, took / _TIME_SHARE)
 
     def _shots(self) -> tuple[JobSnapshot, ...]:
-        """Return what is drawn: the run itself, and those laid over it."""
+        """Return what is drawn: the run itself, and those overlaid."""
         views = () if self.view is None else (self.view, *self.overlaid)
         return tuple(view.job.snapshot for view in views)
 
@@ -136,7 +136,7 @@ class LossPanel(Vertical):
         has_points = any(shot.loss.values or shot.validation.values for shot in shots)
         chart.display, empty.display = has_points, not has_points
         if not has_points:
-            empty.update("No loss was reported yet.")
+            empty.update("No loss has been reported yet.")
         self.query_one("#loss-heading", Static).update(self._heading(shots[0]), layout=False)
         if has_points:
             self._plot(chart, shots)
@@ -161,7 +161,7 @@ class LossPanel(Vertical):
         if self.look.log and width >= 44:
             parts += [("  log", MUTED)]
         if self.look.end is not None:
-            parts += [("  f follows", "$warning")]
+            parts += [("  f: follow", "$warning")]
         return heading("Loss", width, *parts)
 
     def _plot(self, chart: LossChart, shots: Sequence[JobSnapshot]) -> None:

@@ -1,4 +1,4 @@
-"""What every panel is: it takes views, draws them as text for the room it has, and repaints only what changed."""
+"""The base of all panels: takes views, draws them as text in its room, and repaints only what changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from supernet_cli.runs.views import RunView
 class Panel(Widget):
     """A widget that shows a run's view as text.
 
-    A subclass draws; this compares with what stands there, so that an unchanged panel costs no repaint.
+    A subclass draws; this compares the result with what is on the screen, so an unchanged panel is not repainted.
     """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's name
@@ -25,7 +25,7 @@ class Panel(Widget):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw again, and repaint where that gives something else."""
+        """Draw again, and repaint if the result differs."""
         width, height = self.size
         if self.view is None or width < 1:
             return
@@ -35,7 +35,7 @@ class Panel(Widget):
             self.refresh()
 
     def draw(self, view: RunView, width: int, height: int) -> Content:
-        """Return what a view looks like in so many columns and rows."""
+        """Return a view as text of at most `width` columns and `height` rows."""
         raise NotImplementedError
 
     def on_resize(self) -> None:

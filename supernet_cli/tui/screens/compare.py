@@ -1,4 +1,4 @@
-"""The comparison: do one-shot scores rank the paths as training each alone does? A rendering of what was stored."""
+"""The comparison: do one-shot scores rank paths as training each from scratch does? Draws the stored result."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from supernet_cli.glyphs import clock, short
+from supernet_cli.runs.ranking import RANKED_BY, RankKey, rank_key
 from supernet_cli.runs.views import RunView
 from supernet_cli.space.names import short_names
 from supernet_cli.tui.curves import limits
@@ -25,13 +26,14 @@ from supernet_cli.tui.ticks import linear
 
 _SHORT = {"parameters": "params", "short_training": "short", "macs": "MACs"}
 _LARGEST = 1e15
-_SORTS = (
-    ("stand_alone_test_accuracy", "alone"),
-    ("one_shot_test_accuracy", "one-shot"),
-    ("difference", "diff"),
-    ("parameters", "params"),
-    ("path", "path"),
+_ORDERS = (
+    ("stand_alone_test_accuracy", "stand-alone accuracy"),
+    ("one_shot_validation_loss", f"one-shot {RANKED_BY}"),
+    ("difference", "difference"),
+    ("parameters", "parameters"),
+    ("path", "name"),
 )
+"""What the table is sorted by: a key of its rows, and its name."""
 
 
 class ComparisonScreen(Screen[None]):
@@ -40,7 +42,7 @@ class ComparisonScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,c,q", "dismiss", "Back"),
-        Binding("o", "sort", "Order", tooltip="Order the table by the next column"),
+        Binding("o", "sort", "Sort", tooltip="Sort the table by the next column"),
     ]
 
     def __init__(self, view: RunView) -> None:
@@ -49,7 +51,7 @@ class ComparisonScreen(Screen[None]):
         self._order = 0
 
     def compose(self) -> ComposeResult:
-        """Yield heading, verdict, scatter, figures and table."""
+        """Yield heading, verdict, scatter plot, figures and table."""
         yield Static(id="compare-heading")
         with VerticalScroll(id="compare-scroll"):
             yield Static(id="compare-verdict")
@@ -63,7 +65,7 @@ class ComparisonScreen(Screen[None]):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Make the keys that scroll work."""
+        """Label the axes, and focus the text so that the keys that scroll work."""
         self.query_one(LossChart).set_axes(linear, linear)
         self.query_one("#compare-scroll").focus()
 
@@ -73,19 +75,19 @@ class ComparisonScreen(Screen[None]):
 
     @on(ViewChanged)
     def take(self, message: ViewChanged) -> None:
-        """Show what was compared anew."""
+        """Show a new comparison."""
         changed = message.view.comparison != self.view.comparison
         self.view = message.view
         if changed:
             self.redraw()
 
     def action_sort(self) -> None:
-        """Order by the next column."""
-        self._order = (self._order + 1) % len(_SORTS)
+        """Sort by the next column."""
+        self._order = (self._order + 1) % len(_ORDERS)
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw everything, or say how to make a comparison."""
+        """Draw everything, or explain how to make a comparison."""
         runs = compared_runs(self.view.comparison)
         self.query_one("#compare-upper").display = bool(runs)
         for name in ("#compare-table", "#compare-notes"):
@@ -115,7 +117,7 @@ class ComparisonScreen(Screen[None]):
         chart.display = bool(pairs)
         if not pairs:
             return
-        axes = line(("alone, %, over one-shot, %, on test", MUTED))
+        axes = line(("stand-alone (vertical) vs one-shot, test accuracy, %", MUTED))
         self.query_one("#compare-axes", Static).update(axes)
         colours = self.app.theme_variables
         xs, ys = [p[0] for p in pairs], [p[1] for p in pairs]
@@ -126,28 +128,30 @@ class ComparisonScreen(Screen[None]):
 
 
 def compared_runs(document: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
-    """Return the runs of a comparison's document, as far as they are what they should be."""
+    """Return the runs of a comparison's document; malformed ones are skipped."""
     runs = document.get("runs") if document is not None else None
     return [run for run in runs if isinstance(run, dict)] if isinstance(runs, list) else []
 
 
 def figures(run: Mapping[str, Any]) -> list[Content]:
-    """Return the figures of a comparison, each with what it is worth; what could not be computed is a dash."""
+    """Return the figures of a comparison, each with a remark; a dash means that it could not be computed."""
     tau, rho = _mapping(run, "kendall_tau"), _mapping(run, "spearman_rho")
     rows: list[tuple[str, str, str]] = [
         ("Kendall τ", _signed(tau, "mean"), _range(tau)),
-        ("its ceiling", _signed(run, "tau_ceiling"), "what noise allows"),
+        ("its ceiling", _signed(run, "tau_ceiling"), "the most that noise allows"),
         ("corrected τ", _signed(_mapping(run, "tau_corrected"), "both"), "without noise"),
-        ("by chance", _plain(run, "relabel_p"), "of shuffled rankings"),
+        ("p by chance", _plain(run, "relabel_p"), "random rankings do as well"),
         ("Spearman ρ", _signed(rho, "mean"), _range(rho)),
         ("seeds agree", _signed(run, "seed_agreement"), "stand-alone seeds"),
         ("", _signed(run, "supernet_agreement"), "supernet seeds"),
         ("top quarter", _signed(_mapping(run, "kendall_tau_top_quarter"), "mean"), "τ among the best"),
-        ("resolved", _percent(run, "resolved_share"), "of pairs told apart"),
-        ("γ of those", _signed(run, "resolved_gamma"), ""),
+        ("resolved", _percent(run, "resolved_share"), "pairs that differ significantly"),
+        ("their γ", _signed(run, "resolved_gamma"), ""),
         ("regret", _points(run, "regret_at_1"), f"best of 3: {_points(run, 'regret_at_3')}"),
     ]
-    found = [line((f"{name:<12}", MUTED), (f"{value:>7}", "bold"), (f"  {told}", MUTED)) for name, value, told in rows]
+    found = [
+        line((f"{name:<12}", MUTED), (f"{value:>7}", "bold"), (f"  {remark}", MUTED)) for name, value, remark in rows
+    ]
     for baseline in _list(run, "baselines"):
         if isinstance(baseline, dict):
             name = f"τ {_SHORT.get(str(baseline.get('name')), baseline.get('name'))}"
@@ -156,15 +160,15 @@ def figures(run: Mapping[str, Any]) -> list[Content]:
 
 
 def reasons(run: Mapping[str, Any]) -> list[Content]:
-    """Return why figures are missing, each reason once."""
+    """Return the reasons for missing figures, each once."""
     notes = run.get("notes")
-    told = notes.values() if isinstance(notes, dict) else notes if isinstance(notes, list) else []
-    return [line((f"– {note}", MUTED)) for note in dict.fromkeys(note for note in told if isinstance(note, str))]
+    found = notes.values() if isinstance(notes, dict) else notes if isinstance(notes, list) else []
+    return [line((f"– {note}", MUTED)) for note in dict.fromkeys(note for note in found if isinstance(note, str))]
 
 
 def table(run: Mapping[str, Any], blocks: tuple[tuple[str, ...], ...], width: int, order: int) -> list[Content]:
-    """Return the table of paths, ordered by a column; columns that do not fit are left out, the last first."""
-    key, named = _SORTS[order]
+    """Return the table of paths, sorted by a column; columns that do not fit are dropped, the last one first."""
+    key, name_of_order = _ORDERS[order]
     rows = sorted(_rows(run), key=lambda row: _sort_key(row, key))
     columns: list[tuple[str, int, Callable[[Mapping[str, Any]], str]]] = [
         ("one-shot", 9, lambda row: _percent_of(_one_shot(row))),
@@ -183,9 +187,9 @@ def table(run: Mapping[str, Any], blocks: tuple[tuple[str, ...], ...], width: in
     name = max(map(len, names.values()), default=4)
     while columns and 4 + name + sum(size for _, size, _ in columns) > width:
         columns.pop()
-    heads = "".join(f"{head + ('▾' if head == named else ''):>{size}}" for head, size, _ in columns)
-    first = "path▾" if named == "path" else "path"
-    found = [line((f"    {first:<{name}}{heads}", MUTED))]
+    heads = "".join(f"{head:>{size}}" for head, size, _ in columns)
+    found = [line("Paths by ", (name_of_order, "bold"), ("  o: next order", MUTED))]
+    found.append(line((f"    {'path':<{name}}{heads}", MUTED)))
     for rank, (row, path) in enumerate(zip(rows, paths, strict=True), start=1):
         cells = "".join(f"{value(row):>{size}}" for _, size, value in columns)
         found.append(line((f"{rank:>3} ", MUTED), f"{names[path]:<{name}}{cells}"))
@@ -198,19 +202,21 @@ def _nothing(view: RunView) -> Content:
     return lines(
         [
             line(""),
-            line("This run was not compared with stand-alone trainings yet. Make the comparison with"),
+            line("This run has not been compared with stand-alone trainings yet. Compare with:"),
             line(""),
             line(("    " + command, "bold $primary")),
             line(""),
-            line(("Train paths alone first: ", MUTED), f"supernet retrain --all --run {run}"),
+            line(("First train paths from scratch: ", MUTED), f"supernet retrain --all --run {run}"),
         ]
     )
 
 
 def _costs(cost: Mapping[str, Any]) -> list[Content]:
     parts = [(name, _mapping(cost, key)) for name, key in (("one-shot", "training"), ("alone", "stand_alone"))]
-    told = [f"{name} {clock(_number(part, 'seconds'))}" for name, part in parts if _number(part, "seconds") is not None]
-    return [line((f"{'cost':<12}", MUTED), "  ", ", ".join(told))] if told else []
+    costs = [
+        f"{name} {clock(_number(part, 'seconds'))}" for name, part in parts if _number(part, "seconds") is not None
+    ]
+    return [line((f"{'cost':<12}", MUTED), "  ", ", ".join(costs))] if costs else []
 
 
 def _rows(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -223,12 +229,11 @@ def _one_shot(row: Mapping[str, Any]) -> float | None:
     return _number(row, "one_shot_validation_accuracy") if test is None else test
 
 
-def _sort_key(row: Mapping[str, Any], key: str) -> tuple[bool, float, str]:
-    if key == "path":
-        return False, 0.0, str(row.get("path", ""))
-    value = _one_shot(row) if key == "one_shot_test_accuracy" else _number(row, key)
-    sign = 1.0 if key == "parameters" else -1.0
-    return value is None, sign * (value or 0.0), str(row.get("path", ""))
+def _sort_key(row: Mapping[str, Any], key: str) -> RankKey:
+    """Return what sorts rows: ascending by parameters and loss, descending by all else; missing values last."""
+    value, sign = _number(row, key), 1.0 if key in ("parameters", "one_shot_validation_loss") else -1.0
+    lesser = _number(row, "one_shot_validation_accuracy") if key == "one_shot_validation_loss" else None
+    return rank_key(None if value is None else sign * value, lesser, str(row.get("path", "")))
 
 
 def _mapping(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -244,7 +249,7 @@ def _number(table: Mapping[str, Any], key: str) -> float | None:
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    """Whether it is one that can be shown; NaN, infinities and integers of a thousand digits are none."""
+    """Whether a value is a number that can be shown; NaN, infinities and huge integers cannot."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 

@@ -1,4 +1,4 @@
-"""A question that wants a yes."""
+"""A question to confirm."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ class ConfirmScreen(ModalScreen[bool]):
     """Asks before something is done that cannot be undone at once.
 
     Args:
-        question: What is asked.
-        consequence: What a yes leads to.
-        yes: The word on the button.
+        question: The question.
+        consequence: What happens on yes.
+        yes: The label of the button that confirms.
+        no: The label of the button that cancels.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -26,22 +27,22 @@ class ConfirmScreen(ModalScreen[bool]):
         Binding("left,right", "app.focus_next", "Other button", show=False),
     ]
 
-    def __init__(self, question: str, consequence: str, yes: str) -> None:
+    def __init__(self, question: str, consequence: str, yes: str, no: str) -> None:
         super().__init__()
-        self._words = question, consequence, yes
+        self._words = question, consequence, yes, no
 
     def compose(self) -> ComposeResult:
         """Yield the question and two buttons."""
-        question, consequence, yes = self._words
+        question, consequence, yes, no = self._words
         with Vertical(classes="dialog"):
             yield Label(question, classes="title", markup=False)
             yield Label(consequence, classes="muted", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button(f"{yes} (y)", id="yes", variant="warning", compact=True)
-                yield Button("Leave it (n)", id="no", compact=True)
+                yield Button(f"{no} (n)", id="no", compact=True)
 
     def on_mount(self) -> None:
-        """Make the harmless answer the one that Enter gives."""
+        """Make the harmless answer the default for Enter."""
         self.query_one("#no", Button).focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

@@ -1,4 +1,4 @@
-"""Help, made from the keys that the screen below has now."""
+"""Help, generated from the keys that work on the screen below."""
 
 from __future__ import annotations
 
@@ -13,20 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from supernet_cli.glyphs import MARKS
-from supernet_cli.runs.records import State
-from supernet_cli.tui.draw import MUTED, STYLES, WORDS, line, lines
-
-_STATES: tuple[tuple[State, str], ...] = (
-    ("created", "its folder is there, its turn has not come"),
-    ("running", "a living process trains it"),
-    ("paused", "its trainer waits, after a checkpoint"),
-    ("finished", "done"),
-    ("stopped", "somebody asked it to stop; it can go on"),
-    ("interrupted", "a signal, or its process is gone; it can go on"),
-    ("diverged", "the loss was no longer a number"),
-    ("failed", "an error; the log has it"),
-    ("lost", "another host's, silent for a minute or more"),
-)
+from supernet_cli.tui.draw import MEANINGS, MUTED, STYLES, WORDS, line, lines
 
 
 class HelpScreen(ModalScreen[None]):
@@ -50,11 +37,11 @@ class HelpScreen(ModalScreen[None]):
     def _text(self) -> Content:
         width = max((len(keys) for keys, _ in self._listed_keys), default=0)
         rows = [line(("Keys", "bold")), line("")]
-        rows += [line(("  " + keys.ljust(width), "bold $primary"), "  ", told) for keys, told in self._listed_keys]
+        rows += [line(("  " + keys.ljust(width), "bold $primary"), "  ", what) for keys, what in self._listed_keys]
         rows += [line(""), line(("States", "bold")), line("")]
         rows += [
-            line("  ", (f"{MARKS[state]} {WORDS[state]:<12}", STYLES[state]), (f" {told}", MUTED))
-            for state, told in _STATES
+            line("  ", (f"{MARKS[state]} {WORDS[state]:<12}", STYLES[state]), (f" {meaning}", MUTED))
+            for state, meaning in MEANINGS.items()
         ]
-        rows += [line(""), line(("Esc goes back", MUTED))]
+        rows += [line(""), line(("Esc: back", MUTED))]
         return lines(rows)

@@ -1,4 +1,4 @@
-"""The log of the job that is shown, as far back as it is kept in view."""
+"""The log of the job that is shown: its last lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from supernet_cli.tui.reader import ViewChanged
 
 
 class LogScreen(Screen[None]):
-    """Scrolls through the log; at its end it follows."""
+    """Scrolls through the log; at its end, follows new lines."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,l,q", "dismiss", "Back"),
@@ -46,7 +46,7 @@ class LogScreen(Screen[None]):
 
     @on(ViewChanged)
     def take(self, message: ViewChanged) -> None:
-        """Show a new view, at the end where that is what was looked at."""
+        """Show a new view; stay at the end if the end was in sight."""
         changed = message.view.log != self.view.log
         self.view = message.view
         scroll = self.query_one("#log-scroll", VerticalScroll)

@@ -1,8 +1,10 @@
-"""The monitor: one run, everything that matters of it at one look."""
+"""The monitor: everything that matters about one run, at a glance."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -17,9 +19,9 @@ from textual_plot import PlotWidget
 from supernet_cli.errors import SupernetError
 from supernet_cli.runs.job import Request, list_jobs
 from supernet_cli.runs.records import ALIVE
-from supernet_cli.runs.views import RunView
+from supernet_cli.runs.views import JobView, RunView
 from supernet_cli.tui.curves import SMOOTHINGS
-from supernet_cli.tui.draw import clean
+from supernet_cli.tui.draw import WORDS, clean
 from supernet_cli.tui.panels.banner import Banner
 from supernet_cli.tui.panels.devices import DevicesPanel
 from supernet_cli.tui.panels.header import Header
@@ -34,42 +36,72 @@ if TYPE_CHECKING:
     from supernet_cli.tui.app import MonitorApp
 
 _PATIENCE_SECONDS = 60.0
+_BUSY = "No training is running at the moment; try again when the next one has started."
 _ZOOM = 2.0
 _VIEW = Binding.Group("View")
 _CHART = Binding.Group("Chart")
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A request that has not been answered yet.
+
+    Args:
+        request: What was asked for.
+        when: Seconds on the monotonic clock.
+        jobs: Keys of the jobs that were asked.
+    """
+
+    request: Request
+    when: float
+    jobs: frozenset[str]
+
+    def answer(self, jobs: Sequence[JobView]) -> JobView | None:
+        """Return a job that has done as asked, or one that ended before it could; None while none has."""
+        wanted = {"pause": "paused", "resume": "running", "stop": "stopped"}[self.request]
+        asked = [job for job in jobs if job.key in self.jobs]
+        if any(job.state in ALIVE and job.state != wanted for job in asked):
+            return None
+        return next((job for job in asked if job.state == wanted), asked[0] if asked else None)
+
+    def message(self, now: float) -> str:
+        """Return what to show until it is answered."""
+        if now - self.when > _PATIENCE_SECONDS:
+            return f"asked to {self.request}, but no answer for a minute; see the log (l)"
+        return f"asked to {self.request}; the trainer answers at its next step"
+
+
 class MonitorScreen(Screen[None]):
-    """Shows a run and passes on what a person asks of its trainer.
+    """Shows a run and passes requests on to its trainer.
 
     Args:
         folder: The run's folder.
-        overlaid: Folders of runs to lay over its loss chart.
+        overlaid: Folders of runs to overlay on its loss chart.
     """
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (120, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "pause", "Pause", tooltip="Pause the training, or go on"),
-        Binding("s", "stop", "Stop", tooltip="Ask the training to save and stop"),
-        Binding("r", "runs", "Runs", tooltip="Choose another run, or lay some over this one"),
-        Binding("c", "compare", "Compare", tooltip="One-shot against stand-alone accuracy"),
-        Binding("m", "space", "Map", tooltip="The space: histogram, heat map, best and worst paths"),
-        Binding("l", "log", "Log", tooltip="The whole log"),
+        Binding("p", "pause", "Pause", tooltip="Pause or resume the training"),
+        Binding("s", "stop", "Stop", tooltip="Save a checkpoint and stop the training"),
+        Binding("r", "runs", "Runs", tooltip="Choose another run, or overlay runs on this one"),
+        Binding("c", "compare", "Compare", tooltip="Compare one-shot with stand-alone accuracy"),
+        Binding("m", "space", "Map", tooltip="Map the search space: histogram, heat map, best and worst paths"),
+        Binding("l", "log", "Log", tooltip="Show the whole log"),
         Binding("n", "new", "New", tooltip="Start a training from a preset"),
-        Binding("f", "follow", "Follow", tooltip="Follow the newest step again", show=False),
-        Binding("plus,equals_sign", "smooth(1)", "Smoother", key_display="+", show=False),
-        Binding("minus", "smooth(-1)", "Rougher", key_display="-", show=False),
-        Binding("y", "log_scale", "Log or linear losses", show=False),
-        Binding("w", "raw", "Raw losses on or off", show=False),
+        Binding("f", "follow", "Follow", tooltip="Follow the newest step", show=False),
+        Binding("plus,equals_sign", "smooth(1)", "More smoothing", key_display="+", show=False),
+        Binding("minus", "smooth(-1)", "Less smoothing", key_display="-", show=False),
+        Binding("y", "log_scale", "Switch between log and linear losses", show=False),
+        Binding("w", "raw", "Show or hide raw losses", show=False),
         Binding("i", "zoom(1)", "Zoom in", show=False),
         Binding("o", "zoom(-1)", "Zoom out", show=False),
-        Binding("left", "pan(-1)", "Earlier", show=False),
-        Binding("right", "pan(1)", "Later", show=False),
-        Binding("0", "all_steps", "All steps", show=False),
+        Binding("left", "pan(-1)", "Pan left", show=False),
+        Binding("right", "pan(1)", "Pan right", show=False),
+        Binding("0", "all_steps", "Reset zoom", show=False),
         Binding("up", "scroll(-3)", "Scroll up", show=False),
         Binding("down", "scroll(3)", "Scroll down", show=False),
-        Binding("left_square_bracket", "job(-1)", "Job before", key_display="[", show=False),
+        Binding("left_square_bracket", "job(-1)", "Previous job", key_display="[", show=False),
         Binding("right_square_bracket", "job(1)", "Next job", key_display="]", show=False),
     ]
 
@@ -79,7 +111,7 @@ class MonitorScreen(Screen[None]):
         self.view: RunView | None = None
         self._overlaid: dict[Path, RunView | None] = dict.fromkeys(overlaid)
         self._readers: list[RunReader] = []
-        self._asked: tuple[Request, float] | None = None
+        self._asked: _Asked | None = None
 
     def compose(self) -> ComposeResult:
         """Yield the panels."""
@@ -96,15 +128,15 @@ class MonitorScreen(Screen[None]):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         for folder in (self.folder, *self._overlaid):
             reader = RunReader(folder, lambda view: self.post_message(ViewChanged(view)))
             self._readers.append(reader)
             self._read(reader)
-        self.set_interval(1.0, self._tell_request)
+        self.set_interval(1.0, self._show_request)
 
     def on_unmount(self) -> None:
-        """Stop to read."""
+        """Stop reading."""
         for reader in self._readers:
             reader.stop()
 
@@ -136,65 +168,65 @@ class MonitorScreen(Screen[None]):
         """The application."""
         return cast("MonitorApp", self.app)
 
-    # What is asked of the trainer
+    # Requests to the trainer
 
     def action_pause(self) -> None:
-        """Ask the trainer to pause, or to go on."""
+        """Ask the trainer to pause or to resume."""
         paused = self.view is not None and self.view.state == "paused"
         self._ask("resume" if paused else "pause")
 
     def action_stop(self) -> None:
-        """Ask the trainer to stop, once a person said yes."""
+        """Ask the trainer to stop, after confirmation."""
         if not self._can_ask():
             return
         from supernet_cli.tui.screens.confirm import ConfirmScreen
 
-        question = ConfirmScreen("Stop this training?", "It saves a checkpoint first and can go on from there.", "Stop")
+        question = ConfirmScreen(
+            "Stop training?", "A checkpoint is saved and you can resume later.", "Stop", "Keep training"
+        )
         self.app.push_screen(question, lambda yes: self._ask("stop") if yes else None)
 
     def _can_ask(self) -> bool:
-        if self.view is not None and self.view.is_alive and not self.view.gone:
+        view = self.view
+        if view is not None and not view.gone and any(job.state in ALIVE for job in view.jobs):
             return True
-        self.app.notify("Nobody trains this run now.", severity="warning")
+        is_busy = view is not None and not view.gone and view.worked_on
+        self.app.notify(_BUSY if is_busy else "This run is not being trained.", severity="warning")
         return False
 
     def _ask(self, request: Request) -> None:
         if not self._can_ask():
             return
         try:
-            for job in list_jobs(self.folder):
-                if job.status().state in ALIVE:
-                    job.request(request)
+            asked = [job for job in list_jobs(self.folder) if job.status().state in ALIVE]
+            for job in asked:
+                job.request(request)
         except SupernetError as error:
             self.app.notify(clean(error.message), severity="error", markup=False)
             return
-        self._asked = (request, time.monotonic())
-        self._tell_request()
+        self._asked = _Asked(request, time.monotonic(), frozenset(job.key for job in asked))
+        self._show_request()
         self._readers[0].look_now()
 
     def _check_answer(self, view: RunView) -> None:
-        """Forget a request once its answer is seen, and say it."""
+        """Drop a request once it has been answered, and report the answer."""
         if self._asked is None:
             return
-        answers = {"pause": view.state == "paused", "resume": view.state == "running", "stop": False}
-        if not view.is_alive or answers[self._asked[0]]:
+        answer = self._asked.answer(view.jobs)
+        if answer is not None:
             self._asked = None
-            self.app.notify(f"The trainer answered: {view.state} at step {view.job.step:,}.")
-            self._tell_request()
+            word = "resumed" if answer.state == "running" else WORDS[answer.state]
+            self.app.notify(f"Training {word} at step {answer.step:,}.")
+            self._show_request()
 
-    def _tell_request(self) -> None:
+    def _show_request(self) -> None:
         banner = self.query_one(Banner)
-        told = ""
-        if self._asked is not None:
-            request, when = self._asked
-            told = f"asked to {request}; waiting for the trainer to answer at its next step"
-            if time.monotonic() - when > _PATIENCE_SECONDS:
-                told = f"asked to {request}, and no answer for a minute: look at its log (l)"
-        if banner.request != told and self.view is not None:
-            banner.request = told
+        message = self._asked.message(time.monotonic()) if self._asked is not None else ""
+        if banner.request != message and self.view is not None:
+            banner.request = message
             banner.show(self.view)
 
-    # How the chart is looked at
+    # How the chart is drawn
 
     def action_smooth(self, direction: int) -> None:
         """Smooth more, or less."""
@@ -212,7 +244,7 @@ class MonitorScreen(Screen[None]):
         loss.change(raw=not loss.look.raw)
 
     def action_follow(self) -> None:
-        """Keep the newest step in sight, at the zoom there is."""
+        """Keep the newest step in sight, at the current zoom."""
         self.query_one(LossPanel).change(end=None)
 
     def action_all_steps(self) -> None:
@@ -220,7 +252,7 @@ class MonitorScreen(Screen[None]):
         self.query_one(LossPanel).change(width=None, end=None)
 
     def action_zoom(self, direction: int) -> None:
-        """Show half as many steps, or twice as many; the newest stays in sight while it is followed."""
+        """Show half as many steps, or twice as many; a followed newest step stays in sight."""
         loss = self.query_one(LossPanel)
         (low, high), (first, last) = loss.window(), loss.extent()
         width = (high - low) / _ZOOM**direction
@@ -231,7 +263,7 @@ class MonitorScreen(Screen[None]):
         loss.change(width=max(width, 4.0), end=end)
 
     def action_pan(self, direction: int) -> None:
-        """Look at what was earlier, or later; at the end follow again."""
+        """Move to earlier or later steps; at the end, follow again."""
         loss = self.query_one(LossPanel)
         (low, high), (first, last) = loss.window(), loss.extent()
         width = min(high - low, (last - first) / 2) if loss.look.width is None else high - low
@@ -240,7 +272,7 @@ class MonitorScreen(Screen[None]):
 
     @on(PlotWidget.ScaleChanged)
     def take_window(self, message: PlotWidget.ScaleChanged) -> None:
-        """Keep to what the mouse chose."""
+        """Show what the mouse chose."""
         loss = self.query_one(LossPanel)
         _, last = loss.extent()
         width = max(4.0, (message.x_max - message.x_min) / (1 + AIR))
@@ -256,7 +288,7 @@ class MonitorScreen(Screen[None]):
         self._readers[0].select(keys[(place + direction) % len(keys)])
 
     def action_scroll(self, rows: int) -> None:
-        """Move through the panels where they do not all fit."""
+        """Scroll through the panels if they do not all fit."""
         self.query_one("#body").scroll_relative(y=rows, animate=False)
 
     # Other screens

@@ -1,4 +1,4 @@
-"""Start a training: choose a preset, change keys of it."""
+"""Start a training: choose a preset and change its keys."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ class NewScreen(ModalScreen[Order | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Back"),
-        Binding("tab", "app.focus_next", "Change keys"),
+        Binding("tab", "app.focus_next", "Edit changes"),
     ]
 
     def compose(self) -> ComposeResult:
-        """Yield presets and a line for changes."""
-        # The one that commands take where none is named comes first.
+        """Yield the presets and a line for changes."""
+        # The default of the commands comes first.
         self._presets: Sequence[PresetFile] = sorted(list_presets(), key=lambda preset: preset.name != "default")
         longest = max((len(preset.name) for preset in self._presets), default=0)
         with Vertical(classes="dialog wide"):
             yield Label("Start a training", classes="title")
             yield OptionList(
-                *(Option(_told(preset, longest), id=f"preset-{i}") for i, preset in enumerate(self._presets)),
+                *(Option(_described(preset, longest), id=f"preset-{i}") for i, preset in enumerate(self._presets)),
                 id="presets",
                 compact=True,
             )
-            yield Input(placeholder="changes, such as train.epochs=4 runtime.threads=1", id="changes", compact=True)
-            yield Label("Enter starts it as a process of its own; Tab goes to the changes", classes="muted", id="told")
+            yield Input(placeholder="Changes, such as train.epochs=4 runtime.threads=1", id="changes", compact=True)
+            yield Label("Enter: start as a separate process. Tab: edit the changes.", classes="muted", id="message")
 
     def on_mount(self) -> None:
-        """Begin at the presets."""
+        """Start in the list of presets."""
         self.query_one(Input).cursor_blink = False
         self.query_one(OptionList).focus()
 
@@ -72,12 +72,12 @@ class NewScreen(ModalScreen[Order | None]):
         try:
             load_preset(order.preset, list(order.settings))
         except SupernetError as error:
-            told = self.query_one("#told", Label)
-            told.update(line(f"{error.message} {error.hint}".strip()))
-            told.add_class("wrong")
+            message = self.query_one("#message", Label)
+            message.update(line(f"{error.message} {error.hint}".strip()))
+            message.add_class("wrong")
             return
         self.dismiss(order)
 
 
-def _told(preset: PresetFile, longest: int) -> Content:
+def _described(preset: PresetFile, longest: int) -> Content:
     return line(preset.name.ljust(longest + 2), (preset.summary(), MUTED))

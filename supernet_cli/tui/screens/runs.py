@@ -1,4 +1,4 @@
-"""The run picker: every run of the folder, filtered as one types; new ones appear by themselves."""
+"""The run picker: every run of the folder, with a filter; new runs appear by themselves."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from textual.worker import get_current_worker
 from supernet_cli.glyphs import ago
 from supernet_cli.runs.lister import RunLister, RunRow
 from supernet_cli.space.names import short_names
-from supernet_cli.tui.draw import MUTED, Part, fit, heading, line, lines, state_words
+from supernet_cli.tui.draw import MUTED, WORDS, Part, fit, heading, line, lines, state_words
 
 _LIST_SECONDS = 2.0
+_HINT = "Filter by name, preset or state (/)"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Choice:
 
     Args:
         folder: The run to show.
-        overlaid: Runs to lay over its loss chart.
+        overlaid: Runs to overlay on its loss chart.
     """
 
     folder: Path
@@ -40,7 +41,7 @@ class Choice:
 
 
 class RunsListed(Message):
-    """The folder of runs was read."""
+    """The runs have been listed."""
 
     def __init__(self, rows: tuple[RunRow, ...]) -> None:
         super().__init__()
@@ -58,17 +59,17 @@ class RunTable(Widget):
         self.rows: tuple[RunRow, ...] = ()
         self.marked: set[Path] = set()
         self.cursor = 0
-        self.words = ""  # what to say where there are no rows
+        self.words = ""  # shown while there are no rows
         self._now = now
         self._top = 0
 
     @property
     def current(self) -> RunRow | None:
-        """The run below the cursor."""
+        """The run under the cursor."""
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 
     def show(self, rows: tuple[RunRow, ...]) -> None:
-        """Take the runs, and keep the cursor on the one it was on."""
+        """Take the runs; the cursor stays on its run."""
         current = self.current
         self.rows = rows
         folders = [row.folder for row in rows]
@@ -97,7 +98,7 @@ class RunTable(Widget):
         return lines([columns.title(), *body])
 
     def on_click(self, event: events.Click) -> None:
-        """Move the cursor to what was clicked; a second click opens it."""
+        """Move the cursor to the clicked run; a second click opens it."""
         offset = event.get_content_offset(self)
         if offset is None:
             return
@@ -130,7 +131,7 @@ class Columns:
 
     @classmethod
     def fitting(cls, rows: Sequence[RunRow], width: int) -> Columns:
-        """Return the widths that fit: the preset goes first, then the best path's name."""
+        """Return the widths that fit; the preset is dropped first, then the best path."""
         ids = min(max(len(row.id) for row in rows), max(16, width // 3))
         presets = max(6, *(len(row.preset) for row in rows))
         paths = max(9, *(len(row.best_path) for row in rows))
@@ -146,10 +147,10 @@ class Columns:
         parts = ["    ", fit("run", self.id), "  "]
         if self.preset:
             parts += [fit("preset", self.preset), "  "]
-        parts += [fit("state", 15), fit("done", 6), fit("begun", 12)]
+        parts += [fit("state", 15), fit("done", 6), fit("started", 12)]
         if self.path:
             parts += [fit("best path", self.path), "  "]
-        return line(("".join(parts) + "    val", MUTED))
+        return line(("".join(parts) + "val acc", MUTED))
 
     def row(self, row: RunRow, marked: bool, current: bool, now: float) -> Content:
         """Return a run's row."""
@@ -166,26 +167,32 @@ class Columns:
         return line(*parts, (best, "bold"))
 
 
+def _searched(row: RunRow) -> str:
+    """Return the text that the filter looks through: what a row shows, and its state as other commands print it."""
+    return f"{row.id} {row.preset} {row.state} {WORDS[row.state]} {'damaged' if row.is_damaged else ''}".casefold()
+
+
 class RunsScreen(Screen[Choice | None]):
     """Picks a run.
 
     Args:
         runs_dir: Where runs live.
-        now: The time, for ages.
+        now: The current time, for ages.
         current: The run that is shown now.
-        overlaid: The runs that are laid over it now.
+        overlaid: The runs that are overlaid on it now.
     """
 
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", key_display="enter", priority=True),
-        Binding("tab", "mark", "Lay over", priority=True, tooltip="Lay the run over the loss chart of the one opened"),
+        Binding("slash", "filter", "Filter", key_display="/", tooltip="Filter by name, preset or state; Esc leaves it"),
+        Binding("tab", "mark", "Overlay", priority=True, tooltip="Overlay the run on the loss chart of the opened one"),
         Binding("up", "move(-1)", "Up", priority=True, show=False),
         Binding("down", "move(1)", "Down", priority=True, show=False),
         Binding("pageup", "move(-10)", "Page up", priority=True, show=False),
         Binding("pagedown", "move(10)", "Page down", priority=True, show=False),
-        Binding("ctrl+n", "new", "New training", priority=True),
+        Binding("n,ctrl+n", "new", "New", key_display="n", tooltip="Start a training from a preset"),
         Binding("escape", "back", "Back", priority=True),
-        Binding("ctrl+q", "app.quit", "Quit", priority=True),
     ]
 
     def __init__(
@@ -204,24 +211,23 @@ class RunsScreen(Screen[Choice | None]):
         self._listed = False
 
     def compose(self) -> ComposeResult:
-        """Yield filter and list."""
+        """Yield the filter and the list."""
         yield Static(id="runs-heading")
-        yield Input(placeholder="type to filter by name, preset or state", id="runs-filter", compact=True)
+        yield Input(placeholder=_HINT, id="runs-filter", compact=True)
         yield RunTable(self._now, id="runs-table")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Begin to list."""
+        """Start listing; letters are keys until the filter is opened."""
         self.query_one(Input).cursor_blink = False
         table = self.query_one(RunTable)
         table.marked = set(self._marked)
         table.words = "reading …"
-        self.query_one(Input).focus()
         self._list()
 
     def on_resize(self) -> None:
         """Draw the heading for the new width."""
-        self._tell()
+        self._show_heading()
 
     @work(thread=True, exclusive=True, group="lister")
     def _list(self) -> None:
@@ -239,7 +245,7 @@ class RunsScreen(Screen[Choice | None]):
 
     @on(RunsListed)
     def take(self, message: RunsListed) -> None:
-        """Show what was listed; the run that was open is where the cursor begins."""
+        """Show the listed runs; the cursor starts on the run that was open."""
         self._rows = message.rows
         table = self.query_one(RunTable)
         self._filter()
@@ -252,15 +258,15 @@ class RunsScreen(Screen[Choice | None]):
     @on(Input.Changed)
     def _filter(self) -> None:
         words = self.query_one(Input).value.casefold().split()
-        found = tuple(
-            row for row in self._rows if all(word in f"{row.id} {row.preset} {row.state}".casefold() for word in words)
-        )
+        found = tuple(row for row in self._rows if all(word in _searched(row) for word in words))
         table = self.query_one(RunTable)
-        table.words = "No run matches." if self._rows else f"There are no runs in {self.runs_dir}. ctrl+n starts one."
+        table.words = (
+            "No matching runs." if self._rows else f"There are no runs in {self.runs_dir}. Press n to start one."
+        )
         table.show(found)
-        self._tell()
+        self._show_heading()
 
-    def _tell(self) -> None:
+    def _show_heading(self) -> None:
         table = self.query_one(RunTable)
         count = (
             f"{len(table.rows):,} of {len(self._rows):,}"
@@ -269,7 +275,7 @@ class RunsScreen(Screen[Choice | None]):
         )
         info: list[Part] = [(f"{self.runs_dir}  ", MUTED), count]
         if table.marked:
-            info.insert(0, (f"{len(table.marked)} laid over  ", "$warning"))
+            info.insert(0, (f"{len(table.marked)} overlaid  ", "$warning"))
         self.query_one("#runs-heading", Static).update(heading("Runs", max(20, self.size.width - 2), *info))
 
     def action_move(self, by: int) -> None:
@@ -277,28 +283,51 @@ class RunsScreen(Screen[Choice | None]):
         self.query_one(RunTable).move(by)
 
     def action_mark(self) -> None:
-        """Lay the run over the chart, or take it away again."""
+        """Overlay the run on the chart, or remove it again."""
         table = self.query_one(RunTable)
         if table.current is not None:
             table.marked ^= {table.current.folder}
             table.refresh()
-            self._tell()
+            self._show_heading()
 
     @on(RunTable.Chosen)
     def action_open(self) -> None:
-        """Open the run below the cursor."""
+        """Open the run under the cursor."""
         table = self.query_one(RunTable)
         if table.current is not None:
             chosen = table.current.folder
             self.dismiss(Choice(chosen, tuple(sorted(table.marked - {chosen}))))
 
     def action_back(self) -> None:
-        """Clear the filter; go back where there is none."""
+        """Leave the filter, then clear it, then go back."""
         box = self.query_one(Input)
-        if box.value:
+        if box.has_focus:
+            self.set_focus(None)
+        elif box.value:
             box.value = ""
         else:
             self.dismiss(None)
+
+    def action_filter(self) -> None:
+        """Open the filter: letters are text in it, until Esc."""
+        self.query_one(Input).focus()
+
+    @property
+    def is_filtering(self) -> bool:
+        """Whether letters are text of the filter."""
+        return self.query_one(Input).has_focus
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return whether an action is available: in the filter, letters are text."""
+        if action in ("filter", "new"):
+            return not self.is_filtering
+        return True
+
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
+    def _show_keys(self) -> None:
+        """Show the keys that work now."""
+        self.refresh_bindings()
 
     def action_new(self) -> None:
         """Start a training."""

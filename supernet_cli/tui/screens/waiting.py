@@ -1,4 +1,4 @@
-"""A training was started; its run comes once torch and the data are loaded."""
+"""Waits for a training that was started: its run appears once torch and the data are loaded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class WaitingScreen(ModalScreen[Path | None]):
 
     Args:
         runs_dir: Where its run will be.
-        launched: The process.
+        launched: The training.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss(None)", "Do not wait")]
@@ -35,14 +35,14 @@ class WaitingScreen(ModalScreen[Path | None]):
         self._runs_dir = runs_dir
 
     def compose(self) -> ComposeResult:
-        """Yield what is waited for."""
+        """Yield what is being started."""
         with Vertical(classes="dialog"):
             yield Label("Starting", classes="title")
             yield Label(clean(self.launched.words), classes="muted", markup=False)
-            yield Label("loading torch and the data; Esc does not wait, the training goes on", id="waiting-told")
+            yield Label("Loading torch and the data. Esc: do not wait; the training continues.", id="waiting-message")
 
     def on_mount(self) -> None:
-        """Begin to wait."""
+        """Start waiting."""
         self._wait()
 
     @work(thread=True, exclusive=True)
@@ -65,11 +65,11 @@ class WaitingScreen(ModalScreen[Path | None]):
             time.sleep(0.2)
 
     def _found(self, folder: Path) -> None:
-        if self.is_current:  # else somebody left meanwhile
+        if self.is_current:  # otherwise the user has left meanwhile
             self.dismiss(folder)
 
     def _failed(self, words: str) -> None:
-        self.query_one(".title", Label).update("It did not start")
-        told = self.query_one("#waiting-told", Label)
-        told.update(line((words, "$error")))
-        told.add_class("wrong")
+        self.query_one(".title", Label).update("The training did not start")
+        message = self.query_one("#waiting-message", Label)
+        message.update(line((words, "$error")))
+        message.add_class("wrong")
