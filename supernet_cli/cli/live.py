@@ -1,4 +1,4 @@
-"""The live view of a training: one panel, drawn a few times a second from the newest view of the run."""
+"""The live view of a training: one panel, redrawn a few times a second from the newest state of the run."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from supernet_cli.cli.resizing import clearing_after_resize
 from supernet_cli.cli.watch import Watch
 from supernet_cli.glyphs import MARKS, bar, clock, floor_below, gib, sparkline
 from supernet_cli.runs.ranking import RANKED_BY
@@ -27,7 +28,7 @@ _MOST_PATHS = 10
 _COLUMNS_BESIDE_BARS = 24  # per cent, images, and three gaps
 
 Draw = Callable[[RunSnapshot, int, int], RenderableType]
-"""Makes a picture of a view in so many columns and lines."""
+"""Draws a view, given columns and lines."""
 
 
 @contextlib.contextmanager
@@ -38,7 +39,8 @@ def drawing(watch: Watch, stream: TextIO, draw: Draw) -> Iterator[Watch]:
     with _no_echo_of_control_keys():
         live.start()
         try:
-            yield watch
+            with clearing_after_resize(console):
+                yield watch
         finally:
             with contextlib.suppress(OSError):  # the terminal may be gone: that is what a hang-up means
                 live.stop()
@@ -46,7 +48,7 @@ def drawing(watch: Watch, stream: TextIO, draw: Draw) -> Iterator[Watch]:
 
 @contextlib.contextmanager
 def _no_echo_of_control_keys() -> Iterator[None]:
-    """Keep the terminal from writing `^C` into the panel, which would shift what is erased in the end."""
+    """Keep the terminal from writing `^C` into the panel, which would shift what is erased at the end."""
     if sys.platform == "win32" or sys.stdin is None or not sys.stdin.isatty():
         yield
         return
@@ -68,7 +70,7 @@ def _no_echo_of_control_keys() -> Iterator[None]:
 
 
 def _is_in_front(terminal: int) -> bool:
-    """Whether a terminal is this process's to change: not in the background, nor where it leads no session of ours."""
+    """Whether this process may change a terminal: not from the background, nor without a session on it."""
     try:
         return os.tcgetpgrp(terminal) == os.getpgrp()
     except OSError:
@@ -90,8 +92,8 @@ def draw_supernets(view: RunSnapshot, width: int, height: int) -> RenderableType
 
     Args:
         view: What to draw.
-        width: Columns there are.
-        height: Lines there are.
+        width: Columns of the terminal.
+        height: Lines of the terminal.
     """
     inner, job = width - 4, view.job
     parts: list[RenderableType] = [_progress(job, inner), _figures(job, inner), Text(), _paths(job, inner), Text()]
@@ -103,7 +105,7 @@ def draw_supernets(view: RunSnapshot, width: int, height: int) -> RenderableType
 
 
 def frame(parts: Sequence[RenderableType], run: str, what: str) -> RenderableType:
-    """Return the panel around a view: the run, what is shown of it, and how to stop."""
+    """Return the panel around a view: the run, what is shown, and how to stop."""
     title = Text.assemble(" ", (run, "bold"), f" · {what} ")
     footer = Text(" Ctrl-C saves and stops ", style="dim")
     return Panel(
@@ -112,7 +114,7 @@ def frame(parts: Sequence[RenderableType], run: str, what: str) -> RenderableTyp
 
 
 def progress_line(done: int, total: int, words: str, width: int) -> Text:
-    """Return a bar over the whole width with its share in per cent and words behind it."""
+    """Return a bar over the whole width, followed by the percentage and words."""
     share = done / total if total else 0.0
     words = f"  {100 * share:3.0f} %  {words}"
     room = max(8, width - len(words))
@@ -121,14 +123,18 @@ def progress_line(done: int, total: int, words: str, width: int) -> Text:
 
 
 def _progress(job: JobSnapshot, width: int) -> Text:
-    words = f"epoch {max(job.epoch, 1)}/{job.epochs or '?'}  step {job.step:,}/{job.steps:,}"
+    words = f"epoch {max(job.epoch, 1)}/{job.epochs}  step {job.step:,}/{job.steps:,}" if job.steps else "starting"
     return progress_line(job.step, job.steps, words, width)
+
+
+def time_left(job: JobSnapshot) -> str:
+    """Return the time left in words; after the last step, its paths are still being evaluated."""
+    return "evaluating" if 0 < job.steps <= job.step and job.state == "running" else f"{clock(job.seconds_left)} left"
 
 
 def _figures(job: JobSnapshot, width: int) -> Text:
     losses = job.loss.values
-    pace = f"{job.images_per_second:,.0f} images/s" if job.images_per_second else "starting"
-    left = f"{pace}   {clock(job.seconds_left)} left"
+    left = f"{job.images_per_second:,.0f} images/s   {time_left(job)}" if job.images_per_second else ""
     if not losses:
         return Text.assemble(("loss ", "dim"), "…".ljust(max(1, width - len(left) - 5)), left)
     head = f"{losses[-1]:.4f} "
@@ -142,7 +148,7 @@ def _figures(job: JobSnapshot, width: int) -> Text:
 def _paths(job: JobSnapshot, width: int) -> RenderableType:
     ranked = job.ranked()
     if not ranked:
-        return Text("paths are judged on validation at the end of each epoch", style="dim")
+        return Text("waiting for the first evaluation", style="dim")
     shown = ranked if len(ranked) <= _MOST_PATHS else [*ranked[: _MOST_PATHS - 3], *ranked[-3:]]
     floor = floor_below(min(view.score.accuracy for view in shown))
     names = short_names([view.score.path for view in shown], max(16, width // 3))
@@ -176,7 +182,7 @@ def _path_row(
 
 
 def draw_devices(sample: DevicesSampled) -> RenderableType:
-    """Return what the devices do, a line for the host and one for each GPU."""
+    """Return the use of the devices, a line for the host and one for each GPU."""
     host = Text.assemble(("cpu ", "dim"), no_wrap=True, overflow="ellipsis")
     if len(sample.cores) <= 4:
         for core in sample.cores:

@@ -1,4 +1,4 @@
-"""The live view of many jobs side by side: one table, what runs now always in sight."""
+"""The live view of many jobs that run side by side: one table, with running jobs always in sight."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ def draw_jobs(view: RunSnapshot, width: int, height: int) -> RenderableType:
 
     Args:
         view: What to draw.
-        width: Columns there are.
-        height: Lines there are.
+        width: Columns of the terminal.
+        height: Lines of the terminal.
     """
     inner = width - 4
     shown = _choose(view.jobs, max(3, height - _LINES_AROUND))
     states = Counter(_word(job) for _, job in view.jobs)
     done, total = view.progress
-    counts = "  ".join(f"{states[word]} {word}" for word in ("finished", "running", "waiting") if states[word])
+    counts = "  ".join(f"{states[word]} {word}" for word in ("finished", "running", "queued") if states[word])
     parts: list[RenderableType] = [
         progress_line(done, total, f"{counts}  {clock(view.seconds_left)} left", inner),
         Text(),
         _table(shown, inner),
     ]
     if len(shown) < len(view.jobs):
-        parts.append(Text(f"{len(shown)} of {len(view.jobs)} trainings", style="dim"))
+        parts.append(Text(f"{len(shown)} of {len(view.jobs):,} trainings", style="dim"))
     if view.devices is not None:
         parts += [Text(), draw_devices(view.devices)]
     return frame(parts, view.run, "paths trained alone")
 
 
 def _choose(jobs: Sequence[tuple[str, JobSnapshot]], room: int) -> list[tuple[str, JobSnapshot]]:
-    """Return the jobs to show, in their order: what runs or went wrong first, then the last done and the next ones."""
+    """Return the jobs to show, in order; running and failed ones first, then the last finished and the next queued."""
     if len(jobs) <= room:
         return list(jobs)
-    urgent = [key for key, job in jobs if _word(job) not in ("finished", "waiting")]
+    urgent = [key for key, job in jobs if _word(job) not in ("finished", "queued")]
     finished = [key for key, job in jobs if _word(job) == "finished"]
-    waiting = [key for key, job in jobs if _word(job) == "waiting"]
+    queued = [key for key, job in jobs if _word(job) == "queued"]
     left = max(0, room - len(urgent))
-    last = finished[-max(left // 2, left - len(waiting)) :] if left > 1 else []
-    kept = {*urgent[:room], *last, *waiting[: left - len(last)]}
+    last = finished[-max(left // 2, left - len(queued)) :] if left > 1 else []
+    kept = {*urgent[:room], *last, *queued[: left - len(last)]}
     return [(key, job) for key, job in jobs if key in kept]
 
 
@@ -76,10 +76,10 @@ def _table(jobs: Sequence[tuple[str, JobSnapshot]], width: int) -> Table:
 def _row(key: str, name: str, job: JobSnapshot, room: int) -> tuple[Text, Text, Text, Text, Text, Text]:
     share = job.step / job.steps if job.steps else 0.0
     word = _word(job)
-    running, quiet = word == "running", word == "waiting"
-    style = {"running": "bold", "waiting": "dim", "finished": ""}.get(word, "red")
+    running, quiet = word == "running", word == "queued"
+    style = {"running": "bold", "queued": "dim", "finished": ""}.get(word, "red")
     progress = Text.assemble((bar(share, room), "green"), f" {100 * share:3.0f} %")
-    if word not in ("running", "finished", "waiting"):
+    if word not in ("running", "finished", "queued"):
         progress = Text(f"{MARKS[job.state]} {word}: {job.reason}"[: room + 6], style="red")
     losses, ranked = job.loss.values, job.ranked()
     return (
@@ -93,8 +93,8 @@ def _row(key: str, name: str, job: JobSnapshot, room: int) -> tuple[Text, Text, 
 
 
 def _word(job: JobSnapshot) -> str:
-    """Return a job's state as it is told here: one that is yet to go on is waiting."""
-    return "waiting" if job.state in ("created", "interrupted", "stopped", "lost") else job.state
+    """Return a job's state as shown here: one that is yet to start or to be resumed is queued."""
+    return "queued" if job.state in ("created", "interrupted", "stopped", "lost") else job.state
 
 
 def _path(key: str) -> str:

@@ -169,8 +169,11 @@ def _drawn_progress(what: str) -> Iterator[Callable[[str, int, int], None]]:
     from rich.markup import escape
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
+    from supernet_cli.cli.resizing import clearing_after_resize
+
     parts = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*parts, console=console(sys.stderr), transient=True) as progress:
+    out = console(sys.stderr)
+    with Progress(*parts, console=out, transient=True) as progress, clearing_after_resize(out):
         task = progress.add_task(escape(what), total=None)
         yield lambda doing, done, total: progress.update(
             task, description=escape(doing), completed=done, total=total or None

@@ -1,4 +1,4 @@
-"""What a run looks like while it trains: the state that views draw, and plain lines for where nothing can be drawn."""
+"""A run while it trains: the state that views draw, and plain lines where nothing can be drawn."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Watch:
 
     Args:
         run: The run's id.
-        jobs: Key and state so far of each job.
-        listener: Told the new view and the record that made it, in the thread that recorded.
+        jobs: Key and current state of each job.
+        listener: Called with the new view and the record that caused it, in the recording thread.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class _JobRecorder:
 
 
 class Lines:
-    """Lines on a stream; where the reader is gone (Rich leaves with SystemExit then) the work goes on in silence."""
+    """Lines on a stream; if the reader is gone (Rich then raises SystemExit), work continues silently."""
 
     def __init__(self, stream: TextIO) -> None:
         self._console = console(stream)
@@ -80,7 +80,7 @@ class PlainLines:
         self._say = Lines(stream).say
 
     def __call__(self, view: RunSnapshot, record: Record) -> None:
-        """Say what a record changed, where it is worth a line."""
+        """Print what a record changed, if it is worth a line."""
         job = view.job
         if isinstance(record, PathsEvaluated):
             self._say(self._epoch(view, job, record))
@@ -102,13 +102,13 @@ class PlainLines:
 
 
 class JobLines:
-    """A line at the end of each of many jobs that run side by side, without escape codes."""
+    """One line at the end of each of many jobs that run side by side, without escape codes."""
 
     def __init__(self, stream: TextIO) -> None:
         self._say = Lines(stream).say
 
     def __call__(self, view: RunSnapshot, record: Record) -> None:
-        """Say how a job ended."""
+        """Print how a job ended."""
         if not isinstance(record, JobEnded):
             return
         ended = sum(job.state in ("finished", "diverged", "failed") for _, job in view.jobs)
@@ -123,14 +123,14 @@ class JobLines:
 def watching(
     output: Output, stream: TextIO, run: str, jobs: Sequence[tuple[str, JobSnapshot]], side_by_side: bool = False
 ) -> Iterator[Watch]:
-    """Open the watch that suits where progress is shown: drawn, in lines, or not at all.
+    """Open a watch that shows progress as a drawing, in lines, or not at all.
 
     Args:
-        output: How the command speaks.
-        stream: Where to.
+        output: How the command reports.
+        stream: Where progress goes.
         run: The run's id.
-        jobs: Key and state so far of each job.
-        side_by_side: Whether the jobs are many and run at once, rather than one after another.
+        jobs: Key and current state of each job.
+        side_by_side: Whether many jobs run at once, rather than one after another.
     """
     if output.is_live:
         from supernet_cli.cli.live import draw_supernets, drawing

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import io
 import os
+from itertools import pairwise
 
 import pytest
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
+from rich.live import Live
 from rich.text import Text
 
 from supernet_cli.cli.live import draw_supernets, drawing
+from supernet_cli.cli.resizing import clearing_after_resize
 from supernet_cli.cli.watch import PlainLines, Watch
 from supernet_cli.glyphs import bar, clock, sparkline
 from supernet_cli.runs.records import DevicesSampled, Gpu, JobEnded, JobStarted, PathScore, PathsEvaluated, StepsTrained
@@ -68,6 +71,39 @@ def drawn(view: RunSnapshot, width: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width, force_terminal=False, color_system=None, legacy_windows=False)
     console.print(draw_supernets(view, width, 40))
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined, no-any-return]
+
+
+def test_a_resized_terminal_is_cleared_before_the_next_frame() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, width=80, height=24, force_terminal=True, color_system=None)
+    clear = "\x1b[H\x1b[2J"
+    with Live("frame " * 10, console=console, auto_refresh=False) as live, clearing_after_resize(console):
+        live.refresh()
+        live.refresh()
+        assert clear not in stream.getvalue()
+        for size in ((40, 24), (40, 40)):
+            console.size = ConsoleDimensions(*size)
+            before = len(stream.getvalue())
+            live.refresh()
+            live.refresh()
+            assert stream.getvalue()[before:].startswith(clear)
+            assert stream.getvalue()[before:].count(clear) == 1
+
+
+def test_paths_are_listed_by_validation_loss_under_names_of_their_own() -> None:
+    watch = Watch("run", [("supernet/seed-0", JobSnapshot())])
+    paths = ["_".join(["mbconv3x3e6"] * 20 + [last]) for last in ("conv3x3", "conv5x5", "identity")]
+    scores = tuple(
+        PathScore(path=path, accuracy=accuracy, loss=loss)
+        for path, accuracy, loss in zip(paths, (0.9, 0.8, 0.7), (0.3, 0.1, 0.2), strict=True)
+    )
+    watch.of("supernet/seed-0").record(PathsEvaluated(step=1, epoch=1, seconds=1.0, scores=scores))
+    rows = [line.split() for line in drawn(watch.view, 80)]
+    accuracies = [word for row in rows for word, unit in pairwise(row) if unit == "%" and "." in word]
+    assert accuracies == ["80.00", "70.00", "90.00"]
+    names = [row[1] for row in rows if len(row) > 1 and row[1].startswith("m3")]
+    assert len(set(names)) == 3
+    assert any("3 paths, by validation loss" in " ".join(row) for row in rows)
 
 
 @pytest.mark.parametrize("width", SIZES)

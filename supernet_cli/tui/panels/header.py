@@ -51,7 +51,7 @@ def _progress(job: JobView, width: int) -> Content:
     if shot.images_per_second:
         figures.append(f"{shot.images_per_second:,.0f} img/s")
     if job.state == "running":
-        figures.append(f"{clock(shot.seconds_left)} left")
+        figures.append("evaluating" if 0 < job.steps <= job.step else f"{clock(shot.seconds_left)} left")
     elif shot.train_seconds:
         figures.append(f"{clock(shot.train_seconds + shot.evaluation_seconds)} total")
     while len(figures) > 1 and len("  ".join(figures)) > width - 10:
