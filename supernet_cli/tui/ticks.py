@@ -165,10 +165,10 @@ class _Axis(AxisFormatter):
 
     def get_ticks_and_labels(self, min_: float, max_: float, max_ticks: int = 8) -> tuple[list[float], list[str]]:
         """Return ticks and their labels; none where no label fits."""
-        for ticks in self._choices(min_, max_):
-            if ticks.positions and self.fits(ticks, min_, max_):
-                return list(ticks.positions), list(ticks.labels)
-        return [], []
+        fitting = [self.fitting(ticks, min_, max_) for ticks in self._choices(min_, max_)]
+        several = (ticks for ticks in fitting if len(ticks.positions) > 1)
+        ticks = next(several, None) or next((ticks for ticks in fitting if ticks.positions), Ticks())
+        return list(ticks.positions), list(ticks.labels)
 
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
         """Return the ticks alone."""
@@ -178,19 +178,20 @@ class _Axis(AxisFormatter):
         """Return labels of ticks that somebody else chose."""
         return [f"{tick:g}" for tick in ticks]
 
-    def fits(self, ticks: Ticks, low: float, high: float) -> bool:
-        """Whether every label can be read."""
+    def fitting(self, ticks: Ticks, low: float, high: float) -> Ticks:
+        """Return ticks whose labels can be read; none if labels would touch each other."""
         raise NotImplementedError
 
 
 class VerticalAxis(_Axis):
     """An axis at the left: a row holds one label, and the margin the whole of it."""
 
-    def fits(self, ticks: Ticks, low: float, high: float) -> bool:
-        """Whether labels are short enough and in rows of their own."""
+    def fitting(self, ticks: Ticks, low: float, high: float) -> Ticks:
+        """Return the ticks if their labels are short enough and in rows of their own."""
         rows = [self._chart.get_pixel_from_coordinate(0.0, position)[1] for position in ticks.positions]
         rows = [row + (position == low) for row, position in zip(rows, ticks.positions, strict=True)]
-        return len(set(rows)) == len(rows) and max(map(len, ticks.labels)) < self._chart.margin_left
+        is_short = max(map(len, ticks.labels), default=0) < self._chart.margin_left
+        return ticks if is_short and len(set(rows)) == len(rows) else Ticks()
 
 
 class HorizontalAxis(_Axis):
@@ -206,15 +207,18 @@ class HorizontalAxis(_Axis):
         super().__init__(chart, choices)
         self._columns = columns
 
-    def fits(self, ticks: Ticks, low: float, high: float) -> bool:
-        """Whether labels are inside the row, with a blank between any two."""
-        free, columns = 0, self._columns()
+    def fitting(self, ticks: Ticks, low: float, high: float) -> Ticks:
+        """Return the ticks whose labels are inside the row, if there is a blank between any two."""
+        free, columns, kept = 0, self._columns(), []
         for position, label in zip(ticks.positions, ticks.labels, strict=True):
             column = self._chart.margin_left + self._chart.get_pixel_from_coordinate(position, 0.0)[0]
             begin = column - (position == low) - (len(label) - 1) // 2
             if position == high:
                 begin = column - len(label) + 1
-            if begin < free or begin + len(label) > columns:
-                return False
+            if begin < 0 or begin + len(label) > columns:
+                continue
+            if begin < free:
+                return Ticks()
             free = begin + len(label) + 1
-        return True
+            kept.append((position, label))
+        return Ticks(tuple(position for position, _ in kept), tuple(label for _, label in kept))

@@ -121,7 +121,7 @@ class Table:
         """Return the columns of two rows a path, for a few paths in a narrow panel."""
         names = short_names([path.score.path for path in paths], width - 12, blocks)
         spark = 8 if width >= 40 else 6
-        bars = max(4, width - spark - 14 - (14 if alone else 0))
+        bars = max(2, width - spark - 14 - (14 if alone else 0))
         longest = max(map(len, names.values()))
         return cls(names, longest, bars, spark, True, 7 if alone else 0, _floor(paths), width)
 

@@ -86,7 +86,7 @@ class MonitorScreen(Screen[None]):
         Binding("s", "stop", "Stop", tooltip="Save a checkpoint and stop the training"),
         Binding("r", "runs", "Runs", tooltip="Choose another run, or overlay runs on this one"),
         Binding("c", "compare", "Compare", tooltip="Compare one-shot with stand-alone accuracy"),
-        Binding("m", "space", "Map", tooltip="Map the search space: histogram, heat map, best and worst paths"),
+        Binding("m", "space", "Map", tooltip="Map the space: histogram, heat map, best and worst paths"),
         Binding("l", "log", "Log", tooltip="Show the whole log"),
         Binding("n", "new", "New", tooltip="Start a training from a preset"),
         Binding("f", "follow", "Follow", tooltip="Follow the newest step", show=False),
