@@ -40,7 +40,7 @@ def tui(
     ] = None,
     runs_dir: RunsDir = RUNS_DIR,
     ascii_only: Annotated[
-        bool, typer.Option("--ascii", help="Draw with ASCII alone, for fonts that lack boxes and blocks.")
+        bool, typer.Option("--ascii", help="Draw with ASCII only, for fonts without boxes and blocks.")
     ] = False,
     web: Annotated[bool, typer.Option("--web", help="Serve the monitor to a browser on this machine.")] = False,
     port: Annotated[int, typer.Option("--port", help="The port of --web.", min=1, max=65535)] = 8000,
@@ -81,10 +81,10 @@ def open_monitor(
     """Open the monitor on this terminal.
 
     Args:
-        runs_dir: Where runs live.
+        runs_dir: Where runs are stored.
         folder: The run to show; None for the list of runs.
-        ascii_only: Draw with ASCII alone.
-        launched: A training that was just started.
+        ascii_only: Draw with ASCII only.
+        launched: A training that has just been started.
 
     Raises:
         UsageError: There is no terminal, or one that cannot place text.
@@ -92,7 +92,33 @@ def open_monitor(
     check_terminal()
     from supernet_cli.tui.app import MonitorApp
 
-    MonitorApp(runs_dir, folder, ascii_only=ascii_only, launched=launched).run()
+    app = MonitorApp(runs_dir, folder, ascii_only=ascii_only, launched=launched)
+    app.run()
+    for training in app.started:
+        say_what_continues(runs_dir, training)
+
+
+def say_what_continues(runs_dir: Path, training: Launched) -> None:
+    """Print that a training continues without the monitor, how to watch it and how to stop it.
+
+    Args:
+        runs_dir: Where its run is.
+        training: A training that the monitor started; nothing is printed if it has ended.
+    """
+    from supernet_cli.cli.output import printable
+    from supernet_cli.runs.store import read_run, runs_dir_option
+
+    if training.has_ended():
+        return
+    folder = training.find_run(runs_dir)
+    run = read_run(folder) if folder is not None else None
+    if run is not None:
+        what, watch, stop = f"Run {run.id}", run.command("tui"), run.command("runs stop")
+    else:  # still loading
+        what = f"The training ({training.words})"
+        watch, stop = f"supernet tui{runs_dir_option(runs_dir)}", f"kill {training.process.pid}"
+    lines = (f"{what} continues in the background.", f"  Watch it: {watch}", f"  Stop it:  {stop}")
+    print(printable("\n".join(lines)), file=sys.stderr)
 
 
 def check_terminal() -> None:

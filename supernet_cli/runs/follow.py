@@ -22,7 +22,7 @@ from supernet_cli.runs.activity import is_worked_on
 from supernet_cli.runs.files import file_stamp, read_small
 from supernet_cli.runs.job import JobFolder, JobStatus, list_jobs
 from supernet_cli.runs.records import ALIVE, DevicesSampled, decode_lines
-from supernet_cli.runs.store import Run, read_run
+from supernet_cli.runs.store import EXPERIMENT_LOCK, Run, read_run
 from supernet_cli.runs.tail import FileTail, JobReader, last_lines
 from supernet_cli.runs.views import JobView, RunView, StandAlone
 from supernet_cli.space import SearchSpace
@@ -56,7 +56,7 @@ class RunFollower:
         self._devices = _Devices(folder)
         self._files = _Files()
         self._listed = float("-inf")
-        self._worked_on = False
+        self._worked_on = self._is_experiment = False
         self._view: RunView | None = None
         self._damage: dict[str, str] = {}
 
@@ -106,6 +106,7 @@ class RunFollower:
         folders = {job.key: job for job in list_jobs(self.folder)}
         self._jobs = {key: self._jobs.get(key) or _JobFollower(job) for key, job in folders.items()}
         self._worked_on = is_worked_on(self.folder)
+        self._is_experiment = (self.folder / EXPERIMENT_LOCK).is_file()
         run = read_run(self.folder)
         self._damage.pop("run", None)
         if run is None:
@@ -151,6 +152,8 @@ class RunFollower:
             stand_alone=_stand_alone(jobs),
             comparison=comparison if isinstance(comparison, dict) else None,
             problems=self._problems(jobs, comparison),
+            run=self._run,
+            is_experiment=self._is_experiment,
             worked_on=self._worked_on,
         )
 

@@ -12,7 +12,7 @@ from supernet_cli.runs.activity import awaits_next_job
 from supernet_cli.runs.job import JobStatus
 from supernet_cli.runs.records import ALIVE, DevicesSampled, State
 from supernet_cli.runs.snapshot import JobSnapshot
-from supernet_cli.runs.store import overall_state
+from supernet_cli.runs.store import Run, overall_state
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,8 @@ class RunView:
         stand_alone: What paths reached alone, for finished trainings.
         comparison: results/comparison.json, or None.
         problems: What is damaged, one sentence each.
+        run: The run, for commands to suggest; None if run.json cannot be read.
+        is_experiment: Whether `supernet experiment` has worked on it, and can resume it.
         worked_on: Whether a process works on the run, also while none of its jobs is running.
         gone: Whether the folder has vanished; everything else is the last known state.
     """
@@ -130,6 +132,8 @@ class RunView:
     stand_alone: Mapping[str, StandAlone] = field(default_factory=_nothing)
     comparison: Mapping[str, Any] | None = None
     problems: tuple[str, ...] = ()
+    run: Run | None = None
+    is_experiment: bool = False
     worked_on: bool = False
     gone: bool = False
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -15,6 +17,8 @@ from recorded import BEGIN, grow, record_run, stamp_all, trained, write_lines
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from supernet_cli.cli.tui import check_terminal, say_what_continues
+from supernet_cli.errors import UsageError
 from supernet_cli.runs.job import JobStatus
 from supernet_cli.runs.launch import Launched, launch
 from supernet_cli.runs.lock import FileLock
@@ -22,7 +26,7 @@ from supernet_cli.runs.records import State
 from supernet_cli.runs.store import EXPERIMENT_LOCK
 from supernet_cli.runs.views import RunView
 from supernet_cli.tui.app import MonitorApp
-from supernet_cli.tui.panels.banner import Banner
+from supernet_cli.tui.panels.banner import Banner, messages
 from supernet_cli.tui.panels.loss import LossPanel
 from supernet_cli.tui.panels.panel import Panel
 from supernet_cli.tui.panels.paths import PathsPanel
@@ -447,6 +451,86 @@ def test_paths_that_do_not_fit_show_their_best_and_their_worst(tmp_path: Path) -
         drawn = pilot.app.screen.query_one(PathsPanel).draw(view, 50, 12).plain.splitlines()
         assert len(drawn) == 12
         assert [row.split()[0] for row in drawn[1:]] == ["1", "2", "3", "4", "5", "6", "7", "…", "58", "59", "60"]
+
+    drive(run, act)
+
+
+class Alive:
+    """A process that goes on until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.pid, self.returncode = os.getpid(), None
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+
+def launched_as(process: Any, log: Path) -> Launched:
+    return Launched(process, log, "supernet train --preset quick", started=0.0)
+
+
+def test_a_training_that_continues_is_named_with_how_to_watch_and_stop_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = record_run(tmp_path / "my runs")
+    say_what_continues(run.parent, launched_as(Alive(), tmp_path / "log.txt"))
+    out, err = capsys.readouterr()
+    where = f"--runs-dir '{run.parent}'"
+    assert out == ""
+    assert err.splitlines() == [
+        f"Run {run.name} continues in the background.",
+        f"  Watch it: supernet tui {run.name} {where}",
+        f"  Stop it:  supernet runs stop {run.name} {where}",
+    ]
+
+
+def test_a_training_that_still_loads_is_named_by_its_command_and_one_that_ended_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = Alive()
+    say_what_continues(tmp_path, launched_as(process, tmp_path / "log.txt"))
+    err = capsys.readouterr().err
+    assert "The training (supernet train --preset quick) continues in the background." in err
+    assert f"Watch it: supernet tui --runs-dir {tmp_path}" in err
+    assert f"Stop it:  kill {process.pid}" in err
+    process.returncode = 0
+    say_what_continues(tmp_path, launched_as(process, tmp_path / "log.txt"))
+    assert capsys.readouterr().err == ""
+
+
+def test_the_monitor_does_not_start_where_it_cannot_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{name}", Terminal())
+    monkeypatch.setenv("TERM", "xterm-256color")
+    check_terminal()
+    monkeypatch.setenv("TERM", "dumb")
+    with pytest.raises(UsageError, match=r"cannot draw on this terminal \(TERM=dumb\)"):
+        check_terminal()
+
+
+class Terminal(io.StringIO):
+    """A stream that claims to be a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("stopped", "resume with: supernet train --resume"),
+        ("interrupted", "resume with: supernet train --resume"),
+        ("diverged", "supernet train --preset"),
+    ],
+)
+def test_the_banner_suggests_a_command_for_this_runs_folder(state: State, words: str, tmp_path: Path) -> None:
+    run = record_run(tmp_path / "my runs", state=state)
+
+    async def act(pilot: Pilot[None]) -> None:
+        view = await view_of(pilot)
+        message = messages(view)[0][0]
+        assert words in message
+        assert message.endswith(f"--runs-dir '{run.parent}'")
 
     drive(run, act)
 

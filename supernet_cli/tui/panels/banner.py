@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-
 from textual.content import Content
 
+from supernet_cli.errors import SupernetError
 from supernet_cli.runs.views import RunView
 from supernet_cli.tui.draw import MUTED, line, lines
 from supernet_cli.tui.panels.panel import Panel
@@ -59,22 +58,39 @@ def messages(view: RunView, request: str = "") -> list[tuple[str, str]]:
 def _state(view: RunView) -> list[tuple[str, str]]:
     """Return why nothing is being trained and what to do, or what is about to be."""
     job = next((other for other in (view.job, *view.jobs) if other.state == view.state), view.job)
-    reason, resume = job.status.reason, f"supernet train --resume {shlex.quote(view.id)}"
+    reason = job.status.reason
     match view.state:
         case "paused":
             return [(f"paused at step {job.step:,}; press p to resume", "$warning")]
         case "stopped":
-            return [(f"stopped at step {job.step:,} after a checkpoint; resume with: {resume}", "$warning")]
+            return [(f"stopped at step {job.step:,} after a checkpoint{_resume(view)}", "$warning")]
         case "interrupted":
-            return [(f"interrupted at step {job.step:,}: {reason or 'a signal'}; resume with: {resume}", "$warning")]
+            return [(f"interrupted at step {job.step:,}: {reason or 'a signal'}{_resume(view)}", "$warning")]
         case "diverged":
-            return [(f"diverged: {reason}; try a lower learning rate: --set train.optimizer.lr=0.001", "$error")]
+            return [(f"diverged: {reason}{_gentler(view)}", "$error")]
         case "failed":
             return [(f"failed: {reason or 'see the log (l)'}", "$error")]
         case "lost":
             return [(f"lost: {job.status.host or 'its host'} has not reported for at least a minute", "$warning")]
         case _:
             return _activity(view)
+
+
+def _resume(view: RunView) -> str:
+    """Return how to resume a run, as the end of a sentence."""
+    if view.run is None:
+        return ""
+    return f"; resume with: {view.run.command('experiment' if view.is_experiment else 'train')}"
+
+
+def _gentler(view: RunView) -> str:
+    """Return what to try after a run that diverged, as the end of a sentence."""
+    from supernet_cli.reports.next_step import gentler_step
+
+    try:
+        return f"; try a lower learning rate: {gentler_step(view.run).command}" if view.run is not None else ""
+    except SupernetError:  # its preset is damaged, which is a message of its own
+        return ""
 
 
 def _activity(view: RunView) -> list[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeGuard
 
@@ -15,6 +14,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from supernet_cli.glyphs import clock, short
+from supernet_cli.reports.next_step import SAMPLED, TRAINED_WHOLE
 from supernet_cli.runs.ranking import RANKED_BY, RankKey, rank_key
 from supernet_cli.runs.views import RunView
 from supernet_cli.space.names import short_names
@@ -197,18 +197,15 @@ def table(run: Mapping[str, Any], blocks: tuple[tuple[str, ...], ...], width: in
 
 
 def _nothing(view: RunView) -> Content:
-    run = shlex.quote(view.id)
-    command = f"supernet compare --run {run}"
-    return lines(
-        [
-            line(""),
-            line("This run has not been compared with stand-alone trainings yet. Compare with:"),
-            line(""),
-            line(("    " + command, "bold $primary")),
-            line(""),
-            line(("First train paths from scratch: ", MUTED), f"supernet retrain --all --run {run}"),
-        ]
-    )
+    rows = [line(""), line("This run has not been compared with stand-alone trainings yet.")]
+    if view.run is not None:
+        paths = ("--all",) if view.num_paths <= TRAINED_WHOLE else ("--sample", str(SAMPLED))
+        for purpose, command in (
+            ("First train paths from scratch:", view.run.command("retrain", *paths)),
+            ("Then compare:", view.run.command("compare")),
+        ):
+            rows += [line(""), line((purpose, MUTED)), line(("    " + command, "bold $primary"))]
+    return lines(rows)
 
 
 def _costs(cost: Mapping[str, Any]) -> list[Content]:
