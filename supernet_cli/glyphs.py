@@ -1,4 +1,4 @@
-"""What terminals draw with: marks of states, bars, sparklines, and numbers and times in few characters."""
+"""Drawing in terminals: marks of states, bars, sparklines, and short forms of numbers and times."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ MARKS = {
     "failed": "✘",
     "lost": "?",
 }
-"""A mark for each state, so that none is told by its colour alone."""
+"""A mark for each state, so that none depends on colour alone."""
 
 _SPARKS = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float], width: int, low: float | None = None, high: float | None = None) -> str:
-    """Return values as a line of at most `width` blocks, the last value last; a flat series is drawn low.
+    """Return values as a line of at most `width` blocks, newest last; a flat series is drawn low.
 
     Args:
         values: Oldest first.
-        width: Columns there are; neighbours are averaged where values do not fit.
-        low: The value of the lowest block; the least value where it is left out.
-        high: The value of the highest block; the greatest value where it is left out.
+        width: Available columns; neighbours are averaged if the values do not fit.
+        low: Value of the lowest block (default: the minimum).
+        high: Value of the highest block (default: the maximum).
     """
     if not values or width < 1:
         return ""
@@ -41,13 +41,13 @@ def sparkline(values: Sequence[float], width: int, low: float | None = None, hig
 
 
 def bar(share: float, width: int) -> str:
-    """Return a bar of a share of `width`, to half a column, padded to `width`."""
+    """Return a bar that fills a fraction of `width`, to half a column, padded to `width`."""
     full, half = divmod(round(max(0.0, min(1.0, share)) * width * 2), 2)
     return ("━" * full + "╸" * half).ljust(width)
 
 
 def floor_below(lowest: float) -> float:
-    """Return where bars begin: a round number below the lowest accuracy, so that differences show."""
+    """Return where bars start: a round number below the lowest accuracy, so that differences show."""
     step = next((step for step in (0.1, 0.05, 0.01, 0.005) if 1 - lowest > step), 0.001)
     return max(0.0, math.floor(lowest / step - 1e-9) * step)
 
@@ -85,7 +85,7 @@ def short(number: float) -> str:
 
 
 def clock(seconds: float | None) -> str:
-    """Return a duration as `0:48` or `1:02:03`, or `-:--` where it is not known."""
+    """Return a duration as `0:48` or `1:02:03`, or `-:--` if unknown."""
     if seconds is None or not math.isfinite(seconds):
         return "-:--"
     minutes, left = divmod(max(0, round(seconds)), 60)

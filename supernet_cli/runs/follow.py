@@ -1,7 +1,7 @@
-"""Follow a run's folder: everything that is known of it now, as one frozen view, for whoever draws it.
+"""Follow a run's folder: everything known about it now, as one frozen view for anything that draws it.
 
-`RunFollower.poll` looks at the folder and returns a new view where something changed. It only reads, survives files
-that are damaged, replaced or gone, and says so in the view.
+`RunFollower.poll` looks at the folder and returns a new view if something changed. It only reads, survives files that
+are damaged, replaced or gone, and reports them in the view.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from supernet_cli.runs.views import JobView, RunView, StandAlone
 from supernet_cli.space import SearchSpace
 
 LOG_LINES = 400
-"""How many lines of a job's log a view holds."""
+"""Lines of a job's log in a view."""
 
 DEVICE_SAMPLES = 300
-"""How many samples of the devices a view holds; one is taken a second."""
+"""Device samples in a view; one is taken every second."""
 
 _DEVICE_BYTES = 1 << 18
 _DEVICES = re.compile(r"devices-[0-9]{1,9}\.jsonl")
-_REST_SECONDS = 2.0  # between two looks at what is not being trained
+_REST_SECONDS = 2.0  # between two looks at jobs that are not running
 
 
 class RunFollower:
-    """Looks at a run's folder again and again.
+    """Looks at a run's folder repeatedly.
 
     Args:
         folder: The run's folder.
-        clock: Seconds that go on, to look less often at what is at rest.
+        clock: A monotonic clock in seconds; idle jobs are read less often.
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self.folder = folder
-        self.selected = ""  # key of the job to show; empty for the one that is trained
+        self.selected = ""  # key of the job to show; empty for the running one
         self._clock = clock
         self._run: Run | None = None
         self._blocks: tuple[tuple[str, ...], ...] = ()
@@ -61,13 +61,13 @@ class RunFollower:
         self._damage: dict[str, str] = {}
 
     def poll(self, seconds: float = 0.05) -> tuple[RunView | None, bool]:
-        """Look at what changed.
+        """Look for changes.
 
         Args:
-            seconds: About how long this may take; the rest is left to the next call.
+            seconds: Approximate time limit; the rest is left to the next call.
 
         Returns:
-            The view, or None where nothing changed; and whether there is more to read at once.
+            The view, or None if nothing changed; and whether there is more to read at once.
         """
         if not self.folder.is_dir():
             return self._gone(), False
@@ -158,14 +158,15 @@ class RunFollower:
         )
 
     def _problems(self, jobs: tuple[JobView, ...], comparison: object) -> tuple[str, ...]:
-        told = list(self._damage.values())
+        problems = list(self._damage.values())
         for job in jobs:
             if job.damaged:
-                told.append(f"{job.damaged:,} damaged lines in the metrics of {job.key}, passed over")
-        told += [f"{key}/status.json is damaged" for key, job in self._jobs.items() if job.is_damaged]
+                lines = "line" if job.damaged == 1 else "lines"
+                problems.append(f"skipped {job.damaged:,} damaged {lines} in the metrics of {job.key}")
+        problems += [f"{key}/status.json is damaged" for key, job in self._jobs.items() if job.is_damaged]
         if comparison is not None and not isinstance(comparison, dict):
-            told.append("results/comparison.json is damaged")
-        return tuple(told)
+            problems.append("results/comparison.json is damaged")
+        return tuple(problems)
 
 
 class _JobFollower:
@@ -186,7 +187,7 @@ class _JobFollower:
         return busy and self._looked != now or now - self._looked >= _REST_SECONDS
 
     def read(self, now: float) -> bool:
-        """Take a little of what is new; returns whether there is more."""
+        """Read some of what is new; returns whether there is more."""
         _, self._more = self._reader.read()
         if not self._more:
             self._looked = now
@@ -196,7 +197,7 @@ class _JobFollower:
             self._stamp = stamp
             status = self._folder.status()
             self.is_damaged = status.state == "failed" and status.reason.startswith("status.json is damaged")
-            if self.is_damaged:  # what its records say is the next best
+            if self.is_damaged:  # fall back to what its records say
                 state = self._reader.snapshot.state
                 status = JobStatus(state="lost" if state in ALIVE else state)
         view = JobView(
@@ -243,13 +244,13 @@ class _Devices:
 
 
 class _Files:
-    """Small files, read again only when they changed."""
+    """Small files, read again only after a change."""
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[tuple[int, ...] | None, Any]] = {}
 
     def json(self, path: Path) -> object:
-        """Return a JSON document; None where there is none, and its text where it is damaged."""
+        """Return a JSON document; None if there is none, and an empty text if it is damaged."""
         return self._read(path, _read_json)
 
     def lines(self, path: Path) -> tuple[str, ...]:

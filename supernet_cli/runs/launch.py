@@ -1,9 +1,10 @@
-"""Start a training that lives on its own: own session, no keyboard, its words in a log file."""
+"""Start a training as a separate process: own session, no keyboard, output in a log file."""
 
 from __future__ import annotations
 
 import datetime as dt
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -18,8 +19,8 @@ from supernet_cli.runs.store import list_runs
 from supernet_cli.runs.tail import last_lines
 
 _FOLDER = ".started"
-_CLOCK_SECONDS = 2.0  # that two readings of the clock may lie apart
-_NOT_FOR_IT = ("SUPERNET_TRAIN_TUI", "SUPERNET_SET")  # it has its arguments in full
+_CLOCK_SECONDS = 2.0  # that two readings of the clock may differ
+_NOT_FOR_IT = ("SUPERNET_TRAIN_TUI", "SUPERNET_SET")  # its arguments are complete
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,10 @@ class Launched:
     """A training that was started.
 
     Args:
-        process: It.
-        log: Where its words go.
-        words: What was started, for a person.
-        started: When.
+        process: The process.
+        log: File with its output.
+        words: The command, as typed.
+        started: When it was started, in seconds since 1970.
     """
 
     process: subprocess.Popen[bytes]
@@ -39,31 +40,31 @@ class Launched:
     started: float = field(default_factory=time.time)
 
     def find_run(self, runs_dir: Path) -> Path | None:
-        """Return the folder of its run, or None where it has none yet."""
+        """Return the folder of its run, or None if it has none yet."""
         for run in list_runs(runs_dir):
             if any(self._owns(job.status()) for job in run.supernet_jobs()):
                 return run.folder
         return None
 
     def _owns(self, status: JobStatus) -> bool:
-        """Whether a job is this process's: numbers of processes come again, in containers soon."""
+        """Whether a job belongs to this process; process ids are reused, in containers soon."""
         same = status.pid == self.process.pid and status.host == socket.gethostname()
         return same and status.heartbeat >= self.started - _CLOCK_SECONDS
 
     def has_ended(self) -> bool:
-        """Whether its process is over."""
+        """Whether its process has ended."""
         return self.process.poll() is not None
 
     def last_words(self, count: int = 6) -> str:
-        """Return the end of what it said."""
+        """Return the end of its output."""
         return "\n".join(last_lines(self.log, count)) or f"It ended with code {self.process.returncode}."
 
 
 def start_training(runs_dir: Path, preset: str, settings: Sequence[str] = (), more: Sequence[str] = ()) -> Launched:
-    """Start `supernet train` as a process of its own, which goes on when this one ends, however it ends.
+    """Start `supernet train` as a separate process, which continues however this one ends.
 
     Args:
-        runs_dir: Where its run goes.
+        runs_dir: Where its run is stored.
         preset: Name or file of the preset.
         settings: Keys to change, such as `train.epochs=4`.
         more: Further arguments of `supernet train`.
@@ -76,11 +77,11 @@ def start_training(runs_dir: Path, preset: str, settings: Sequence[str] = (), mo
 
 
 def launch(runs_dir: Path, arguments: Sequence[str]) -> Launched:
-    """Start a command of ours as a process of its own.
+    """Start one of our commands as a separate process.
 
     Args:
-        runs_dir: Where runs live; the log goes into a folder there.
-        arguments: What would be typed after `supernet`.
+        runs_dir: Where runs are stored; the log goes into a folder there.
+        arguments: The arguments of `supernet`.
 
     Raises:
         DiskError: The log cannot be written.
@@ -98,4 +99,4 @@ def launch(runs_dir: Path, arguments: Sequence[str]) -> Launched:
             start_new_session=True,
             env={name: value for name, value in os.environ.items() if name not in _NOT_FOR_IT},
         )
-    return Launched(process, log, f"supernet {' '.join(arguments)}")
+    return Launched(process, log, shlex.join(["supernet", *arguments]))

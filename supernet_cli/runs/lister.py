@@ -1,4 +1,4 @@
-"""The runs of a folder as rows of a list, read again and again, and only where something changed."""
+"""The runs of a folder as rows of a list, read repeatedly, and only where something changed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class RunRow:
 
     Args:
         id: Its name.
-        folder: Where it is.
+        folder: Its folder.
         preset: Name of its preset.
-        created: When it was begun.
-        state: Its true state.
-        share: How far its supernets are, as a share.
+        created: When it was created, in seconds since 1970.
+        state: Its actual state.
+        share: Progress of its supernets, as a fraction.
         best_path: The best path by validation loss; empty before the first evaluation.
         best_accuracy: Its validation accuracy.
         is_damaged: Whether its run.json cannot be read.
@@ -44,7 +44,7 @@ class RunRow:
 
 
 class RunLister:
-    """Lists the runs of a folder again and again, reading only what changed."""
+    """Lists the runs of a folder repeatedly, reading only what changed."""
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
@@ -52,7 +52,7 @@ class RunLister:
         self._best: dict[Path, tuple[object, PathScore | None]] = {}
 
     def rows(self) -> tuple[RunRow, ...]:
-        """Return the runs there are, newest first; none where the folder cannot be read."""
+        """Return the runs, newest first; none if the folder cannot be read."""
         try:
             folders = [Path(entry.path) for entry in os.scandir(self.runs_dir) if _is_folder(entry)]
         except OSError:
@@ -115,5 +115,5 @@ class RunLister:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself
+    except OSError:  # a link to itself
         return False

@@ -1,7 +1,7 @@
-"""Read files that grow, once: remember how far, take whole lines only, and notice when a file is no longer the same.
+"""Read growing files once: keep the offset, take only whole lines, and notice when a file has been replaced.
 
-`FileTail` follows one file, `JobTail` the segments of one job, and `JobReader` shows a long job from its end at once
-while its past is filled in behind. All three are polled: nothing here waits, watches or starts a thread.
+`FileTail` follows one file, `JobTail` the segments of one job, and `JobReader` shows the end of a long job at once and
+loads its older history afterwards. All three are polled: nothing here waits, watches or starts a thread.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from supernet_cli.runs.records import JobStarted, decode, decode_lines
 from supernet_cli.runs.snapshot import JobSnapshot, PathView, Series, fold, fold_all
 
 LONGEST_LINE = 1 << 20
-"""Bytes of a line beyond which it is no record of ours."""
+"""Maximum bytes of a record; longer lines are damaged."""
 
 RECENT_BYTES = 1 << 20
-"""How much of a long job's end is read first."""
+"""Bytes at the end of a long job that are read first."""
 
 _CHUNK = 1 << 18
-_MARK = 256  # bytes at either end of what was read that must stay as they are
+_MARK = 256  # bytes at both ends of what was read that must not change
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """What one reading of a file gave.
+    """The result of one read.
 
     Args:
-        lines: Whole lines, without their ends.
-        damaged: Lines that were too long.
-        restarted: The file is another one now: what was read of it before no longer counts.
-        more: There is more to read at once.
-        taken: Bytes that were read.
+        lines: Whole lines, without line ends.
+        damaged: Number of lines that were too long.
+        restarted: Whether the file has been replaced, so that earlier reads no longer count.
+        more: Whether there is more to read at once.
+        taken: Number of bytes read.
     """
 
     lines: tuple[bytes, ...] = ()
@@ -50,8 +50,8 @@ class FileTail:
     """Follows one file of lines.
 
     Args:
-        path: The file; it need not be there.
-        start: Where to begin; a line that is cut there is passed over.
+        path: The file; it may not exist yet.
+        start: Offset to begin at; a line cut there is skipped.
     """
 
     def __init__(self, path: Path, start: int = 0) -> None:
@@ -60,16 +60,16 @@ class FileTail:
         self._begin()
 
     def _begin(self) -> None:
-        self.offset = max(0, self._start - 1)  # a line's end just before the start makes the first line whole
-        self._partial = 0  # bytes behind the offset of a line that is not whole yet
+        self.offset = max(0, self._start - 1)  # if a line ends just before the start, the first line is whole
+        self._partial = 0  # bytes after the offset, of a line that is not complete yet
         self._skipping = self._start > 0
         self._too_long = False
-        self._seen: tuple[int, int, int] | None = None  # inode, size, time of the newest look
+        self._seen: tuple[int, int, int] | None = None  # inode, size and time at the last look
         self._head = b""
         self._last = b""
 
     def read(self, limit: int = LONGEST_LINE) -> Chunk:
-        """Return what is new, up to about `limit` bytes; a file that cannot be read now has nothing new."""
+        """Return what is new, up to about `limit` bytes; nothing if the file cannot be read at the moment."""
         try:
             look = os.stat(self.path)
         except (FileNotFoundError, NotADirectoryError):
@@ -108,7 +108,7 @@ class FileTail:
         return Chunk(lines, damaged, restarted, more=end < look.st_size, taken=len(data))
 
     def _split(self, data: bytes) -> tuple[tuple[bytes, ...], int]:
-        """Cut data at the offset into whole lines and move the offset behind them."""
+        """Split data at the offset into whole lines and move the offset past them."""
         damaged = 0
         if self._skipping:
             end = data.find(b"\n") + 1
@@ -127,7 +127,7 @@ class FileTail:
         return tuple(data[:end].split(b"\n")[:-1]), damaged
 
     def _is_same(self, file: IO[bytes], look: os.stat_result) -> bool:
-        """Whether this is still the file that was read: same inode, not shorter, same bytes where we looked."""
+        """Whether this is still the same file: same inode, not shorter, same bytes at both ends of what was read."""
         assert self._seen is not None
         if look.st_ino != self._seen[0] or look.st_size < self.offset:
             return False
@@ -149,18 +149,17 @@ class FileTail:
 class JobTail:
     """Folds the records of a job's segments, in order, as they come.
 
-    A segment that vanishes, is replaced, or grows after a later one was begun means that what was folded is not what
-    is there: everything is folded anew.
+    If a segment vanishes, is replaced, or grows after a later one has started, everything is folded again.
 
     Args:
         folder: The job's folder.
-        recent: Bytes at the end to begin with; None for everything.
+        recent: Bytes at the end to start with; None for everything.
     """
 
     def __init__(self, folder: Path, recent: int | None = None) -> None:
         self.folder = folder
         self._recent = recent
-        self.restarts = -1  # how often everything was folded anew
+        self.restarts = -1  # how often everything was folded again
         self._begin()
 
     def _begin(self) -> None:
@@ -169,17 +168,17 @@ class JobTail:
         self.damaged = 0
         self._tails: dict[str, FileTail] = {}
         self._passed: frozenset[str] = frozenset()
-        self._current = ""  # the newest segment that was begun
+        self._current = ""  # the newest segment with records
         if self._recent is not None:
             self._begin_near_the_end(self._recent)
 
     @property
     def read_bytes(self) -> int:
-        """How many bytes were read."""
+        """Number of bytes read."""
         return sum(tail.offset for tail in self._tails.values())
 
     def read(self) -> tuple[bool, bool]:
-        """Fold what is new, up to a chunk.
+        """Fold what is new, up to one chunk.
 
         Returns:
             Whether anything changed, and whether there is more to read at once.
@@ -209,7 +208,7 @@ class JobTail:
         return changed, False
 
     def _is_out_of_order(self, names: list[str]) -> bool:
-        """Whether a segment came to light before one that was begun."""
+        """Whether a segment has appeared that precedes the current one."""
         new = (name for name in names if name not in self._tails)
         return bool(self._current) and any(segment_number(name) < segment_number(self._current) for name in new)
 
@@ -236,7 +235,7 @@ class JobTail:
 
 
 class JobReader:
-    """Reads a job: from its end first where it is long, the rest behind.
+    """Reads a job; of a long one, its end first and older history afterwards.
 
     Args:
         folder: The job's folder.
@@ -256,17 +255,17 @@ class JobReader:
 
     @property
     def damaged(self) -> int:
-        """Lines that were damaged, of those read so far."""
+        """Number of damaged lines read so far."""
         return self._whole.damaged
 
     @property
     def filled(self) -> float:
-        """How much of the past was read, as a share."""
+        """How much of the history has been read, as a fraction."""
         return 1.0 if self._recent is None else min(1.0, self._whole.read_bytes / max(1, self._total))
 
     @property
     def snapshot(self) -> JobSnapshot:
-        """The job's state as far as it was read; with a gap in its past while that is filled in."""
+        """The job's state as far as read; its history has a gap while it is being loaded."""
         key = (self._whole.snapshot, None if self._recent is None else self._recent.snapshot)
         if self._shown is None or key[0] is not self._shown[0] or key[1] is not self._shown[1]:
             self._shown = key
@@ -274,7 +273,7 @@ class JobReader:
         return self._joined
 
     def read(self) -> tuple[bool, bool]:
-        """Take a little of what is new.
+        """Read some of what is new.
 
         Returns:
             Whether anything changed, and whether there is more to read at once.
@@ -298,7 +297,7 @@ class JobReader:
 
 
 def join(past: JobSnapshot, recent: JobSnapshot) -> JobSnapshot:
-    """Return a job's state from its end, with the curves of its past as far as they were read."""
+    """Return a job's state from its end, with the curves of its older history as far as read."""
     paths = dict(past.paths)
     for name, view in recent.paths.items():
         before = paths.get(name)
@@ -321,12 +320,12 @@ def segments(folder: Path) -> list[str]:
 
 
 def segment_number(name: str) -> tuple[int, str]:
-    """Return what orders segments by their names."""
+    """Return a key that sorts segments by name."""
     return len(name), name
 
 
 def last_lines(path: Path, count: int, most_bytes: int = 1 << 16) -> tuple[str, ...]:
-    """Return the last lines of a text file; none where it cannot be read."""
+    """Return the last lines of a text file; none if it cannot be read."""
     try:
         if not path.is_file():
             return ()
