@@ -9,11 +9,21 @@ from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 from rich.text import Text
 
-from supernet_cli.cli.live import draw_supernets, drawing
+from supernet_cli.cli.live import Draw, draw_supernets, drawing
+from supernet_cli.cli.live_jobs import draw_jobs
 from supernet_cli.cli.resizing import clearing_after_resize
 from supernet_cli.cli.watch import PlainLines, Watch
-from supernet_cli.glyphs import bar, clock, sparkline
-from supernet_cli.runs.records import DevicesSampled, Gpu, JobEnded, JobStarted, PathScore, PathsEvaluated, StepsTrained
+from supernet_cli.glyphs import MARKS, bar, clock, sparkline
+from supernet_cli.runs.records import (
+    DevicesSampled,
+    Gpu,
+    JobEnded,
+    JobStarted,
+    PathScore,
+    PathsEvaluated,
+    State,
+    StepsTrained,
+)
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot
 
 SIZES = [60, 80, 120, 200]
@@ -67,9 +77,9 @@ def watched(paths: int = 4, epochs: int = 3, cores: int = 2, gpus: int = 0) -> R
     return watch.view
 
 
-def drawn(view: RunSnapshot, width: int) -> list[str]:
+def drawn(view: RunSnapshot, width: int, draw: Draw = draw_supernets) -> list[str]:
     console = Console(file=io.StringIO(), width=width, force_terminal=False, color_system=None, legacy_windows=False)
-    console.print(draw_supernets(view, width, 40))
+    console.print(draw(view, width, 40))
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined, no-any-return]
 
 
@@ -104,6 +114,22 @@ def test_paths_are_listed_by_validation_loss_under_names_of_their_own() -> None:
     names = [row[1] for row in rows if len(row) > 1 and row[1].startswith("m3")]
     assert len(set(names)) == 3
     assert any("3 paths, by validation loss" in " ".join(row) for row in rows)
+
+
+@pytest.mark.parametrize("width", SIZES)
+def test_jobs_side_by_side_fit_their_terminal_under_names_of_their_own(width: int) -> None:
+    blocks = ["conv3x3", "conv5x5", "mbconv3x3e6", "identity", "conv7x7"]
+    paths = ["_".join([first, *["conv3x3"] * 3, last]) for first in blocks for last in blocks][:12]
+    states: list[State] = ["finished", "running", "created", "diverged", "interrupted", "failed"]
+    jobs = tuple(
+        (f"standalone/{path}/seed-0", JobSnapshot(state=states[place % 6], step=50, steps=100, reason="it broke"))
+        for place, path in enumerate(paths)
+    )
+    rows = drawn(RunSnapshot("run", jobs, jobs[0][0]), width, draw_jobs)
+    assert all(Text(row).cell_len == width for row in rows)
+    names = [row.split()[2] for row in rows if row.split()[1] in MARKS.values()]
+    assert len(set(names)) == len(names) == 12
+    assert "queued" in "".join(rows)
 
 
 @pytest.mark.parametrize("width", SIZES)
