@@ -12,18 +12,17 @@ from supernet_cli.runs.lock import is_held
 from supernet_cli.runs.records import ALIVE
 from supernet_cli.runs.store import EXPERIMENT_LOCK
 
-_FRESH_SECONDS = 10.0  # of samples of the devices, which come every second
+_FRESH_SECONDS = 10.0  # of samples of the devices, which are taken every second
 
 
-def is_worked_on(folder: Path) -> bool:
-    """Return whether a process trains in a run's folder, or runs an experiment there.
+def is_worked_on(folder: Path, jobs: Sequence[JobStatus]) -> bool:
+    """Return whether an experiment holds a run, or a training is about to start its next job.
 
     Args:
         folder: The run's folder.
+        jobs: The status of each of its jobs.
     """
-    stamps = [file_stamp(path) for path in folder.glob("devices-*.jsonl")]
-    newest = max((stamp[2] for stamp in stamps if stamp), default=0)
-    return time.time() - newest / 1e9 < _FRESH_SECONDS or is_held(folder / EXPERIMENT_LOCK)
+    return is_held(folder / EXPERIMENT_LOCK) or (awaits_next_job(jobs) and _has_fresh_samples(folder))
 
 
 def awaits_next_job(jobs: Sequence[JobStatus]) -> bool:
@@ -35,3 +34,18 @@ def awaits_next_job(jobs: Sequence[JobStatus]) -> bool:
     if any(job.state in ALIVE for job in jobs) or not any(job.state == "created" for job in jobs):
         return False
     return max(jobs, key=lambda job: job.heartbeat).state in ("finished", "diverged")
+
+
+def is_written_to(folder: Path) -> bool:
+    """Return whether a process seems to work on a run: cheaper than the status of every job.
+
+    Args:
+        folder: The run's folder.
+    """
+    return _has_fresh_samples(folder) or is_held(folder / EXPERIMENT_LOCK)
+
+
+def _has_fresh_samples(folder: Path) -> bool:
+    stamps = [file_stamp(path) for path in folder.glob("devices-*.jsonl")]
+    newest = max((stamp[2] for stamp in stamps if stamp), default=0)
+    return time.time() - newest / 1e9 < _FRESH_SECONDS

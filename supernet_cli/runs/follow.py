@@ -56,7 +56,7 @@ class RunFollower:
         self._devices = _Devices(folder)
         self._files = _Files()
         self._listed = float("-inf")
-        self._worked_on = self._is_experiment = False
+        self._is_experiment = False
         self._view: RunView | None = None
         self._damage: dict[str, str] = {}
 
@@ -105,7 +105,6 @@ class RunFollower:
     def _list(self) -> None:
         folders = {job.key: job for job in list_jobs(self.folder)}
         self._jobs = {key: self._jobs.get(key) or _JobFollower(job) for key, job in folders.items()}
-        self._worked_on = is_worked_on(self.folder)
         self._is_experiment = (self.folder / EXPERIMENT_LOCK).is_file()
         run = read_run(self.folder)
         self._damage.pop("run", None)
@@ -154,7 +153,7 @@ class RunFollower:
             problems=self._problems(jobs, comparison),
             run=self._run,
             is_experiment=self._is_experiment,
-            worked_on=self._worked_on,
+            worked_on=is_worked_on(self.folder, [job.status for job in jobs]),
         )
 
     def _problems(self, jobs: tuple[JobView, ...], comparison: object) -> tuple[str, ...]:

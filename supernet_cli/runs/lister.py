@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from supernet_cli.errors import SupernetError
-from supernet_cli.runs.activity import awaits_next_job, is_worked_on
+from supernet_cli.runs.activity import awaits_next_job, is_written_to
 from supernet_cli.runs.files import file_stamp
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.ranking import ranked
@@ -85,7 +85,7 @@ class RunLister:
         best = next(iter(ranked(score for job in jobs if (score := self._best_of(job)))), None)
         done, steps = sum(status.step for status in statuses), sum(status.steps for status in statuses)
         states = [status.state for status in statuses]
-        if not any(state in ALIVE for state in states) and is_worked_on(run.folder):
+        if not any(state in ALIVE for state in states) and is_written_to(run.folder):
             everyone = [job.status() for job in run.jobs()]
             states += [status.state for status in everyone if status.state in ALIVE]
             states += ["running"] if awaits_next_job(everyone) else []

@@ -115,7 +115,7 @@ class RunView:
         problems: What is damaged, one sentence each.
         run: The run, for commands to suggest; None if run.json cannot be read.
         is_experiment: Whether `supernet experiment` has worked on it, and can resume it.
-        worked_on: Whether a process works on the run, also while none of its jobs is running.
+        worked_on: Whether an experiment holds the run, or a training is about to start its next job.
         gone: Whether the folder has vanished; everything else is the last known state.
     """
 

@@ -77,12 +77,19 @@ def test_a_run_between_two_jobs_is_in_training_while_its_experiment_is_locked(tm
     assert not is_held(run / EXPERIMENT_LOCK)
 
 
+def test_a_run_that_has_just_finished_is_not_taken_to_be_worked_on(tmp_path: Path) -> None:
+    run = record_run(tmp_path, state="finished", done=10)
+    stamp_all(run, time.time())
+    view = look(RunFollower(run))
+    assert (view.state, view.is_alive, view.worked_on) == ("finished", False, False)
+
+
 def test_a_run_that_was_stopped_is_not_taken_to_be_between_two_jobs(tmp_path: Path) -> None:
     run = between_jobs(tmp_path, age=0.0)
     status = run / "supernet" / "seed-0" / "status.json"
     status.write_text(json.dumps(json.loads(status.read_text()) | {"state": "stopped"}))
     view = look(RunFollower(run))
-    assert (view.state, view.is_alive, view.worked_on) == ("stopped", False, True)
+    assert (view.state, view.is_alive, view.worked_on) == ("stopped", False, False)
 
 
 def test_nothing_new_gives_no_view(tmp_path: Path) -> None:
