@@ -41,7 +41,7 @@ def draw_jobs(view: RunSnapshot, width: int, height: int) -> RenderableType:
         parts.append(Text(f"{len(shown)} of {len(view.jobs):,} trainings", style="dim"))
     if view.devices is not None:
         parts += [Text(), draw_devices(view.devices)]
-    return frame(parts, view.run, "paths trained alone")
+    return frame(parts, view.run, "stand-alone trainings")
 
 
 def _choose(jobs: Sequence[tuple[str, JobSnapshot]], room: int) -> list[tuple[str, JobSnapshot]]:

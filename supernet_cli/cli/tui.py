@@ -47,7 +47,7 @@ def tui(
 ) -> None:
     """Watch runs: losses, paths, devices, jobs; pause, stop and start trainings; compare.
 
-    Reads run folders alone: it works beside a training, on a shared folder, and on a run of last year.
+    Only reads run folders, so it also works on folders shared from another machine and on old runs.
     """
     folder = None
     if run is not None or run_option is not None:
@@ -61,7 +61,7 @@ def tui(
 
 
 def _folder_of(runs_dir: Path, reference: str) -> Path:
-    """Return the folder of a run; also of one whose run.json is damaged, since the rest can still be looked at."""
+    """Return the folder of a run, even if its run.json is damaged: the rest can still be shown."""
     from supernet_cli.errors import RunError
     from supernet_cli.runs.store import find_run, list_damaged_runs
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 _LABEL = re.compile(r"(?P<word>[a-z]*)(?:(?P<size>\d+)x(?P=size)(?!\d))?(?P<rest>.*)", re.DOTALL)
-_LEAST = 5  # columns of a name whose middle is left out
+_LEAST = 5  # columns of a name that is cut
 
 Blocks = Sequence[Sequence[str]]
 """The labels of each choice block's candidates."""
@@ -16,12 +16,12 @@ Blocks = Sequence[Sequence[str]]
 def short_names(paths: Sequence[str], width: int, blocks: Blocks = ()) -> Mapping[str, str]:
     """Return a name for each of the paths that are shown together.
 
-    Names are whole, abbreviated, or with their middle left out: the first form that fits. No two are the same; where
-    that takes more columns than there are, names are longer.
+    Names are whole, abbreviated, or without their middle: the first form that fits. No two names are the same; if that
+    takes more than `width` columns, names are longer.
 
     Args:
-        paths: The paths, each once.
-        width: Columns there are for a name.
+        paths: The paths, without duplicates.
+        width: Columns available for a name.
         blocks: The labels of each block, so that abbreviations stay the same whichever paths are shown; without them,
             the labels of these paths.
 

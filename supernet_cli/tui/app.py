@@ -213,7 +213,11 @@ class MonitorApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Yield the keys of the screen as commands of the palette, and Textual's own that make sense here."""
+        actions: set[str] = set()
         for _, binding, enabled, tooltip in screen.active_bindings.values():
+            if binding.action in actions:  # another key for the same
+                continue
+            actions.add(binding.action)
             if enabled and binding.description and not binding.system and binding.action not in _NOT_OURS:
                 what = tooltip or f"Key {self.get_key_display(binding)}"
                 yield SystemCommand(binding.description, what, self._runner(screen, binding.action))

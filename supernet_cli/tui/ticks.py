@@ -171,7 +171,7 @@ class _Axis(AxisFormatter):
         return list(ticks.positions), list(ticks.labels)
 
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
-        """Return the ticks alone."""
+        """Return only the ticks."""
         return self.get_ticks_and_labels(min_, max_, max_ticks)[0]
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
@@ -200,7 +200,7 @@ class HorizontalAxis(_Axis):
     Args:
         chart: The chart.
         choices: Its ticks.
-        columns: Columns of the row of labels, asked for when it is drawn.
+        columns: Returns the width of the row of labels.
     """
 
     def __init__(self, chart: Chart, choices: Choices, columns: Callable[[], int]) -> None:

@@ -36,7 +36,7 @@ def serve(runs_dir: Path, run: Path | None, ascii_only: bool, port: int) -> None
     Args:
         runs_dir: Where runs live.
         run: The run to show; None for the list of runs.
-        ascii_only: Draw with ASCII alone.
+        ascii_only: Draw with ASCII only.
         port: The port.
 
     Raises:

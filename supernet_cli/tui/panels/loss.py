@@ -155,7 +155,7 @@ class LossPanel(Vertical):
             return heading("Loss", width, *parts)
         if curve and self.look.raw and width >= 60:
             parts += [("  · raw", MUTED)]
-        if shot.validation.values:
+        if shot.validation.values and (self.look.end is None or width >= 50):  # else the hint has no room
             parts += [("  ◆ ", "$warning"), (f"{shot.validation.values[-1]:.4f}", "bold")]
             parts += [(" validation" if width >= 66 else " val", MUTED)]
         if self.look.log and width >= 44:
@@ -174,7 +174,7 @@ class LossPanel(Vertical):
             points = _points(shot.loss.points, shot.loss.pending)
             raw = visible(points, window, 2 * most) if self.look.raw and len(shots) == 1 else []
             curve = visible(smoothed(points, SMOOTHINGS[self.look.smoothing]), window, most)
-            judged = visible(shot.validation.points, window, most)
+            evaluated = visible(shot.validation.points, window, most)
             name = "primary" if number == 0 else _OVERLAID[(number - 1) % len(_OVERLAID)]
             colour = rich_colour(colours, name)
             if raw and self.look.smoothing:
@@ -182,15 +182,15 @@ class LossPanel(Vertical):
             self._line(chart, curve, colour)
             if number and curve:
                 self._marks(chart, [curve[len(curve) * 9 // 10]], str(number % 10), colour)
-            self._marks(chart, judged, "◆", rich_colour(colours, "warning") if number == 0 else colour)
+            self._marks(chart, evaluated, "◆", rich_colour(colours, "warning") if number == 0 else colour)
             values += [self._y(v) for v in trimmed([p.value for p in raw])]
-            values += [self._y(point.value) for point in (*curve, *judged)]
+            values += [self._y(point.value) for point in (*curve, *evaluated)]
         chart.set_axes(whole_steps, logarithmic if self.look.log else linear)
         chart.set_xlimits(window[0], window[1] + (window[1] - window[0]) * AIR)
         chart.set_ylimits(*limits(values))
 
     def window(self, shots: Sequence[JobSnapshot] | None = None) -> tuple[float, float]:
-        """Return the first and the last step in sight."""
+        """Return the first and the last visible step."""
         if shots is None:
             shots = self._shots()
         steps = [p.step for s in shots for p in (*s.loss.points[:1], *s.loss.points[-1:], *s.loss.pending[-1:])]
@@ -202,7 +202,7 @@ class LossPanel(Vertical):
         return end - self.look.width, end
 
     def extent(self) -> tuple[float, float]:
-        """Return the first and the last step there are."""
+        """Return the first and the last step of all."""
         look, self.look = self.look, View()
         try:
             return self.window()

@@ -74,7 +74,7 @@ class Table:
         trained: Whether the images it was trained with are shown.
         alone: Columns of its stand-alone accuracy; 0 for none.
         floor: The accuracy at which bars begin.
-        width: Columns there are.
+        width: Columns of the panel.
         rank: Columns of the rank.
     """
 
@@ -95,7 +95,7 @@ class Table:
         Args:
             paths: The paths that are shown.
             blocks: The labels of each block, to abbreviate names.
-            width: Columns there are.
+            width: Columns of the panel.
             alone: Whether paths have stand-alone accuracies.
             most: The largest rank.
         """

@@ -117,7 +117,7 @@ class ComparisonScreen(Screen[None]):
         chart.display = bool(pairs)
         if not pairs:
             return
-        axes = line(("stand-alone (vertical) vs one-shot, test accuracy, %", MUTED))
+        axes = line(("↑ alone, → one-shot: test accuracy, %", MUTED))
         self.query_one("#compare-axes", Static).update(axes)
         colours = self.app.theme_variables
         xs, ys = [p[0] for p in pairs], [p[1] for p in pairs]
@@ -138,14 +138,14 @@ def figures(run: Mapping[str, Any]) -> list[Content]:
     tau, rho = _mapping(run, "kendall_tau"), _mapping(run, "spearman_rho")
     rows: list[tuple[str, str, str]] = [
         ("Kendall τ", _signed(tau, "mean"), _range(tau)),
-        ("its ceiling", _signed(run, "tau_ceiling"), "the most that noise allows"),
+        ("its ceiling", _signed(run, "tau_ceiling"), "limit from noise"),
         ("corrected τ", _signed(_mapping(run, "tau_corrected"), "both"), "without noise"),
-        ("p by chance", _plain(run, "relabel_p"), "random rankings do as well"),
+        ("p by chance", _plain(run, "relabel_p"), "of random orders"),
         ("Spearman ρ", _signed(rho, "mean"), _range(rho)),
         ("seeds agree", _signed(run, "seed_agreement"), "stand-alone seeds"),
         ("", _signed(run, "supernet_agreement"), "supernet seeds"),
         ("top quarter", _signed(_mapping(run, "kendall_tau_top_quarter"), "mean"), "τ among the best"),
-        ("resolved", _percent(run, "resolved_share"), "pairs that differ significantly"),
+        ("resolved", _percent(run, "resolved_share"), "of pairs differ"),
         ("their γ", _signed(run, "resolved_gamma"), ""),
         ("regret", _points(run, "regret_at_1"), f"best of 3: {_points(run, 'regret_at_3')}"),
     ]
@@ -266,7 +266,7 @@ def _count(run: Mapping[str, Any], key: str) -> str:
 
 def _range(part: Mapping[str, Any]) -> str:
     values = [v for v in _list(part, "per_seed") if _is_number(v)]
-    return f"{min(values):+.2f} to {max(values):+.2f} by seed" if len(values) > 1 else "one seed"
+    return f"{min(values):+.2f} to {max(values):+.2f}" if len(values) > 1 else "one seed"
 
 
 def _signed(table: Mapping[str, Any], key: str) -> str:
