@@ -15,6 +15,7 @@ from rich.text import Text
 
 from supernet_cli.cli.output import printable
 from supernet_cli.reports.sheets import Sheet
+from supernet_cli.runs.ranking import RankKey, rank_key
 
 _TRAINED = "trained images"
 _MOST_SEEDS = 5  # that get a column each
@@ -23,21 +24,20 @@ _NARROWEST_WORDS = 12
 _NARROWEST_REMARK = 24
 
 
-def scores_table(rows: Iterable[dict[str, Any]], what: str, sort_by_mean: bool = True) -> RenderableType:
-    """Return paths with their accuracy for each seed, mean, spread and loss.
+def scores_table(rows: Iterable[dict[str, Any]], what: str) -> RenderableType:
+    """Return paths with their accuracy for each seed, mean, spread and loss, the best first by mean loss.
 
     If there is no room, the column of trained images is dropped first, then those of the seeds.
 
     Args:
         rows: Each has `path`, `seed`, `accuracy`, `loss` and, if known, `trained_images`.
         what: Heading of the accuracy.
-        sort_by_mean: Best first; otherwise in the order of the rows.
     """
     by_path: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         by_path[row["path"]].append(row)
     seeds = sorted({row["seed"] for group in by_path.values() for row in group})
-    paths = sorted(by_path, key=lambda path: -_mean(by_path[path], "accuracy")) if sort_by_mean else list(by_path)
+    paths = sorted(by_path, key=lambda path: _rank(path, by_path[path]))
     figures = [_cells(by_path[path], what, seeds) for path in paths]
     headings = list(dict.fromkeys(heading for cells in figures for heading in cells))
     lines = [
@@ -151,6 +151,12 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Table:
 def percent(fraction: float) -> str:
     """Return a fraction as a percentage with two decimals."""
     return f"{100 * fraction:.2f} %"
+
+
+def _rank(path: str, group: Sequence[dict[str, Any]]) -> RankKey:
+    losses = [row["loss"] for row in group]
+    loss = None if any(value is None for value in losses) else statistics.fmean(losses)
+    return rank_key(loss, _mean(group, "accuracy"), path)
 
 
 def _mean(group: Sequence[dict[str, Any]], key: str) -> float:

@@ -67,7 +67,7 @@ def train(
         str | None,
         typer.Option(
             metavar="RUN",
-            help="Resume an interrupted run.",
+            help="Resume an interrupted run. With --set train.epochs=N, also train a finished one for longer.",
             autocompletion=complete_run,
             show_envvar=False,
             rich_help_panel=TRAINING,
@@ -106,18 +106,20 @@ def train(
     if place.size > 1 and _is_only_to_help(place, tui or dry_run, data_root):
         return
     voice = Output(json, quiet, output)
-    if resume is not None and typed(context) & {"preset", "preset_option", "settings", "seeds"}:
+    given = typed(context)
+    if resume is not None and given & {"preset", "preset_option", "seeds"}:
         raise UsageError(
-            "--resume uses the run's own preset, so it takes no PRESET, --set or --seeds.",
+            "--resume uses the run's own preset, so it takes no PRESET or --seeds.",
             "Drop them, or start a new run without --resume.",
         )
+    epochs = _longer(settings or []) if resume is not None and "settings" in given else None
     name, changes = one_preset(preset, preset_option), with_data_root(settings, data_root)
     if tui:
         if dry_run or json or quiet or output is not None:
             raise UsageError(
                 "--tui opens the monitor, so it takes no --dry-run, --json, --quiet or --output.", "Drop them."
             )
-        _train_beside_the_monitor(runs_dir, name, changes, seeds, resume, tensorboard, data_root)
+        _train_beside_the_monitor(runs_dir, name, changes, seeds, resume, tensorboard, data_root, epochs)
         return
     if dry_run:
         if resume is not None:
@@ -132,7 +134,7 @@ def train(
         run, prepared = (
             begin(runs_dir, _load(name, changes, seeds), progress, place)
             if resume is None
-            else reopen(_find(runs_dir, resume), progress, place, data_root)
+            else reopen(_find(runs_dir, resume), progress, place, data_root, epochs)
         )
     train_supernets(run, prepared, voice, tensorboard, place)
     try:
@@ -179,6 +181,7 @@ def _train_beside_the_monitor(
     resume: str | None,
     tensorboard: bool,
     data_root: Path | None,
+    epochs: int | None,
 ) -> None:
     """Check what can be checked at once, start the training on its own, and open the monitor on it."""
     from supernet_cli.cli.tui import check_terminal, open_monitor
@@ -188,6 +191,7 @@ def _train_beside_the_monitor(
     if resume is not None:
         words = ["--resume", str(_find(runs_dir, resume).folder.absolute())]
         words += ["--data-root", str(data_root)] if data_root is not None else []
+        words += ["--set", f"train.epochs={epochs}"] if epochs is not None else []
     else:
         _load(preset, settings, seeds)
         words = ["--preset", preset, *(word for setting in settings for word in ("--set", setting))]
@@ -211,9 +215,11 @@ def _load(name: str, settings: list[str], seeds: str | None) -> LoadedPreset:
 
 def begin(runs_dir: Path, loaded: LoadedPreset, progress: Progress, place: Place | None = None) -> tuple[Run, Prepared]:
     """Check everything that a preset asks for, then make the run."""
+    from supernet_cli.runs.store import check_writable, create_run, name_for
+
+    check_writable(runs_dir)
     from supernet_cli.engine.prepare import prepare_loaded
     from supernet_cli.runs.data_report import keep_data_report
-    from supernet_cli.runs.store import create_run, name_for
 
     prepared = prepare_loaded(loaded, progress, place)
     prepared.splits.report.check_trainable()
@@ -241,10 +247,40 @@ def parse_seeds(text: str, option: str = "--seeds") -> tuple[int, ...]:
     return seeds
 
 
+def _longer(settings: list[str]) -> int:
+    """Return the length that `--resume RUN --set train.epochs=N` asks for.
+
+    Raises:
+        UsageError: Another key is changed, or the number is none.
+    """
+    from supernet_cli.errors import UsageError
+
+    key, _, value = settings[-1].partition("=")
+    if any(setting.partition("=")[0].strip() != "train.epochs" for setting in settings):
+        raise UsageError(
+            "--resume uses the run's own preset, of which only train.epochs can be changed.",
+            "Drop the other settings, or start a new run without --resume.",
+        )
+    if not value.strip().isdecimal() or not 0 < int(value) <= 1_000_000:
+        raise UsageError(f"--set {settings[-1]}: expected a number of epochs.", f"For example --set {key.strip()}=20.")
+    return int(value)
+
+
 def reopen(
-    run: Run, progress: Progress, place: Place | None = None, data_root: Path | None = None
+    run: Run,
+    progress: Progress,
+    place: Place | None = None,
+    data_root: Path | None = None,
+    epochs: int | None = None,
 ) -> tuple[Run, Prepared]:
     """Make sure that a run's supernets can be resumed, and prepare what they need.
+
+    Args:
+        run: The run.
+        progress: Called while the data are loaded.
+        place: This process among those that train together.
+        data_root: Folder of the images, if not where the preset says.
+        epochs: A new, larger length of the training; None to keep it.
 
     Raises:
         UsageError: They are finished.
@@ -256,6 +292,11 @@ def reopen(
     from supernet_cli.runs.records import ALIVE
 
     run.preset()
+    place = place or Place()
+    if epochs is not None and place.is_first:
+        from supernet_cli.engine.extension import extend
+
+        extend(run, epochs)
     states = [job.status().state for job in run.supernet_jobs()]
     if states and "diverged" not in states and all(job.is_done for job in run.supernet_jobs()):
         raise UsageError(f"Run {run.id} is already finished; nothing to resume.", next_step(run).hint)
@@ -268,7 +309,6 @@ def reopen(
         )
     from supernet_cli.engine.prepare import prepare_run
 
-    place = place or Place()
     statuses = [job.status() for job in run.supernet_jobs()]
     threads = max((status.threads for status in statuses if status.ranks == place.size), default=0)
     return run, prepare_run(run, threads or None, progress, place, data_root)

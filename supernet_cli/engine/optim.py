@@ -58,6 +58,13 @@ def build_optimizer(spec: Named, parameters: Iterable[nn.Parameter], where: str 
     return optimizer
 
 
+def is_stretched(spec: Named) -> bool:
+    """Return whether a schedule is given no length of its own and so takes that of the training."""
+    kind = getattr(lr_scheduler, spec.name, None)
+    accepted = () if kind is None else inspect.signature(kind).parameters
+    return any(name in accepted and name not in spec.parameters for name in _LENGTHS)
+
+
 def build_schedule(
     spec: Named | None,
     optimizer: Optimizer,

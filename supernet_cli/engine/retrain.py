@@ -16,10 +16,11 @@ import torch
 from supernet_cli.config.schema import Recipe
 from supernet_cli.engine import checkpoint, device, seed
 from supernet_cli.engine.data.resident import ResidentImages
+from supernet_cli.engine.extension import origins
 from supernet_cli.engine.optim import check_recipe
 from supernet_cli.engine.prepare import Prepared, TrainingData, seeded_supernet
 from supernet_cli.engine.supernet import Supernet
-from supernet_cli.engine.training import Assignment, Outcome, Stop, Training, preset_digest
+from supernet_cli.engine.training import Assignment, Outcome, Stop, Training
 from supernet_cli.errors import UsageError
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.records import Recorder
@@ -43,7 +44,7 @@ class AloneTraining:
         data: Images, in the host's memory.
         device: Where trainings run.
         threads: Threads of the CPU for each: results depend on them, and not on how many run side by side.
-        origin: What a checkpoint must agree with.
+        origins: What a checkpoint must match to be resumed: the form that is written, then earlier ones.
         calibration: Images on which a short training's batch normalisation is measured before it is judged: its
             running statistics have not come to rest. None where there is none.
         inherited: Weights of a supernet that paths begin with, where they do.
@@ -54,7 +55,7 @@ class AloneTraining:
     data: TrainingData
     device: device.Device
     threads: int
-    origin: str
+    origins: tuple[str, ...]
     calibration: ResidentImages | None = None
     inherited: checkpoint.StoredWeights | None = None
 
@@ -76,7 +77,7 @@ class AloneTraining:
             data=prepared.training_data(torch.device("cpu")),
             device=prepared.device,
             threads=preset.retrain.threads,
-            origin=preset_digest(preset),
+            origins=origins(preset),
             calibration=prepared.calibration_images(torch.device("cpu"), most=SHORT_CALIBRATION),
             inherited=None if inherits is None else checkpoint.StoredWeights.read(inherits),
         )
@@ -119,7 +120,7 @@ class AloneTraining:
                 data=self._resident,
                 device=self.device,
                 threads=self.threads,
-                origin=f"{self.origin} {job.steps} steps" if is_short else self.origin,
+                origins=tuple(f"{each} {job.steps} steps" for each in self.origins) if is_short else self.origins,
                 calibration=self._resident_calibration if is_short else None,
                 both_ways=not is_short,
                 most_steps=job.steps,

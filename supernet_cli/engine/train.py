@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 
 from supernet_cli.engine import batchnorm, device, seed
+from supernet_cli.engine.extension import origins
 from supernet_cli.engine.parallel import Ranks
 from supernet_cli.engine.prepare import Prepared
-from supernet_cli.engine.training import Assignment, Outcome, Stop, Training, preset_digest
+from supernet_cli.engine.training import Assignment, Outcome, Stop, Training
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import Recorder
 from supernet_cli.space import Architecture
@@ -58,7 +59,7 @@ def train_supernet(
             data=prepared.supernet_data(sampler),
             device=prepared.device,
             threads=prepared.threads,
-            origin=preset_digest(prepared.preset),
+            origins=origins(prepared.preset),
             calibration=prepared.calibration_images(),
         )
         return Training(assignment, job, recorder, stop, ranks).run()

@@ -5,7 +5,6 @@ An `Assignment` of plain values says what is trained: a supernet, or one path fr
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import logging
@@ -16,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from supernet_cli.config.schema import Preset, Recipe
+from supernet_cli.config.schema import Recipe
 from supernet_cli.engine import checkpoint, seed
 from supernet_cli.engine.data.resident import ResidentImages
 from supernet_cli.engine.device import Device
@@ -68,7 +67,7 @@ class Assignment:
         data: Images, on the device.
         device: The device to run on.
         threads: CPU threads.
-        origin: What a checkpoint must match to be resumed.
+        origins: What a checkpoint must match to be resumed: the form that is written, then earlier ones.
         calibration: Images for recalibrating each path's batch normalisation before it is evaluated; None to evaluate
             with running statistics, which are a path's own if it is trained from scratch.
         both_ways: Whether recalibrated paths are also evaluated with running statistics.
@@ -84,7 +83,7 @@ class Assignment:
     data: TrainingData
     device: Device
     threads: int
-    origin: str
+    origins: tuple[str, ...]
     calibration: ResidentImages | None = None
     both_ways: bool = True
     most_steps: int | None = None
@@ -404,7 +403,7 @@ class Training:
             "unjudged": self.unjudged,
         }
         return {name: value for name, value in optional.items() if value} | {
-            "preset": self.assignment.origin,
+            "preset": self.assignment.origins[0],
             "arithmetic": self.arithmetic,
             "step": self.step,
             "forward_images": self.forward_images,
@@ -423,7 +422,7 @@ class Training:
         Raises:
             RunError: It was written with another preset.
         """
-        if state["preset"] != self.assignment.origin:
+        if state["preset"] not in self.assignment.origins:
             raise RunError(
                 f"The preset has changed since the checkpoint of {self.job.key} was saved.",
                 "Restore preset.toml as it was; use the changed preset for a new run.",
@@ -477,8 +476,3 @@ class Training:
             window=LossWindow(min(recipe.log_every, self.steps_per_epoch), place),
             ranks=self.ranks if self.ranks.size > 1 else None,
         )
-
-
-def preset_digest(preset: Preset) -> str:
-    """Return a hash of a preset; keys added by a later version do not change it while they have their defaults."""
-    return hashlib.sha256(preset.model_dump_json(exclude_defaults=True).encode()).hexdigest()

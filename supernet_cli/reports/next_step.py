@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from supernet_cli.errors import RunError
 from supernet_cli.reports.scores import scores
+from supernet_cli.runs.activity import is_worked_on
 from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.lock import is_held
 from supernet_cli.runs.records import ALIVE
 from supernet_cli.runs.results import Evaluation, Kind, Selection, evaluation, selections
 from supernet_cli.runs.store import EXPERIMENT_LOCK, Run
@@ -78,11 +78,9 @@ def next_step(run: Run) -> NextStep:
 def supernets_step(run: Run) -> NextStep | None:
     """Return what brings a run's supernets to their end, or None where they are there."""
     jobs = run.supernet_jobs()
-    states = [job.status().state for job in jobs]
-    if any(state in ALIVE for state in states):
+    statuses = [job.status() for job in jobs]
+    if any(status.state in ALIVE for status in statuses) or is_worked_on(run.folder, statuses):
         return _watch(run, "It is being trained; watch it")
-    if is_held(run.folder / EXPERIMENT_LOCK):
-        return _watch(run, "An experiment is working on it; watch it")
     if not jobs or not all(job.is_done for job in jobs):
         return NextStep("Resume it", run.command("experiment" if _is_experiment(run) else "train"))
     if not any(job.weights.is_file() for job in jobs):

@@ -130,6 +130,12 @@ class JobFolder:
         state = self.status().state
         return state == "diverged" or (state == "finished" and self.weights.is_file())
 
+    def reopen(self, reason: str) -> None:
+        """Make a finished job one to resume: its weights are not its last ones any more."""
+        self.weights.unlink(missing_ok=True)
+        status = self.status().model_copy(update={"state": "interrupted", "reason": reason})
+        replace_file(self.path / "status.json", status.model_dump_json(indent=2).encode())
+
     def snapshot(self) -> tuple[JobSnapshot, int]:
         """Return the state that results from the job's records, and how many lines were damaged."""
         tail = JobTail(self.path)

@@ -222,6 +222,22 @@ def keep_scores(
         _write(run, "evaluation", Evaluation(run=run.id, splits=splits, costs=costs))
 
 
+def forget_one_shot(run: Run) -> None:
+    """Drop the scores of a run's supernets, and the comparison made with them: their weights are about to change.
+
+    Raises:
+        DiskError: A write failed.
+        RunError: What is there is damaged.
+    """
+    with _exclusively(run):
+        before = evaluation(run)
+        splits = {split: [row for row in rows if row.kind != "one-shot"] for split, rows in before.splits.items()}
+        _write(run, "evaluation", Evaluation(run=run.id, splits=splits))
+        folder = _folder(run)
+        for path in [*(folder / "correct").glob("*/one-shot-seed-*.npz"), folder / "comparison.json"]:
+            path.unlink(missing_ok=True)
+
+
 def keep_profiles(run: Run, found: Profiles) -> None:
     """Add sizes of paths; latencies from another device or number of threads are dropped."""
     with _exclusively(run):

@@ -261,6 +261,15 @@ def check_writable(runs_dir: Path) -> None:
         pass
 
 
+def replace_preset(run: Run, preset: Preset) -> None:
+    """Store another preset with a run, whose fingerprints it must not change.
+
+    Raises:
+        DiskError: It cannot be written.
+    """
+    replace_file(run.folder / "preset.toml", dump_toml(preset).encode(), durable=True)
+
+
 def name_for(preset: LoadedPreset) -> str:
     """Return the name that runs of a preset carry: where it is the preset.toml of a run, that run's."""
     run = _read(preset.path.parent) if preset.path.name == "preset.toml" else None

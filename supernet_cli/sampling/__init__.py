@@ -162,6 +162,12 @@ def build_sampler(
     return sampler
 
 
+def depends_on_length(name: str) -> bool:
+    """Return whether a strategy's first steps depend on how many there are: its file says so with DEPENDS_ON_LENGTH."""
+    module = importlib.import_module(f"supernet_cli.{entries('sampler')[name].module}")
+    return bool(getattr(module, "DEPENDS_ON_LENGTH", False))
+
+
 def steps_per_epoch(images: int, batch_size: int, passes_per_step: int) -> int:
     """Return the number of steps whose forward passes cover as many images as there are training images."""
     return max(1, round(-(-images // batch_size) / passes_per_step))

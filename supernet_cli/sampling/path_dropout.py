@@ -15,6 +15,9 @@ from supernet_cli.sampling import Context, Part, Pass, StepPlan, number, restore
 from supernet_cli.space import Architecture, Bundle, SearchSpace
 from supernet_cli.space.bundle import Combine
 
+DEPENDS_ON_LENGTH = True
+"""The rate rises with the share of the training that is done."""
+
 
 class PathDropout:
     """Each candidate is dropped with p = rate^(1/k) · t/T, k candidates in its block; an empty draw is redrawn."""
