@@ -30,12 +30,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from supernet_cli.cli.output import Output
-    from supernet_cli.reports.scores import MeanScore
     from supernet_cli.runs.store import Run
-    from supernet_cli.space import Architecture, SearchSpace
-
-MOST_PATHS = 4096
-"""Largest space of which every path is evaluated, or trained from scratch, unless paths are named."""
+    from supernet_cli.space import Architecture
 
 _TITLES = {
     "one-shot": "one-shot: weights inherited from a supernet",
@@ -95,12 +91,14 @@ def evaluate(
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.cli.render import scores_table
+    from supernet_cli.cli.selection import Scorer, paths_to_evaluate
     from supernet_cli.reports.next_step import next_step
 
     voice = Output(json, quiet, output)
     workplace = Workplace(executor, None, ray_address, cpus_per_job, gpus_per_job)
     found, words = run_and_paths(runs_dir, paths or [], run)
-    chosen = _choose(found, words, sample, top, workplace, voice, data_root)
+    scorer = Scorer(found, workplace, voice, data_root)
+    chosen = paths_to_evaluate(scorer, words, sample, top)
     rows = judge(found, chosen, split, workplace, voice, data_root)
     document = {"run": found.id, "split": split, "paths": rows}
     parts: list[RenderableType] = []
@@ -159,89 +157,6 @@ def judge(
     if not writable:
         voice.note(f"warning: {run.folder} is read-only: these results were not stored.")
     return [row.model_dump() for row in rows]
-
-
-def every_path(run: Run, space: SearchSpace) -> list[Architecture]:
-    """Return all paths of a space; of a large one, those that were watched, sampled or trained so far."""
-    from supernet_cli.reports.scores import known_paths
-    from supernet_cli.runs.results import evaluation
-
-    if space.size <= MOST_PATHS:
-        return list(space.enumerate())
-    return [space.parse(path) for path in known_paths(run, evaluation(run))]
-
-
-def one_shot_ranking(
-    run: Run, space: SearchSpace, candidates: int, workplace: Workplace, voice: Output, data_root: Path | None = None
-) -> list[MeanScore]:
-    """Return the one-shot ranking of a run's paths, after scoring as many as a choice needs.
-
-    Args:
-        run: The run.
-        space: Its space.
-        candidates: Paths that must have a score; random ones are scored on validation until there are as many.
-        workplace: Where to evaluate.
-        voice: Says how many paths are scored and how long that takes.
-        data_root: Folder of the images, if not where the preset says.
-
-    Raises:
-        RunError: The run has no finished supernet.
-    """
-    from supernet_cli.glyphs import clock
-    from supernet_cli.reports.next_step import finish_first
-    from supernet_cli.reports.scores import ranking, scores, seconds_per_path
-    from supernet_cli.runs.results import evaluation
-
-    def ranked() -> list[MeanScore]:
-        return ranking(scores(run, evaluation(run), "validation", "one-shot"))
-
-    found = ranked()
-    missing = min(candidates, space.size) - len(found)
-    if missing <= 0:
-        return found
-    if not any(job.weights.is_file() for job in run.supernet_jobs()):
-        raise finish_first(run, "one-shot scores to choose by")
-    known = {score.path for score in found}
-    unscored = [path for path in space.sampled(candidates + len(known)) if str(path) not in known][:missing]
-    seconds = seconds_per_path(run)
-    time = f", about {clock(seconds * len(unscored))}" if seconds else ""
-    voice.note(
-        f"{len(found):,} of {space.size:,} paths have a one-shot score; "
-        f"scoring {len(unscored):,} more on the validation images{time}"
-    )
-    judge(run, unscored, "validation", workplace, voice, data_root)
-    return ranked()
-
-
-def _choose(
-    run: Run,
-    words: list[str],
-    sample: int | None,
-    top: int | None,
-    workplace: Workplace,
-    voice: Output,
-    data_root: Path | None,
-) -> list[Architecture]:
-    """Return the paths that the command line asks for.
-
-    Raises:
-        UsageError: Several ways to choose are given, or there is no such path.
-    """
-    from supernet_cli.errors import UsageError
-    from supernet_cli.space import SearchSpace
-
-    given = [name for name, value in (("PATH", words), ("--sample", sample), ("--top", top)) if value]
-    if len(given) > 1:
-        raise UsageError(f"You chose paths in two ways: {given[0]} and {given[1]}.", "Give one of them.")
-    space = SearchSpace.from_config(run.preset().space)
-    if words:
-        return [space.parse(path) for path in dict.fromkeys(words)]
-    if sample is not None:
-        return space.sampled(sample)
-    if top is not None:
-        best = one_shot_ranking(run, space, top, workplace, voice, data_root)[:top]
-        return [space.parse(score.path) for score in best]
-    return every_path(run, space)
 
 
 def _check_anything_to_judge(run: Run) -> None:

@@ -126,10 +126,15 @@ class Workplace:
             cluster = self.cluster(prepared, threads)
             return cluster, f"on a Ray cluster, {cluster.needs} and {each}"
         from supernet_cli.engine.executors.local import LocalProcesses
+
+        count = min(self.side_by_side(prepared), waiting)
+        return LocalProcesses(count), f"{count} at a time, {each}"
+
+    def side_by_side(self, prepared: Prepared) -> int:
+        """Return how many trainings run at once; on a cluster, as many as this machine would run unless told."""
         from supernet_cli.engine.retrain import room_for
 
-        count = min(self.workers or room_for(prepared), waiting)
-        return LocalProcesses(count), f"{count} at a time, {each}"
+        return self.workers or room_for(prepared)
 
     def cluster(self, prepared: Prepared, threads: int) -> RayCluster:
         """Return the requested cluster.

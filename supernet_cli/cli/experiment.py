@@ -15,6 +15,7 @@ from supernet_cli.cli.options import (
     RUNS_DIR,
     TRAINING,
     DataRoot,
+    DryRun,
     Json,
     OutputFile,
     PresetArgument,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from supernet_cli.cli.output import Output
-    from supernet_cli.engine.prepare import Prepared
+    from supernet_cli.config.load import LoadedPreset
     from supernet_cli.runs.store import Run
     from supernet_cli.space import SearchSpace
 
@@ -73,6 +74,7 @@ def experiment(
             rich_help_panel=TRAINING,
         ),
     ] = None,
+    dry_run: DryRun = False,
     workers: Workers = None,
     executor: ExecutorOption = "local",
     ray_address: RayAddress = None,
@@ -89,7 +91,7 @@ def experiment(
     be interrupted at any point; --resume continues. A second `experiment` on the same run waits for the first.
     """
     from supernet_cli.cli.output import Output
-    from supernet_cli.cli.train import train_supernets
+    from supernet_cli.cli.train import begin, train_supernets
     from supernet_cli.errors import UsageError
     from supernet_cli.runs.store import find_run
 
@@ -101,10 +103,20 @@ def experiment(
             "--resume uses the run's own preset, so it takes no PRESET, --set, --seeds or --supernet-seeds.",
             "Drop them, or start a new run without --resume.",
         )
+    if dry_run and resume is not None:
+        raise UsageError("--dry-run describes a new experiment, so it takes no --resume.", "Drop one of them.")
+    if resume is None:
+        name, changes = one_preset(preset, preset_option), with_data_root(settings, data_root)
+        loaded = _load(runs_dir, name, changes, seeds, supernet_seeds)
+    if dry_run:
+        from supernet_cli.cli.rehearsal import say_rehearsal
+
+        say_rehearsal(loaded, voice, workplace)
+        return
     workplace.check()
     if resume is None:
-        name = one_preset(preset, preset_option)
-        run, prepared = _new(runs_dir, name, with_data_root(settings, data_root), seeds, supernet_seeds, voice)
+        with voice.working("loading torch and the data") as progress:
+            run, prepared = begin(runs_dir, loaded, progress)
         with _only_here(run, voice):
             _go_through(run, train_supernets(run, prepared, voice), workplace, voice, None)
     else:
@@ -117,7 +129,8 @@ def _go_through(run: Run, stopped: bool, workplace: Workplace, voice: Output, da
     """Do whatever is not done after the supernets, and report the result."""
     from supernet_cli.cli.compare import say_comparison
     from supernet_cli.cli.evaluate import judge
-    from supernet_cli.cli.retrain import everything, failure, train_alone
+    from supernet_cli.cli.retrain import failure, train_alone
+    from supernet_cli.cli.selection import everything
     from supernet_cli.reports.next_step import next_step
     from supernet_cli.space import SearchSpace
 
@@ -168,12 +181,16 @@ def _only_here(run: Run, voice: Output) -> Iterator[None]:
         lock.release()
 
 
-def _new(
-    runs_dir: Path, preset: str, settings: list[str], seeds: str | None, supernet_seeds: str | None, voice: Output
-) -> tuple[Run, Prepared]:
-    """Make a run, and everything that its supernets need."""
-    from supernet_cli.cli.retrain import everything
-    from supernet_cli.cli.train import begin, parse_seeds
+def _load(
+    runs_dir: Path, preset: str, settings: list[str], seeds: str | None, supernet_seeds: str | None
+) -> LoadedPreset:
+    """Load a preset with settings, and with the seeds of its supernets and of its stand-alone trainings.
+
+    Raises:
+        UsageError: The space is too large to train each path.
+    """
+    from supernet_cli.cli.selection import everything
+    from supernet_cli.cli.train import parse_seeds
     from supernet_cli.config.load import load_preset
     from supernet_cli.runs.store import runs_dir_option
     from supernet_cli.space import SearchSpace
@@ -184,8 +201,7 @@ def _new(
     words = shlex.join(["supernet", "train", preset, *(word for setting in settings for word in ("--set", setting))])
     instead = f"Train its supernet, then a sample of its paths: `{words}{runs_dir_option(runs_dir)}`."
     everything(SearchSpace.from_config(loaded.preset.space), instead)  # before anything is trained
-    with voice.working("loading torch and the data") as progress:
-        return begin(runs_dir, loaded, progress)
+    return loaded
 
 
 def _finish_supernets(run: Run, voice: Output, data_root: Path | None) -> bool:

@@ -1,40 +1,124 @@
-"""What `supernet train --dry-run` prints: sizes of the paths, an estimated time, the data, and the resolved preset."""
+"""What `--dry-run` prints: what would be done and how long it would take; of a new run also its data and preset."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from supernet_cli.cli.output import Output, verbatim
 from supernet_cli.cli.render import facts
-from supernet_cli.config.load import dump_toml
+from supernet_cli.config.load import LoadedPreset, dump_toml
 from supernet_cli.config.schema import Preset
-from supernet_cli.glyphs import clock
+from supernet_cli.glyphs import clock, counted
 from supernet_cli.runs.data_report import SPLITS
 
 if TYPE_CHECKING:
-    from supernet_cli.engine.rehearse import Rehearsal
+    from supernet_cli.cli.executors import Workplace
+    from supernet_cli.engine.rehearse import AloneEstimate, Rehearsal
 
 
-def say_rehearsal(preset: Preset, voice: Output) -> None:
-    """Measure and print what a training would be, without creating a run.
+def say_rehearsal(loaded: LoadedPreset, voice: Output, workplace: Workplace | None = None) -> None:
+    """Measure and print what a training or an experiment would be, without creating a run.
 
     Args:
-        preset: What would be trained.
+        loaded: What would be trained.
         voice: Where to print.
+        workplace: Where paths are trained from scratch; None if they are not, as by `train`.
     """
+    preset = loaded.preset
     with voice.working("loading torch and the data, and timing a few steps") as progress:
-        from supernet_cli.engine.prepare import prepare
-        from supernet_cli.engine.rehearse import rehearse
+        from supernet_cli.engine.prepare import prepare_loaded
+        from supernet_cli.engine.rehearse import estimate_alone, rehearse
 
-        prepared = prepare(preset, progress=progress)
+        prepared = prepare_loaded(loaded, progress)
         prepared.splits.report.check_trainable()
         rehearsal = rehearse(prepared)
+        alone = None
+        if workplace is not None:
+            trainings = list(prepared.space.enumerate()) * len(preset.retrain.seeds)
+            alone = estimate_alone(prepared, trainings, workplace.side_by_side(prepared))
     from supernet_cli.cli.data_report import drawn_report
 
     seconds = rehearsal.estimate.seconds * len(preset.train.seeds)
+    pairs, document = _pairs(rehearsal, seconds), _document(preset, rehearsal, seconds)
+    if alone is not None:
+        paths, seeds = counted(prepared.space.size, "path"), counted(len(preset.retrain.seeds), "seed")
+        supernets = counted(len(preset.train.seeds), "supernet")
+        total = seconds + alone.seconds
+        pairs[-1] = ("supernets", f"{supernets}, {clock(seconds)}")
+        pairs += [
+            ("stand-alone trainings", f"{paths} × {seeds}, {alone.workers} at once, {clock(alone.seconds)}"),
+            ("estimated time", f"{clock(total)}, and a little for evaluation on the test images"),
+        ]
+        document["estimate"] |= {"supernet_seconds": seconds, "stand_alone_seconds": alone.seconds, "seconds": total}
     report = drawn_report(rehearsal.data)
-    useful = facts(_pairs(rehearsal, seconds))
-    voice.result(_document(preset, rehearsal, seconds), useful, "", *report, "", verbatim(dump_toml(preset)))
+    voice.result(document, facts(pairs), "", *report, "", verbatim(dump_toml(preset)))
+
+
+@dataclass(frozen=True)
+class AloneRehearsal:
+    """What `retrain --dry-run` finds out.
+
+    Args:
+        run: The run.
+        paths: The paths; None where they are only known after more paths are scored.
+        num_paths: How many they are.
+        seeds: Seeds of their trainings.
+        done: Trainings that are done already.
+        scored_first: The paths that are scored before the choice, in words; empty for none.
+        where: Where trainings run, in words.
+        length: Of each training, in words.
+        estimate: How long those that are not done take; None where all are.
+    """
+
+    run: str
+    paths: Sequence[str] | None
+    num_paths: int
+    seeds: Sequence[int]
+    done: int
+    scored_first: str
+    where: str
+    length: str
+    estimate: AloneEstimate | None
+
+
+def say_alone_rehearsal(rehearsal: AloneRehearsal, voice: Output) -> None:
+    """Print what training some paths would be.
+
+    Args:
+        rehearsal: What was found out.
+        voice: Where to print.
+    """
+    estimate, trainings = rehearsal.estimate, rehearsal.num_paths * len(rehearsal.seeds)
+    seconds = 0.0 if estimate is None else estimate.seconds
+    paths = rehearsal.paths
+    if paths is None:
+        named = f"{rehearsal.num_paths:,}, chosen after scoring {rehearsal.scored_first}"
+    else:
+        named = f"{rehearsal.num_paths:,}: {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}"
+    seeds = counted(len(rehearsal.seeds), "seed")
+    pairs = [
+        ("run", rehearsal.run),
+        ("paths", named),
+        ("trainings", f"{trainings:,} ({counted(rehearsal.num_paths, 'path')} × {seeds}), {rehearsal.done:,} done"),
+        ("length of each", rehearsal.length),
+        ("where", rehearsal.where),
+        ("estimated time", clock(seconds)),
+    ]
+    document = {
+        "run": rehearsal.run,
+        "paths": None if paths is None else list(paths),
+        "seeds": list(rehearsal.seeds),
+        "trainings": trainings,
+        "trainings_done": rehearsal.done,
+        "estimate": {
+            "seconds": seconds,
+            "macs": 0 if estimate is None else estimate.macs,
+            "workers": 0 if estimate is None else estimate.workers,
+        },
+    }
+    voice.result(document, facts(pairs))
 
 
 def _document(preset: Preset, rehearsal: Rehearsal, seconds: float) -> dict[str, Any]:
@@ -61,7 +145,7 @@ def _pairs(rehearsal: Rehearsal, seconds: float) -> list[tuple[str, str]]:
     sampled = "" if rehearsal.num_profiled == rehearsal.num_paths else f" (sample of {rehearsal.num_profiled} paths)"
     train, validation, test = map(data.images, SPLITS)
     return [
-        ("space", f"{rehearsal.num_paths:,} path{'s' if rehearsal.num_paths != 1 else ''}"),
+        ("space", counted(rehearsal.num_paths, "path")),
         ("parameters per path", f"{least.parameters:,} to {most.parameters:,}{sampled}"),
         ("multiply-accumulates", f"{least.macs:,} to {most.macs:,} per image{sampled}"),
         ("images", f"{train:,} train, {validation:,} validation, {test:,} test"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,6 +16,7 @@ from supernet_cli.cli.options import (
     RUNS_DIR,
     TRAINING,
     DataRoot,
+    DryRun,
     Json,
     OutputFile,
     Quiet,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from supernet_cli.cli.output import Output
+    from supernet_cli.cli.selection import Scorer, Wanted
     from supernet_cli.engine.executors import Executor
     from supernet_cli.engine.prepare import Prepared
     from supernet_cli.engine.training import Outcome
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from supernet_cli.runs.job import JobFolder
     from supernet_cli.runs.results import Selection
     from supernet_cli.runs.snapshot import JobSnapshot
-    from supernet_cli.runs.store import Init, Run
+    from supernet_cli.runs.store import Run
     from supernet_cli.space import SearchSpace
 
 Workers = Annotated[
@@ -53,11 +54,6 @@ Workers = Annotated[
         rich_help_panel=PLACE,
     ),
 ]
-
-_WAYS = "Name paths, or give one of --all, --top K (the best by one-shot score), --sample N (spread over the ranking)."
-_CANDIDATES_PER_PATH = 16
-_FEWEST_CANDIDATES = 64
-"""Scored paths that a choice by one-shot score is made from, at least: so many for each path that is chosen."""
 
 
 def retrain(
@@ -122,6 +118,7 @@ def retrain(
         ),
     ] = False,
     data_root: DataRoot = None,
+    dry_run: DryRun = False,
     workers: Workers = None,
     executor: ExecutorOption = "local",
     ray_address: RayAddress = None,
@@ -138,6 +135,7 @@ def retrain(
     Results depend neither on --workers nor on --executor.
     """
     from supernet_cli.cli.output import Output
+    from supernet_cli.cli.selection import Scorer, Wanted
     from supernet_cli.cli.train import parse_seeds
     from supernet_cli.errors import UsageError
 
@@ -146,11 +144,52 @@ def retrain(
     if short and init == "inherit":
         raise UsageError("--short starts from scratch, so it cannot be combined with --init inherit.", "Drop one.")
     found, words = run_and_paths(runs_dir, paths or [], run)
-    _check_one_way(words, every, top, sample)
-    wanted = parse_seeds(seeds) if seeds is not None else found.preset().retrain.seeds
-    way: Init = "short" if short else init
-    selection = _select(found, words, top, sample, way, workplace, voice, data_root)
-    _report(train_alone(found, selection, wanted, workplace, voice, data_root), voice)
+    wanted = Wanted.one_of(words, every, top, sample, "short" if short else init)
+    chosen_seeds = parse_seeds(seeds) if seeds is not None else found.preset().retrain.seeds
+    scorer = Scorer(found, workplace, voice, data_root)
+    if dry_run:
+        _rehearse(scorer, wanted, chosen_seeds)
+    else:
+        trained = train_alone(found, wanted.select(scorer), chosen_seeds, workplace, voice, data_root)
+        _report(trained, voice)
+
+
+def _rehearse(scorer: Scorer, wanted: Wanted, seeds: Sequence[int]) -> None:
+    """Say what would be trained and how long it would take, without scoring or training anything."""
+    from supernet_cli.cli.rehearsal import AloneRehearsal, say_alone_rehearsal
+    from supernet_cli.glyphs import counted
+    from supernet_cli.runs.results import Selection
+
+    run, space, voice = scorer.run, scorer.space, scorer.voice
+    selection = wanted.earlier(run, space)
+    unscored = scorer.unscored(wanted.candidates) if selection is None else []
+    if selection is None and not unscored:
+        selection = wanted.select(scorer)
+    names = [str(path) for path in space.sampled(wanted.count or 1)] if selection is None else selection.paths
+    as_chosen = Selection(how="named", init=wanted.init, paths=tuple(names)) if selection is None else selection
+    jobs = trainings(run, as_chosen, seeds, space)
+    waiting = [job for job in jobs if not job.folder.is_done]
+    with voice.working("loading torch and the data, and timing a few steps") as progress:
+        from supernet_cli.engine.prepare import prepare_run
+        from supernet_cli.engine.rehearse import estimate_alone
+
+        prepared = prepare_run(run, progress=progress, data_root=scorer.data_root)
+        _, where = scorer.workplace.for_trainings(prepared, max(1, len(waiting)))
+        steps = _short_steps(run, as_chosen, prepared, space) if wanted.init == "short" else None
+        workers = scorer.workplace.side_by_side(prepared)
+        estimate = estimate_alone(prepared, [job.path for job in waiting], workers, steps) if waiting else None
+    rehearsal = AloneRehearsal(
+        run=run.id,
+        paths=None if selection is None else selection.paths,
+        num_paths=len(names),
+        seeds=tuple(seeds),
+        done=len(jobs) - len(waiting),
+        scored_first=scorer.describe(len(unscored)) if unscored else "",
+        where=where,
+        length=f"{steps:,} steps" if steps else counted(prepared.standalone_recipe.epochs, "epoch"),
+        estimate=estimate,
+    )
+    say_alone_rehearsal(rehearsal, voice)
 
 
 @dataclass(frozen=True)
@@ -199,7 +238,7 @@ def train_alone(
     from supernet_cli.space import SearchSpace
 
     space = SearchSpace.from_config(run.preset().space)
-    jobs = _jobs(run, selection, seeds, space)
+    jobs = trainings(run, selection, seeds, space)
     waiting = [job for job in jobs if not job.folder.is_done]
     if not waiting:
         if selection.init != "short":  # that is kept with its length
@@ -346,102 +385,7 @@ def failure(trained: TrainedAlone) -> SupernetError | None:
     )
 
 
-def _check_one_way(paths: list[str], every: bool, top: int | None, sample: int | None) -> None:
-    """Make sure that paths are chosen in one way.
-
-    Raises:
-        UsageError: They are chosen in none, or in several.
-    """
-    from supernet_cli.errors import UsageError
-
-    ways = {"PATH": bool(paths), "--all": every, "--top": top is not None, "--sample": sample is not None}
-    given = [way for way, is_given in ways.items() if is_given]
-    if not given:
-        raise UsageError("You did not say which paths to train.", _WAYS)
-    if len(given) > 1:
-        raise UsageError(f"You chose paths in several ways: {' and '.join(given)}.", "Give one of them.")
-
-
-def _select(
-    run: Run,
-    paths: list[str],
-    top: int | None,
-    sample: int | None,
-    init: Init,
-    workplace: Workplace,
-    voice: Output,
-    data_root: Path | None,
-) -> Selection:
-    """Return the paths that the command line asks for: named, or by their one-shot scores, or all.
-
-    A choice by scores whose trainings are not done is not made anew: scores may have been added meanwhile, and the same
-    command resumes.
-
-    Raises:
-        UsageError: There is no such path, or there are too many.
-        RunError: There are no scores to choose by.
-    """
-    from supernet_cli.cli.evaluate import one_shot_ranking
-    from supernet_cli.reports.next_step import SAMPLED
-    from supernet_cli.reports.scores import stratified
-    from supernet_cli.runs.results import Selection
-    from supernet_cli.space import SearchSpace
-
-    space = SearchSpace.from_config(run.preset().space)
-    if paths:
-        return Selection(how="named", init=init, paths=tuple(dict.fromkeys(str(space.parse(path)) for path in paths)))
-    count = top or sample
-    if count is None:
-        sample_some = run.command("retrain", "--sample", str(SAMPLED))
-        return everything(space, f"Train a sample of them: `{sample_some}`.", init)
-    how: Literal["top", "sample"] = "top" if top is not None else "sample"
-    if (unfinished := _unfinished(run, space, how, init, min(count, space.size))) is not None:
-        return unfinished
-    candidates = max(_FEWEST_CANDIDATES, _CANDIDATES_PER_PATH * count)
-    ranking = one_shot_ranking(run, space, candidates, workplace, voice, data_root)
-    chosen = [score.path for score in ranking[:count]] if how == "top" else stratified(ranking, count)
-    return Selection(how=how, init=init, paths=tuple(chosen))
-
-
-def _unfinished(run: Run, space: SearchSpace, how: str, init: Init, count: int) -> Selection | None:
-    """Return an earlier choice of the same kind and size whose trainings were started and are not all done."""
-    from supernet_cli.runs.results import selections
-
-    started: dict[str, list[bool]] = defaultdict(list)
-    for job in run.alone_jobs(init):
-        started[job.path.parent.name].append(job.is_done)
-    for known in selections(run):
-        if (known.how, known.init, len(known.paths)) == (how, init, count):
-            done = [started.get(run.alone_job(space.parse(path), 0).path.parent.name, [False]) for path in known.paths]
-            if not all(all(each) for each in done):
-                return known
-    return None
-
-
-def everything(space: SearchSpace, instead: str, init: Init = "scratch") -> Selection:
-    """Return all paths of a space.
-
-    Args:
-        space: The space.
-        instead: What to do where it is too large, for a hint.
-        init: How they are trained.
-
-    Raises:
-        UsageError: They are too many to train each.
-    """
-    from supernet_cli.cli.evaluate import MOST_PATHS
-    from supernet_cli.errors import UsageError
-    from supernet_cli.runs.results import Selection
-
-    if space.size > MOST_PATHS:
-        raise UsageError(
-            f"The space has {space.size:,} paths, too many to train each from scratch (the limit is {MOST_PATHS:,}).",
-            instead,
-        )
-    return Selection(how="all", init=init, paths=tuple(map(str, space.enumerate())))
-
-
-def _jobs(run: Run, selection: Selection, seeds: Sequence[int], space: SearchSpace) -> list[AloneJob]:
+def trainings(run: Run, selection: Selection, seeds: Sequence[int], space: SearchSpace) -> list[AloneJob]:
     """Return the trainings, seed by seed: wherever they are stopped, the ranking is as whole as it can be."""
     from supernet_cli.runs.alone import AloneJob
 

@@ -126,7 +126,7 @@ def train(
             raise UsageError("--dry-run describes a new training, so it takes no --resume.", "Drop one of them.")
         from supernet_cli.cli.rehearsal import say_rehearsal
 
-        say_rehearsal(_load(name, changes, seeds).preset, voice)
+        say_rehearsal(_load(name, changes, seeds), voice)
         return
     with voice.working("loading torch and the data") as progress:
         if tensorboard:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from supernet_cli.config.schema import Recipe
 from supernet_cli.engine import seed
+from supernet_cli.engine.device import prepare as prepare_device
 from supernet_cli.engine.evaluate import evaluate_paths
 from supernet_cli.engine.loop import Learner, LossWindow, train_step
 from supernet_cli.engine.losses import build_loss
 from supernet_cli.engine.optim import build_optimizer
-from supernet_cli.engine.prepare import Prepared
+from supernet_cli.engine.prepare import Prepared, seeded_supernet
 from supernet_cli.engine.profile import Profile, profile
-from supernet_cli.engine.train import watched_paths
+from supernet_cli.engine.supernet import Supernet
+from supernet_cli.engine.train import judged_paths, watched_paths
 from supernet_cli.glyphs import counted
 from supernet_cli.runs.data_report import DataReport
-from supernet_cli.sampling import steps_per_epoch
+from supernet_cli.sampling import Sampler, build_sampler, steps_per_epoch
+from supernet_cli.space import Architecture
 
 _WARM_UP_STEPS, _TIMED_STEPS = 5, 25
 _LARGEST_TIMED_BATCH = 1024
@@ -80,16 +85,68 @@ def rehearse(prepared: Prepared) -> Rehearsal:
 
 
 def estimate(prepared: Prepared) -> Estimate:
-    """Train a few steps and evaluate a few paths, to estimate how long the whole training takes."""
-    recipe, device = prepared.train_recipe, prepared.device
+    """Train a few steps and evaluate a few paths, to estimate how long training one supernet takes."""
+    recipe = prepared.train_recipe
     supernet, sampler = prepared.supernet(0), prepared.sampler(0)
-    halfway = (
-        steps_per_epoch(len(prepared.splits.train), recipe.batch_size, sampler.passes_per_step) * recipe.epochs // 2
-    )
+    rate = _images_per_second(prepared, supernet, sampler, recipe)
+    watched, last = watched_paths(prepared), judged_paths(prepared)
+    evaluations = -(-recipe.epochs // recipe.evaluate_every)
+    paths = (evaluations - 1) * len(watched) + len(last)
+    evaluation = paths * _seconds_per_path(prepared, supernet, watched)
+    return Estimate(rate, recipe.epochs * len(prepared.splits.train) / rate + evaluation)
+
+
+@dataclass(frozen=True)
+class AloneEstimate:
+    """How long stand-alone trainings will take here.
+
+    Args:
+        workers: How many run side by side.
+        seconds: Until all of them are done, if side by side each is as fast as on its own.
+        macs: Multiply-accumulates of all of them; a training image costs three forward passes.
+    """
+
+    workers: int
+    seconds: float
+    macs: int
+
+
+def estimate_alone(
+    prepared: Prepared, trainings: Sequence[Architecture], workers: int, steps: int | None = None
+) -> AloneEstimate:
+    """Train one path for a few steps, to estimate how long some trainings take.
+
+    Args:
+        prepared: From `prepare`, with the run's preset.
+        trainings: The path of each; at least one.
+        workers: How many run side by side.
+        steps: Length of each, if not the recipe's.
+    """
+    recipe, costs = prepared.standalone_recipe, prepared.costs
+    by_cost = sorted(trainings, key=costs.of)
+    path = by_cost[len(by_cost) // 2]
+    space = prepared.space.only(path)
+    network = seeded_supernet(space, prepared.image_shape, prepared.num_classes, 0, prepared.device)
+    sampler = build_sampler("uniform", space, seed.python_rng(0, "estimate"), {})
+    prepare_device(prepared.device, prepared.preset.retrain.threads)
+    try:
+        rate = _images_per_second(prepared, network, sampler, recipe)
+    finally:
+        prepare_device(prepared.device, prepared.threads)
+    images = recipe.epochs * len(prepared.splits.train) if steps is None else steps * recipe.batch_size
+    macs = images * sum(costs.of(each) for each in trainings)
+    workers = min(workers, len(trainings))
+    return AloneEstimate(workers, macs / (rate * costs.of(path)) / workers, 3 * macs)
+
+
+def _images_per_second(prepared: Prepared, network: Supernet, sampler: Sampler, recipe: Recipe) -> float:
+    """Train a network for a few steps and return its forward images per second."""
+    device, images_per_epoch = prepared.device, len(prepared.splits.train)
+    halfway = steps_per_epoch(images_per_epoch, recipe.batch_size, sampler.passes_per_step) * recipe.epochs // 2
     learner = Learner(
-        supernet=supernet,
+        supernet=network,
         objective=build_loss(recipe.loss, len(prepared.splits.classes)).to(device.place),
-        optimizer=build_optimizer(recipe.optimizer, supernet.parameters()),
+        optimizer=build_optimizer(recipe.optimizer, network.parameters()),
         schedule=None,
         device=device,
         window=LossWindow(_WARM_UP_STEPS + _TIMED_STEPS, device.place),
@@ -107,9 +164,12 @@ def estimate(prepared: Prepared) -> Estimate:
             if steps == _WARM_UP_STEPS + _TIMED_STEPS:
                 break
     device.synchronize()
-    rate = images / (time.perf_counter() - started)
+    return images / (time.perf_counter() - started)
+
+
+def _seconds_per_path(prepared: Prepared, supernet: Supernet, paths: Sequence[Architecture]) -> float:
+    """Evaluate some paths on validation and return how long each took."""
     validation, calibration = prepared.resident("validation"), prepared.calibration_images()
     started = time.perf_counter()
-    evaluate_paths(supernet, watched_paths(prepared), validation, device, calibration=calibration)
-    evaluation = (time.perf_counter() - started) * -(-recipe.epochs // recipe.evaluate_every)
-    return Estimate(rate, recipe.epochs * len(prepared.splits.train) / rate + evaluation)
+    evaluate_paths(supernet, paths, validation, prepared.device, calibration=calibration)
+    return (time.perf_counter() - started) / len(paths)

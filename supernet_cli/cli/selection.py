@@ -1,0 +1,217 @@
+"""Which paths a command works on: named, all, sampled, or the best by one-shot score, which may have to be scored."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from supernet_cli.cli.executors import Workplace
+from supernet_cli.cli.output import Output
+from supernet_cli.errors import UsageError
+from supernet_cli.glyphs import clock, counted
+from supernet_cli.reports.next_step import SAMPLED, finish_first
+from supernet_cli.reports.scores import MeanScore, known_paths, ranking, scores, seconds_per_path, stratified
+from supernet_cli.runs.results import Selection, evaluation, selections
+from supernet_cli.runs.store import Init, Run
+from supernet_cli.space import Architecture, SearchSpace
+
+MOST_PATHS = 4096
+"""Largest space of which every path is evaluated, or trained from scratch, unless paths are named."""
+
+_WAYS = "Name paths, or give one of --all, --top K (the best by one-shot score), --sample N (spread over the ranking)."
+_CANDIDATES_PER_PATH = 16
+_FEWEST_CANDIDATES = 64
+"""Scored paths that a choice by one-shot score is made from, at least: so many for each path that is chosen."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scores paths of a run on validation when a choice needs more of them than have a score.
+
+    Args:
+        run: The run.
+        workplace: Where paths are evaluated.
+        voice: Says how many paths are scored and how long that takes.
+        data_root: Folder of the images, if not where the preset says.
+    """
+
+    run: Run
+    workplace: Workplace
+    voice: Output
+    data_root: Path | None = None
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        """The run's space."""
+        return SearchSpace.from_config(self.run.preset().space)
+
+    def ranking(self) -> list[MeanScore]:
+        """Return the paths that have a one-shot score, best first."""
+        return ranking(scores(self.run, evaluation(self.run), "validation", "one-shot"))
+
+    def unscored(self, candidates: int) -> list[Architecture]:
+        """Return the random paths to be scored so that so many have a score; none where they do.
+
+        Raises:
+            RunError: Some must be scored, and the run has no finished supernet.
+        """
+        known = {score.path for score in self.ranking()}
+        missing = min(candidates, self.space.size) - len(known)
+        if missing <= 0:
+            return []
+        if not any(job.weights.is_file() for job in self.run.supernet_jobs()):
+            raise finish_first(self.run, "one-shot scores to choose by")
+        sample = self.space.sampled(candidates + len(known))
+        return [path for path in sample if str(path) not in known][:missing]
+
+    def describe(self, count: int) -> str:
+        """Return how many paths are scored, and how long that takes where it is known."""
+        seconds = seconds_per_path(self.run)
+        time = f", about {clock(seconds * count)}" if seconds else ""
+        return f"{counted(count, 'more path')} on the validation images{time}"
+
+    def ranking_of(self, candidates: int) -> list[MeanScore]:
+        """Return the ranking after scoring random paths until so many have a score."""
+        from supernet_cli.cli.evaluate import judge
+
+        unscored = self.unscored(candidates)
+        if unscored:
+            known = len(self.ranking())
+            self.voice.note(
+                f"{known:,} of {self.space.size:,} paths have a one-shot score; scoring {self.describe(len(unscored))}"
+            )
+            judge(self.run, unscored, "validation", self.workplace, self.voice, self.data_root)
+        return self.ranking()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The paths to train that a command line asks for.
+
+    Args:
+        paths: Named ones.
+        top: The best by one-shot score.
+        sample: Spread over the one-shot ranking.
+        init: How they are trained. Where nothing else is given, all are.
+    """
+
+    paths: list[str]
+    top: int | None
+    sample: int | None
+    init: Init
+
+    @classmethod
+    def one_of(cls, paths: list[str], every: bool, top: int | None, sample: int | None, init: Init) -> Wanted:
+        """Return what is asked for.
+
+        Raises:
+            UsageError: Paths are chosen in no way, or in several.
+        """
+        ways = {"PATH": bool(paths), "--all": every, "--top": top is not None, "--sample": sample is not None}
+        given = [way for way, is_given in ways.items() if is_given]
+        if not given:
+            raise UsageError("You did not say which paths to train.", _WAYS)
+        if len(given) > 1:
+            raise UsageError(f"You chose paths in several ways: {' and '.join(given)}.", "Give one of them.")
+        return cls(paths, top, sample, init)
+
+    @property
+    def count(self) -> int | None:
+        """How many are chosen by their scores; None where they are not."""
+        return self.top or self.sample
+
+    @property
+    def candidates(self) -> int:
+        """How many paths must have a score for the choice; 0 where it is not made by scores."""
+        return 0 if self.count is None else max(_FEWEST_CANDIDATES, _CANDIDATES_PER_PATH * self.count)
+
+    def earlier(self, run: Run, space: SearchSpace) -> Selection | None:
+        """Return a choice that does not need scores, or an earlier one by scores whose trainings are not all done.
+
+        The latter is not made anew: scores may have been added meanwhile, and the same command resumes.
+
+        Raises:
+            UsageError: There is no such path, or there are too many.
+        """
+        if self.paths:
+            names = dict.fromkeys(str(space.parse(path)) for path in self.paths)
+            return Selection(how="named", init=self.init, paths=tuple(names))
+        if self.count is None:
+            sample = run.command("retrain", "--sample", str(SAMPLED))
+            return everything(space, f"Train a sample of them: `{sample}`.", self.init)
+        return _unfinished(run, space, self._how, self.init, min(self.count, space.size))
+
+    def select(self, scorer: Scorer) -> Selection:
+        """Return the paths, after scoring as many as the choice needs.
+
+        Raises:
+            UsageError: There is no such path, or there are too many.
+            RunError: There are no scores to choose by.
+        """
+        if (earlier := self.earlier(scorer.run, scorer.space)) is not None:
+            return earlier
+        assert self.count is not None
+        ranked = scorer.ranking_of(self.candidates)
+        best = [score.path for score in ranked[: self.count]]
+        chosen = best if self.top is not None else stratified(ranked, self.count)
+        return Selection(how=self._how, init=self.init, paths=tuple(chosen))
+
+    @property
+    def _how(self) -> Literal["top", "sample"]:
+        return "top" if self.top is not None else "sample"
+
+
+def paths_to_evaluate(scorer: Scorer, words: list[str], sample: int | None, top: int | None) -> list[Architecture]:
+    """Return the paths that `evaluate` is asked for: named, sampled, the best, or all.
+
+    Raises:
+        UsageError: Several ways to choose are given, or there is no such path.
+    """
+    given = [name for name, value in (("PATH", words), ("--sample", sample), ("--top", top)) if value]
+    if len(given) > 1:
+        raise UsageError(f"You chose paths in several ways: {' and '.join(given)}.", "Give one of them.")
+    space = scorer.space
+    if words:
+        return [space.parse(path) for path in dict.fromkeys(words)]
+    if sample is not None:
+        return space.sampled(sample)
+    if top is not None:
+        return [space.parse(score.path) for score in scorer.ranking_of(top)[:top]]
+    if space.size <= MOST_PATHS:
+        return list(space.enumerate())
+    return [space.parse(path) for path in known_paths(scorer.run, evaluation(scorer.run))]
+
+
+def everything(space: SearchSpace, instead: str, init: Init = "scratch") -> Selection:
+    """Return all paths of a space, to be trained.
+
+    Args:
+        space: The space.
+        instead: What to do where it is too large, for a hint.
+        init: How they are trained.
+
+    Raises:
+        UsageError: They are too many to train each.
+    """
+    if space.size > MOST_PATHS:
+        raise UsageError(
+            f"The space has {space.size:,} paths, too many to train each from scratch (the limit is {MOST_PATHS:,}).",
+            instead,
+        )
+    return Selection(how="all", init=init, paths=tuple(map(str, space.enumerate())))
+
+
+def _unfinished(run: Run, space: SearchSpace, how: str, init: Init, count: int) -> Selection | None:
+    """Return an earlier choice of the same kind and size whose trainings were started and are not all done."""
+    done: dict[str, list[bool]] = defaultdict(list)
+    for job in run.alone_jobs(init):
+        done[job.path.parent.name].append(job.is_done)
+    for known in selections(run):
+        if (known.how, known.init, len(known.paths)) == (how, init, count):
+            folders = [run.alone_job(space.parse(path), 0).path.parent.name for path in known.paths]
+            if not all(all(done[folder]) and done[folder] for folder in folders):
+                return known
+    return None
