@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 _MOST_ROWS = 12  # classes; more are summarised
 _FEWEST_SHOWN = 5
 _SKIPPED_SHOWN = 5
+_MODES = {
+    "L": "greyscale",
+    "1": "black and white",
+    "RGB": "colour",
+    "P": "palette",
+    "RGBA": "colour with transparency",
+    "LA": "greyscale with transparency",
+    "CMYK": "print colours",
+    "I;16": "16-bit greyscale",
+    "I": "32-bit greyscale",
+    "F": "floating-point greyscale",
+}
 
 
 def drawn_report(report: DataReport) -> list[RenderableType]:
@@ -60,7 +72,8 @@ def _pairs(report: DataReport) -> Iterator[tuple[str, str]]:
         yield "folder", report.folder + (" (given splits)" if report.layout == "splits" else "")
     if report.sizes is not None:
         yield "sizes", _sizes(report.sizes, sum(report.modes.values()))
-    yield "modes", ", ".join(f"{mode} ({number:,})" for mode, number in report.modes.items())
+    modes = (f"{_MODES[mode]} ({mode})" if mode in _MODES else mode for mode in report.modes)
+    yield "modes", ", ".join(f"{number:,} {mode}" for number, mode in zip(report.modes.values(), modes, strict=True))
     if report.conversions:
         yield "conversions", "\n".join(f"{what} ({number:,})" for what, number in report.conversions.items())
     if report.links.followed or report.links.dangling:

@@ -74,6 +74,7 @@ def test_few_classes_are_shown_one_by_one(width: int) -> None:
     text = " ".join(" ".join(lines).split())
     assert "a/x.png: a pipe and 8 more" in text
     assert "8 to 1200 wide, 9 high" in text
+    assert "15 colour (RGB)" in text
 
 
 def test_many_classes_are_folded_into_a_summary_that_fits_a_small_terminal() -> None:

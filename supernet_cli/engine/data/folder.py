@@ -188,14 +188,15 @@ def _copies(
     if contradictory:
         (one, _), *others = contradictory[0]
         other = next(found for found, _ in others if found.label != one.label)
-        warnings.append(_in_both(len(contradictory), "class", one, other))
+        warnings.append(_in_both(listing.root, len(contradictory), "class", one, other))
     if leaked:
         (one, part), *others = leaked[0]
         other = next(found for found, another in others if another != part)
-        warnings.append(_in_both(len(leaked), "split", one, other))
+        warnings.append(_in_both(listing.root, len(leaked), "split", one, other))
     return notes, warnings
 
 
-def _in_both(number: int, what: str, one: Found, other: Found) -> str:
+def _in_both(root: Path, number: int, what: str, one: Found, other: Found) -> str:
     images = counted(number, "image is", "images are")
-    return f"{images} in more than one {what}, for example {shown(one.path)} and {shown(other.path)}."
+    first, second = (shown(found.path.relative_to(root)) for found in (one, other))
+    return f"{images} in more than one {what}, for example {first} and {second}."
