@@ -323,7 +323,7 @@ def test_options_come_from_the_environment_and_flags_win(
     _, out, _ = supernet("train", "--json", "--seeds", "6")
     assert [job["seed"] for job in json.loads(out)["jobs"]] == [6]
     code, _, err = supernet("train", "--resume", "latest")
-    assert (code, "is finished" in err) == (2, True)
+    assert (code, "is already finished" in err) == (2, True)
 
 
 @pytest.mark.parametrize(
