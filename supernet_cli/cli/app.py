@@ -56,7 +56,7 @@ app.command(epilog="Example: supernet doctor", rich_help_panel=_SETUP)(doctor.do
 
 
 def _evaluate_annotations(commands: typer.Typer) -> None:
-    """Evaluate the annotations of all commands once; Typer does so six times where they are strings."""
+    """Evaluate the annotations of all commands once; Typer does so six times if they are strings."""
     for command in commands.registered_commands:
         assert command.callback is not None
         command.callback.__annotations__ = get_type_hints(command.callback, include_extras=True)
@@ -144,7 +144,7 @@ def _as_usage_error(error: Exception) -> UsageError:
 
 
 def _fail_outside(error: OSError, arguments: list[str]) -> int:
-    """Report what a terminal, a stream or a file system did; a bug of ours where it was none of them."""
+    """Report a failure of a terminal, a stream or a file system; anything else is a bug of ours."""
     if error.errno == errno.EIO:  # the terminal was closed: nobody can read a message
         return INTERRUPTED
     if streams.is_full_stdout(error):

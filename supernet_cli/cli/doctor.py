@@ -95,7 +95,7 @@ def _problems(
 
 
 def _command_for(extra: str, module: str) -> str | None:
-    """Return the command that installs an extra the way the package itself was installed; None where it is there."""
+    """Return the command that installs an extra as the package itself was installed; None if it is installed."""
     import importlib.util
 
     if importlib.util.find_spec(module) is not None:

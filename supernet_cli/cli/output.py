@@ -28,7 +28,7 @@ def wants_plain() -> bool:
 
 
 def is_dumb_terminal() -> bool:
-    """Whether the terminal can neither colour nor place text, as far as TERM tells; Windows has no TERM."""
+    """Whether the terminal can neither colour nor place text, according to TERM; Windows has no TERM."""
     return os.name != "nt" and os.environ.get("TERM", "") in ("", "dumb", "unknown")
 
 

@@ -19,7 +19,7 @@ _READABLE = {
     **dict.fromkeys("─━═╸╺╌╍", "-"), **dict.fromkeys("│┃║▏▎▍▌▋▊▉", "|"), **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╯╰┏┓┗┛┡┩╇", "+"),
     **dict.fromkeys("▁▂▃▄", "_"), **dict.fromkeys("▅▆▇█▓▒░▔", "#"),
 }  # fmt: skip
-"""What stands for a character where it cannot be encoded; others are escaped, such as \\xe9."""
+"""What replaces a character that cannot be encoded; others are escaped, such as \\xe9."""
 
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -50,7 +50,7 @@ def is_full_stdout(error: OSError) -> bool:
 
 
 def abandon() -> None:
-    """Let stdout lead nowhere, with what is still waiting to be written: else the interpreter fails at its exit."""
+    """Discard what stdout still has to write, and all that follows: otherwise the interpreter fails when it exits."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -43,9 +43,9 @@ def tui(
         bool, typer.Option("--ascii", help="Draw with ASCII only, for fonts without boxes and blocks.")
     ] = False,
     web: Annotated[bool, typer.Option("--web", help="Serve the monitor to a browser on this machine.")] = False,
-    port: Annotated[int, typer.Option("--port", help="The port of --web.", min=1, max=65535)] = 8000,
+    port: Annotated[int, typer.Option("--port", help="Port of --web.", min=1, max=65535)] = 8000,
 ) -> None:
-    """Watch runs: losses, paths, devices, jobs; pause, stop and start trainings; compare.
+    """Watch runs live: losses, paths, devices and jobs; pause, stop and start trainings.
 
     Only reads run folders, so it also works on folders shared from another machine and on old runs.
     """

@@ -1,4 +1,4 @@
-"""Where a relative `data.root` begins: at the preset's own folder, or at the working directory for what is typed."""
+"""A relative `data.root` starts from the folder of its preset, or, if it was typed, from the working directory."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def resolve(table: dict[str, Any], folder: Path, base: str, warn: Callable[[str]
 
     Args:
         table: The preset, as read.
-        folder: What a relative path begins at.
+        folder: The folder that a relative path starts from.
         base: That folder in words.
-        warn: Told where the folder is found only in the working directory, where paths once began; None where the
-            working directory is not tried.
+        warn: Called if the images are only in the working directory, from where paths started in earlier versions;
+            None not to try the working directory.
 
     Returns:
-        What was found; None where the preset gives no root, or one that is no text.
+        The root; None if the preset gives none, or one that is not a path.
     """
     data = table.get("data")
     written = data.get("root") if isinstance(data, dict) else None

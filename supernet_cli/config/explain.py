@@ -87,7 +87,7 @@ def _dotted(location: tuple[int | str, ...]) -> str:
 
 
 def _nearest_key(location: tuple[int | str, ...]) -> str:
-    """Return advice for an unknown key: the nearest one there, or the same key where it belongs elsewhere."""
+    """Return advice for an unknown key: the nearest key in that place, or the place where the same key belongs."""
     word, known = str(location[-1]), _keys_at(location[:-1])
     close = nearest(word, known)
     if close is not None:

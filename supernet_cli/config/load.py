@@ -46,13 +46,13 @@ class LoadedPreset:
 def load_preset(name: str, settings: Sequence[str] = (), warn: Callable[[str], None] = _warn_on_stderr) -> LoadedPreset:
     """Load a preset by name or path and apply `--set key=value`.
 
-    A relative `data.root` begins at the preset's folder if it stands in the file, and at the working directory if it
-    is set; it is absolute afterwards.
+    A relative `data.root` starts from the preset's folder if the file gives it, and from the working directory if a
+    setting does; it is absolute afterwards.
 
     Args:
         name: A shipped name, one in ./presets, or a path.
         settings: Each `key.of.it=value`; the value is a TOML literal, otherwise a string.
-        warn: Receives what a person should know although nothing is wrong.
+        warn: Called with what a person should know although nothing is wrong.
 
     Raises:
         PresetError: The file, a key or a value is wrong.
@@ -79,7 +79,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _LARGEST:
             raise PresetError(f"{path} is larger than a preset can be ({_LARGEST:,} bytes).")
-        return tomli.loads(path.read_bytes().decode("utf-8-sig"))  # some editors begin with a mark
+        return tomli.loads(path.read_bytes().decode("utf-8-sig"))  # some editors start files with a mark
     except OSError as error:
         raise PresetError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

@@ -17,7 +17,7 @@ _DEEPEST = 20  # parts of a key
 def apply_setting(table: dict[str, Any], setting: str) -> str:
     """Apply one `key=value` to a table in place and return the key.
 
-    A key may go into a list by number (`space.blocks.0.channels=16`) and into a thing given by its name alone
+    A key may go into a list by number (`space.blocks.0.channels=16`) and into something that is given by name only
     (`train.optimizer.lr=0.1` where `optimizer = "SGD"`).
     """
     key, equals, text = setting.partition("=")
@@ -38,13 +38,13 @@ def _descend(inner: Any, part: str, below: str, setting: str, default: dict[str,
     if not isinstance(inner, dict):
         raise PresetError(f"--set {setting}: '{part}' lies inside a value that is not a table.")
     value = inner.setdefault(part, default)
-    if isinstance(value, str):  # a thing given by its name alone gets parameters, or another name
+    if isinstance(value, str):  # something given by name only gets parameters, or another name
         value = inner[part] = {} if below == "name" else {"name": value}
     return value
 
 
 def _default_of(parts: Sequence[str]) -> dict[str, Any]:
-    """Return the table that a missing key stands for where it is chosen by name, else an empty one."""
+    """Return the default of a missing key as a table if it is chosen by name, otherwise an empty table."""
     section = Preset.model_fields.get(parts[0])
     model = model_of(section.annotation) if section is not None else None
     field = model.model_fields.get(parts[1]) if model is not None and len(parts) == 2 else None
@@ -73,7 +73,7 @@ def _literal(text: str, setting: str) -> Any:
     """Read a TOML literal; anything else is a string, so that `train.sampler=epoch` needs no quotes.
 
     Raises:
-        PresetError: It begins like a quoted string, a list or a table, and is none.
+        PresetError: It starts like a quoted string, a list or a table, but is not valid TOML.
     """
     try:
         return tomli.loads(f"value = {text}")["value"] if "\n" not in text else text

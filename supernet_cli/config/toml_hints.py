@@ -46,7 +46,7 @@ def _where(text: str, message: str) -> tuple[str, str]:
 
 
 def _of_backslash(line: str) -> str:
-    advice = "In double quotes a backslash begins an escape. Use single quotes, or forward slashes in a path"
+    advice = "In double quotes, a backslash starts an escape sequence. Use single quotes, or forward slashes in a path"
     path = _WINDOWS_PATH.search(line)
     if path is None:
         return f"{advice}."
@@ -76,7 +76,7 @@ def _of_rest(line: str, rest: str) -> str:
     if re.search(r"=\s*[+-]?\d+\.(\s|$)", line):
         return "Numbers need a digit after the point, such as 5.0."
     if re.search(r"=\s*[+-]?0\d", line):
-        return "Numbers do not begin with 0."
+        return "Numbers cannot start with 0."
     if re.search(r"=\s*'", line):
         return "A string in single quotes ends at the next single quote; use double quotes around it."
     return f"Remove `{rest}`, or start a new line before it."
@@ -84,7 +84,7 @@ def _of_rest(line: str, rest: str) -> str:
 
 def _of_statement(line: str) -> str:
     if line.startswith(("//", ";", "--", "/*")):
-        return "Comments begin with #."
+        return "Comments start with #."
     if line.startswith("{"):
         return "This looks like JSON, but a preset is TOML: " + _PLAIN[0].lower() + _PLAIN[1:]
     return _PLAIN

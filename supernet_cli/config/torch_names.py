@@ -52,7 +52,7 @@ class Shelf:
     hidden: frozenset[str]
 
     def wrong_name(self, name: str, known: Collection[str]) -> tuple[str, str] | None:
-        """Return what is wrong with a name and what to do, or None where it can be used.
+        """Return what is wrong with a name and what to do, or None if it can be used.
 
         Args:
             name: As given.
@@ -88,7 +88,7 @@ LOSSES = Shelf("torch.nn", "_Loss", frozenset({"reduction", "reduce", "size_aver
 
 
 def problem_with(shelf: Shelf, name: str, given: Collection[str]) -> str | None:
-    """Return what is wrong with a name or its parameters, with advice, as far as torch's source tells; else None."""
+    """Return what torch's source shows to be wrong with a name or its parameters, with advice; None if nothing."""
     files = _files(shelf)
     if not files:
         return None
@@ -100,7 +100,7 @@ def problem_with(shelf: Shelf, name: str, given: Collection[str]) -> str | None:
 
 
 def names_on(shelf: Shelf) -> list[str]:
-    """Return the classes of a module of torch; none where its source cannot be read."""
+    """Return the classes of a module of torch; an empty list if its source cannot be read."""
     return sorted(_files(shelf))
 
 

@@ -51,7 +51,7 @@ class Device:
         return f"{self.name} in {str(self.dtype).removeprefix('torch.')}"
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
-        """Return the context of a forward pass: bfloat16 where that was chosen, else none."""
+        """Return the context of a forward pass: bfloat16 if that was chosen, otherwise none."""
         if self.dtype is torch.float32:
             return contextlib.nullcontext()
         return torch.autocast(self.place.type, self.dtype)

@@ -200,11 +200,11 @@ def _length(steps: int, recipe: Recipe) -> str:
 def _rising_share(given: Mapping[str, Any], length: int, every: str, where: str) -> Any:
     """Return the share of a one-cycle schedule in which the rate rises, so that torch can compute every rate of it.
 
-    The rate peaks at step `pct_start * total_steps - 1`. Where that is step 0, torch divides by the zero steps before
-    it; a share that is smaller by a hair begins at the peak, as it should.
+    The rate peaks at step `pct_start * total_steps - 1`. If that is step 0, torch divides by zero, the number of steps
+    before it; a very slightly smaller share starts at the peak, as it should.
 
     Raises:
-        PresetError: No step is left in which the rate falls to its end.
+        PresetError: A phase of the schedule has no steps.
     """
     share, total = given.get("pct_start", 0.3), given.get("total_steps", length)
     if not isinstance(share, int | float) or isinstance(share, bool) or not isinstance(total, int):

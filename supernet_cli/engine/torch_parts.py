@@ -22,7 +22,7 @@ def find_class(shelf: Shelf, module: ModuleType, name: str, where: str) -> type[
         where: The key, for messages.
 
     Raises:
-        PresetError: There is none of that name, or it cannot be used here.
+        PresetError: There is no class of that name, or it cannot be used here.
     """
     base = getattr(module, shelf.base)
     known = {
@@ -63,7 +63,7 @@ def build(
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, without a full stop; its kind where it has none."""
+    """Return the first line of an error's message, without a full stop; the name of its class if it has none."""
     if isinstance(error, ZeroDivisionError):
         return "its parameters make it divide by 0"
     if isinstance(error, OverflowError):

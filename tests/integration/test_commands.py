@@ -200,7 +200,7 @@ def test_text_from_outside_is_neither_markup_nor_control(supernet: Invoke) -> No
 
 def test_names_in_results_are_neither_markup_nor_control(supernet: Invoke) -> None:
     code, out, _ = supernet("preset", "copy", "quick", "[red]:smile:\x1b[2J.toml")
-    assert (code, out) == (0, "[red]:smile:\\x1b[2J.toml  copied from quick\n")
+    assert (code, out) == (0, "[red]:smile:\\x1b[2J.toml copied from quick\n")
 
 
 def test_divergence_is_told_kept_and_not_repeated(supernet: Invoke, tiny_file: Path, tmp_path: Path) -> None:
@@ -301,7 +301,7 @@ def test_a_bug_of_ours_is_no_traceback(supernet: Invoke, monkeypatch: pytest.Mon
     code, out, err = supernet("runs", "ls")
     assert (code, out) == (1, "")
     assert "bug in supernet: ZeroDivisionError: oh" in err
-    log = Path(err.split("The traceback is in ")[1].split(";")[0])
+    log = Path(err.split("with the traceback in ")[1].strip().removesuffix("."))
     assert "Traceback" in log.read_text()
     log.unlink()
     monkeypatch.setenv("SUPERNET_DEBUG", "1")

@@ -21,7 +21,7 @@ MISTAKES = [
     ("test = .5", "0.5"),
     ("test = 5.", "Numbers need a digit after the point"),
     ("validation = 5,000", "without commas"),
-    ("validation = 05", "do not begin with 0"),
+    ("validation = 05", "cannot start with 0"),
     ("root = “images”", "straight quotes"),
     ("root =", "A value is missing after the equals sign"),
     ("root = # later", "A value is missing after the equals sign"),
@@ -43,7 +43,7 @@ MISTAKES = [
     ('root = "images\nsize = 3', "closing quote"),
     ("root = 'it's here'", "double quotes"),
     ('root = "a"b', "Remove `b`"),
-    ("// a comment", "Comments begin with #"),
+    ("// a comment", "Comments start with #"),
     ('{"train": {"epochs": 3}}', "looks like JSON"),
 ]
 
