@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
@@ -55,6 +56,7 @@ LIGHT = Theme(
 )
 
 
+_CLEAR = "\x1b[H\x1b[2J"
 _NOT_OURS = ("screen.copy_text", "app.help_quit", "app.focus_next", "app.focus_previous", "screen.minimize")
 
 
@@ -101,6 +103,24 @@ class MonitorApp(App[None]):
             self.theme = DARK.name
         self.animation_level = "none"
         self._own_filters: list[LineFilter] = [PlainCharacters()] if ascii_only else []
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return a driver that clears the screen before it gives the terminal back.
+
+        After a resize, tmux takes rows of the alternate screen over into the normal one.
+        """
+        base = super().get_driver_class()
+
+        class ClearingDriver(base):  # type: ignore[misc, valid-type]
+            """The driver of this platform."""
+
+            def stop_application_mode(self) -> None:
+                """Clear the screen, then restore the terminal."""
+                self.write(_CLEAR)
+                self.flush()
+                super().stop_application_mode()
+
+        return ClearingDriver
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return the filters that every line goes through: the theme's and ours."""

@@ -535,6 +535,18 @@ def test_the_banner_suggests_a_command_for_this_runs_folder(state: State, words:
     drive(run, act)
 
 
+def test_the_screen_is_cleared_before_the_terminal_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver_class = MonitorApp(tmp_path).get_driver_class()
+    written: list[str] = []
+    monkeypatch.setattr(driver_class, "write", lambda self, data: written.append(data))
+    monkeypatch.setattr(driver_class, "flush", lambda self: None)
+    monkeypatch.setattr(driver_class.__mro__[1], "stop_application_mode", lambda self: written.append("given back"))
+    driver_class.stop_application_mode(object.__new__(driver_class))
+    assert written == ["\x1b[H\x1b[2J", "given back"]
+
+
 def test_a_training_that_is_launched_lives_on_its_own(tmp_path: Path) -> None:
     launched = launch(tmp_path, ["preset", "ls", "--json", "--nonsense"])
     assert launched.process.wait(60) == 2

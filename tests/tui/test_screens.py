@@ -204,6 +204,12 @@ def test_the_run_picker(keys: tuple[str, ...], size: tuple[int, int], looks_righ
     assert looks_right(application(None), terminal_size=size, run_before=settled(*keys))
 
 
+@pytest.mark.parametrize("size", [(60, 20), (40, 12)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_the_run_picker_in_little_room(size: tuple[int, int], looks_right: Snap) -> None:
+    several()
+    assert looks_right(application(None), terminal_size=size, run_before=settled())
+
+
 def test_the_run_picker_without_runs(looks_right: Snap) -> None:
     assert looks_right(application(None), terminal_size=(80, 24), run_before=settled())
 

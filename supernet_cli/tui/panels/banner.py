@@ -98,7 +98,7 @@ def _activity(view: RunView) -> list[tuple[str, str]]:
     if view.is_between_jobs:
         return [("the next training is about to start", MUTED)]
     if view.worked_on and not view.is_alive:
-        return [("a command is working on this run; no training is running at the moment", MUTED)]
+        return [("an experiment is working on this run; no training is running at the moment", MUTED)]
     if view.state == "created":
         return [("queued: the training has not reported yet" if view.jobs else "no jobs in this folder yet", MUTED)]
     return []

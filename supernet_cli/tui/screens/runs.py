@@ -122,32 +122,35 @@ class RunTable(Widget):
 
 @dataclass(frozen=True)
 class Columns:
-    """Widths of the columns."""
+    """Widths of the columns; 0 for one that is dropped."""
 
     id: int
     preset: int
+    age: int
     path: int
     names: Mapping[str, str]
 
     @classmethod
     def fitting(cls, rows: Sequence[RunRow], width: int) -> Columns:
-        """Return the widths that fit; the preset is dropped first, then the best path."""
+        """Return the widths that fit; the best path is dropped first, then the preset, then the age."""
         ids = min(max(len(row.id) for row in rows), max(16, width // 3))
         presets = max(6, *(len(row.preset) for row in rows))
         paths = max(9, *(len(row.best_path) for row in rows))
-        fixed = 4 + 15 + 6 + 12 + 8  # mark, state, share, age, accuracy
+        fixed = 4 + 15 + 6 + 8  # mark, state, share, accuracy
+        age = 12 if width - fixed - ids >= 12 else 0
+        fixed += age
         preset = min(presets, 16) if width - fixed - ids - 4 >= min(presets, 16) else 0
         path = min(paths, width - fixed - ids - (preset + 2 if preset else 0) - 2)
         names = short_names(sorted({row.best_path for row in rows if row.best_path}), path) if path >= 9 else {}
         longest = max((len(name) for name in names.values()), default=path)
-        return cls(ids, preset, max(9, longest) if 9 <= path >= longest else 0, names)
+        return cls(ids, preset, age, max(9, longest) if 9 <= path >= longest else 0, names)
 
     def title(self) -> Content:
         """Return the column heads."""
         parts = ["    ", fit("run", self.id), "  "]
         if self.preset:
             parts += [fit("preset", self.preset), "  "]
-        parts += [fit("state", 15), fit("done", 6), fit("started", 12)]
+        parts += [fit("state", 15), fit("done", 6), fit("started", self.age)]
         if self.path:
             parts += [fit("best path", self.path), "  "]
         return line(("".join(parts) + "val acc", MUTED))
@@ -160,7 +163,7 @@ class Columns:
         if self.preset:
             parts += [fit(row.preset, self.preset), "  "]
         parts += [state, " " * (15 - state.cell_length), f"{100 * row.share:3.0f} % "]
-        parts += [(fit(ago(row.created, now), 12), MUTED)]
+        parts += [(fit(ago(row.created, now), self.age), MUTED)]
         if self.path:
             parts += [fit(self.names.get(row.best_path, "–"), self.path), "  "]
         best = f"{100 * row.best_accuracy:7.2f}" if row.best_accuracy is not None else "      –"
