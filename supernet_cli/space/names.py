@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 _LABEL = re.compile(r"(?P<word>[a-z]*)(?:(?P<size>\d+)x(?P=size)(?!\d))?(?P<rest>.*)", re.DOTALL)
@@ -13,7 +13,7 @@ Blocks = Sequence[Sequence[str]]
 """The labels of each choice block's candidates."""
 
 
-def short_names(paths: Sequence[str], width: int, blocks: Blocks = ()) -> Mapping[str, str]:
+def short_names(paths: Sequence[str], width: int, blocks: Blocks = ()) -> dict[str, str]:
     """Return a name for each of the paths that are shown together.
 
     Names are whole, abbreviated, or without their middle: the first form that fits. No two names are the same; if that
@@ -28,13 +28,35 @@ def short_names(paths: Sequence[str], width: int, blocks: Blocks = ()) -> Mappin
     Returns:
         The name of each path.
     """
-    for names in _forms(paths, width, blocks):
-        if len(set(names)) == len(names):
-            return dict(zip(paths, names, strict=True))
-    return {path: path for path in paths}
+    return _first_distinct(paths, _forms(paths, width, blocks))
 
 
-def _forms(paths: Sequence[str], width: int, blocks: Blocks) -> Iterator[list[str]]:
+def cut_names(names: Sequence[str], width: int) -> dict[str, str]:
+    """Return names that are shown together without their middle, as much of it as keeps them apart.
+
+    Args:
+        names: The names, without duplicates.
+        width: Columns available for a name; exceeded if that takes more.
+
+    Returns:
+        What each name is shown as.
+    """
+    return _first_distinct(names, _cut(names, width))
+
+
+def _first_distinct(names: Sequence[str], forms: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Return the first form in which no two names are the same; the names themselves are the last resort."""
+    distinct = (form for form in forms if len(set(form)) == len(form))
+    return dict(zip(names, next(distinct, names), strict=True))
+
+
+def _cut(names: Sequence[str], width: int) -> Iterator[list[str]]:
+    """Yield names without their middle, in more and more columns."""
+    for columns in range(max(width, _LEAST), max(map(len, names), default=0)):
+        yield [elided(name, columns) for name in names]
+
+
+def _forms(paths: Sequence[str], width: int, blocks: Blocks) -> Iterator[Sequence[str]]:
     """Yield the names of all paths in each form that fits, then cut ones that grow."""
     whole = list(paths)
     labels = [path.split("_") for path in paths]
@@ -45,8 +67,7 @@ def _forms(paths: Sequence[str], width: int, blocks: Blocks) -> Iterator[list[st
     for names in (whole, abbreviated, ["".join(parts) for parts in brief]):
         if names and max(map(len, names)) <= width:
             yield names
-    for columns in range(max(width, _LEAST), max(map(len, abbreviated), default=0)):
-        yield [elided(name, columns) for name in abbreviated]
+    yield from _cut(abbreviated, width)
     yield abbreviated
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supernet_cli.space.names import elided, short_names
+from supernet_cli.space.names import cut_names, elided, short_names
 
 BLOCKS = (("conv3x3", "conv5x5", "identity"), ("conv3x3", "sep3x3", "conv3x3x2"))
 LABELS = st.one_of(
@@ -60,6 +60,15 @@ def test_no_two_paths_share_a_name(blocks: list[list[str]], width: int, known: b
     assert len(set(names.values())) == len(paths)
     if max(map(len, paths)) <= width:
         assert names == {path: path for path in paths}
+
+
+@given(st.lists(st.text("ab_", min_size=1, max_size=30), unique=True, min_size=1, max_size=20), st.integers(1, 40))
+def test_cut_names_stay_apart(names: list[str], width: int) -> None:
+    cut = cut_names(names, width)
+    assert list(cut) == names
+    assert len(set(cut.values())) == len(names)
+    if max(map(len, names)) <= width:
+        assert cut == {name: name for name in names}
 
 
 @given(st.text("abc_0123", max_size=60), st.integers(5, 60))

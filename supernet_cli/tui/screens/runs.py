@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -20,7 +21,7 @@ from textual.worker import get_current_worker
 
 from supernet_cli.glyphs import ago
 from supernet_cli.runs.lister import RunLister, RunRow
-from supernet_cli.space.names import short_names
+from supernet_cli.space.names import cut_names, short_names
 from supernet_cli.tui.draw import MUTED, WORDS, Part, fit, heading, line, lines, state_words
 
 _LIST_SECONDS = 2.0
@@ -126,31 +127,35 @@ class Columns:
 
     id: int
     preset: int
+    share: int
     age: int
     path: int
     names: Mapping[str, str]
 
     @classmethod
     def fitting(cls, rows: Sequence[RunRow], width: int) -> Columns:
-        """Return the widths that fit; the best path is dropped first, then the preset, then the age."""
-        ids = min(max(len(row.id) for row in rows), max(16, width // 3))
+        """Return the widths that fit; the best path is dropped first, then the preset, the age, the share."""
+        ids = cut_names([row.id for row in rows], max(16, width // 3))
+        id_columns = max(map(cell_len, ids.values()))
         presets = max(6, *(len(row.preset) for row in rows))
         paths = max(9, *(len(row.best_path) for row in rows))
-        fixed = 4 + 15 + 6 + 8  # mark, state, share, accuracy
-        age = 12 if width - fixed - ids >= 12 else 0
+        fixed = 4 + id_columns + 15 + 8  # mark, id, state, accuracy
+        share = 6 if width - fixed >= 6 else 0
+        fixed += share
+        age = 12 if width - fixed >= 12 else 0
         fixed += age
-        preset = min(presets, 16) if width - fixed - ids - 4 >= min(presets, 16) else 0
-        path = min(paths, width - fixed - ids - (preset + 2 if preset else 0) - 2)
+        preset = min(presets, 16) if width - fixed - 4 >= min(presets, 16) else 0
+        path = min(paths, width - fixed - (preset + 2 if preset else 0) - 2)
         names = short_names(sorted({row.best_path for row in rows if row.best_path}), path) if path >= 9 else {}
         longest = max((len(name) for name in names.values()), default=path)
-        return cls(ids, preset, age, max(9, longest) if 9 <= path >= longest else 0, names)
+        return cls(id_columns, preset, share, age, max(9, longest) if 9 <= path >= longest else 0, ids | names)
 
     def title(self) -> Content:
         """Return the column heads."""
         parts = ["    ", fit("run", self.id), "  "]
         if self.preset:
             parts += [fit("preset", self.preset), "  "]
-        parts += [fit("state", 15), fit("done", 6), fit("started", self.age)]
+        parts += [fit("state", 15), fit("done", self.share), fit("started", self.age)]
         if self.path:
             parts += [fit("best path", self.path), "  "]
         return line(("".join(parts) + "val acc", MUTED))
@@ -159,10 +164,10 @@ class Columns:
         """Return a run's row."""
         state = state_words(row.state) if not row.is_damaged else Content.styled("! damaged", "bold $error")
         parts: list[Part] = [("▶ " if current else "  ", "$primary"), ("+ " if marked else "  ", "bold $warning")]
-        parts += [(fit(row.id, self.id), "bold" if current else ""), "  "]
+        parts += [(fit(self.names[row.id], self.id), "bold" if current else ""), "  "]
         if self.preset:
             parts += [fit(row.preset, self.preset), "  "]
-        parts += [state, " " * (15 - state.cell_length), f"{100 * row.share:3.0f} % "]
+        parts += [state, " " * (15 - state.cell_length), f"{100 * row.share:3.0f} % "[: self.share]]
         parts += [(fit(ago(row.created, now), self.age), MUTED)]
         if self.path:
             parts += [fit(self.names.get(row.best_path, "–"), self.path), "  "]
