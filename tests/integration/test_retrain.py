@@ -372,7 +372,7 @@ def test_a_process_that_cannot_be_made_ready_says_why_in_the_job_log(tiny: Any, 
 
 def test_workers_that_die_without_a_word_are_not_hired_for_ever(tiny: Any, tmp_path: Path) -> None:
     heard: list[str] = []
-    with pytest.raises(RunError, match=r"before they begin: its process died \(exit code 7\)"):
+    with pytest.raises(RunError, match=r"before starting a job: its process died \(exit code 7\)"):
         LocalProcesses(1).run(Dying(), three_jobs(tiny, tmp_path), lambda key, record: heard.append(key), lambda: None)
     assert len(heard) == 3
 

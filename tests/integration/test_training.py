@@ -284,7 +284,7 @@ def test_a_diverging_loss_ends_the_job_and_keeps_the_last_good_checkpoint(
 
 def test_a_checkpoint_of_another_preset_is_refused(tiny: Callable[..., Preset], tmp_path: Path) -> None:
     train(tiny(), tmp_path / "job", Kept(4))
-    with pytest.raises(RunError, match="preset of the job supernet/seed-0 was changed"):
+    with pytest.raises(RunError, match="preset has changed since the checkpoint of supernet/seed-0"):
         train(tiny(train={"epochs": 4}), tmp_path / "job")
 
 
