@@ -42,6 +42,9 @@ def main() -> None:
     parser.add_argument("--comparison", type=Path, help="another run, whose comparison is drawn")
     given = parser.parse_args()
     run = read_run(given.run)
+    compared = given.comparison or given.run
+    if not (compared / "results" / "comparison.json").is_file():
+        parser.error(f"{compared} has no comparison")
     if run is None:
         parser.error(f"{given.run} is not a run")
     job = run.supernet_jobs()[0]
@@ -49,7 +52,7 @@ def main() -> None:
     draw_live_view(run.id, job.key, records, read(given.run.glob("devices-*.jsonl"))[:1])
     with tempfile.TemporaryDirectory() as folder:
         draw_screen(in_training(given.run, Path(folder) / run.id, job.key, records), "tui-monitor.svg")
-    draw_screen(given.comparison or given.run, "tui-compare.svg", "c")
+    draw_screen(compared, "tui-compare.svg", "c")
 
 
 def read(paths: Iterable[Path]) -> list[Record]:

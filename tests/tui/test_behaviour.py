@@ -198,7 +198,7 @@ def test_a_job_that_ends_before_it_could_pause_answers_by_its_end(tmp_path: Path
         assert "asked to pause" in banner.request
         set_state(run, "finished")
         await until(pilot, lambda: not banner.request)
-        assert notices(pilot) == ["Training finished at step 1,020."]
+        await until(pilot, lambda: notices(pilot) == ["Training finished at step 1,020."])
 
     drive(run, act)
 
@@ -504,7 +504,7 @@ def test_the_monitor_does_not_start_where_it_cannot_draw(monkeypatch: pytest.Mon
     monkeypatch.setenv("TERM", "xterm-256color")
     check_terminal()
     monkeypatch.setenv("TERM", "dumb")
-    with pytest.raises(UsageError, match=r"cannot draw on this terminal \(TERM=dumb\)"):
+    with pytest.raises(UsageError, match=r"cannot show the monitor \(TERM=dumb\)"):
         check_terminal()
 
 

@@ -75,10 +75,10 @@ def test_headings_never_wrap(width: int, info: str) -> None:
 
 
 def test_ascii_keeps_widths_and_meaning() -> None:
-    drawn = "● ✔ ✘ ━━╸ ▁▃█ ┃⠿⠁ é 日 …"
+    drawn = "● ✔ ✘ ━━╸ ▁▃█ ┃⠿⠁ é 日 … −0.33"
     plain = to_ascii(drawn)
     assert plain.isascii()
-    assert plain == "* v x ==- _.# |*. e ?? ~"
+    assert plain == "* v x ==- _.# |*. e ?? ~ -0.33"
 
 
 def test_the_command_of_the_web_survives_a_shell(tmp_path: object) -> None:

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from supernet_cli.glyphs import clock, short
+from supernet_cli.glyphs import clock, number, short
 from supernet_cli.reports.next_step import SAMPLED, TRAINED_WHOLE
 from supernet_cli.runs.ranking import RANKED_BY, RankKey, rank_key
 from supernet_cli.runs.views import RunView
@@ -266,7 +266,7 @@ def _count(run: Mapping[str, Any], key: str) -> str:
 
 def _range(part: Mapping[str, Any]) -> str:
     values = [v for v in _list(part, "per_seed") if _is_number(v)]
-    return f"{min(values):+.2f} to {max(values):+.2f}" if len(values) > 1 else "one seed"
+    return f"{_signed_of(min(values))} to {_signed_of(max(values))}" if len(values) > 1 else "one seed"
 
 
 def _signed(table: Mapping[str, Any], key: str) -> str:
@@ -292,7 +292,7 @@ def _percent_of(value: float | None) -> str:
 
 
 def _signed_of(value: float | None) -> str:
-    return "–" if value is None else f"{round(value, 2) + 0.0:+.2f}"
+    return "–" if value is None else number(value, "+z.2f")
 
 
 def _plain_of(value: float | None) -> str:
