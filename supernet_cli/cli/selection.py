@@ -142,7 +142,13 @@ class Wanted:
         if self.count is None:
             sample = run.command("retrain", "--sample", str(SAMPLED))
             return everything(space, f"Train a sample of them: `{sample}`.", self.init)
-        return _unfinished(run, space, self._how, self.init, min(self.count, space.size))
+        count = min(self.count, space.size)
+        if self.init != "scratch":  # a baseline for the paths that were trained from scratch in the same way
+            same = [each for each in selections(run) if (each.how, each.init) == (self._how, "scratch")]
+            for known in same:
+                if len(known.paths) == count:
+                    return known.model_copy(update={"init": self.init})
+        return _unfinished(run, space, self._how, self.init, count)
 
     def select(self, scorer: Scorer) -> Selection:
         """Return the paths, after scoring as many as the choice needs.

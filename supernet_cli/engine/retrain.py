@@ -22,16 +22,11 @@ from supernet_cli.engine.prepare import Prepared, TrainingData, seeded_supernet
 from supernet_cli.engine.supernet import Supernet
 from supernet_cli.engine.training import Assignment, Outcome, Stop, Training
 from supernet_cli.errors import UsageError
-from supernet_cli.runs.alone import AloneJob
+from supernet_cli.runs import alone
+from supernet_cli.runs.alone import SHORT_CALIBRATION, AloneJob
 from supernet_cli.runs.records import Recorder
 from supernet_cli.sampling import build_sampler, steps_per_epoch
 from supernet_cli.space import Architecture, SearchSpace
-
-FEWEST_STEPS = 10
-"""Of a short training: below that, what is ranked is how weights were drawn."""
-
-SHORT_CALIBRATION = 512
-"""Images that a short training's batch normalisation is measured on: two batches, to leave the budget to training."""
 
 
 @dataclass(frozen=True)
@@ -161,13 +156,12 @@ def short_steps(prepared: Prepared, paths: Sequence[Architecture], budget: int) 
     together = sum(prepared.costs.of(path) for path in paths)
     calibration = prepared.calibration_images(torch.device("cpu"), most=SHORT_CALIBRATION)
     judging = len(prepared.splits.validation) + (0 if calibration is None else len(calibration))
-    images = max(0, budget // together - judging) // 3
-    steps = images // recipe.batch_size
-    if steps < FEWEST_STEPS:
+    steps = alone.short_steps(budget, together, judging, recipe.batch_size)
+    if steps < alone.FEWEST_STEPS:
         raise UsageError(
-            f"A supernet's cost, shared by {len(paths):,} paths and less their judging, pays {steps} steps for each: "
-            f"too few to be a training, which begins at {FEWEST_STEPS}.",
-            "Share it among fewer paths, such as --top 16, or compare with a supernet that was trained for longer.",
+            f"The cost of a supernet, shared by {len(paths):,} paths, pays for {steps} steps of each; "
+            f"a training needs at least {alone.FEWEST_STEPS}.",
+            "Share it among fewer paths, or compare with a supernet that was trained for longer.",
         )
     supernet = prepared.supernet(0)
     check_recipe(recipe, supernet.parameters(), steps, prepared.num_classes, "retrain")

@@ -11,6 +11,7 @@ from supernet_cli.glyphs import counted
 from supernet_cli.reports.facts import Facts, gather, mean
 from supernet_cli.reports.scores import BySeed
 from supernet_cli.reports.verdict import verdict
+from supernet_cli.runs.alone import FEWEST_STEPS, SHORT_CALIBRATION, short_steps
 from supernet_cli.runs.results import PathProfile
 from supernet_cli.runs.store import Run
 
@@ -314,11 +315,28 @@ def _no_short_training(facts: Facts) -> str:
     if facts.short_diverged:
         return f"{counted(facts.short_diverged, 'short training')} diverged, so no seed covers all paths."
     count = len(facts.truth.paths)
+    if (steps := _short_steps(facts)) < FEWEST_STEPS:
+        return (
+            f"Not possible: the cost of one supernet pays for {counted(steps, 'step')} of each of "
+            f"{counted(count, 'path')}; a training needs at least {FEWEST_STEPS}."
+        )
     which = {"all": "--all", "part": "--all", "sample": f"--sample {count}", "top": f"--top {count}"}
     if facts.truth.run != facts.run.id or facts.truth.coverage not in which:
         these = "this path" if count == 1 else f"these {count:,} paths"
         return f"Not done yet: `{facts.run.command('retrain', '--short')}` with the names of {these}."
     return f"Not done yet: `{facts.run.command('retrain', which[facts.truth.coverage], '--short')}`."
+
+
+def _short_steps(facts: Facts) -> int:
+    """Return how long the short training of each path would be; as long as it must be where sizes are not known."""
+    preset = facts.run.preset()
+    sizes = [facts.profiles[str(path)].macs for path in facts.truth.paths if str(path) in facts.profiles]
+    if len(sizes) < len(facts.truth.paths):
+        return FEWEST_STEPS
+    calibration = min(SHORT_CALIBRATION, preset.train.calibration) if facts.space.has_batch_norm else 0
+    budget = (facts.training + facts.evaluation).macs // len(facts.seeds)
+    batch_size = preset.standalone_recipe().batch_size
+    return short_steps(budget, sum(sizes), preset.data.validation + calibration, batch_size)
 
 
 def _rows(facts: Facts) -> list[dict[str, Any]]:

@@ -26,3 +26,22 @@ class AloneJob:
     seed: int
     init: Init = "scratch"
     steps: int | None = None
+
+
+FEWEST_STEPS = 10
+"""Of a short training: below that, what is ranked is how weights were drawn."""
+
+SHORT_CALIBRATION = 512
+"""Images that a short training's batch normalisation is measured on: two batches, to leave the budget to training."""
+
+
+def short_steps(budget: int, macs: int, evaluated: int, batch_size: int) -> int:
+    """Return how many steps each of some paths can be trained, so that all of it costs no more than a budget.
+
+    Args:
+        budget: Multiply-accumulates; a training image costs three forward passes.
+        macs: Of one image through each of the paths.
+        evaluated: Images on which each path is evaluated, those that measure its batch normalisation included.
+        batch_size: Images per step.
+    """
+    return max(0, budget // macs - evaluated) // 3 // batch_size
