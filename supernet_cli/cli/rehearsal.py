@@ -32,7 +32,6 @@ def say_rehearsal(loaded: LoadedPreset, voice: Output, workplace: Workplace | No
         from supernet_cli.engine.rehearse import estimate_alone, rehearse
 
         prepared = prepare_loaded(loaded, progress)
-        prepared.splits.report.check_trainable()
         rehearsal = rehearse(prepared)
         alone = None
         if workplace is not None:

@@ -222,7 +222,6 @@ def begin(runs_dir: Path, loaded: LoadedPreset, progress: Progress, place: Place
     from supernet_cli.runs.data_report import keep_data_report
 
     prepared = prepare_loaded(loaded, progress, place)
-    prepared.splits.report.check_trainable()
     run = create_run(runs_dir, name_for(loaded), prepared.preset, images=prepared.images_digest)
     keep_data_report(run.folder, prepared.splits.report)
     return run, prepared

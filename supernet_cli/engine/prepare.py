@@ -268,7 +268,7 @@ def prepare_run(
 
 
 def prepare_loaded(loaded: LoadedPreset, progress: Progress = no_progress, place: Place | None = None) -> Prepared:
-    """Prepare a preset from a file; where its images are missing, the error also says what their path is relative to.
+    """Prepare a new training; if its images are missing, the error also says what their path is relative to.
 
     Args:
         loaded: The preset.
@@ -280,11 +280,13 @@ def prepare_loaded(loaded: LoadedPreset, progress: Progress = no_progress, place
         DataError: As for `prepare`.
     """
     try:
-        return prepare(loaded.preset, progress=progress, place=place)
+        prepared = prepare(loaded.preset, progress=progress, place=place)
     except DataError as error:
         if loaded.root is None or not loaded.root.base or loaded.root.path.exists():
             raise
         raise DataError(f"{error.message} {loaded.root.explanation()}", error.hint) from error
+    prepared.splits.report.check_trainable()
+    return prepared
 
 
 def _load(data: Data, progress: Progress, data_root: Path | None) -> Splits:

@@ -163,7 +163,7 @@ def test_images_are_found_beside_the_preset_from_any_folder_and_the_run_keeps_th
 
 def test_missing_images_are_reported_with_what_their_path_is_relative_to(supernet: Invoke, pictures: Path) -> None:
     (pictures / "images").rename(pictures / "moved")
-    for command in (["train", "--preset"], ["preset", "validate", "--deep"]):
+    for command in (["train", "--preset"], ["train", "--dry-run", "--preset"], ["preset", "validate", "--deep"]):
         code, _, err = supernet(*command, pictures / "mine.toml")
         assert code == 2
         assert str(pictures / "images") in err
