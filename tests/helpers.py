@@ -35,6 +35,9 @@ from supernet_cli.runs.store import Run, create_run
 from supernet_cli.sampling import Context
 from supernet_cli.space import PathCosts, SearchSpace
 
+PATIENCE = 300.0
+"""Seconds to wait for another process: for slow instruction sets, one core, and machines that do much else."""
+
 TWO = ["conv3x3", "conv5x5"]
 
 
@@ -77,7 +80,7 @@ def start(*arguments: object, cwd: Path, ignoring: tuple[str, ...] = ()) -> subp
     )
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import only_run, program, store_run, wait_for
+from helpers import PATIENCE, only_run, program, store_run, wait_for
 
 from supernet_cli.cli.signals import Interruption
 from supernet_cli.engine import judge
@@ -82,7 +82,7 @@ def test_of_two_experiments_on_one_run_the_second_waits_and_repeats_nothing(
     first = program("experiment", *arguments, "--set", "train.epochs=12", "--json", cwd=tmp_path)
     wait_for(lambda: len(list(tmp_path.glob("runs/*/supernet/seed-0/metrics-0.jsonl"))) == 1)
     second = program("experiment", "--resume", "latest", cwd=tmp_path)
-    told = [process.communicate(timeout=120) for process in (first, second)]
+    told = [process.communicate(timeout=PATIENCE) for process in (first, second)]
     assert [process.returncode for process in (first, second)] == [0, 0], told
     assert "waiting for it" in told[1][1]
     assert "waiting for it" not in told[0][1]

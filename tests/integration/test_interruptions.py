@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import only_run, program, wait_for
+from helpers import PATIENCE, only_run, program, wait_for
 
 from supernet_cli.cli.signals import Interruption
 from supernet_cli.runs.store import find_run
@@ -52,7 +52,7 @@ def test_a_signal_saves_and_exits_130_and_resume_goes_on_bit_for_bit(
     process = program(*long_training, cwd=tmp_path)
     wait_for(lambda: progressed(tmp_path, 100))
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     assert "supernet train --resume" in err
     assert json.loads(supernet("runs", "ls", "--json")[1])["runs"][0]["status"] == "interrupted"
@@ -97,7 +97,7 @@ def test_runs_stop_makes_a_training_save_and_stop(
     assert (code, "another process" in err) == (5, True)
     code, out, _ = supernet("runs", "stop", "latest", "--json")
     assert (code, json.loads(out)["status"]) == (0, "stopped")
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert (process.returncode, json.loads(out)["status"]) == (130, "stopped")
 
 
@@ -118,7 +118,7 @@ def test_a_pause_is_acknowledged_and_leaves_no_trace_in_the_weights(
         job.request("resume")
         wait_for(lambda: job.status().state == "running")
         wait_for(lambda at=paused_at: job.status().step > at)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert weights_of(tmp_path) == uncut
 
@@ -134,7 +134,7 @@ def test_a_paused_training_can_be_stopped(how: str, long_training: list[object],
         job.request("stop")
     else:
         process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert job.status().state == ("stopped" if how == "stop" else "interrupted")
 
@@ -176,5 +176,5 @@ def test_a_training_under_nohup_survives_its_terminal(tmp_path: Path, long_train
     time.sleep(0.5)
     assert process.poll() is None
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 import pytest
-from helpers import program, records_of, wait_for
+from helpers import PATIENCE, program, records_of, wait_for
 
 from supernet_cli.config.catalog import entries
 from supernet_cli.errors import RunError
@@ -76,7 +76,7 @@ class Killer:
 
     def _check(self, process: subprocess.Popen[str]) -> None:
         """Make sure that it came to its end, or found that the one before had, a moment before it was killed."""
-        _, err = process.communicate(timeout=300)
+        _, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0 or "nothing to go on with" in err, (self.told, err)
 
     def _files(self) -> int:
@@ -101,7 +101,7 @@ class Killer:
                 with contextlib.suppress(psutil.Error):
                     worker.kill()
         process.communicate()
-        _, alive = psutil.wait_procs(workers, timeout=60)
+        _, alive = psutil.wait_procs(workers, timeout=PATIENCE)
         assert not alive, "workers outlive their parent"
 
 
@@ -150,7 +150,7 @@ def ended(folder: Path, *arguments: object) -> Run:
     """Run a program that nobody interrupts."""
     folder.mkdir(exist_ok=True)
     process = program(*arguments, cwd=folder)
-    _, err = process.communicate(timeout=300)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     return find_run(folder / "runs", "latest")
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
-from helpers import only_run, program, records_of, wait_for
+from helpers import PATIENCE, only_run, program, records_of, wait_for
 from works import Failing, Trivial
 
 from supernet_cli.engine.executors import Executor
@@ -38,7 +38,6 @@ ray = pytest.importorskip("ray")
 Invoke = Callable[..., tuple[int, str, str]]
 FIRST, LAST = "conv3x3_conv3x3", "conv5x5_conv5x5"
 ON_RAY = ("--executor", "ray")
-PATIENCE = 120.0  # a busy machine takes long to start what Ray consists of
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
-from helpers import only_run, program, wait_for
+from helpers import PATIENCE, only_run, program, wait_for
 from works import Dying, Nothing, Shares, Unfit
 
 from supernet_cli.engine import checkpoint, device
@@ -215,7 +215,7 @@ def test_a_killed_worker_loses_only_its_job_and_the_same_command_completes_it(
     job = long / "standalone" / FIRST / "seed-0"
     wait_for(lambda: (job / "checkpoint.previous.pt").exists())
     psutil.Process(json.loads((job / "status.json").read_text())["pid"]).kill()
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 6, err
     states = {job["path"]: (job["status"], job["reason"]) for job in json.loads(out)["jobs"]}
     assert states[LAST][0] == "finished"
@@ -244,11 +244,11 @@ def test_a_signal_saves_every_job_and_leaves_no_process(
     for child in children:  # a terminal sends its signals to all of them
         child.send_signal(number)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     assert "Go on with" in err
     assert "Traceback" not in err
-    _, alive = psutil.wait_procs(children, timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=PATIENCE)
     assert not alive
     assert [status(long, path) for path in (FIRST, "conv3x3_conv5x5", LAST)] == ["interrupted"] * 2 + ["created"]
 
@@ -260,7 +260,7 @@ def test_workers_whose_parent_is_killed_save_and_end(long: Path, tmp_path: Path)
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    _, alive = psutil.wait_procs(children, timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=PATIENCE)
     assert not alive
     assert status(long, FIRST) == "interrupted"
 
@@ -269,7 +269,7 @@ def test_runs_stop_stops_all_of_them(supernet: Invoke, long: Path, tmp_path: Pat
     process = program("retrain", "--all", "--workers", "1", cwd=tmp_path)
     wait_for(lambda: (long / "standalone" / FIRST / "seed-0" / "checkpoint.previous.pt").exists())
     assert supernet("runs", "stop", "latest")[0] == 0
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert [status(long, path) for path in (FIRST, LAST)] == ["stopped", "created"]
 
@@ -419,7 +419,7 @@ def test_a_gpu_runs_one_training_at_a_time_unless_told_otherwise(tiny: Any, monk
 
 def test_nothing_is_printed_by_workers(supernet: Invoke, trained_once: Path, tmp_path: Path) -> None:
     process = program("retrain", FIRST, "--workers", "1", "--quiet", cwd=tmp_path)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert isinstance(process, subprocess.Popen)
     assert (process.returncode, err) == (0, "")
     assert FIRST in out

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import only_run, wait_for
+from helpers import PATIENCE, only_run, wait_for
 
 from supernet_cli.config.load import dump_toml
 from supernet_cli.config.schema import Preset
@@ -24,7 +24,6 @@ from supernet_cli.runs.job import JobFolder
 Invoke = Callable[..., tuple[int, str, str]]
 
 PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"
-PATIENCE = 300.0  # seconds, for machines that do much else
 SGD = {"optimizer": {"name": "SGD", "lr": 0.05}, "schedule": None}
 
 pytestmark = pytest.mark.slow

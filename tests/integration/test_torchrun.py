@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
-from helpers import only_run, records_of, start, wait_for
+from helpers import PATIENCE, only_run, records_of, start, wait_for
 from parallel_training import train_all
 
 from supernet_cli.config.catalog import entries
@@ -29,7 +29,6 @@ from supernet_cli.runs.records import PathsEvaluated, StepsTrained
 Invoke = Callable[..., tuple[int, str, str]]
 Start = Callable[..., subprocess.Popen[str]]
 
-PATIENCE = 300.0  # seconds, for machines that do much else
 SCRIPT = Path(__file__).parents[1] / "parallel_training.py"
 SGD_RATE = 0.05
 PIXELS = 12 * 12  # of an image of `digits`
