@@ -63,7 +63,7 @@ def test_an_experiment_goes_on_wherever_it_was_interrupted(
             at_once.setattr(Interruption, "__enter__", lambda self: setattr(self, "requested", True) or self)
             code, _, err = supernet("experiment", *arguments)
         assert code == 130
-        assert "Go on with: supernet experiment --resume" in err
+        assert "Resume with: supernet experiment --resume" in err
         return str(json.loads(supernet("runs", "ls", "--json")[1])["runs"][0]["status"])
 
     assert interrupted("--preset", tiny_file) == "interrupted"  # in the supernet's first steps
@@ -109,7 +109,7 @@ def test_an_interruption_as_a_phase_ends_stops_the_experiment(
 
     monkeypatch.setattr(training, "evaluate_paths", judge_then_interrupt)
     code, out, err = supernet("experiment", "--preset", tiny_file, "--set", "train.epochs=1", "--json")
-    assert (code, "Go on with: supernet experiment --resume" in err) == (130, False)  # --json says no hints
+    assert (code, "Resume with: supernet experiment --resume" in err) == (130, False)  # --json says no hints
     assert json.loads(out)["status"] == "finished"  # of its only jobs so far
     assert not list(Path("runs").glob("*/standalone"))
 

@@ -246,7 +246,7 @@ def test_a_signal_saves_every_job_and_leaves_no_process(
     process.send_signal(number)
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
-    assert "Go on with" in err
+    assert "Run the same command again to resume" in err
     assert "Traceback" not in err
     _, alive = psutil.wait_procs(children, timeout=PATIENCE)
     assert not alive
