@@ -70,7 +70,7 @@ class Scorer:
     def describe(self, count: int) -> str:
         """Return how many paths are scored, and how long that takes where it is known."""
         seconds = seconds_per_path(self.run)
-        time = f", about {clock(seconds * count)}" if seconds else ""
+        time = f", about {clock(seconds * count)}" if seconds and seconds * count >= 1 else ""
         return f"{counted(count, 'more path')} on the validation images{time}"
 
     def ranking_of(self, candidates: int) -> list[MeanScore]:
