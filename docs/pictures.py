@@ -1,4 +1,4 @@
-"""Draw the pictures of the README from a finished run: `python docs/pictures.py runs/ID`.
+"""Draw the pictures of README and docs from a finished run: `python docs/pictures.py runs/ID`.
 
 The live view and the monitor show the run as it was in the middle of its training, from its own records; the comparison
 is the one it stores (`supernet compare`).
