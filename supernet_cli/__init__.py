@@ -1,3 +1,3 @@
-"""Train a supernet once, judge every path through it, and know whether that judgement can be trusted."""
+"""Train a supernet once, evaluate every path through it, and know whether the ranking can be trusted."""
 
 __version__ = "0.1.0"

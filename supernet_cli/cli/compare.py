@@ -29,7 +29,7 @@ def compare(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN]...",
+            metavar="RUN",
             help=f"{A_RUN} Several runs of one search space are compared side by side.",
             autocompletion=complete_run,
             show_envvar=False,
@@ -145,7 +145,7 @@ def say_comparison(
 
     Args:
         runs: The runs.
-        truth: Whose stand-alone results to take; their own where left out.
+        truth: Whose stand-alone results to take; by default, their own.
         voice: How to speak.
         form: In which format.
         sort: The column to sort paths by.

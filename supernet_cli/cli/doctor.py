@@ -38,7 +38,7 @@ def doctor(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = Fals
         ),
     ]
     problems = [f"{problem['what']}  →  {problem['remedy']}" for problem in document["problems"]]
-    voice.result(document, facts(pairs), "", *(problems or ["Nothing is missing."]))
+    voice.result(document, facts(pairs), "", *(problems or ["Nothing required is missing."]))
 
 
 def _examine(runs_dir: Path) -> dict[str, Any]:

@@ -44,8 +44,9 @@ def evaluate(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN] [PATH]...",
-            help="Paths to evaluate. Default: all; of a large space, those watched, sampled or trained so far.",
+            metavar="RUN|PATH",
+            help="A run (default: latest), then the paths to evaluate. Default: all; of a large space, those watched, "
+            "sampled or trained so far.",
             autocompletion=complete_path,
             show_envvar=False,
         ),
@@ -107,7 +108,7 @@ def evaluate(
             parts += ["" if parts else f"{found.id}  {split}", "", title, scores_table(some, split)]
     voice.result(document, *parts)
     if split == "test":
-        voice.note(f"\n{next_step(found)}")
+        voice.next_step(next_step(found))
 
 
 def judge(

@@ -139,7 +139,8 @@ def _go_through(run: Run, stopped: bool, workplace: Workplace, voice: Output, da
     preset = run.preset()
     space = SearchSpace.from_config(preset.space)
     if not stopped:
-        selection = everything(space, next_step(run).hint)
+        step = next_step(run)
+        selection = everything(space, step.hint if step else "")
         trained = train_alone(run, selection, preset.retrain.seeds, workplace, voice, data_root)
     if trained is None or trained.interrupted:
         _leave(run, voice)

@@ -18,6 +18,8 @@ from supernet_cli.errors import SupernetError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType  # rich is imported only to draw, so that errors come sooner
 
+    from supernet_cli.reports.next_step import NextStep
+
 _PLAIN_WIDTH = 200  # lines in a file or a pipe are not folded
 
 
@@ -114,6 +116,11 @@ class Output:
         """Print something besides the result, unless quiet."""
         if not self.quiet and not self.json:
             console(sys.stderr).print(printable(text), style="dim", markup=False, soft_wrap=True)
+
+    def next_step(self, step: NextStep | None) -> None:
+        """Print what to do next, where there is something, unless quiet."""
+        if step is not None:
+            self.note(f"\n{step}")
 
     @contextmanager
     def working(self, what: str) -> Iterator[Callable[[str, int, int], None]]:

@@ -97,7 +97,7 @@ def copy(
         raise UsageError(f"{to}: there is no folder {to.parent}.", f"Create it with: mkdir -p {quote(str(to.parent))}")
     replace_file(to, copy_text(find_preset(preset)).encode())
     voice.result({"preset": preset, "path": str(to)}, f"{to} copied from {preset}")
-    voice.note(f"Edit it, then: supernet train --preset {quote(str(to))}")
+    voice.note(f"Edit it, then: supernet train {quote(str(to))}")
 
 
 @app.command("validate", epilog="Example: supernet preset validate mine.toml --deep")

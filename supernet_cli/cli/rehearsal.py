@@ -43,12 +43,11 @@ def say_rehearsal(loaded: LoadedPreset, voice: Output, workplace: Workplace | No
     pairs, document = _pairs(rehearsal, seconds), _document(preset, rehearsal, seconds)
     if alone is not None:
         paths, seeds = counted(prepared.space.size, "path"), counted(len(preset.retrain.seeds), "seed")
-        supernets = counted(len(preset.train.seeds), "supernet")
         total = seconds + alone.seconds
-        pairs[-1] = ("supernets", f"{supernets}, {clock(seconds)}")
+        pairs[-1] = ("supernets", f"{len(preset.train.seeds)}, in {clock(seconds)}")
         pairs += [
-            ("stand-alone trainings", f"{paths} × {seeds}, {alone.workers} at once, {clock(alone.seconds)}"),
-            ("estimated time", f"{clock(total)}, and a little for evaluation on the test images"),
+            ("stand-alone trainings", f"{paths} × {seeds}, {alone.workers} at a time, in {clock(alone.seconds)}"),
+            ("estimated time", f"{clock(total)} without the evaluation on the test images"),
         ]
         document["estimate"] |= {"supernet_seconds": seconds, "stand_alone_seconds": alone.seconds, "seconds": total}
     report = drawn_report(rehearsal.data)
@@ -103,7 +102,7 @@ def say_alone_rehearsal(rehearsal: AloneRehearsal, voice: Output) -> None:
         ("trainings", f"{trainings:,} ({counted(rehearsal.num_paths, 'path')} × {seeds}), {rehearsal.done:,} done"),
         ("length of each", rehearsal.length),
         ("where", rehearsal.where),
-        ("estimated time", clock(seconds)),
+        ("estimated time", "nothing is left to train" if estimate is None else clock(seconds)),
     ]
     document = {
         "run": rehearsal.run,

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from supernet_cli.cli.output import printable
+from supernet_cli.glyphs import counted
 from supernet_cli.reports.sheets import Sheet
 from supernet_cli.runs.ranking import RankKey, rank_key
 
 _TRAINED = "trained images"
+_MOST_ROWS = 40
 _MOST_SEEDS = 5  # that get a column each
 _NARROWEST_PATH = 16  # columns, before others go
 _NARROWEST_WORDS = 12
@@ -38,6 +40,7 @@ def scores_table(rows: Iterable[dict[str, Any]], what: str) -> RenderableType:
         by_path[row["path"]].append(row)
     seeds = sorted({row["seed"] for group in by_path.values() for row in group})
     paths = sorted(by_path, key=lambda path: _rank(path, by_path[path]))
+    hidden, paths = len(paths[_MOST_ROWS:]), paths[:_MOST_ROWS]
     figures = [_cells(by_path[path], what, seeds) for path in paths]
     headings = list(dict.fromkeys(heading for cells in figures for heading in cells))
     lines = [
@@ -45,7 +48,8 @@ def scores_table(rows: Iterable[dict[str, Any]], what: str) -> RenderableType:
     ]
     per_seed = [f"seed {seed}" for seed in seeds]
     sacrifices: tuple[list[str], ...] = ([], [_TRAINED], per_seed, [_TRAINED, *per_seed])
-    return _Fitted(["path", *headings], lines, sacrifices, words=["path"])
+    table = _Fitted(["path", *headings], lines, sacrifices, words=["path"])
+    return Group(table, Text(f"… and {counted(hidden, 'more path')}; --json has all.")) if hidden else table
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,10 @@ def retrain(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN] [PATH]...", help="Paths to train.", autocompletion=complete_path, show_envvar=False
+            metavar="RUN|PATH",
+            help="A run (default: latest), then the paths to train.",
+            autocompletion=complete_path,
+            show_envvar=False,
         ),
     ] = None,
     every: Annotated[
@@ -270,7 +273,7 @@ def _short_steps(run: Run, selection: Selection, prepared: Prepared, space: Sear
 
     Raises:
         RunError: No supernet is finished.
-        UsageError: Short trainings of other paths were begun, or the budget is too small.
+        UsageError: Short trainings of other paths were started, or the budget is too small.
         PresetError: The schedule cannot be so short.
     """
     from supernet_cli.engine.retrain import short_steps
@@ -362,7 +365,7 @@ def _report(trained: TrainedAlone, voice: Output) -> None:
         raise typer.Exit(INTERRUPTED)
     if error is not None:
         voice.fail(error)
-    voice.note(f"\n{next_step(run)}")
+    voice.next_step(next_step(run))
 
 
 def failure(trained: TrainedAlone) -> SupernetError | None:

@@ -120,8 +120,8 @@ def show(
                 scores_table(rows, "validation"),
             ]
     voice.result(document, *parts)
-    with contextlib.suppress(RunError):  # what is damaged can still be looked at
-        voice.note(f"\n{next_step(found)}")
+    with contextlib.suppress(RunError):  # a damaged run can still be shown
+        voice.next_step(next_step(found))
 
 
 @app.command("stop", epilog="Example: supernet runs stop latest")
@@ -147,7 +147,7 @@ def stop(
     if not running:
         raise RunError(
             f"Run {found.id} is not being trained; it is {found.state()}.",
-            f"See which are: `supernet runs ls{runs_dir_option(runs_dir)}`.",
+            f"See which runs are being trained: `supernet runs ls{runs_dir_option(runs_dir)}`.",
         )
     deadline = time.monotonic() + _PATIENCE_SECONDS
     asked: set[str] = set()
@@ -166,7 +166,7 @@ def stop(
     while is_held(found.folder / EXPERIMENT_LOCK) and time.monotonic() < deadline:  # it leaves in a moment
         time.sleep(0.1)
     voice.result({"run": found.id, "status": found.state()}, f"{found.id}  {found.state()}")
-    voice.note(str(next_step(found)))
+    voice.next_step(next_step(found))
 
 
 @app.command("rm", epilog="Example: supernet runs rm 20261124-031500-quick")
@@ -257,11 +257,15 @@ def _progress_lines(jobs: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def _progress(job: dict[str, Any]) -> str:
+    from supernet_cli.glyphs import counted
+
+    if job["status"] == "created":
+        return "queued"
     words = [job["status"], f"epoch {job['epoch']}/{job['epochs']}", f"step {job['step']:,}/{job['steps']:,}"]
     if job["loss"] is not None:
         words.append(f"loss {job['loss']:.4f}")
     if job["reason"]:
         words.append(job["reason"])
     if job["damaged_lines"]:
-        words.append(f"{job['damaged_lines']} damaged lines in its metrics")
+        words.append(f"{counted(job['damaged_lines'], 'damaged line')} in its metrics")
     return "  ".join(words)

@@ -131,7 +131,7 @@ class Wanted:
     def earlier(self, run: Run, space: SearchSpace) -> Selection | None:
         """Return a choice that does not need scores, or an earlier one by scores whose trainings are not all done.
 
-        The latter is not made anew: scores may have been added meanwhile, and the same command resumes.
+        The latter is kept: scores may have been added meanwhile, and the same command must resume.
 
         Raises:
             UsageError: There is no such path, or there are too many.

@@ -67,7 +67,8 @@ def train(
         str | None,
         typer.Option(
             metavar="RUN",
-            help="Resume an interrupted run. With --set train.epochs=N, also train a finished one for longer.",
+            help="Resume an interrupted run. With --set train.epochs=N, train even a finished one for longer, unless "
+            "its schedule is stretched over its epochs.",
             autocompletion=complete_run,
             show_envvar=False,
             rich_help_panel=TRAINING,
@@ -123,7 +124,10 @@ def train(
         return
     if dry_run:
         if resume is not None:
-            raise UsageError("--dry-run describes a new training, so it takes no --resume.", "Drop one of them.")
+            raise UsageError(
+                "--dry-run describes a new training, so it takes no --resume.",
+                f"See how far the run is: `{_find(runs_dir, resume).command('runs show')}`.",
+            )
         from supernet_cli.cli.rehearsal import say_rehearsal
 
         say_rehearsal(_load(name, changes, seeds), voice)
@@ -147,7 +151,7 @@ def train(
 
 
 def _find(runs_dir: Path, name: str) -> Run:
-    from supernet_cli.runs.store import find_run  # a wrong preset is told without it
+    from supernet_cli.runs.store import find_run  # a wrong preset is reported without it
 
     return find_run(runs_dir, name)
 
@@ -298,7 +302,8 @@ def reopen(
         extend(run, epochs)
     states = [job.status().state for job in run.supernet_jobs()]
     if states and "diverged" not in states and all(job.is_done for job in run.supernet_jobs()):
-        raise UsageError(f"Run {run.id} is already finished; nothing to resume.", next_step(run).hint)
+        step = next_step(run)
+        raise UsageError(f"Run {run.id} is already finished; nothing to resume.", step.hint if step else "")
     if states and all(job.is_done for job in run.supernet_jobs()):
         raise DivergedError(f"Run {run.id} diverged, and would diverge again bit for bit.", gentler_step(run).hint)
     if any(state in ALIVE for state in states):
@@ -363,7 +368,7 @@ def train_supernets(
 
 
 def _give_orders(ranks: Ranks, prepared: Prepared, jobs: list[JobFolder]) -> None:
-    """Tell the other ranks what to train, and wait until they are ready to."""
+    """Send the other ranks what to train, and wait until they are ready."""
     if ranks.size == 1:
         return
     from supernet_cli.cli.ranks import Orders
@@ -425,7 +430,7 @@ def _report(run: Run, voice: Output, data: str) -> None:
     if document["status"] != "finished":
         voice.note(f"\nResume with: {run.command('train')}")
         raise typer.Exit(INTERRUPTED)
-    voice.note(f"\n{next_step(run)}")
+    voice.next_step(next_step(run))
 
 
 def _document(run: Run) -> dict[str, Any]:

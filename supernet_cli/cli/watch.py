@@ -116,7 +116,9 @@ class JobLines:
         parts = [f"{ended}/{len(view.jobs)}  {view.current}  {record.state}"]
         parts += [f"{100 * path.score.accuracy:.2f} %" for path in job.ranked()[:1]]
         parts.append(record.reason or f"{clock(job.train_seconds + job.evaluation_seconds)}")
-        self._say("  ".join([*parts, f"{clock(view.seconds_left)} left"]))
+        if view.seconds_left is not None:
+            parts.append(f"{clock(view.seconds_left)} left")
+        self._say("  ".join(parts))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The job that judges networks which are there: paths with inherited weights, and paths trained alone."""
+"""Evaluates the networks of a run: paths with inherited weights, and paths trained from scratch."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ from supernet_cli.runs.store import Run
 from supernet_cli.sampling import Undropped
 from supernet_cli.space import Architecture
 
-_KEPT_TOGETHER = 16  # networks; each addition to the results writes their files anew
+_KEPT_TOGETHER = 16  # networks; each addition to the results rewrites their files
 _JUDGED_TOGETHER = 256  # paths of a supernet; enough that prefixes are shared, and few enough to be spread
 
 Advance = Callable[[str, int, int], None]
-"""Told what is done now, how many networks are done, and of how many."""
+"""Called with what is being done, how many networks are done, and of how many."""
 
 
 @dataclass(frozen=True)
 class Networks:
-    """What there is to judge in a run.
+    """The networks of a run that can be evaluated.
 
     Args:
         supernets: Finished supernets.
-        alone: Paths trained alone to their end, from scratch or from inherited weights.
+        alone: Finished networks of single paths, trained from scratch or from inherited weights.
     """
 
     supernets: Sequence[JobFolder]
@@ -58,7 +58,7 @@ class Networks:
 
     @classmethod
     def of(cls, run: Run, paths: Sequence[Architecture]) -> Networks:
-        """Return those of some paths that have their weights."""
+        """Return those networks of some paths that have weights."""
         wanted = {run.alone_job(path, 0).path.parent.name: path for path in paths}
         kinds: tuple[tuple[Kind, list[JobFolder]], ...] = (
             ("stand-alone", run.alone_jobs()),
@@ -89,11 +89,11 @@ def judge_run(
     Args:
         prepared: From `prepare`, with the run's preset.
         run: The run.
-        networks: What to judge.
-        paths: The paths; those not measured yet are.
+        networks: What to evaluate.
+        paths: The paths; those not measured yet are measured.
         split: Whose images.
-        advance: Told how far it is.
-        between: Called again and again; what it raises ends the judging, and what was judged until then is kept.
+        advance: Called with the progress.
+        between: Called again and again; what it raises ends the evaluation, and what was done until then is stored.
         spread: Where to evaluate; in this process by default. Latencies are always measured in this process.
         keep: Whether to store results and measure paths: False for a run on a read-only disk.
 
@@ -115,7 +115,7 @@ def judge_run(
                     if keep:
                         keep_scores(run, split, new, {(group.kind, group.seed): answers}, group.cost)
                     rows += new
-                    advance(f"judging on {split}", len(rows), total)
+                    advance(f"evaluating on {split}", len(rows), total)
         finally:
             torch.set_num_threads(prepared.threads)
         if keep:
@@ -125,7 +125,7 @@ def judge_run(
 
 @dataclass(frozen=True)
 class Judged:
-    """Networks that were judged together: kept at once, whatever befalls the next ones."""
+    """Networks that were evaluated together, and are stored at once."""
 
     kind: Kind
     seed: int
@@ -143,7 +143,7 @@ class _InheritedPaths:
 
 @dataclass(frozen=True)
 class _Alone:
-    """A path that was trained alone, with so many threads."""
+    """A path that was trained from scratch, with so many threads."""
 
     kind: Kind
     seed: int
@@ -153,10 +153,10 @@ class _Alone:
 
 
 Part = _InheritedPaths | Sequence[_Alone]
-"""What is judged together."""
+"""What is evaluated together."""
 
 Spread = Callable[["Judge", Iterable[Part]], Generator[list[Judged], None, None]]
-"""Applies a judge to parts, somewhere, and gives what it finds in their order, as the built-in `map` does."""
+"""Applies a judge to parts, somewhere, and returns the results in their order, as the built-in `map` does."""
 
 
 def _here(between: Callable[[], None]) -> Spread:
@@ -164,7 +164,7 @@ def _here(between: Callable[[], None]) -> Spread:
 
 
 def _parts(networks: Networks, paths: Sequence[Architecture], threads: int) -> Iterator[Part]:
-    """Yield what is judged together; weights of paths alone are read when their turn comes.
+    """Yield what is evaluated together; weights of single paths are read when their turn comes.
 
     Raises:
         RunError: Weights are missing.
@@ -182,7 +182,7 @@ def _parts(networks: Networks, paths: Sequence[Architecture], threads: int) -> I
 
 @dataclass
 class Judge:
-    """Judges networks on a split's images; it can be sent to another process.
+    """Evaluates networks on a split's images; it can be sent to another process.
 
     Args:
         prepared: From `prepare`, with the run's preset.
@@ -195,11 +195,11 @@ class Judge:
     supernets: Mapping[int, checkpoint.StoredWeights]
 
     def __call__(self, part: Part, between: Callable[[], None] = lambda: None) -> list[Judged]:
-        """Judge networks.
+        """Evaluate networks.
 
         Args:
-            part: Which.
-            between: Called again and again; what it raises ends the judging.
+            part: Which networks.
+            between: Called again and again; what it raises ends the evaluation.
 
         Raises:
             RunError: Weights are damaged.
@@ -224,7 +224,7 @@ class Judge:
 
     @cached_property
     def _supernet(self) -> Supernet:
-        """The supernet, with the weights of one that were put in last."""
+        """A supernet, with the weights that were put in last."""
         return self.prepared.supernet(0)
 
     def _judge_inherited(self, part: _InheritedPaths, between: Callable[[], None]) -> Judged:
@@ -234,7 +234,7 @@ class Judge:
         undropped = sampler.undropped if isinstance(sampler, Undropped) else None
         supernet = self._supernet
         self.supernets[part.seed].put_into(supernet)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         scores = evaluate_paths(
             supernet, part.paths, images, prepared.device, True, calibration, undropped, between=between
         )
@@ -245,14 +245,14 @@ class Judge:
             seed=part.seed,
             forward_images=len(images) * len(scores),
             macs=judging_macs(supernet, costs, part.paths, len(images), calibrated, undropped),
-            seconds=time.perf_counter() - begun,
+            seconds=time.perf_counter() - started,
         )
         return Judged("one-shot", part.seed, list(scores.items()), cost)
 
     def _judge_alone(self, network: _Alone) -> Score:
-        """Judge one network with the threads that trained it: they change last bits, and training saw a score too.
+        """Evaluate one network with the threads that trained it: they change last bits, and training saw a score too.
 
-        Its batch normalisation has running statistics that are its own, and is judged with them.
+        Its batch normalisation has running statistics of its own, and is evaluated with them.
         """
         prepared = self.prepared
         device.prepare(prepared.device, network.threads)
@@ -285,7 +285,7 @@ def _row(kind: Kind, seed: int, path: Architecture, score: Score) -> ScoreRow:
 def _measure(
     prepared: Prepared, run: Run, paths: Sequence[Architecture], advance: Advance, between: Callable[[], None]
 ) -> None:
-    """Measure the paths that were not yet, on this device."""
+    """Measure the paths that have not been measured yet, on this device."""
     empty = Profiles(device=prepared.device.name, threads=prepared.threads, batch=BATCH)
     known = profiles(run)
     if known.model_copy(update={"paths": {}}) != empty:

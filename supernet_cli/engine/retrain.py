@@ -1,7 +1,7 @@
-"""The job that trains paths alone: each a supernet of one path, from scratch or from the weights it inherits.
+"""Trains single paths: each is a supernet of one path, trained from scratch or from the weights it inherits.
 
-A short training is the cheapest rival of a supernet: every path alone, but only so long that all of them together cost
-what the supernet cost, judging included.
+A short training is the cheapest rival of a supernet: every path from scratch, but so briefly that all of them together
+cost as much as the supernet, evaluation included.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from supernet_cli.space import Architecture, SearchSpace
 
 @dataclass(frozen=True)
 class AloneTraining:
-    """What all trainings of single paths share; it is sent to the processes that do them.
+    """What all trainings of single paths share; it is sent to the processes that run them.
 
     Args:
         space: The whole search space.
-        recipe: How a path is trained alone.
+        recipe: How a path is trained.
         data: Images, in the host's memory.
         device: Where trainings run.
-        threads: Threads of the CPU for each: results depend on them, and not on how many run side by side.
+        threads: CPU threads of each: results depend on them, not on how many run side by side.
         origins: What a checkpoint must match to be resumed: the form that is written, then earlier ones.
-        calibration: Images on which a short training's batch normalisation is measured before it is judged: its
-            running statistics have not come to rest. None where there is none.
-        inherited: Weights of a supernet that paths begin with, where they do.
+        calibration: Images on which a short training's batch normalisation is measured before it is evaluated: its
+            running statistics have not settled. None where there is none.
+        inherited: Weights of a supernet that paths start from, if they do.
     """
 
     space: SearchSpace
@@ -56,11 +56,11 @@ class AloneTraining:
 
     @classmethod
     def of(cls, prepared: Prepared, inherits: Path | None = None) -> AloneTraining:
-        """Return what the preset of a run says about it.
+        """Return what a run's preset says about them.
 
         Args:
             prepared: From `prepare`, with the run's preset.
-            inherits: Weights of a supernet to begin with, where paths do.
+            inherits: Weights of a supernet to start from, if paths do.
 
         Raises:
             RunError: Those weights are missing.
@@ -86,14 +86,14 @@ class AloneTraining:
         return None if self.calibration is None else self.calibration.to(self.device.place)
 
     def set_up(self) -> None:
-        """Make a process ready: allocator and threads."""
+        """Set up a process: allocator and threads."""
         device.prepare(self.device, self.threads)
 
     def run(self, job: AloneJob, recorder: Recorder, stop: Stop) -> Outcome:
-        """Train one path, from its beginning or from its checkpoint, to its end or until told to stop.
+        """Train one path, from the start or from its checkpoint, to the end or until asked to stop.
 
-        Each path draws numbers of its own from its seed: noise between two paths is then independent, as statistics
-        over seeds take for granted.
+        Each path draws its own random numbers from its seed: noise between two paths is then independent, as statistics
+        over seeds assume.
 
         Raises:
             DiskError: A write failed.
@@ -123,7 +123,7 @@ class AloneTraining:
             return Training(assignment, job.folder, recorder, stop).run()
 
     def _short_recipe(self, steps: int) -> Recipe:
-        """Return the recipe with as many epochs as the steps need; judged in the end alone."""
+        """Return the recipe with as many epochs as the steps need, evaluated only at the end."""
         each = steps_per_epoch(len(self.data.training), self.recipe.batch_size, 1)
         epochs = -(-steps // each)
         return self.recipe.model_copy(update={"epochs": epochs, "evaluate_every": epochs})
@@ -145,12 +145,12 @@ def short_steps(prepared: Prepared, paths: Sequence[Architecture], budget: int) 
     Args:
         prepared: From `prepare`, with the run's preset.
         paths: The paths that share the budget.
-        budget: Multiply-accumulates; a training image costs three forward passes, and each path is judged once on
-            the validation images, its batch normalisation calibrated before.
+        budget: Multiply-accumulates; a training image costs three forward passes, and each path is evaluated once on
+            the validation images, after its batch normalisation is calibrated.
 
     Raises:
-        UsageError: Too few to be a training.
-        PresetError: The schedule cannot be as short as that.
+        UsageError: There are too few for a training.
+        PresetError: The schedule cannot be that short.
     """
     recipe = prepared.standalone_recipe
     together = sum(prepared.costs.of(path) for path in paths)
@@ -169,7 +169,7 @@ def short_steps(prepared: Prepared, paths: Sequence[Architecture], budget: int) 
 
 
 def room_for(prepared: Prepared) -> int:
-    """Return how many trainings there is room for: one on a GPU, else as many as the cores carry."""
+    """Return how many trainings there is room for: one on a GPU, otherwise as many as there are cores for."""
     if prepared.device.place.type != "cpu":
         return 1
     return max(1, device.usable_cores() // prepared.preset.retrain.threads)

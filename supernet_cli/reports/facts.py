@@ -196,7 +196,7 @@ def check_same(run: Run, other: Run) -> None:
         raise UsageError(
             f"The stand-alone results of {other.id} cannot serve as ground truth for {run.id}: "
             f"the {' and '.join(differing)} differ.",
-            f"Use its own stand-alone trainings. {next_step(run).hint}",
+            f"Use its own stand-alone trainings: `{run.command('compare')}` without --truth.",
         )
 
 
@@ -270,9 +270,10 @@ def _coverage(run: Run, names: set[str], space: SearchSpace) -> Coverage:
 
 def _no_truth(run: Run) -> tuple[str, str]:
     step = next_step(run)
+    hint = step.hint if step else ""
     if any(job.weights.is_file() for job in run.alone_jobs()):
-        return f"The stand-alone networks of run {run.id} have not been evaluated on the test images yet.", step.hint
-    return f"Run {run.id} has no stand-alone results to compare its one-shot scores with.", step.hint
+        return f"The stand-alone networks of run {run.id} have not been evaluated on the test images yet.", hint
+    return f"Run {run.id} has no stand-alone results to compare its one-shot scores with.", hint
 
 
 def mean(values: Sequence[float | None]) -> float | None:

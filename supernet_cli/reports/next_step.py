@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from supernet_cli.errors import RunError
 from supernet_cli.reports.scores import scores
 from supernet_cli.runs.activity import is_worked_on
+from supernet_cli.runs.files import file_stamp
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import ALIVE
 from supernet_cli.runs.results import Evaluation, Kind, Selection, evaluation, selections
@@ -50,8 +51,8 @@ class NextStep:
         return f"{self.purpose}: `{self.command}`."
 
 
-def next_step(run: Run) -> NextStep:
-    """Return what to do next with a run.
+def next_step(run: Run) -> NextStep | None:
+    """Return what to do next with a run, or None where its comparison was made with all that it has.
 
     Raises:
         RunError: What it stores is damaged.
@@ -72,7 +73,17 @@ def next_step(run: Run) -> NextStep:
         return _evaluate(run)
     if not any(job.weights.is_file() for job in alone):
         return NextStep("Every stand-alone training diverged; see why", run.command("runs show"))
+    if is_compared(run):
+        return None
     return NextStep("See whether the ranking can be trusted", run.command("compare"))
+
+
+def is_compared(run: Run) -> bool:
+    """Return whether a run's comparison is stored, and newer than its scores."""
+    results = run.folder / "results"
+    stamps = [file_stamp(results / name) for name in ("comparison.json", "evaluation.json")]
+    compared, evaluated = (stamp and stamp[2] for stamp in stamps)
+    return bool(compared and evaluated and compared >= evaluated)
 
 
 def supernets_step(run: Run) -> NextStep | None:
@@ -82,7 +93,7 @@ def supernets_step(run: Run) -> NextStep | None:
     if any(status.state in ALIVE for status in statuses) or is_worked_on(run.folder, statuses):
         return _watch(run, "It is being trained; watch it")
     if not jobs or not all(job.is_done for job in jobs):
-        return NextStep("Resume it", run.command("experiment" if _is_experiment(run) else "train"))
+        return NextStep("Resume with", run.command("experiment" if _is_experiment(run) else "train"))
     if not any(job.weights.is_file() for job in jobs):
         return gentler_step(run)
     return None
@@ -99,14 +110,14 @@ def retrain_step(run: Run, space: SearchSpace, jobs: Sequence[JobFolder]) -> Nex
     if any(job.status().state in ALIVE for job in jobs):
         return _watch(run, "Its paths are being trained from scratch; watch it")
     if _is_experiment(run) and all(job.seed in run.preset().retrain.seeds for job in jobs):
-        return NextStep("Resume it", run.command("experiment"))
+        return NextStep("Resume with", run.command("experiment"))
     known = trained_names(run, space)
     names = {known.get(job.path.parent.name, job.path.parent.name) for job in jobs}
     chosen = [selection for selection in selections(run) if selection.init == "scratch"]
     fitting = [selection for selection in chosen if selection.how in _WAYS and names <= set(selection.paths)]
     which = _WAYS[fitting[0].how](fitting[0]) if fitting else sorted(names)
     seeds = ",".join(map(str, sorted({job.seed for job in jobs})))
-    return NextStep("Resume its stand-alone trainings", run.command("retrain", *which, "--seeds", seeds))
+    return NextStep("Resume with", run.command("retrain", *which, "--seeds", seeds))
 
 
 def trained_names(run: Run, space: SearchSpace, more: Iterable[str] = ()) -> dict[str, str]:
@@ -130,7 +141,7 @@ def finish_first(run: Run, what: str) -> RunError:
         what: What it lacks, after "has no".
     """
     step = supernets_step(run) or next_step(run)
-    return RunError(f"Run {run.id} has no {what}; it is {run.state()}.", step.hint)
+    return RunError(f"Run {run.id} has no {what}; it is {run.state()}.", step.hint if step else "")
 
 
 def _is_experiment(run: Run) -> bool:

@@ -94,7 +94,7 @@ class Run:
 
     def repeated(self, *options: str) -> str:
         """Return the command that trains the same preset in a new run, with these options."""
-        words = ["supernet", "train", "--preset", shlex.quote(str(self.folder / "preset.toml")), *options]
+        words = ["supernet", "train", shlex.quote(str(self.folder / "preset.toml")), *options]
         return " ".join(words) + runs_dir_option(self.folder.parent)
 
     def preset(self) -> Preset:
@@ -177,10 +177,10 @@ class DamagedRun:
         return self.folder.resolve().name
 
     def error(self) -> RunError:
-        """Return what to tell somebody who wants to do something with it."""
+        """Return the error of a command that is given it."""
         return RunError(
             f"Run {self.id} is damaged: its run.json {self.reason}.",
-            "Nothing else in it was looked at or changed: put a copy of its run.json back, "
+            "Nothing else in it was read or changed: restore its run.json from a copy, "
             f"or remove the folder by hand: rm -r {shlex.quote(str(self.folder))}",
         )
 
@@ -218,7 +218,7 @@ def create_run(
         runs_dir: Where runs live; made where it is missing.
         name: The preset's name, part of the run's id.
         preset: The resolved preset.
-        now: Its time of birth; now where it is left out.
+        now: When it is created; by default, now.
         images: Fingerprint of the images it works with.
 
     Raises:

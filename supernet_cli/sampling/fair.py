@@ -46,6 +46,9 @@ def build(space: SearchSpace, rng: random.Random) -> Fair:
     counts = [len(block.candidates) for block in space.blocks]
     for block, count in enumerate(counts):
         if count != counts[0]:
-            difference = f"block 0 has {counts[0]}, block {block} has {count}"
-            raise ValueError(f"strict fairness needs the same number of candidates in every block; {difference}")
+            difference = f"block 1 has {counts[0]}, block {block + 1} has {count}"
+            raise ValueError(
+                f"strict fairness needs the same number of candidates in every block, but {difference}; "
+                'use "uniform", or give every block as many'
+            )
     return Fair(space, rng)

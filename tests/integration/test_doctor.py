@@ -27,7 +27,7 @@ def test_the_doctor_looks_at_everything(supernet: Invoke, tmp_path: Path) -> Non
     assert document["problems"] == []
     code, out, _ = supernet("doctor")
     assert code == 0
-    assert "Nothing is missing." in out
+    assert "Nothing required is missing." in out
 
 
 def test_the_doctor_says_what_is_wrong_and_what_to_do(supernet: Invoke, tmp_path: Path) -> None:

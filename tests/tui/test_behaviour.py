@@ -520,7 +520,7 @@ class Terminal(io.StringIO):
     [
         ("stopped", "resume with: supernet train --resume"),
         ("interrupted", "resume with: supernet train --resume"),
-        ("diverged", "supernet train --preset"),
+        ("diverged", "supernet train "),
     ],
 )
 def test_the_banner_suggests_a_command_for_this_runs_folder(state: State, words: str, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def fetch(urls: Sequence[str], target: Path, md5: str, progress: Progress, wante
     files = ", ".join(wanted or [target.name])
     raise DataError(
         f"{target.name} cannot be downloaded ({'; '.join(reasons)}).",
-        f"Without a network, put {files} into {target.parent}, or into a folder of your own: --set data.root=FOLDER",
+        f"Without a network, put {files} into {target.parent}, or into a folder of your own: --data-root FOLDER",
     )
 
 

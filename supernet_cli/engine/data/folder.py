@@ -51,7 +51,7 @@ def load(
         OutOfMemoryError: The decoded images do not fit into memory.
     """
     if root is None:
-        raise DataError('data.dataset = "folder" needs data.root.', "For example --set data.root=my-images.")
+        raise DataError('data.dataset = "folder" needs data.root.', "For example --data-root my-images.")
     listing = list_images(root)
     _check_memory(len(listing.files), size, channels)
     files = _hash(listing.files, progress)

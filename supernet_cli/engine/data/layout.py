@@ -121,7 +121,7 @@ def _check_number(listing: Listing) -> None:
     if len(names) >= 2:
         return
     inner = [root / name for name in names if listing.layout == "classes" and len(subfolders(root / name)) >= 2]
-    hint = f"If its classes are one level down: --set {shlex.quote(f'data.root={inner[0]}')}" if inner else _NEEDED
+    hint = f"If its classes are one level down: --data-root {shlex.quote(str(inner[0]))}" if inner else _NEEDED
     raise DataError(f"data.root = {root}: {counted(len(names), 'class folder')}.", hint)
 
 

@@ -284,7 +284,7 @@ def _percent(table: Mapping[str, Any], key: str) -> str:
 
 def _points(table: Mapping[str, Any], key: str) -> str:
     value = _number(table, key)
-    return "–" if value is None else f"{100 * value:.2f}"
+    return "–" if value is None else number(100 * value)
 
 
 def _percent_of(value: float | None) -> str:
