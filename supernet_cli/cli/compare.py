@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from supernet_cli.cli.options import A_RUN, DATA, OUTPUT, RUNS_DIR, Json, Quiet, RunsDir, complete_run, typed
+from supernet_cli.cli.options import A_RUN, DATA, OUTPUT, PATHS, RUNS_DIR, Json, Quiet, RunsDir, complete_run, typed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -44,7 +44,7 @@ def compare(
             help="The same as RUN; repeatable.",
             autocompletion=complete_run,
             show_envvar=False,
-            rich_help_panel=OUTPUT,
+            rich_help_panel=PATHS,
         ),
     ] = None,
     truth: Annotated[
@@ -61,7 +61,8 @@ def compare(
         Format,
         typer.Option(
             "--format",
-            help="Output format. Default: from the extension of --output.",
+            metavar="FORMAT",
+            help="table, json, csv, markdown or html. Default: from the extension of --output.",
             show_envvar=False,
             show_default=False,
             rich_help_panel=OUTPUT,

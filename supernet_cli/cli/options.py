@@ -119,7 +119,7 @@ def typed(context: typer.Context) -> set[str]:
 
 A_RUN = "An id, a unique prefix of one, a folder, or `latest`."
 
-PATHS = "Paths"
+PATHS = "Run and paths"
 TRAINING = "Training"
 DATA = "Preset and data"
 PLACE = "Where it runs"
@@ -169,7 +169,7 @@ RunName = Annotated[
         help=f"The run: {A_RUN[0].lower()}{A_RUN[1:-1]}. Default: latest.",
         autocompletion=complete_run,
         show_envvar=False,
-        rich_help_panel=OUTPUT,
+        rich_help_panel=PATHS,
     ),
 ]
 DataRoot = Annotated[

@@ -107,7 +107,8 @@ def retrain_step(run: Run, space: SearchSpace, jobs: Sequence[JobFolder]) -> Nex
         space: Its space.
         jobs: Trainings that are not done.
     """
-    if any(job.status().state in ALIVE for job in jobs):
+    statuses = [job.status() for job in run.alone_jobs()]
+    if any(status.state in ALIVE for status in statuses) or is_worked_on(run.folder, statuses):
         return _watch(run, "Its paths are being trained from scratch; watch it")
     if _is_experiment(run) and all(job.seed in run.preset().retrain.seeds for job in jobs):
         return NextStep("Resume with", run.command("experiment"))
