@@ -331,7 +331,7 @@ def _short_steps(facts: Facts) -> int:
     """Return how long the short training of each path would be; as long as it must be where sizes are not known."""
     preset = facts.run.preset()
     sizes = [facts.profiles[str(path)].macs for path in facts.truth.paths if str(path) in facts.profiles]
-    if len(sizes) < len(facts.truth.paths):
+    if len(sizes) < len(facts.truth.paths) or not sum(sizes):
         return FEWEST_STEPS
     calibration = min(SHORT_CALIBRATION, preset.train.calibration) if facts.space.has_batch_norm else 0
     budget = (facts.training + facts.evaluation).macs // len(facts.seeds)

@@ -375,9 +375,9 @@ def test_presets_are_listed_shown_copied_and_checked(supernet: Invoke, tmp_path:
     assert {row["preset"] for row in json.loads(out)["presets"]} == shipped
     code, out, _ = supernet("preset", "show", "default")
     assert code == 0
-    assert "# The reference experiment" in out
+    assert "# MNIST, 2 blocks, 4 paths: the default experiment" in out
     code, out, err = supernet("preset", "copy", "default", "mine.toml")
-    assert (code, "train --preset mine.toml" in err) == (0, True)
+    assert (code, "supernet train mine.toml" in err) == (0, True)
     assert supernet("preset", "copy", "quick", "mine.toml", "--force")[0] == 0
     code, out, _ = supernet("preset", "validate", "mine.toml", "--json")
     assert (code, json.loads(out)) == (0, {"preset": "mine", "valid": True, "deep": False})

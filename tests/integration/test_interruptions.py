@@ -82,7 +82,7 @@ def test_a_training_that_runs_on_another_host_is_refused_and_taken_over_once_tha
     status = {**json.loads(path.read_text()), "state": "running", "host": "elsewhere", "heartbeat": time.time()}
     path.write_text(json.dumps(status))
     code, _, err = supernet("train", "--resume", "latest")
-    assert (code, "another process" in err) == (5, True)
+    assert (code, "Another process" in err) == (5, True)
     path.write_text(json.dumps({**status, "heartbeat": time.time() - 61}))
     assert json.loads(supernet("runs", "ls", "--json")[1])["runs"][0]["status"] == "lost"
     assert supernet("train", "--resume", "latest")[0] == 0
@@ -94,7 +94,7 @@ def test_runs_stop_makes_a_training_save_and_stop(
     process = program(*long_training, "--json", cwd=tmp_path)
     wait_for(lambda: progressed(tmp_path, 20))
     code, _, err = supernet("train", "--resume", "latest")
-    assert (code, "another process" in err) == (5, True)
+    assert (code, "Another process" in err) == (5, True)
     code, out, _ = supernet("runs", "stop", "latest", "--json")
     assert (code, json.loads(out)["status"]) == (0, "stopped")
     out, _ = process.communicate(timeout=PATIENCE)

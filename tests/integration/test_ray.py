@@ -144,7 +144,7 @@ def test_a_job_that_kills_its_process_again_and_again_has_failed_and_costs_no_ot
     assert states == ["finished", "failed", "finished", "failed", "finished", "finished"]
     assert outcomes[jobs[1].folder.key].reason == "ValueError: no such kernel"
     assert "Traceback" in log(jobs[1].folder.path)
-    assert outcomes[jobs[3].folder.key].reason == "its worker process has died, and so after 1 retries"
+    assert outcomes[jobs[3].folder.key].reason == "its worker process has died, even after 1 retry"
     assert heard.count(jobs[3].folder.key) == 2
     assert [job.folder.status().state for job in jobs] == states
 

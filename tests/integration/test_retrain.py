@@ -295,8 +295,8 @@ def test_the_best_and_a_sample_are_chosen_by_the_one_shot_ranking(supernet: Invo
     ("arguments", "code", "words"),
     [
         ([], 2, "--sample"),
-        (["--all", "--top", "1"], 2, "--sample"),
-        ([FIRST, "--all"], 2, "--sample"),
+        (["--all", "--top", "1"], 2, "--all and --top"),
+        ([FIRST, "--all"], 2, "PATH and --all"),
         (["conv3x3_conv9x9"], 2, "no path"),
         (["--all", "--seeds", "0,0"], 2, "same seed"),
         (["--all", "--seeds", "x"], 2, "whole numbers"),
@@ -382,7 +382,7 @@ def test_jobs_that_another_process_trains_are_refused(supernet: Invoke, trained_
     path = prepare(run.preset()).space.parse(FIRST)
     with JobWriter(run.alone_job(path, 0)) as writer:
         code, _, err = supernet("retrain", "--all")
-        assert (code, "another process" in err, "runs stop" in err) == (5, True, True)
+        assert (code, "Another process" in err, "runs stop" in err) == (5, True, True)
         writer.record(JobEnded(step=0, state="stopped"))
 
 
@@ -390,7 +390,7 @@ def test_a_preset_that_was_changed_after_the_run_began_is_refused(supernet: Invo
     preset = trained_once / "preset.toml"
     preset.write_text(preset.read_text().replace("[retrain]", "[retrain]\nepochs = 9"))
     code, _, err = supernet("retrain", "--all")
-    assert (code, "changed after the run began (retrain)" in err) == (5, True)
+    assert (code, "changed after the run started (retrain)" in err) == (5, True)
     assert not (trained_once / "standalone").exists()
 
 

@@ -63,7 +63,7 @@ def test_each_rank_takes_the_gpu_of_its_number(monkeypatch: pytest.MonkeyPatch) 
     assert [device.of_rank(name, place) for name in ("auto", "cuda", "cpu")] == ["cuda:1", "cuda:1", "cpu"]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert device.of_rank("auto", place) == "cpu"
-    with pytest.raises(PresetError, match="each rank takes the GPU of its own number"):
+    with pytest.raises(PresetError, match="each rank uses the GPU with its own number"):
         device.of_rank("cuda:0", place)
 
 

@@ -96,7 +96,7 @@ def test_an_identity_costs_nothing_and_a_projection_does() -> None:
 def test_a_rehearsal_tells_sizes_and_time(tiny: Callable[..., Preset]) -> None:
     found = rehearse(prepare(tiny()))
     assert (found.num_paths, found.num_profiled) == (4, 4)
-    assert (found.train_images, found.validation_images, found.test_images) == (500, 100, 200)
+    assert [found.data.images(split) for split in ("train", "validation", "test")] == [500, 100, 200]
     assert found.smallest.parameters < found.largest.parameters
     assert found.smallest.macs < found.largest.macs
     assert found.estimate.images_per_second > 0

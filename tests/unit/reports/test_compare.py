@@ -107,7 +107,16 @@ def test_rows_hold_means_over_seeds(whole: Run) -> None:
     assert (row["parameters"], row["macs"], row["latency_seconds"], row["seconds"]) == (1003, 30, 1e-3, 2.0)
 
 
+def test_short_trainings_that_a_supernets_cost_does_not_pay_for_are_not_suggested(whole: Run) -> None:
+    note = entry_of(whole)["notes"]["baselines.short_training"]
+    assert "Not possible" in note
+    assert "supernet" not in note.replace("one supernet", "")
+
+
 def test_rivals_that_are_not_there_are_named_with_the_commands_that_bring_them(whole: Run) -> None:
+    sizes = profiles(whole)
+    cheap = {path: size.model_copy(update={"macs": 1}) for path, size in sizes.paths.items()}
+    keep_profiles(whole, sizes.model_copy(update={"paths": cheap}))
     entry = entry_of(whole)
     by_name = {baseline["name"]: baseline for baseline in entry["baselines"]}
     assert by_name["synflow"]["kendall_tau"] is by_name["short_training"]["kendall_tau"] is None
