@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-_MEMBERSHIP = Path("/proc/self/cgroup")
-_ROOT = Path("/sys/fs/cgroup")
+from supernet_cli.cgroups import MEMBERSHIP, ROOT, control_groups, read_text
 
 
 @dataclass(frozen=True)
@@ -54,42 +52,21 @@ def usable_cores() -> int:
     return cores().usable
 
 
-def cpu_quota(membership: Path = _MEMBERSHIP, root: Path = _ROOT) -> float | None:
+def cpu_quota(membership: Path = MEMBERSHIP, root: Path = ROOT) -> float | None:
     """Return the smallest CPU quota of the control groups that this process is in, in cores; None without one.
 
     Args:
         membership: The file that names its groups, one `number:controllers:path` a line.
         root: Where control groups are mounted.
     """
-    quotas = [quota for folder in _groups(membership, root) if (quota := _quota_of(folder)) is not None]
+    quotas = [quota for folder in control_groups("cpu", membership, root) if (quota := _quota_of(folder)) is not None]
     return min(quotas, default=None)
-
-
-def _groups(membership: Path, root: Path) -> Iterator[Path]:
-    """Yield the folders of the groups and of those around them, whose quotas hold as well."""
-    for line in (_text(membership) or "0::/").splitlines():
-        _, controllers, path = (*line.split(":", 2), "", "")[:3]
-        is_first_version = "cpu" in controllers.split(",")
-        if controllers and not is_first_version:
-            continue
-        mounts = {root / controllers, root / "cpu"} if is_first_version else {root, root / "unified"}
-        inside = PurePosixPath(path.lstrip("/"))
-        for mount in mounts:
-            yield from (mount / part for part in (inside, *inside.parents))
-    yield from (root, root / "cpu", root / "cpu,cpuacct")  # a container may see its own group at the root alone
 
 
 def _quota_of(folder: Path) -> float | None:
     """Return a group's quota in cores: `cpu.max` (version 2) is `max 100000` or `150000 100000`, microseconds."""
-    words = _text(folder / "cpu.max").split()
-    words = words or [_text(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
+    words = read_text(folder / "cpu.max").split()
+    words = words or [read_text(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
     if len(words) != 2 or not all(word.isdecimal() for word in words) or int(words[1]) == 0:
         return None  # "max", and -1 in version 1, mean no quota
     return int(words[0]) / int(words[1]) or None
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

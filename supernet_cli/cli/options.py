@@ -237,11 +237,7 @@ def one_run(argument: str | None, option: str | None) -> str:
     Raises:
         UsageError: Both name a run.
     """
-    from supernet_cli.errors import UsageError
-
-    if argument is not None and option is not None and argument != option:
-        raise UsageError(f"You named two runs: {argument} and --run {option}.", "Name one.")
-    return argument or option or "latest"
+    return _one("run", argument, option) or "latest"
 
 
 def one_preset(argument: str | None, option: str | None) -> str:
@@ -250,11 +246,15 @@ def one_preset(argument: str | None, option: str | None) -> str:
     Raises:
         UsageError: Both name a preset.
     """
+    return _one("preset", argument, option) or "default"
+
+
+def _one(what: str, argument: str | None, option: str | None) -> str | None:
     from supernet_cli.errors import UsageError
 
     if argument is not None and option is not None and argument != option:
-        raise UsageError(f"You named two presets: {argument} and --preset {option}.", "Name one.")
-    return argument or option or "default"
+        raise UsageError(f"You named two {what}s: {argument} and --{what} {option}.", "Name one.")
+    return argument or option
 
 
 def with_data_root(settings: list[str] | None, data_root: Path | None) -> list[str]:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import psutil
 
-_CGROUPS = Path("/sys/fs/cgroup")
-_MEMBERSHIP = Path("/proc/self/cgroup")
+from supernet_cli.cgroups import MEMBERSHIP, ROOT, control_groups
+
+_LIMITS = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
+"""Files of a control group, by its version: how many bytes it may use, and how many it does."""
 
 
 def available_memory() -> int:
@@ -35,26 +37,12 @@ def _left_by_ulimit() -> Iterator[int]:
             yield allowed - taken
 
 
-def _left_by_cgroups(membership: Path = _MEMBERSHIP, root: Path = _CGROUPS) -> Iterator[int]:
-    """Yield what the control groups of this process, and those above them, leave."""
-    with contextlib.suppress(OSError):
-        for line in membership.read_text().splitlines():
-            _, controllers, group = line.split(":", 2)
-            if controllers == "":
-                yield from _left_above(root, root / group.strip("/"), "memory.max", "memory.current")
-            elif "memory" in controllers.split(","):
-                top = root / "memory"
-                yield from _left_above(top, top / group.strip("/"), "memory.limit_in_bytes", "memory.usage_in_bytes")
-
-
-def _left_above(top: Path, group: Path, limit: str, usage: str) -> Iterator[int]:
-    """Yield what a group and each group above it leave; a container often sees only the top."""
-    while True:
-        with contextlib.suppress(OSError, ValueError):  # no limit is the word "max"; a group may not be visible
-            yield int((group / limit).read_text()) - int((group / usage).read_text()) + _reclaimable(group)
-        if group == top or top not in group.parents:
-            return
-        group = group.parent
+def _left_by_cgroups(membership: Path = MEMBERSHIP, root: Path = ROOT) -> Iterator[int]:
+    """Yield what the control groups of this process, and those around them, leave."""
+    for group in control_groups("memory", membership, root):
+        for limit, usage in _LIMITS:
+            with contextlib.suppress(OSError, ValueError):  # no limit is the word "max"; a group may not be visible
+                yield int((group / limit).read_text()) - int((group / usage).read_text()) + _reclaimable(group)
 
 
 def _reclaimable(group: Path) -> int:

@@ -99,7 +99,7 @@ def test_a_folder_that_holds_the_classes_one_level_down_is_pointed_at(root: Path
     two_classes(root / "train set")
     with pytest.raises(DataError, match="1 class folder") as caught:
         load(root)
-    assert f"--set 'data.root={root}/train set'" in caught.value.hint
+    assert f"--data-root '{root}/train set'" in caught.value.hint
 
 
 def test_names_of_any_kind_are_classes_and_files(root: Path) -> None:
