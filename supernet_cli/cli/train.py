@@ -142,7 +142,7 @@ def train(
         )
     train_supernets(run, prepared, voice, tensorboard, place)
     try:
-        _report(run, voice, prepared.splits.report.line())
+        _report(run, voice, prepared.splits.report.line() if voice.quiet else "")
     except OSError as error:
         if error.errno != errno.EIO:
             raise
@@ -409,7 +409,7 @@ def _stop(interruption: Any, writer: JobWriter) -> Callable[[], State | None]:
 
 
 def _report(run: Run, voice: Output, data: str) -> None:
-    """Say how it went, from what is stored, and leave with the exit code of that."""
+    """Report how it went, from what is stored, with the line about the data if that was not shown at the start."""
     from supernet_cli.cli.output import error_document
     from supernet_cli.cli.render import scores_table
     from supernet_cli.reports.next_step import next_step
@@ -424,7 +424,7 @@ def _report(run: Run, voice: Output, data: str) -> None:
     error = divergence(run) if document["status"] == "diverged" and not unfinished else None
     title = f"{run.id}  {document['status']}  {document['images_per_second'] or 0:,.0f} images/s"
     table = scores_table(rows, "validation") if rows else "No path has been evaluated yet."
-    voice.result(document | (error_document(error) if error else {}), title, data, "", table)
+    voice.result(document | (error_document(error) if error else {}), title, *filter(None, [data]), "", table)
     if error is not None:
         voice.fail(error)
     if document["status"] != "finished":
