@@ -24,9 +24,9 @@ _FIRST_RANK_SECONDS = 10.0
 app = typer.Typer(
     name="supernet",
     cls=Group,
-    help="Train a supernet once, score every path through it, and find out whether the ranking can be trusted.",
+    help="Train a supernet once, evaluate every path through it, and find out whether you can trust the ranking.",
     epilog="Example: supernet train quick\n\nMost options can also be set through environment variables: "
-    "SUPERNET_TRAIN_SEEDS=0,1 stands for train --seeds 0,1.",
+    "SUPERNET_TRAIN_SEEDS=0,1 has the effect of train --seeds 0,1.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -78,7 +78,7 @@ def _print_version(wanted: bool) -> None:
 def _root(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit")
     ] = False,
 ) -> None:
     if here().size > 1 and context.invoked_subcommand in ("retrain", "evaluate", "experiment"):

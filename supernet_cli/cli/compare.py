@@ -30,7 +30,7 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="RUN",
-            help=f"{A_RUN} Several runs of one search space are compared side by side.",
+            help=f"{A_RUN} (default). Several runs of one search space are compared side by side.",
             autocompletion=complete_run,
             show_envvar=False,
             show_default=False,
@@ -41,7 +41,7 @@ def compare(
         typer.Option(
             "--run",
             metavar="RUN",
-            help="The same as RUN; repeatable.",
+            help="Same as RUN; repeatable",
             autocompletion=complete_run,
             show_envvar=False,
             rich_help_panel=PATHS,
@@ -51,7 +51,7 @@ def compare(
         str | None,
         typer.Option(
             metavar="RUN",
-            help="Take the stand-alone results of another run with the same search space, recipe and images.",
+            help="Take the stand-alone results of another run with the same search space, recipe and images",
             autocompletion=complete_run,
             show_envvar=False,
             rich_help_panel=DATA,
@@ -72,7 +72,7 @@ def compare(
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="Sort paths by a column of the JSON rows.",
+            help="Sort paths by a column of the JSON rows",
             show_envvar=False,
             rich_help_panel=OUTPUT,
         ),
@@ -85,7 +85,8 @@ def compare(
         typer.Option(
             "--output",
             "-o",
-            help="Write the result to this file; for tables, the JSON document.",
+            metavar="FILE",
+            help="Write the result to this file; for tables, the JSON document",
             dir_okay=False,
             show_envvar=False,
             rich_help_panel=OUTPUT,
@@ -95,7 +96,7 @@ def compare(
     """Report whether the supernet's ranking can be trusted, using stored results only (takes seconds).
 
     Agreement with stand-alone training and its uncertainty, what chance and simple baselines reach, which operations
-    the supernet over- or underrates, what all of it cost, and a verdict in plain words.
+    the supernet over- or under-rates, what all of it cost, and a verdict in plain words.
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import UsageError

@@ -45,8 +45,8 @@ def evaluate(
         list[str] | None,
         typer.Argument(
             metavar="RUN|PATH",
-            help="A run (default: latest), then the paths to evaluate. Default: all; of a large space, those watched, "
-            "sampled or trained so far.",
+            help="A run (default: `latest`), then the paths to evaluate. Default: all; in a large space, those "
+            "monitored, sampled or trained so far.",
             autocompletion=complete_path,
             show_envvar=False,
         ),
@@ -56,7 +56,7 @@ def evaluate(
         typer.Option(
             min=1,
             metavar="N",
-            help="Evaluate N random paths; a larger N includes those of a smaller one.",
+            help="Evaluate N random paths; a larger N includes those of a smaller one",
             show_envvar=False,
             rich_help_panel=PATHS,
         ),
@@ -66,14 +66,14 @@ def evaluate(
         typer.Option(
             min=1,
             metavar="K",
-            help="Evaluate the K best by one-shot score.",
+            help="Evaluate the K best by one-shot score",
             show_envvar=False,
             rich_help_panel=PATHS,
         ),
     ] = None,
     run: RunName = None,
     split: Annotated[
-        Split, typer.Option(help="Images to evaluate on.", show_envvar=False, rich_help_panel=DATA)
+        Split, typer.Option(help="Images to evaluate on", show_envvar=False, rich_help_panel=DATA)
     ] = "test",
     data_root: DataRoot = None,
     executor: ExecutorOption = "local",
@@ -85,7 +85,7 @@ def evaluate(
     quiet: Quiet = False,
     output: OutputFile = None,
 ) -> None:
-    """Evaluate paths with the weights they inherit from the supernets, and with their own where trained from scratch.
+    """Evaluate paths with inherited weights, and with weights of their own if they were trained from scratch.
 
     Results are also stored in the run: scores, which images were classified correctly, sizes and latencies of the
     paths.
@@ -119,7 +119,7 @@ def judge(
     voice: Output,
     data_root: Path | None = None,
 ) -> list[dict[str, Any]]:
-    """Evaluate the networks of a run that are there, store the results, and return them as rows.
+    """Evaluate the trained networks of a run, store the results, and return them as rows.
 
     Args:
         run: The run.

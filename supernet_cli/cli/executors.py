@@ -22,7 +22,7 @@ ExecutorOption = Annotated[
     ExecutorName,
     typer.Option(
         "--executor",
-        help="Run jobs on this machine or on a Ray cluster.",
+        help="Run jobs on this machine or on a Ray cluster",
         show_envvar=False,
         rich_help_panel=PLACE,
     ),

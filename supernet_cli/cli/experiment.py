@@ -68,7 +68,7 @@ def experiment(
         str | None,
         typer.Option(
             metavar="RUN",
-            help="Continue a run from whatever state it is in.",
+            help="Continue a run from whatever state it is in",
             autocompletion=complete_run,
             show_envvar=False,
             rich_help_panel=TRAINING,
@@ -126,7 +126,7 @@ def experiment(
 
 
 def _go_through(run: Run, stopped: bool, workplace: Workplace, voice: Output, data_root: Path | None) -> None:
-    """Do whatever is not done after the supernets, and report the result."""
+    """Do what remains after the supernets are trained, and report the result."""
     from supernet_cli.cli.compare import say_comparison
     from supernet_cli.cli.evaluate import judge
     from supernet_cli.cli.retrain import failure, train_alone

@@ -20,21 +20,22 @@ _HARD_BREAK = re.compile(r"(?<!\n)\n(?!\n)")
 
 
 class Group(TyperGroup):
-    """Commands whose help flows, whose flags have no type in it, and whose variables are named after their options.
+    """Commands whose help reads like a sentence, and whose variables are named after their options.
 
-    Lines break at the width of the terminal, not of the docstring; `<bool>` after a flag reads as if it took a value.
+    Lines break at the width of the terminal, not of the docstring. There are no types of Python in it, such as `<bool>`
+    or `<list[str]>`, and no full stop after a single sentence about an option.
     """
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the group's own parameters."""
-        return _without_type_of_flags(super().get_params(ctx))
+        return _plain(super().get_params(ctx))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return one of its commands."""
         command = super().get_command(ctx, cmd_name)
         if command is not None:
             command.help = _HARD_BREAK.sub(" ", command.help or "")
-            parameters = _without_type_of_flags(command.get_params(ctx))
+            parameters = _plain(command.get_params(ctx))
             for parameter, name, _ in _renamed(command, parameters):
                 parameter.envvar = name
         return command
@@ -65,11 +66,19 @@ def _renamed(command: Any, parameters: list[Any]) -> Iterator[tuple[Any, str, st
             yield parameter, variable, earlier
 
 
-def _without_type_of_flags(parameters: list[Any]) -> list[Any]:
+def _plain(parameters: list[Any]) -> list[Any]:
     for parameter in parameters:
         if getattr(parameter, "is_flag", False):
             parameter.metavar = ""
+        if parameter.param_type_name == "argument":
+            parameter.display_type_rich = _no_type
+        if ". " not in (parameter.help or "."):
+            parameter.help = parameter.help.removesuffix(".")  # as Typer writes its own
     return parameters
+
+
+def _no_type(ctx: Any) -> None:
+    """Show no type beside an argument: its name says what it is."""
 
 
 def _settings(context: typer.Context, parameter: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
@@ -83,14 +92,14 @@ def _settings(context: typer.Context, parameter: typer.CallbackParam, value: lis
 
 
 def complete_preset(incomplete: str) -> list[str]:
-    """Return the names of presets that begin so."""
+    """Return the names of presets that start with the typed text."""
     from supernet_cli.config.presets import list_presets
 
     return [preset.name for preset in list_presets() if preset.name.startswith(incomplete)]
 
 
 def complete_run(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the ids of runs that begin so."""
+    """Return the ids of runs that start with the typed text."""
     from supernet_cli.runs.store import list_runs
 
     folder = Path(context.params.get("runs_dir") or RUNS_DIR)
@@ -98,7 +107,7 @@ def complete_run(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_path(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the paths of the run's space that begin so; nothing where the space is too large to list."""
+    """Return the paths of the run's space that start with the typed text; none if the space is too large to list."""
     from supernet_cli.errors import SupernetError
     from supernet_cli.runs.store import find_run
     from supernet_cli.space import SearchSpace
@@ -112,12 +121,12 @@ def complete_path(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def typed(context: typer.Context) -> set[str]:
-    """Return the options that stand on the command line; the environment gives way to them."""
+    """Return the options that were typed on the command line; they take precedence over the environment."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
 
-A_RUN = "An id, a unique prefix of one, a folder, or `latest`."
+A_RUN = "An id, a unique prefix of one, a folder, or `latest`"
 
 PATHS = "Run and paths"
 TRAINING = "Training"
@@ -130,7 +139,8 @@ RunsDir = Annotated[
     typer.Option(
         "--runs-dir",
         envvar="SUPERNET_RUNS_DIR",
-        help="Folder that holds the runs.",
+        metavar="DIR",
+        help="Folder that holds the runs",
         show_envvar=True,
         file_okay=False,
         rich_help_panel=OUTPUT,
@@ -140,7 +150,7 @@ PresetArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="PRESET",
-        help="A shipped preset, one in ./presets, or a file. Default: default.",
+        help="A shipped preset, one in ./presets, or a file. Default: `default`.",
         autocompletion=complete_preset,
         show_envvar=False,
         show_default=False,
@@ -151,7 +161,7 @@ PresetName = Annotated[
     typer.Option(
         "--preset",
         metavar="PRESET",
-        help="The same as PRESET.",
+        help="Same as PRESET",
         autocompletion=complete_preset,
         show_envvar=False,
         rich_help_panel=DATA,
@@ -159,14 +169,20 @@ PresetName = Annotated[
 ]
 RunArgument = Annotated[
     str | None,
-    typer.Argument(metavar="RUN", help=A_RUN, autocompletion=complete_run, show_envvar=False, show_default=False),
+    typer.Argument(
+        metavar="RUN",
+        help=f"{A_RUN} (default)",
+        autocompletion=complete_run,
+        show_envvar=False,
+        show_default=False,
+    ),
 ]
 RunName = Annotated[
     str | None,
     typer.Option(
         "--run",
         metavar="RUN",
-        help=f"The run: {A_RUN[0].lower()}{A_RUN[1:-1]}. Default: latest.",
+        help=f"The run: {A_RUN[0].lower()}{A_RUN[1:]} (default)",
         autocompletion=complete_run,
         show_envvar=False,
         rich_help_panel=PATHS,
@@ -178,7 +194,7 @@ DataRoot = Annotated[
         "--data-root",
         envvar="SUPERNET_DATA_ROOT",
         metavar="DIR",
-        help="Folder of the images, if not where the preset says; a run's images are verified.",
+        help="Folder of the images, if they are not where the preset says; a run's images are verified",
         show_envvar=True,
         file_okay=False,
         rich_help_panel=DATA,
@@ -186,18 +202,19 @@ DataRoot = Annotated[
 ]
 Json = Annotated[
     bool,
-    typer.Option("--json", help="Print one JSON document on stdout.", show_envvar=False, rich_help_panel=OUTPUT),
+    typer.Option("--json", help="Print one JSON document on stdout", show_envvar=False, rich_help_panel=OUTPUT),
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="Print results and errors only.", show_envvar=False, rich_help_panel=OUTPUT),
+    typer.Option("--quiet", "-q", help="Print results and errors only", show_envvar=False, rich_help_panel=OUTPUT),
 ]
 OutputFile = Annotated[
     Path | None,
     typer.Option(
         "--output",
         "-o",
-        help="Also write the JSON document to this file.",
+        metavar="FILE",
+        help="Also write the JSON document to this file",
         dir_okay=False,
         show_envvar=False,
         rich_help_panel=OUTPUT,
@@ -221,7 +238,7 @@ DryRun = Annotated[
     bool,
     typer.Option(
         "--dry-run",
-        help="Print what would be done and how long it would take, without doing it.",
+        help="Print what would be done and how long it would take, without doing it",
         show_envvar=False,
         rich_help_panel=OUTPUT,
     ),

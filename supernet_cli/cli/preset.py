@@ -48,7 +48,7 @@ def show(
     preset: Name,
     settings: Settings = None,
     resolved: Annotated[
-        bool, typer.Option("--resolved", help="Show every key, including defaults.", rich_help_panel=DATA)
+        bool, typer.Option("--resolved", help="Show every key, including defaults", rich_help_panel=DATA)
     ] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -70,7 +70,7 @@ def show(
 def copy(
     preset: Name,
     to: Annotated[Path, typer.Argument(metavar="FILE", help="The new file, such as mine.toml", dir_okay=False)],
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.", rich_help_panel=OUTPUT)] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file", rich_help_panel=OUTPUT)] = False,
     json: Json = False,
     quiet: Quiet = False,
     output: OutputFile = None,
@@ -108,7 +108,7 @@ def validate(
         bool,
         typer.Option(
             "--deep",
-            help="Also load the data and build the network, optimiser, schedule and loss.",
+            help="Also load the data and build the network, optimiser, schedule and loss",
             rich_help_panel=DATA,
         ),
     ] = False,

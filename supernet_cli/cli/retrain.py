@@ -61,21 +61,21 @@ def retrain(
         list[str] | None,
         typer.Argument(
             metavar="RUN|PATH",
-            help="A run (default: latest), then the paths to train.",
+            help="A run (default: `latest`), then the paths to train",
             autocompletion=complete_path,
             show_envvar=False,
         ),
     ] = None,
     every: Annotated[
         bool,
-        typer.Option("--all", help="Train every path of the space.", show_envvar=False, rich_help_panel=PATHS),
+        typer.Option("--all", help="Train every path of the space", show_envvar=False, rich_help_panel=PATHS),
     ] = False,
     top: Annotated[
         int | None,
         typer.Option(
             min=1,
             metavar="K",
-            help="Train the K best by one-shot score; scores more paths first if too few have one.",
+            help="Train the K best by one-shot score; scores more paths first if too few have one",
             show_envvar=False,
             rich_help_panel=PATHS,
         ),
@@ -85,7 +85,7 @@ def retrain(
         typer.Option(
             min=1,
             metavar="N",
-            help="Train N spread over the one-shot ranking; scores more paths first if too few have one.",
+            help="Train N spread over the one-shot ranking; scores more paths first if too few have one",
             show_envvar=False,
             rich_help_panel=PATHS,
         ),
@@ -285,7 +285,7 @@ def _short_steps(run: Run, selection: Selection, prepared: Prepared, space: Sear
         if known.init == "short" and known.steps is not None and run.alone_jobs("short"):
             if set(known.paths) != set(selection.paths):
                 raise UsageError(
-                    f"{len(known.paths):,} other paths share the budget of this run's short trainings already.",
+                    f"{len(known.paths):,} other paths already share the budget of this run's short trainings.",
                     f"Train those, or delete {run.folder / 'short'} to start over.",
                 )
             return known.steps
@@ -293,10 +293,10 @@ def _short_steps(run: Run, selection: Selection, prepared: Prepared, space: Sear
 
 
 def _check_free(run: Run, waiting: Sequence[AloneJob]) -> None:
-    """Make sure that nobody else trains what is to be trained.
+    """Make sure that no other process trains what is to be trained.
 
     Raises:
-        RunError: Somebody does.
+        RunError: One does.
     """
     from supernet_cli.errors import RunError
     from supernet_cli.runs.records import ALIVE

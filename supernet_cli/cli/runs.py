@@ -30,7 +30,12 @@ if TYPE_CHECKING:
     from supernet_cli.runs.job import JobFolder
     from supernet_cli.runs.store import DamagedRun, Run
 
-app = typer.Typer(cls=Group, help="List, show, stop and delete runs.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group,
+    help="List, show, stop and delete runs.",
+    epilog="Example: supernet runs show latest",
+    no_args_is_help=True,
+)
 
 
 _PATIENCE_SECONDS = 60.0
@@ -173,9 +178,9 @@ def stop(
 def rm(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN...", help="Ids, unique prefixes of ids, or folders.", autocompletion=complete_run),
+        typer.Argument(metavar="RUN", help="Ids, unique prefixes of ids, or folders", autocompletion=complete_run),
     ],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation")] = False,
     runs_dir: RunsDir = RUNS_DIR,
     json: Json = False,
     quiet: Quiet = False,

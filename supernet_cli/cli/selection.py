@@ -53,7 +53,7 @@ class Scorer:
         return ranking(scores(self.run, evaluation(self.run), "validation", "one-shot"))
 
     def unscored(self, candidates: int) -> list[Architecture]:
-        """Return the random paths to be scored so that so many have a score; none where they do.
+        """Return the random paths to score so that so many have a score; none if they already do.
 
         Raises:
             RunError: Some must be scored, and the run has no finished supernet.

@@ -68,7 +68,7 @@ def train(
         typer.Option(
             metavar="RUN",
             help="Resume an interrupted run. With --set train.epochs=N, train even a finished one for longer, unless "
-            "its schedule is stretched over its epochs.",
+            "its schedule depends on the number of epochs.",
             autocompletion=complete_run,
             show_envvar=False,
             rich_help_panel=TRAINING,
@@ -78,14 +78,14 @@ def train(
     tensorboard: Annotated[
         bool,
         typer.Option(
-            "--tensorboard", help="Also write TensorBoard event files.", show_envvar=False, rich_help_panel=OUTPUT
+            "--tensorboard", help="Also write TensorBoard event files", show_envvar=False, rich_help_panel=OUTPUT
         ),
     ] = False,
     tui: Annotated[
         bool,
         typer.Option(
             "--tui",
-            help="Train in a separate process and open the monitor on it.",
+            help="Train in a separate process and open the monitor on it",
             show_envvar=False,
             rich_help_panel=OUTPUT,
         ),
@@ -261,7 +261,7 @@ def _longer(settings: list[str]) -> int:
     key, _, value = settings[-1].partition("=")
     if any(setting.partition("=")[0].strip() != "train.epochs" for setting in settings):
         raise UsageError(
-            "--resume uses the run's own preset, of which only train.epochs can be changed.",
+            "--resume uses the run's own preset; only train.epochs can be changed.",
             "Drop the other settings, or start a new run without --resume.",
         )
     if not value.strip().isdecimal() or not 0 < int(value) <= 1_000_000:

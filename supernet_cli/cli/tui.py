@@ -25,7 +25,7 @@ def tui(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="RUN", help=f"{A_RUN} Default: the list of runs.", autocompletion=complete_run, show_default=False
+            metavar="RUN", help=f"{A_RUN}. Default: the list of runs.", autocompletion=complete_run, show_default=False
         ),
     ] = None,
     run_option: Annotated[
@@ -33,17 +33,17 @@ def tui(
         typer.Option(
             "--run",
             metavar="RUN",
-            help="The same as RUN.",
+            help="Same as RUN",
             autocompletion=complete_run,
             rich_help_panel=OUTPUT,
         ),
     ] = None,
     runs_dir: RunsDir = RUNS_DIR,
     ascii_only: Annotated[
-        bool, typer.Option("--ascii", help="Draw with ASCII only, for fonts without boxes and blocks.")
+        bool, typer.Option("--ascii", help="Draw with ASCII only, for fonts without boxes and blocks")
     ] = False,
-    web: Annotated[bool, typer.Option("--web", help="Serve the monitor to a browser on this machine.")] = False,
-    port: Annotated[int, typer.Option("--port", help="Port of --web.", min=1, max=65535)] = 8000,
+    web: Annotated[bool, typer.Option("--web", help="Serve the monitor to a browser on this machine")] = False,
+    port: Annotated[int, typer.Option("--port", metavar="N", help="Port of --web", min=1, max=65535)] = 8000,
 ) -> None:
     """Watch runs live: losses, paths, devices and jobs; pause, stop and start trainings.
 

@@ -80,14 +80,14 @@ class Data(Part):
     dataset: str = Field("mnist", description="Name of the data set.")
     root: str = Field(
         "",
-        description="Folder of the data set's files, relative to the preset; empty for the files that are shipped with "
-        "the package or downloaded by it.",
+        description="Folder of the data set's files, relative to the preset; if empty, they come with the "
+        "package or are downloaded.",
     )
     validation: int = Field(
         5000, ge=1, description="Training images held out to evaluate paths; training never sees them."
     )
     split_seed: Seed = Field(
-        0, description="Seed of the split into training and validation images, the same for every job of a run."
+        0, description="Seed of the split into training and validation images, the same for all trainings of a run."
     )
     standardize: bool = Field(
         True, description="Subtract the mean of the training images and divide by their standard deviation."

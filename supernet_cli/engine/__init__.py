@@ -1,1 +1,1 @@
-"""The only room that imports torch: builds, trains and judges networks."""
+"""The only package that imports torch: builds, trains and evaluates networks."""

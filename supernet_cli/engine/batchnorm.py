@@ -5,7 +5,7 @@ is evaluated, they are measured for it: one pass over a few thousand training im
 averaging over batches. The old statistics are restored afterwards, so that evaluating one path does not affect any
 other.
 
-Source: Guo et al. 2020, «Single Path One-Shot Neural Architecture Search with Uniform Sampling», arXiv 1904.00420.
+Source: Guo et al. 2020, "Single Path One-Shot Neural Architecture Search with Uniform Sampling", arXiv 1904.00420.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def evaluate_paths(
         calibration: Training images for recalibrating each path's batch normalisation before it is evaluated; None
             for running statistics.
         undropped: All candidates at once, if the strategy trains them so: scores then include how far each path's
-            predictions are from it (Bender et al. 2018, «Understanding and Simplifying One-Shot Architecture Search»,
+            predictions are from it (Bender et al. 2018, "Understanding and Simplifying One-Shot Architecture Search",
             ICML).
         both_ways: Whether recalibrated paths are also evaluated with running statistics.
         between: Called between batches; an exception from it ends the evaluation and leaves the supernet unchanged.

@@ -76,7 +76,7 @@ def synflow(network: nn.Module, image_shape: tuple[int, int, int]) -> float | No
     The flow is Σ |θ ∂R/∂θ| with R the sum of the logits for an image of ones, all weights replaced by their magnitude
     and normalisation removed: no data, one forward and backward pass.
 
-    Source: Tanaka et al. 2020, «Pruning neural networks without any data by iteratively conserving synaptic flow»,
+    Source: Tanaka et al. 2020, "Pruning neural networks without any data by iteratively conserving synaptic flow",
     arXiv 2006.05467; as a ranking, Abdelfattah et al. 2021, arXiv 2101.08134.
 
     Args:

@@ -87,7 +87,7 @@ def is_compared(run: Run) -> bool:
 
 
 def supernets_step(run: Run) -> NextStep | None:
-    """Return what brings a run's supernets to their end, or None where they are there."""
+    """Return the step that finishes a run's supernets, or None if they are finished."""
     jobs = run.supernet_jobs()
     statuses = [job.status() for job in jobs]
     if any(status.state in ALIVE for status in statuses) or is_worked_on(run.folder, statuses):

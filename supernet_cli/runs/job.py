@@ -131,7 +131,7 @@ class JobFolder:
         return state == "diverged" or (state == "finished" and self.weights.is_file())
 
     def reopen(self, reason: str) -> None:
-        """Make a finished job one to resume: its weights are not its last ones any more."""
+        """Make a finished job resumable: its weights are no longer its last ones."""
         self.weights.unlink(missing_ok=True)
         status = self.status().model_copy(update={"state": "interrupted", "reason": reason})
         replace_file(self.path / "status.json", status.model_dump_json(indent=2).encode())
@@ -202,7 +202,7 @@ class JobWriter:
     ) -> None:
         try:
             if self._status.state in ALIVE:
-                reason = str(error) or (kind.__name__ if kind is not None else "its process gave it up")
+                reason = str(error) or (kind.__name__ if kind is not None else "its process ended without a result")
                 self._source.error("%s", reason, exc_info=error)
                 state: State = "interrupted" if kind is KeyboardInterrupt else "failed"
                 with contextlib.suppress(DiskError):  # the disk may be the reason

@@ -227,7 +227,7 @@ def forget_one_shot(run: Run) -> None:
 
     Raises:
         DiskError: A write failed.
-        RunError: What is there is damaged.
+        RunError: A stored result is damaged.
     """
     with _exclusively(run):
         before = evaluation(run)

@@ -161,7 +161,7 @@ class Run:
 
 @dataclass(frozen=True)
 class DamagedRun:
-    """A folder that holds what a run of ours holds, but whose run.json cannot be read.
+    """A folder that looks like a run, but whose run.json cannot be read.
 
     Args:
         folder: Where it is.
@@ -289,7 +289,7 @@ def runs_dir_option(runs_dir: Path) -> str:
 
 
 def list_runs(runs_dir: Path) -> list[Run]:
-    """Return the runs in a folder, newest first; folders that are no runs, or damaged ones, are passed over.
+    """Return the runs in a folder, newest first; other folders and damaged runs are skipped.
 
     Raises:
         RunError: The folder cannot be read.
@@ -308,7 +308,7 @@ def list_damaged_runs(runs_dir: Path) -> list[DamagedRun]:
 
 
 def read_run(folder: Path) -> Run | None:
-    """Return the run in a folder, or None where there is no run of ours, or one that is damaged."""
+    """Return the run in a folder, or None if there is none, or a damaged one."""
     run = _read(folder)
     return run if isinstance(run, Run) else None
 
@@ -428,17 +428,19 @@ def _read_all(runs_dir: Path) -> list[Run | DamagedRun]:
     try:
         return [run for path in runs_dir.iterdir() if (run := _read(path)) is not None]
     except OSError as error:
-        raise RunError(f"{runs_dir} cannot be read: {error.strerror}.", "See that the folder can be read.") from error
+        raise RunError(
+            f"{runs_dir} cannot be read: {error.strerror}.", "Check that you can read the folder."
+        ) from error
 
 
 def _read(folder: Path) -> Run | DamagedRun | None:
-    """Return the run in a folder, or None where there is no run of ours."""
+    """Return the run in a folder, or None if there is none."""
     path = folder / "run.json"
     try:
         if path.is_symlink() or not path.is_file():
             return None
         if path.stat().st_size > _LARGEST:
-            return _damaged(folder, "is larger than one of ours can be")
+            return _damaged(folder, "is larger than supernet writes it")
         manifest = Manifest.model_validate_json(path.read_bytes())
     except ValidationError:
         return _damaged(folder, "is not what supernet wrote")
@@ -467,7 +469,9 @@ def _whole(run: Run | DamagedRun) -> Run:
 def _from_folder(folder: Path) -> Run:
     run = _read(folder)
     if run is None:
-        raise RunError(f"{folder} is not a run: no run.json of ours is in it.", "`supernet runs ls` lists runs.")
+        raise RunError(
+            f"{folder} is not a run: it has no run.json written by supernet.", "`supernet runs ls` lists runs."
+        )
     return _whole(run)
 
 

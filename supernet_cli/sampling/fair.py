@@ -1,6 +1,6 @@
 """Strict fairness: every candidate of every block is trained exactly once per step, on the same images.
 
-Source: Chu et al. 2021, «FairNAS: Rethinking Evaluation Fairness of Weight Sharing Neural Architecture Search», arXiv
+Source: Chu et al. 2021, "FairNAS: Rethinking Evaluation Fairness of Weight Sharing Neural Architecture Search", arXiv
 1907.01845.
 """
 

@@ -1,6 +1,6 @@
 """Path dropout: all candidates at once, each dropped independently at a rate that rises during training.
 
-Source: Bender et al. 2018, «Understanding and Simplifying One-Shot Architecture Search», ICML. Our variant
+Source: Bender et al. 2018, "Understanding and Simplifying One-Shot Architecture Search", ICML. Our variant
 averages the outputs that are kept, so that a single path is evaluated at the scale it was trained at; theirs is
 `combine = "sum"`.
 """

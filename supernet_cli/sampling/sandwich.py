@@ -1,6 +1,6 @@
 """Sandwich: each step trains the largest path, the smallest and two random ones, which learn from the largest.
 
-Source: J. Yu et al. 2020, «BigNAS: Scaling Up Neural Architecture Search with Big Single-Stage Models», arXiv
+Source: J. Yu et al. 2020, "BigNAS: Scaling Up Neural Architecture Search with Big Single-Stage Models", arXiv
 2003.11142. The argument assumes nested weights, where the largest path contains all others. In a space of different
 operations, the largest and the smallest path share only stem and head, and the extremes are trained more often than
 the rest. Included for comparison.

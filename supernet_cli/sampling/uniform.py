@@ -1,6 +1,6 @@
 """Single path, uniform: each step trains one path, each block's candidate drawn uniformly.
 
-Source: Guo et al. 2020, «Single Path One-Shot Neural Architecture Search with Uniform Sampling», arXiv 1904.00420.
+Source: Guo et al. 2020, "Single Path One-Shot Neural Architecture Search with Uniform Sampling", arXiv 1904.00420.
 """
 
 from __future__ import annotations

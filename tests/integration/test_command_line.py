@@ -39,6 +39,16 @@ def test_every_command_that_works_on_a_run_has_variables() -> None:
     assert {name for name, _, _ in options()} >= {"train", "retrain", "evaluate", "compare", "experiment"}
 
 
+def test_help_on_an_option_is_without_types_of_python_and_without_a_full_stop_after_one_sentence() -> None:
+    root: Any = typer.main.get_command(app)
+    for name, command in [("", root), *commands()]:
+        context = typer.Context(command)
+        for parameter in command.get_params(context):
+            assert ". " in parameter.help or not parameter.help.endswith("."), (name, parameter.name)
+        usage = "".join(command.get_help(context).split())
+        assert not re.search(r"<(bool|str|list|int|dir|file)", usage), name
+
+
 def test_every_option_is_read_from_a_variable_of_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
     root: Any = typer.main.get_command(app)
     for name, prefix, parameter in options():

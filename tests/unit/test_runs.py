@@ -137,7 +137,7 @@ def test_a_copied_run_is_a_run_of_its_own(runs: Path, run: Run) -> None:
         ("", "is not what supernet wrote"),
         ("{", "is not what supernet wrote"),
         ('{"product": "supernet"}', "is not what supernet wrote"),
-        (" " * 1_000_001, "is larger than one of ours can be"),
+        (" " * 1_000_001, "is larger than supernet writes it"),
     ],
     ids=["empty", "cut off", "incomplete", "huge"],
 )

@@ -45,7 +45,7 @@ class Dataset:
         training: What may be learned from.
         test: What confirms results; never used for training or selection.
         classes: Names of the classes, by label.
-        validation: What paths are judged on, if the authors set that apart; otherwise it is taken from training.
+        validation: What paths are evaluated on, if the data set provides it; otherwise it is taken from training.
         facts: What the loader found out about the images.
     """
 

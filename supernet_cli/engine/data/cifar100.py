@@ -1,6 +1,6 @@
 """CIFAR-100: 50,000 + 10,000 colour photographs, 32×32, 100 classes; downloaded (169 MB) at first use.
 
-Source: Krizhevsky 2009, «Learning Multiple Layers of Features from Tiny Images».
+Source: Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images".
 """
 
 from __future__ import annotations

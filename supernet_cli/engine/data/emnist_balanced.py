@@ -1,6 +1,6 @@
 """EMNIST balanced: 112,800 + 18,800 handwritten letters and digits, 28×28, 47 classes; a download of 562 MB.
 
-Source: Cohen et al. 2017, «EMNIST: an extension of MNIST to handwritten letters», arXiv 1702.05373.
+Source: Cohen et al. 2017, "EMNIST: an extension of MNIST to handwritten letters", arXiv 1702.05373.
 The files store images on their side; here they stand upright, as in MNIST.
 """
 

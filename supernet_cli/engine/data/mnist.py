@@ -1,6 +1,6 @@
 """MNIST: 60,000 + 10,000 handwritten digits, 28×28, one channel; shipped with the package.
 
-Source: LeCun, Cortes, Burges, «The MNIST database of handwritten digits». CC BY-SA 3.0.
+Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits". CC BY-SA 3.0.
 """
 
 from __future__ import annotations

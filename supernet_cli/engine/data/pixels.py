@@ -61,7 +61,7 @@ def decode(file: ImageFile, target_HWC: np.ndarray, ranges: Ranges | None) -> Lo
     Raises:
         DiskError: The file cannot be read.
         OutOfMemoryError: No memory is left.
-        DataError: It is not the file any more that was read before.
+        DataError: The file has changed since it was first read.
     """
     try:
         with read_errors(file.path):

@@ -1,4 +1,4 @@
-"""Walk through a folder of somebody's files: links are followed, and whatever is no regular file is noted."""
+"""Walk through a folder of somebody's files: links are followed, and anything that is not a regular file is noted."""
 
 from __future__ import annotations
 

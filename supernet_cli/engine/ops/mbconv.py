@@ -1,6 +1,6 @@
 """Inverted bottleneck: a 1×1 convolution widens, a depthwise one filters, a 1×1 convolution narrows.
 
-Source: Sandler et al. 2018, «MobileNetV2», arXiv 1801.04381; without its shortcut, which is the block's `residual`.
+Source: Sandler et al. 2018, "MobileNetV2", arXiv 1801.04381; without its shortcut, which is the block's `residual`.
 """
 
 from __future__ import annotations

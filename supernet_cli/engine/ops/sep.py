@@ -1,6 +1,6 @@
 """Depthwise separable convolution: one kernel per channel, then a 1×1 convolution across channels.
 
-Source: Chollet 2017, «Xception», arXiv 1610.02357; DARTS (Liu et al. 2019) applies it twice: `repeat = 2`.
+Source: Chollet 2017, "Xception", arXiv 1610.02357; DARTS (Liu et al. 2019) applies it twice: `repeat = 2`.
 """
 
 from __future__ import annotations
