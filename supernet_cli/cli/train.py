@@ -124,10 +124,7 @@ def train(
         return
     if dry_run:
         if resume is not None:
-            raise UsageError(
-                "--dry-run describes a new training, so it takes no --resume.",
-                f"See how far the run is: `{_find(runs_dir, resume).command('runs show')}`.",
-            )
+            raise UsageError("--dry-run describes a new training, so it takes no --resume.", "Drop one of them.")
         from supernet_cli.cli.rehearsal import say_rehearsal
 
         say_rehearsal(_load(name, changes, seeds), voice)

@@ -128,7 +128,7 @@ COMMANDS = [
     (["train", "--set", "train.optimizer.momentum=0.9"], 2, "no parameter 'momentum'"),
     (["train", "--set", "retrain.optimizer=Adm"], 2, "retrain.optimizer"),
     (["train", "--set", "space.blocks.0.pool=29"], 2, "space.blocks[0].pool = 29 shrinks"),
-    (["train", "--set", "train.sampler=fair", "--set", f'{CANDIDATES}=["conv3x3"]'], 2, "block 0 has 1, block 1 has 2"),
+    (["train", "--set", "train.sampler=fair", "--set", f'{CANDIDATES}=["conv3x3"]'], 2, "block 1 has 1, block 2 has 2"),
     (
         ["train", "--set", f'{CANDIDATES}=[{{op="dil",kernel=3,dilation=0}}]'],
         2,
