@@ -99,7 +99,7 @@ def test_fair_trains_every_candidate_exactly_once_a_step_over_the_whole_mini_bat
 
 
 def test_fair_refuses_blocks_of_unequal_size() -> None:
-    with pytest.raises(ValueError, match="block 0 has 2, block 1 has 3"):
+    with pytest.raises(ValueError, match="block 1 has 2, block 2 has 3"):
         sampler("fair", space=space_of(TWO, ["conv1x1", "conv3x3", "conv5x5"]))
 
 
