@@ -131,16 +131,11 @@ def run(arguments: list[str]) -> int:
             print(error, end="\n" if str(error) else "")
             return UsageError.exit_code
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # how typer reports wrong usage
-            return _fail(_as_usage_error(error), arguments)
+            from supernet_cli.cli.wrong_usage import usage_error
+
+            return _fail(usage_error(error, arguments), arguments)
         return _fail_by_bug(error, arguments)
     return result if isinstance(result, int) else 0
-
-
-def _as_usage_error(error: Exception) -> UsageError:
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "supernet"
-    message = error.format_message()  # type: ignore[attr-defined]
-    return UsageError(message, f"See `{command} --help`.")
 
 
 def _fail_outside(error: OSError, arguments: list[str]) -> int:

@@ -91,9 +91,9 @@ def experiment(
     be interrupted at any point; --resume continues. A second `experiment` on the same run waits for the first.
     """
     from supernet_cli.cli.output import Output
-    from supernet_cli.cli.train import begin, train_supernets
+    from supernet_cli.cli.train import begin, check_idle, train_supernets
     from supernet_cli.errors import UsageError
-    from supernet_cli.runs.store import find_run
+    from supernet_cli.runs.store import EXPERIMENT_LOCK, find_run
 
     voice = Output(json, quiet, output)
     workplace = Workplace(executor, workers, ray_address, cpus_per_job, gpus_per_job)
@@ -121,6 +121,8 @@ def experiment(
             _go_through(run, train_supernets(run, prepared, voice), workplace, voice, None)
     else:
         run = find_run(runs_dir, resume)
+        if not (run.folder / EXPERIMENT_LOCK).is_file():  # a run that is refused stays what it is: no experiment
+            check_idle(run)
         with _only_here(run, voice):
             _go_through(run, _finish_supernets(run, voice, data_root), workplace, voice, data_root)
 

@@ -254,7 +254,8 @@ def one_run(argument: str | None, option: str | None) -> str:
     Raises:
         UsageError: Both name a run.
     """
-    return _one("run", argument, option) or "latest"
+    name = _one("run", argument, option)
+    return "latest" if name is None else name
 
 
 def one_preset(argument: str | None, option: str | None) -> str:
@@ -263,7 +264,8 @@ def one_preset(argument: str | None, option: str | None) -> str:
     Raises:
         UsageError: Both name a preset.
     """
-    return _one("preset", argument, option) or "default"
+    name = _one("preset", argument, option)
+    return "default" if name is None else name
 
 
 def _one(what: str, argument: str | None, option: str | None) -> str | None:
@@ -271,7 +273,7 @@ def _one(what: str, argument: str | None, option: str | None) -> str | None:
 
     if argument is not None and option is not None and argument != option:
         raise UsageError(f"You named two {what}s: {argument} and --{what} {option}.", "Name one.")
-    return argument or option
+    return option if argument is None else argument
 
 
 def with_data_root(settings: list[str] | None, data_root: Path | None) -> list[str]:
@@ -304,7 +306,7 @@ def run_and_paths(runs_dir: Path, words: list[str], option: str | None) -> tuple
             raise
         found = None
     if found is None:
-        return find_run(runs_dir, option or "latest"), words
+        return find_run(runs_dir, one_run(None, option)), words
     return find_run(runs_dir, one_run(first, option)), words[1:]
 
 

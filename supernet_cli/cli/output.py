@@ -66,10 +66,8 @@ class Output:
                 f"--output {self.file}: this file would hold a JSON document, not {self.file.suffix}.",
                 f"Use --output {shlex.quote(str(self.file.with_suffix('.json')))}.",
             )
-        if self.file is not None and not self.file.absolute().parent.is_dir():
-            parent = self.file.parent
-            advice = f"Create it with: mkdir -p {shlex.quote(str(parent))}"
-            raise UsageError(f"--output {self.file}: there is no folder {parent}.", advice)
+        if self.file is not None:
+            check_folder(self.file, f"--output {self.file}")
 
     def result(self, document: dict[str, Any], *rendered: RenderableType) -> None:
         """Print a command's result: the document, or what a person reads instead."""
@@ -169,6 +167,25 @@ class Output:
     def is_live(self) -> bool:
         """Whether progress may be drawn in place."""
         return self.shows_progress and not wants_plain()
+
+
+def check_folder(file: Path, what: str) -> None:
+    """Make sure that a file can be created where it was asked for.
+
+    Args:
+        file: The file to create.
+        what: How it was given, such as `--output x.json`.
+
+    Raises:
+        UsageError: Its folder does not exist, or is a file.
+    """
+    folder = file.parent
+    if file.absolute().parent.is_dir():
+        return
+    blocking = next((place for place in (folder, *folder.parents) if place.is_file()), None)
+    if blocking is not None:
+        raise UsageError(f"{what}: {blocking} is a file, not a folder.", "Choose another folder.")
+    raise UsageError(f"{what}: there is no folder {folder}.", f"Create it with: mkdir -p {shlex.quote(str(folder))}")
 
 
 @contextmanager

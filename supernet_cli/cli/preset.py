@@ -78,7 +78,7 @@ def copy(
     """Copy a preset to a new file that you can edit."""
     from shlex import quote
 
-    from supernet_cli.cli.output import Output
+    from supernet_cli.cli.output import Output, check_folder
     from supernet_cli.config.document import copy_text
     from supernet_cli.config.presets import find_preset
     from supernet_cli.errors import UsageError
@@ -93,8 +93,7 @@ def copy(
         raise UsageError(
             f"{to} already exists; left unchanged.", "Choose another name, or add --force to overwrite it."
         )
-    if not to.absolute().parent.is_dir():
-        raise UsageError(f"{to}: there is no folder {to.parent}.", f"Create it with: mkdir -p {quote(str(to.parent))}")
+    check_folder(to, str(to))
     replace_file(to, copy_text(find_preset(preset)).encode())
     voice.result({"preset": preset, "path": str(to)}, f"{to} copied from {preset}")
     voice.note(f"Edit it, then: supernet train {quote(str(to))}")

@@ -151,7 +151,7 @@ def stop(
     running = [job for job in found.jobs() if job.status().state in ALIVE]
     if not running:
         raise RunError(
-            f"Run {found.id} is not being trained; it is {found.state()}.",
+            f"Run {found.id} is not being trained (status: {found.state()}).",
             f"See which runs are being trained: `supernet runs ls{runs_dir_option(runs_dir)}`.",
         )
     deadline = time.monotonic() + _PATIENCE_SECONDS

@@ -239,7 +239,8 @@ def parse_seeds(text: str, option: str = "--seeds") -> tuple[int, ...]:
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdecimal() and word.isascii() and len(word) <= 10 and int(word) < 2**32 for word in words):
         raise UsageError(
-            f"{option} {text}: expected whole numbers from 0, with commas between.", f"For example {option} 0,1,2."
+            f"{option} {text}: expected whole numbers from 0 to {2**32 - 1}, separated by commas.",
+            f"For example {option} 0,1,2.",
         )
     seeds = tuple(int(word) for word in words)
     if len(set(seeds)) < len(seeds):
@@ -262,8 +263,27 @@ def _longer(settings: list[str]) -> int:
             "Drop the other settings, or start a new run without --resume.",
         )
     if not value.strip().isdecimal() or not 0 < int(value) <= 1_000_000:
-        raise UsageError(f"--set {settings[-1]}: expected a number of epochs.", f"For example --set {key.strip()}=20.")
+        raise UsageError(
+            f"--set {settings[-1]}: expected a number of epochs, from 1 to 1000000.",
+            f"For example --set {key.strip()}=20.",
+        )
     return int(value)
+
+
+def check_idle(run: Run) -> None:
+    """Make sure that no process trains a run's supernets.
+
+    Raises:
+        RunError: One does.
+    """
+    from supernet_cli.errors import RunError
+    from supernet_cli.runs.records import ALIVE
+
+    if any(job.status().state in ALIVE for job in run.supernet_jobs()):
+        raise RunError(
+            f"Another process is training run {run.id}.",
+            f"Watch it with `{run.command('tui')}`, or stop it with `{run.command('runs stop')}`.",
+        )
 
 
 def reopen(
@@ -287,9 +307,8 @@ def reopen(
         DivergedError: They diverged.
         RunError: They are being trained, or the run is damaged.
     """
-    from supernet_cli.errors import DivergedError, RunError, UsageError
+    from supernet_cli.errors import DivergedError, UsageError
     from supernet_cli.reports.next_step import gentler_step, next_step
-    from supernet_cli.runs.records import ALIVE
 
     run.preset()
     place = place or Place()
@@ -303,11 +322,7 @@ def reopen(
         raise UsageError(f"Run {run.id} is already finished; nothing to resume.", step.hint if step else "")
     if states and all(job.is_done for job in run.supernet_jobs()):
         raise DivergedError(f"Run {run.id} diverged, and would diverge again bit for bit.", gentler_step(run).hint)
-    if any(state in ALIVE for state in states):
-        raise RunError(
-            f"Another process is training run {run.id}.",
-            f"Watch it with `{run.command('tui')}`, or stop it with `{run.command('runs stop')}`.",
-        )
+    check_idle(run)
     from supernet_cli.engine.prepare import prepare_run
 
     statuses = [job.status() for job in run.supernet_jobs()]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from supernet_cli.runs.launch import Launched
 
 
+_WEB_PORT = 8000
 _INSTEAD = (
     "`supernet runs ls` lists runs, `supernet runs show` prints one, and `supernet tui --web` opens the monitor in a "
     "browser."
@@ -43,19 +44,25 @@ def tui(
         bool, typer.Option("--ascii", help="Draw with ASCII only, for fonts without boxes and blocks")
     ] = False,
     web: Annotated[bool, typer.Option("--web", help="Serve the monitor to a browser on this machine")] = False,
-    port: Annotated[int, typer.Option("--port", metavar="N", help="Port of --web", min=1, max=65535)] = 8000,
+    port: Annotated[
+        int | None, typer.Option("--port", metavar="N", help="Port of --web. Default: 8000.", min=1, max=65535)
+    ] = None,
 ) -> None:
     """Watch runs live: losses, paths, devices and jobs; pause, stop and start trainings.
 
     Only reads run folders, so it also works on folders shared from another machine and on old runs.
     """
+    if port is not None and not web:
+        from supernet_cli.errors import UsageError
+
+        raise UsageError("--port only applies to --web.", "Add --web, or remove the option.")
     folder = None
     if run is not None or run_option is not None:
         folder = _folder_of(runs_dir, one_run(run, run_option))
     if web:
         from supernet_cli.tui.web import serve
 
-        serve(runs_dir, folder, ascii_only, port)
+        serve(runs_dir, folder, ascii_only, _WEB_PORT if port is None else port)
         return
     open_monitor(runs_dir, folder, ascii_only)
 

@@ -45,18 +45,18 @@ def explain(detail: ErrorDetails, path: Path, origin: Mapping[str, str]) -> str:
         return f"{where}: unknown key '{key}'. {_nearest_key(location)}".rstrip()
     if detail["type"] == "missing":
         return f"{where}: '{key}' is missing."
-    message = _IN_WORDS_OF_TOML.get(detail["type"]) or _in_plain_words(detail["msg"])
+    message = _IN_WORDS_OF_TOML.get(detail["type"]) or in_plain_words(detail["msg"])
     given = detail["input"]
     shown = "" if isinstance(given, dict | list | BaseModel) else f" = {json.dumps(given, default=str)}"
     what = f"{key}{shown}: " if key else ""
     return f"{where}: {what}{message[:1].lower()}{message[1:]}{'' if message.endswith(('.', '?')) else '.'}"
 
 
-def _in_plain_words(message: str) -> str:
+def in_plain_words(message: str) -> str:
     """Return a message of pydantic's as the rest of the program would put it."""
     if not message.startswith("Input should be "):
         return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    expected = message.removeprefix("Input should be ")
+    expected = message.removeprefix("Input should be ").partition(", unable to ")[0]
     for words, better in _BOUNDS.items():
         expected = expected.replace(words, better)
     return f"must be {_KINDS.get(expected, expected)}"

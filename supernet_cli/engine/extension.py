@@ -41,7 +41,7 @@ def extend(run: Run, epochs: int) -> None:
         if state in ALIVE:
             raise RunError(f"Another process is training {job.key}.", f"Watch it: `{run.command('tui')}`.")
         if state == "diverged" or not job.has_checkpoint:
-            raise RunError(f"{job.key} has no checkpoint to resume from; it is {state}.", again)
+            raise RunError(f"{job.key} has no checkpoint to resume from (status: {state}).", again)
     retrain = preset.retrain.model_copy(update={"epochs": preset.standalone_recipe().epochs})
     train = preset.train.model_copy(update={"epochs": epochs})
     forget_one_shot(run)

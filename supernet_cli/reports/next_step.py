@@ -142,7 +142,7 @@ def finish_first(run: Run, what: str) -> RunError:
         what: What it lacks, after "has no".
     """
     step = supernets_step(run) or next_step(run)
-    return RunError(f"Run {run.id} has no {what}; it is {run.state()}.", step.hint if step else "")
+    return RunError(f"Run {run.id} has no {what} (status: {run.state()}).", step.hint if step else "")
 
 
 def _is_experiment(run: Run) -> bool:

@@ -108,7 +108,7 @@ class Run:
             preset = validate(read_toml(path), path)
         except PresetError as error:
             raise RunError(
-                f"Run {self.id} is damaged: {error.message}", "Its preset.toml must be as it was."
+                f"Run {self.id} is damaged: {error.message}", "Restore its preset.toml from a copy."
             ) from error
         begun_with = self.manifest.fingerprints
         changed = [
@@ -327,7 +327,7 @@ def find_run(runs_dir: Path, reference: str) -> Run:
     if exact is not None:
         return _whole(exact)
     if "/" in reference or os.sep in reference or reference in (".", ".."):
-        return _from_folder(Path(os.path.expanduser(reference)))
+        return _from_folder(Path(os.path.expanduser(reference)), runs_dir)
     runs = list_runs(runs_dir)
     if reference == "latest" and runs:
         return runs[0]
@@ -466,12 +466,13 @@ def _whole(run: Run | DamagedRun) -> Run:
     return run
 
 
-def _from_folder(folder: Path) -> Run:
+def _from_folder(folder: Path, runs_dir: Path) -> Run:
     run = _read(folder)
     if run is None:
-        raise RunError(
-            f"{folder} is not a run: it has no run.json written by supernet.", "`supernet runs ls` lists runs."
-        )
+        missing = f"There is no folder {folder}."
+        other = f"{folder} is not a run: it has no run.json written by supernet."
+        advice = f"`supernet runs ls{runs_dir_option(runs_dir)}` lists runs."
+        raise RunError(other if os.path.lexists(folder) else missing, advice)
     return _whole(run)
 
 

@@ -109,14 +109,25 @@ COMMANDS = [
     (["train", "--seeds", ""], 2, "--seeds 0,1,2"),
     (["train", "--seeds", "1,1"], 2, "same seed twice"),
     (["train", "--seeds", "-1"], 2, "--seeds"),
-    (["train", "--seeds", "4294967296"], 2, "--seeds"),
+    (["train", "--seeds", "4294967296"], 2, "whole numbers from 0 to 4294967295"),
     (["train", "--resume", "latest", "--preset", "quick"], 2, "takes no PRESET or --seeds"),
     (["train", "--resume", "latest"], 5, "no runs"),
     (["train", "--output", "no/such/folder.json"], 2, "no folder"),
     (["train", "--output", "result.csv"], 2, "--output result.json"),
     (["runs", "ls", "--output", "list.txt"], 2, "JSON document"),
     (["evaluate"], 5, "supernet train default"),
-    (["evaluate", "--split", "train"], 2, "test"),
+    (["evaluate", "--split", "train"], 2, "--split train: not one of 'test', 'validation'."),
+    (["evaluate", "--sample", "0"], 2, "--sample 0: must be at least 1."),
+    (["retrain", "--workers", "two"], 2, "--workers two: must be a whole number."),
+    (["train", "quick", "default"], 2, "Unexpected argument: default."),
+    (["train", ""], 2, "no preset named ''"),
+    (["runs", "ls", "--output", "empty.toml/x.json"], 2, "empty.toml is a file, not a folder"),
+    (["runs", "ls", "--output", "world"], 2, "--output 'world': this is a folder, not a file."),
+    (["preset", "copy", "default", "empty.toml/x.toml"], 2, "empty.toml is a file, not a folder"),
+    (["preset", "copy", "default", "world"], 2, "FILE 'world': this is a folder, not a file."),
+    (["evaluate", "--run", "", "--runs-dir", "world"], 5, "no run ''"),
+    (["runs", "show", "", "--runs-dir", "world"], 5, "no run ''"),
+    (["runs", "show", "./none", "--runs-dir", "world"], 5, "no folder none"),
     (["evaluate", "--run", "x"], 5, "no runs"),
     (["runs", "show"], 5, "no runs"),
     (["runs", "stop", "x"], 5, "no runs"),
@@ -148,7 +159,7 @@ COMMANDS = [
     (["train", "--resume", "latest", "--runs-dir", "a" * 300], 4, "cannot be used: File name too long"),
     (["train", "--preset", "[red]x\x1b[2Jy[/red]"], 2, "[red]x\\x1b[2Jy[/red]"),
     (["train", "--set", "[bold]=1"], 2, "[bold]"),
-    (["train", "--runs-dir", "empty.toml"], 2, "is a file"),
+    (["train", "--runs-dir", "empty.toml"], 2, "--runs-dir 'empty.toml': this is a file, not a folder."),
     (["preset", "show", "defalt"], 2, "'default'"),
     (["preset", "copy", "default"], 2, "FILE"),
     (["preset", "copy", "default", "empty.toml"], 2, "already exists; left unchanged"),
@@ -165,7 +176,11 @@ COMMANDS = [
     (["evaluate", "conv3x3", "--runs-dir", "world", "--run", "20260102-120000-whole"], 2, "each of the 2 blocks"),
     (["evaluate", "--runs-dir", "world", "--run", "20260102-120000-damaged"], 5, "is damaged"),
     (["train", "--resume", "20260102-120000-damaged", "--runs-dir", "world"], 5, "is damaged"),
-    (["runs", "show", "../world/20260102-120000-nothing", "--runs-dir", "world"], 5, "is not a run"),
+    (
+        ["runs", "show", "world/20260102-120000-nothing", "--runs-dir", "world"],
+        5,
+        "runs ls --runs-dir world`",
+    ),
     (["runs", "stop", "20260102-120000-whole", "--runs-dir", "world"], 5, "not being trained"),
     (["runs", "rm", "20260102-120000-whole", "--runs-dir", "world"], 2, "--yes"),
     (["runs", "rm", "world", "--yes", "--runs-dir", "world"], 5, "no run 'world'"),
@@ -231,3 +246,18 @@ def test_a_wrong_command(
 def test_the_table_is_long_enough() -> None:
     assert len(SETTINGS) + len(COMMANDS) >= 60
     assert len({setting for setting, _ in SETTINGS}) == len(SETTINGS)
+
+
+def test_a_wrong_value_from_the_environment_is_reported_with_its_variable(
+    supernet: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUPERNET_RETRAIN_WORKERS", "0")
+    code, _, err = supernet("retrain", "--all")
+    assert code == 2
+    assert "--workers (from SUPERNET_RETRAIN_WORKERS) 0: must be at least 1." in err
+
+
+def test_a_port_without_a_browser_is_refused(supernet: Invoke) -> None:
+    code, _, err = supernet("tui", "--port", "80")
+    assert code == 2
+    assert "--port only applies to --web." in err

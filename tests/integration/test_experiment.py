@@ -11,7 +11,10 @@ import pytest
 from helpers import PATIENCE, only_run, program, store_run, wait_for
 
 from supernet_cli.cli.signals import Interruption
+from supernet_cli.config.schema import Preset
 from supernet_cli.engine import judge
+from supernet_cli.runs.job import JobWriter
+from supernet_cli.runs.store import create_run
 from supernet_cli.space import SearchSpace
 
 Invoke = Callable[..., tuple[int, str, str]]
@@ -165,6 +168,16 @@ def test_a_space_too_large_to_train_path_by_path_is_told_before_anything_is_trai
 def test_resume_takes_no_other_plan(option: list[str], supernet: Invoke) -> None:
     code, _, err = supernet("experiment", "--resume", "latest", *option)
     assert (code, "own preset" in err) == (2, True)
+
+
+def test_an_experiment_that_is_refused_does_not_make_a_training_an_experiment(
+    supernet: Invoke, tiny: Callable[..., Preset], tmp_path: Path
+) -> None:
+    run = create_run(tmp_path / "runs", "plain", tiny())
+    with JobWriter(run.supernet_job(0)):
+        code, _, err = supernet("experiment", "--resume", "latest")
+    assert (code, "Another process is training" in err) == (5, True)
+    assert "supernet train --resume" in "".join(map(str, supernet("runs", "show")))
 
 
 def test_evaluate_judges_both_kinds_and_keeps_sizes_and_answers(supernet: Invoke, trained: str, tmp_path: Path) -> None:

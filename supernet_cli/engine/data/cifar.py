@@ -54,7 +54,7 @@ def _find(root: Path, kind: Any) -> Path:
     if not archive.is_file():
         raise DataError(
             f"data.root = {root}: neither {kind.base_folder} nor {kind.filename} found.",
-            f"Put {kind.filename} there, or leave data.root empty to download it.",
+            f"Put {kind.filename} there, or omit data.root and --data-root to download it.",
         )
     return _extract(archive, kind)
 

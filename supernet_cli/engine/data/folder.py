@@ -110,8 +110,8 @@ def _refusal(root: Path, broken: Sequence[tuple[Path, str]]) -> DataError:
     lines = [f"{shown(path)}: {reason}" for path, reason in broken[:_LISTED]]
     more = [f"and {len(broken) - _LISTED:,} more"] if len(broken) > _LISTED else []
     return DataError(
-        "\n".join([f"{counted(len(broken), 'file')} in {root} cannot be read as images:", *lines, *more]),
-        "Fix or remove them, or skip them with --set data.skip_broken=true.",
+        "\n".join([f"{counted(len(broken), 'file')} in {root} cannot be decoded:", *lines, *more]),
+        "Fix or remove what is broken, or skip it with --set data.skip_broken=true.",
     )
 
 

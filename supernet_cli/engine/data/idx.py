@@ -68,7 +68,8 @@ def find_files(root: Path, name: str, files: Iterable[str] = FILES) -> Path:
     if missing:
         raise DataError(
             f"data.root = {root}: {', '.join(missing)} not found in {folder}.",
-            "Put the files there, plain or as .gz, or leave data.root empty to use the package's or a downloaded copy.",
+            "Put the files there, plain or as .gz, or omit data.root and --data-root to use the package's or a "
+            "downloaded copy.",
         )
     if folder == usual and all(source == folder / file for file, source in sources.items()):
         return root

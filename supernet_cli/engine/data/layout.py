@@ -108,7 +108,7 @@ def _add_classes(listing: Listing, folders: list[tuple[Path, SplitName | None]])
             empty.discard(folder.name)
     if empty:
         names = ", ".join(sorted(empty))
-        raise DataError(f"data.root = {listing.root}: no files in {names}.", "Add images, or remove the folder.")
+        raise DataError(f"data.root = {listing.root}: no files in {names}.", "Add images, or remove what is empty.")
 
 
 def _check_number(listing: Listing) -> None:

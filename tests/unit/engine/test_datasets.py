@@ -316,7 +316,7 @@ def test_broken_files_are_listed_and_refused_or_skipped_on_request(album: Path) 
         write(album / "dark" / name)
     with pytest.raises(DataError) as caught:
         load_dataset("folder", album)
-    assert caught.value.message.startswith(f"4 files in {album} cannot be read as images")
+    assert caught.value.message.startswith(f"4 files in {album} cannot be decoded")
     assert all(name in caught.value.message for name in BROKEN)
     assert "data.skip_broken" in caught.value.hint
     found = load_dataset("folder", album, {"skip_broken": True})
