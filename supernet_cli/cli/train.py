@@ -188,7 +188,7 @@ def _train_beside_the_monitor(
     from supernet_cli.cli.tui import check_terminal, open_monitor
     from supernet_cli.runs.launch import launch
 
-    check_terminal()
+    check_terminal("Train without --tui.")
     if resume is not None:
         words = ["--resume", str(_find(runs_dir, resume).folder.absolute())]
         words += ["--data-root", str(data_root)] if data_root is not None else []

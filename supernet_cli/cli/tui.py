@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 
 
 _WEB_PORT = 8000
-_INSTEAD = (
-    "`supernet runs ls` lists runs, `supernet runs show` prints one, and `supernet tui --web` opens the monitor in a "
-    "browser."
-)
 
 
 def tui(
@@ -96,7 +92,7 @@ def open_monitor(
     Raises:
         UsageError: There is no terminal, or one that cannot place text.
     """
-    check_terminal()
+    check_terminal(_instead(runs_dir))
     from supernet_cli.tui.app import MonitorApp
 
     app = MonitorApp(runs_dir, folder, ascii_only=ascii_only, launched=launched)
@@ -128,8 +124,21 @@ def say_what_continues(runs_dir: Path, training: Launched) -> None:
     print(printable("\n".join(lines)), file=sys.stderr)
 
 
-def check_terminal() -> None:
+def _instead(runs_dir: Path) -> str:
+    from supernet_cli.runs.store import runs_dir_option
+
+    place = runs_dir_option(runs_dir)
+    return (
+        f"`supernet runs ls{place}` lists runs, `supernet runs show{place}` prints one, and "
+        f"`supernet tui --web{place}` opens the monitor in a browser."
+    )
+
+
+def check_terminal(instead: str) -> None:
     """Make sure that the monitor has a terminal on which it can draw.
+
+    Args:
+        instead: What to do where it has none.
 
     Raises:
         UsageError: There is no terminal, or one that cannot place text.
@@ -141,11 +150,11 @@ def check_terminal() -> None:
         return
     streams = (sys.stdin, sys.stdout, sys.stderr)  # Textual draws on the last
     if not all(stream is not None and stream.isatty() for stream in streams):
-        raise UsageError("The monitor needs an interactive terminal.", _INSTEAD)
+        raise UsageError("The monitor needs an interactive terminal.", instead)
     if is_dumb_terminal():
         terminal = os.environ.get("TERM", "")
         kind = f"TERM={terminal}" if terminal else "TERM is not set"
-        raise UsageError(f"This terminal cannot show the monitor ({kind}).", _INSTEAD)
+        raise UsageError(f"This terminal cannot show the monitor ({kind}).", instead)
 
 
 def _is_served() -> bool:

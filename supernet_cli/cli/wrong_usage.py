@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import takewhile
 from typing import Any
 
 from supernet_cli.errors import UsageError
@@ -21,9 +22,19 @@ def usage_error(error: Any, arguments: list[str]) -> UsageError:
         arguments: What was typed after `supernet`.
     """
     context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "supernet"
-    message = _about_value(error, arguments) or _SURPLUS.sub(r"Unexpected argument: \1.", error.format_message())
+    command = context.command_path if context is not None else _command(arguments)
+    message = _about_value(error, arguments) or _SURPLUS.sub(_surplus, error.format_message())
     return UsageError(message, f"See `{command} --help`.")
+
+
+def _command(arguments: list[str]) -> str:
+    """Return the command that was typed, where Typer does not know it yet: the words before the first option."""
+    words = list(takewhile(lambda word: not word.startswith("-"), arguments))
+    return " ".join(["supernet", *words[: 2 if words[:1] in (["runs"], ["preset"]) else 1]])
+
+
+def _surplus(match: re.Match[str]) -> str:
+    return f"Unexpected argument{'s' if ' ' in match[1] else ''}: {match[1]}."
 
 
 def _about_value(error: Any, arguments: list[str]) -> str | None:

@@ -120,6 +120,7 @@ COMMANDS = [
     (["evaluate", "--sample", "0"], 2, "--sample 0: must be at least 1."),
     (["retrain", "--workers", "two"], 2, "--workers two: must be a whole number."),
     (["train", "quick", "default"], 2, "Unexpected argument: default."),
+    (["train", "quick", "default", "lab"], 2, "Unexpected arguments: default lab."),
     (["train", ""], 2, "no preset named ''"),
     (["runs", "ls", "--output", "empty.toml/x.json"], 2, "empty.toml is a file, not a folder"),
     (["runs", "ls", "--output", "world"], 2, "--output 'world': this is a folder, not a file."),
@@ -261,3 +262,10 @@ def test_a_port_without_a_browser_is_refused(supernet: Invoke) -> None:
     code, _, err = supernet("tui", "--port", "80")
     assert code == 2
     assert "--port only applies to --web." in err
+
+
+@pytest.mark.parametrize("arguments", ["compare --truth", "runs show latest --runs-dir"])
+def test_an_option_without_its_value_points_to_the_help_of_its_command(supernet: Invoke, arguments: str) -> None:
+    code, _, err = supernet(*arguments.split())
+    assert code == 2
+    assert f"See `supernet {arguments.partition(' latest')[0].partition(' --')[0]} --help`." in err

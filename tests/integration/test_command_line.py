@@ -70,7 +70,7 @@ def test_the_format_of_a_comparison_is_read_from_its_variable(
     monkeypatch.setenv("SUPERNET_COMPARE_FORMAT", "nothing")
     code, _, err = supernet("compare")
     assert code == 2
-    assert "'nothing'" in err
+    assert "--format (from SUPERNET_COMPARE_FORMAT) nothing: not one of" in err
     assert "now called" not in err
 
 
@@ -81,11 +81,11 @@ def test_a_variable_of_an_earlier_version_is_read_with_a_warning(
     code, _, err = supernet("compare")
     assert code == 2
     assert "warning: SUPERNET_COMPARE_FORM is now called SUPERNET_COMPARE_FORMAT; please use that." in err
-    assert "'nothing'" in err
+    assert "--format nothing: not one of" in err
     monkeypatch.setenv("SUPERNET_COMPARE_FORMAT", "neither")
     _, _, err = supernet("compare")
     assert "now called" not in err
-    assert "'neither'" in err
+    assert "--format (from SUPERNET_COMPARE_FORMAT) neither: not one of" in err
     assert "now called" not in supernet("runs", "ls")[2]
 
 

@@ -60,11 +60,14 @@ def test_the_monitor_off_a_terminal_says_what_to_do_instead(supernet: Invoke, tr
     assert (code, out) == (2, "")
     assert "needs an interactive terminal" in err
     assert "supernet runs show" in err
+    _, _, err = supernet("tui", "--runs-dir", "no runs")
+    assert "`supernet tui --web --runs-dir 'no runs'`" in err
 
 
 def test_training_beside_the_monitor_needs_a_terminal_and_checks_first(supernet: Invoke, tmp_path: Path) -> None:
     code, _, err = supernet("train", "--tui")
     assert (code, "needs an interactive terminal" in err) == (2, True)
+    assert "Train without --tui." in err
     code, _, err = supernet("train", "--tui", "--json")
     assert code == 2
     assert not (tmp_path / "runs").exists()

@@ -502,10 +502,10 @@ def test_the_monitor_does_not_start_where_it_cannot_draw(monkeypatch: pytest.Mon
     for name in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(f"sys.{name}", Terminal())
     monkeypatch.setenv("TERM", "xterm-256color")
-    check_terminal()
+    check_terminal("Use another terminal.")
     monkeypatch.setenv("TERM", "dumb")
     with pytest.raises(UsageError, match=r"cannot show the monitor \(TERM=dumb\)"):
-        check_terminal()
+        check_terminal("Use another terminal.")
 
 
 class Terminal(io.StringIO):
