@@ -321,7 +321,7 @@ def test_broken_files_are_listed_and_refused_or_skipped_on_request(album: Path) 
     assert "data.skip_broken" in caught.value.hint
     found = load_dataset("folder", album, {"skip_broken": True})
     assert len(found.training) + len(found.test) == 60
-    with pytest.raises(DataError, match="4 files in .* cannot be read"):  # also out of the cache
+    with pytest.raises(DataError, match="4 files in .* cannot be decoded"):  # also out of the cache
         load_dataset("folder", album)
 
 
