@@ -61,7 +61,7 @@ def retrain(
         list[str] | None,
         typer.Argument(
             metavar="RUN|PATH",
-            help="A run (default: `latest`), then the paths to train",
+            help="A run (default: `latest`), then the paths to train, unless --all, --top or --sample chooses them",
             autocompletion=complete_path,
             show_envvar=False,
         ),

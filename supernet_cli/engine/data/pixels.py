@@ -81,7 +81,7 @@ def decode(file: ImageFile, target_HWC: np.ndarray, ranges: Ranges | None) -> Lo
         reason = str(error).partition("\n")[0]
         if isinstance(error, OSError) and "out of memory" in reason:  # what its C decoders make of it
             raise OutOfMemoryError(f"Out of memory while decoding {file.path}.", _MEMORY_HINT) from error
-        return f"{type(error).__name__}: {reason}"
+        return reason or type(error).__name__
 
 
 def _decode_content(content: bytes, target_HWC: np.ndarray, ranges: Ranges | None) -> Look | str:
