@@ -67,6 +67,11 @@ class Scorer:
         sample = self.space.sampled(candidates + len(known))
         return [path for path in sample if str(path) not in known][:missing]
 
+    def note_if_fewer(self, wanted: int) -> None:
+        """Say so if the space has fewer paths than are wanted."""
+        if wanted > self.space.size:
+            self.voice.note(f"You asked for {wanted:,} paths; the space has {self.space.size:,}, which are all taken.")
+
     def describe(self, count: int) -> str:
         """Return how many paths are scored, and how long that takes where it is known."""
         seconds = seconds_per_path(self.run)
@@ -160,6 +165,7 @@ class Wanted:
         if (earlier := self.earlier(scorer.run, scorer.space)) is not None:
             return earlier
         assert self.count is not None
+        scorer.note_if_fewer(self.count)
         ranked = scorer.ranking_of(self.candidates)
         best = [score.path for score in ranked[: self.count]]
         chosen = best if self.top is not None else stratified(ranked, self.count)
@@ -182,6 +188,7 @@ def paths_to_evaluate(scorer: Scorer, words: list[str], sample: int | None, top:
     space = scorer.space
     if words:
         return [space.parse(path) for path in dict.fromkeys(words)]
+    scorer.note_if_fewer(sample or top or 0)
     if sample is not None:
         return space.sampled(sample)
     if top is not None:

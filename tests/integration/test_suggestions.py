@@ -331,3 +331,9 @@ def test_a_read_only_run_is_evaluated_and_not_stored(
     assert "conv3x3_conv5x5" in out
     assert "not stored" in err
     assert not (tmp_path / "runs" / trained / "results" / "evaluation.json").exists()
+
+
+def test_more_paths_than_there_are_is_said(supernet: Invoke, trained: str) -> None:
+    for words in (("evaluate", "--sample", "9"), ("evaluate", "--top", "9"), ("retrain", "--top", "9", "--dry-run")):
+        code, _, err = supernet(*words)
+        assert (code, "You asked for 9 paths; the space has 4" in err) == (0, True), words
