@@ -15,7 +15,7 @@ from helpers import space_of
 from supernet_cli.config.load import load_preset
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DiskError, RunError
-from supernet_cli.runs import files
+from supernet_cli.runs import files, store
 from supernet_cli.runs.job import JobFolder, JobWriter, create_job
 from supernet_cli.runs.records import JobEnded, StepsTrained
 from supernet_cli.runs.store import (
@@ -24,9 +24,11 @@ from supernet_cli.runs.store import (
     check_writable,
     create_run,
     find_run,
+    fingerprints,
     list_damaged_runs,
     list_runs,
     name_for,
+    read_run,
     remove_run,
 )
 from supernet_cli.space import SearchSpace
@@ -314,3 +316,42 @@ def test_a_runs_folder_that_cannot_be_written_is_found_without_leaving_anything(
     monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
     with pytest.raises(DiskError, match="Read-only file system"):
         check_writable(tmp_path)
+
+
+def test_where_images_lie_is_no_part_of_a_run_whatever_version_made_it(
+    runs: Path, tiny: Callable[..., Preset], tmp_path: Path
+) -> None:
+    preset = tiny(data={"dataset": "folder", "root": str(tmp_path / "here")})
+    run = create_run(runs, "folder", preset)
+    path, manifest = run.folder / "preset.toml", run.folder / "run.json"
+    moved = path.read_text().replace(str(tmp_path / "here"), str(tmp_path / "there"))
+    path.write_text(moved)
+    assert run.preset().data.root == str(tmp_path / "there")
+    assert run.fingerprints() == fingerprints(preset)
+    earlier = store._fingerprints_with_root(preset)
+    assert earlier["split"] != fingerprints(preset)["split"]
+    table = json.loads(manifest.read_text()) | {"fingerprints": earlier}
+    manifest.write_text(json.dumps(table))
+    path.write_text(moved.replace("there", "here"))
+    old = read_run(run.folder)
+    assert old is not None
+    assert old.preset() == preset
+    assert old.fingerprints() == fingerprints(preset)
+    path.write_text(moved)
+    with pytest.raises(RunError, match="was changed after the run started"):
+        old.preset()
+
+
+def test_suggested_commands_name_the_runs_directory_only_where_they_must(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Callable[..., Preset]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    usual, other = create_run(Path("runs"), "a", tiny()), create_run(Path("my runs"), "b", tiny())
+    assert (
+        usual.command("evaluate", "--split", "validation") == f"supernet evaluate --split validation --run {usual.id}"
+    )
+    assert usual.command("compare") == f"supernet compare {usual.id}"
+    assert other.command("train") == f"supernet train --resume {other.id} --runs-dir 'my runs'"
+    monkeypatch.setenv("SUPERNET_RUNS_DIR", str(tmp_path / "my runs"))
+    assert other.command("runs stop") == f"supernet runs stop {other.id}"
+    assert usual.command("tui") == f"supernet tui {usual.id} --runs-dir runs"

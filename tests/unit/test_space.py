@@ -131,3 +131,12 @@ def test_a_normalisation_is_the_same_wherever_it_is_said(tiny: Callable[..., Pre
 
     assert space(norm="batch", blocks=[block(None)]).fingerprint() == space(blocks=[block("batch")]).fingerprint()
     assert space(norm="batch", blocks=[block("none")]).fingerprint() == space(blocks=[block(None)]).fingerprint()
+
+
+def test_samples_of_a_space_are_nested_and_end_with_the_space() -> None:
+    for blocks in (3, 40):  # 3 of two candidates; more paths than can be listed
+        space = space_of(*[["conv1x1", "identity"]] * blocks, pool=1)
+        small, large = space.sampled(5), space.sampled(8)
+        assert large[:5] == small
+        assert len(set(large)) == 8
+    assert len(space_of(["conv1x1", "identity"]).sampled(100)) == 2
