@@ -91,7 +91,7 @@ def experiment(
     be interrupted at any point; --resume continues. A second `experiment` on the same run waits for the first.
     """
     from supernet_cli.cli.output import Output
-    from supernet_cli.cli.train import begin, check_idle, train_supernets
+    from supernet_cli.cli.supernets import begin, check_idle, train_supernets
     from supernet_cli.errors import UsageError
     from supernet_cli.runs.store import EXPERIMENT_LOCK, find_run
 
@@ -209,7 +209,7 @@ def _load(
 
 def _finish_supernets(run: Run, voice: Output, data_root: Path | None) -> bool:
     """Train those of a run's supernets that are not done; return whether somebody asked to stop."""
-    from supernet_cli.cli.train import reopen, train_supernets
+    from supernet_cli.cli.supernets import reopen, train_supernets
 
     if all(run.supernet_job(seed).is_done for seed in run.preset().train.seeds):
         return False
@@ -224,7 +224,7 @@ def _check_supernets(run: Run) -> None:
     Raises:
         DivergedError: All supernets diverged.
     """
-    from supernet_cli.cli.train import divergence
+    from supernet_cli.cli.supernets import divergence
 
     jobs = run.supernet_jobs()
     if jobs and all(job.status().state == "diverged" for job in jobs):

@@ -235,7 +235,7 @@ def train_alone(
         UsageError: The workplace does not suit the run's device.
         DiskError: The folder cannot be written.
     """
-    from supernet_cli.cli.train import warn_of_a_lost_checkpoint
+    from supernet_cli.cli.supernets import warn_of_a_lost_checkpoint
     from supernet_cli.runs.job import create_job
     from supernet_cli.runs.results import keep_selection
     from supernet_cli.space import SearchSpace

@@ -225,7 +225,7 @@ def test_divergence_before_the_first_checkpoint_claims_none(supernet: Invoke, ti
 
 
 def test_divergence_names_where_the_last_good_checkpoint_is(supernet: Invoke, trained: str, tmp_path: Path) -> None:
-    from supernet_cli.cli.train import divergence
+    from supernet_cli.cli.supernets import divergence
     from supernet_cli.runs.store import find_run
 
     run = find_run(tmp_path / "runs", trained)
