@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
     from supernet_cli.runs.store import Run
     from supernet_cli.space import Architecture
+
+logger = logging.getLogger(__name__)
 
 _TITLES = {
     "one-shot": "one-shot: weights inherited from a supernet",
@@ -94,6 +97,7 @@ def evaluate(
     from supernet_cli.cli.render import scores_table
     from supernet_cli.cli.selection import Scorer, paths_to_evaluate
     from supernet_cli.reports.next_step import next_step
+    from supernet_cli.runs.results import is_writable
 
     voice = Output(json, quiet, output)
     workplace = Workplace(executor, None, ray_address, cpus_per_job, gpus_per_job)
@@ -107,7 +111,7 @@ def evaluate(
         if some := [row for row in rows if row["kind"] == kind]:
             parts += ["" if parts else f"{found.id}  {split}", "", title, scores_table(some, split)]
     voice.result(document, *parts)
-    if split == "test":
+    if split == "test" and is_writable(found):  # else it would be to evaluate what was not stored
         voice.next_step(next_step(found))
 
 
@@ -156,7 +160,8 @@ def judge(
         networks = Networks.of(run, paths)
         rows = judge_run(prepared, run, networks, paths, split, advance, stop_if_asked, spread, keep=writable)
     if not writable:
-        voice.note(f"warning: {run.folder} is read-only: these results were not stored.")
+        with voice.warnings():
+            logger.warning("%s is read-only: these results were not stored", run.folder)
     return [row.model_dump() for row in rows]
 
 

@@ -329,7 +329,10 @@ def test_a_read_only_run_is_evaluated_and_not_stored(
     code, out, err = supernet("evaluate")
     assert code == 0
     assert "conv3x3_conv5x5" in out
-    assert "not stored" in err
+    assert "is read-only: these results were not stored" in err
+    assert suggestions(out + err) == []
+    code, _, err = supernet("evaluate", "--json")
+    assert (code, "not stored" in err) == (0, True)
     assert not (tmp_path / "runs" / trained / "results" / "evaluation.json").exists()
 
 
