@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from supernet_cli.errors import UsageError
 from supernet_cli.glyphs import counted
+from supernet_cli.reports.advice import TRUSTED, advice
+from supernet_cli.reports.beliefs import SIZES, Beliefs
+from supernet_cli.reports.decision import cost, decision
 from supernet_cli.reports.facts import Facts, gather, mean
 from supernet_cli.reports.scores import BySeed
-from supernet_cli.reports.verdict import verdict
+from supernet_cli.reports.verdict import judge, verdict
 from supernet_cli.runs.alone import FEWEST_STEPS, SHORT_CALIBRATION, short_steps
 from supernet_cli.runs.results import PathProfile
 from supernet_cli.runs.store import Run
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from supernet_cli.reports.statistics.ranking import Agreement, Spread
+    from supernet_cli.reports.statistics.regret import Loss, Regret
 
 _MOST_PAIRS = 5000  # listed by name
 _CHANCE_SEED = 0
@@ -79,6 +84,11 @@ class _Comparison:
 
     facts: Facts
 
+    @cached_property
+    def beliefs(self) -> Beliefs:
+        """What is known of the expected accuracy of every path."""
+        return Beliefs(self.facts, _CHANCE_SEED)
+
     def document(self) -> dict[str, Any]:
         """Return the run's entry."""
         import numpy as np
@@ -86,6 +96,7 @@ class _Comparison:
         facts, truth = self.facts, self.facts.truth
         names = [str(path) for path in truth.paths]
         notes: dict[str, str] = {}
+        losses, trusting = self._regret(names, notes)
         fields = {
             "run": facts.run.id,
             "sampler": facts.sampler,
@@ -98,11 +109,12 @@ class _Comparison:
             "truth": {"run": truth.run, "split": "test"},
             "forward_images": facts.forward_images,
             "divergence": self._divergence(names, notes),
-            "rows": _rows(facts),
+            "rows": _rows(facts, self.beliefs),
             **self._agreement(names, notes),
             **self._chance(names, notes, np.random.default_rng(_CHANCE_SEED)),
             **self._pairs(names, notes),
-            **self._regret(names, notes, np.random.default_rng(_CHANCE_SEED)),
+            **losses,
+            "decision": decision(self.beliefs, trusting, names),
             "baselines": self._baselines(names, notes, np.random.default_rng(_CHANCE_SEED)),
             "audit": self._audit(names, notes),
             "cost": {
@@ -113,7 +125,9 @@ class _Comparison:
             },
             "missing": [asdict(missing) for missing in facts.missing],
         }
-        return {**fields, "verdict": verdict(fields), "notes": notes}
+        judgement = judge(fields)
+        answer = {**asdict(judgement), "next": advice(facts.run, facts, judgement, fields)}
+        return {**fields, "answer": answer, "verdict": verdict(fields), "notes": notes}
 
     def _agreement(self, names: list[str], notes: dict[str, str]) -> dict[str, Any]:
         """Return how well the rankings agree, the ceiling, and τ without noise."""
@@ -143,6 +157,7 @@ class _Comparison:
         best = _spread(found.best_tau, "kendall_tau_top_quarter", notes)
         return {
             "kendall_tau": _spread(found.tau, "kendall_tau", notes),
+            "kendall_tau_expected": self._expected_tau(notes),
             "spearman_rho": _spread(found.rho, "spearman_rho", notes),
             "kendall_tau_top_quarter": best | {"paths": found.best_paths},
             "spearman_rho_top_quarter": _spread(found.best_rho, "spearman_rho_top_quarter", notes),
@@ -150,6 +165,16 @@ class _Comparison:
             "tau_interval": _pair(plain["tau_interval"]),
             "tau_corrected": corrected_plain if any(v is not None for v in corrected_plain.values()) else None,
         }
+
+    def _expected_tau(self, notes: dict[str, str]) -> dict[str, float] | None:
+        """Return τ with the expected accuracies of all paths, trained or not."""
+        from supernet_cli.reports.statistics.choice import Bounds
+
+        tau = self.beliefs.tau
+        if tau is None:
+            notes["kendall_tau_expected"] = "Needs at least 3 paths whose scores and accuracies differ."
+            return None
+        return asdict(Bounds.of(tau))
 
     def _chance(self, names: list[str], notes: dict[str, str], rng: np.random.Generator) -> dict[str, Any]:
         """Return what chance would reach and, for a sample of paths, a bootstrap interval."""
@@ -220,24 +245,20 @@ class _Comparison:
             )
         return {**plain, "pairs": found.pairs, "unresolved": unresolved}
 
-    def _regret(self, names: list[str], notes: dict[str, str], rng: np.random.Generator) -> dict[str, Any]:
-        """Return the accuracy lost by training only a few paths from scratch."""
-        from supernet_cli.reports.statistics.quantity import document
+    def _regret(self, names: list[str], notes: dict[str, str]) -> tuple[dict[str, Any], Regret]:
+        """Return the accuracy lost by training only a few paths from scratch, and the loss of trusting the first."""
         from supernet_cli.reports.statistics.regret import regret
 
-        facts, truth = self.facts, self.facts.truth
-        parameters = self._sizes(names, "parameters")
+        facts, beliefs = self.facts, self.beliefs
+        macs = facts.sizes(names, "macs")
+        orders: dict[str, np.ndarray | None] = {"largest": facts.sizes(names, "parameters"), "macs": macs}
+        costs = None if macs is None or not macs.sum() else macs / macs.mean()
         fields: dict[str, Any] = {}
-        for k in (1, 3):
-            found = regret(facts.scores(names), truth.test, truth.validation, k, parameters, rng)
-            numbers = {"supernet": found.supernet, "random": found.random, "largest": found.largest}
-            plain, reasons = document(numbers, f"regret_at_{k}")
-            if plain["supernet"] is None:
-                reasons = {f"regret_at_{k}": reasons[f"regret_at_{k}.supernet"]}
-            notes |= reasons
-            fields[f"regret_at_{k}"] = plain["supernet"]
-            fields[f"regret_at_{k}_baselines"] = {"random": plain["random"], "largest": plain["largest"]}
-        return fields
+        for k in (1, TRUSTED):
+            found = regret(facts.scores(names), beliefs.trained, facts.truth.validation, k, orders, costs)
+            fields |= _losses(f"regret_at_{k}", found, facts, notes)
+        few = min(TRUSTED, len(names))
+        return fields, regret(facts.scores(names), beliefs.trained, facts.truth.validation, few, orders, costs)
 
     def _baselines(self, names: list[str], notes: dict[str, str], rng: np.random.Generator) -> list[dict[str, Any]]:
         """Return how well orders that need no supernet agree with the ground truth."""
@@ -248,15 +269,19 @@ class _Comparison:
         accuracy = mean_accuracy(self.facts.truth.test)
         bounds, _ = document(random_order_range(accuracy, rng))
         found: list[dict[str, Any]] = [{"name": "random", "kendall_tau": 0.0, "range": _pair(bounds)}]
-        for name in ("parameters", "macs", "synflow"):
-            sizes = self._sizes(names, name)
+        for name in SIZES:
+            sizes = self.facts.sizes(names, name)
             if sizes is None:
                 notes[f"baselines.{name}"] = f"Not measured yet: `{self.facts.run.command('evaluate')}`."
             tau = None if sizes is None else kendall_tau(sizes, accuracy)
             if sizes is not None and tau is None:
                 notes[f"baselines.{name}"] = "Needs at least 3 paths that differ in size and in accuracy."
             found.append({"name": name, "kendall_tau": tau})
-        return [*found, self._short_training(names, notes)]
+        found.append(self._short_training(names, notes))
+        for baseline in found[1:]:
+            difference = self.beliefs.difference(baseline["name"])
+            baseline["difference"] = None if difference is None else asdict(difference)
+        return found
 
     def _short_training(self, names: list[str], notes: dict[str, str]) -> dict[str, Any]:
         """Return how well short trainings, at the cost of a supernet, agree with the ground truth."""
@@ -301,14 +326,6 @@ class _Comparison:
         plain["differences"] = dict(zip(names, plain["differences"], strict=False)) if plain["differences"] else None
         return plain  # type: ignore[no-any-return]
 
-    def _sizes(self, names: list[str], what: str) -> np.ndarray | None:
-        """Return parameters, multiply-accumulates or synflow of paths, (n,); None if some are not measured."""
-        import numpy as np
-
-        profiles = [self.facts.profiles.get(name) for name in names]
-        known = [size for profile in profiles if (size := getattr(profile, what, None)) is not None]
-        return np.array(known, dtype=float) if len(known) == len(names) else None
-
 
 def _no_short_training(facts: Facts) -> str:
     """Return why there are no short trainings to compare with, and the command that runs them."""
@@ -339,18 +356,39 @@ def _short_steps(facts: Facts) -> int:
     return short_steps(budget, sum(sizes), preset.data.validation + calibration, batch_size)
 
 
-def _rows(facts: Facts) -> list[dict[str, Any]]:
+def _losses(name: str, found: Regret, facts: Facts, notes: dict[str, str]) -> dict[str, Any]:
+    """Return the fields of one regret@k."""
+    if found.supernet.mean.note:
+        notes[name] = found.supernet.mean.note
+    return {
+        name: found.supernet.mean.value,
+        f"{name}_interval": _bounds(found.supernet),
+        f"{name}_cost": cost(facts, found.supernet),
+        f"{name}_baselines": {other: loss.mean.value for other, loss in found.others.items()},
+        f"{name}_baseline_intervals": {other: _bounds(loss) for other, loss in found.others.items()},
+        f"{name}_baseline_costs": {other: cost(facts, loss) for other, loss in found.others.items()},
+    }
+
+
+def _bounds(loss: Loss) -> list[float] | None:
+    low, high = loss.interval.low.value, loss.interval.high.value
+    return None if low is None or high is None else [low, high]
+
+
+def _rows(facts: Facts, beliefs: Beliefs) -> list[dict[str, Any]]:
     """Return one row per path: first those trained from scratch, by index, then the others that have scores."""
     truth = facts.truth
     trained = {str(path): index for index, path in enumerate(truth.paths)}
     scored = dict.fromkeys(name for seed in facts.seeds for name in facts.one_shot[seed])
-    return [_row(facts, name, trained.get(name)) for name in [*trained, *(n for n in scored if n not in trained)]]
+    others = (name for name in scored if name not in trained)
+    return [_row(facts, beliefs, name, trained.get(name)) for name in [*trained, *others]]
 
 
-def _row(facts: Facts, name: str, index: int | None) -> dict[str, Any]:
+def _row(facts: Facts, beliefs: Beliefs, name: str, index: int | None) -> dict[str, Any]:
     truth, profile = facts.truth, facts.profiles.get(name)
     test = _mean_of(facts.one_shot_test, facts.seeds, name, "accuracy")
     alone = None if index is None else float(truth.test[index].mean())
+    expected = None if index is None else beliefs.expected(name)
     return {
         "path": name,
         "one_shot_validation_loss": _mean_of(facts.one_shot, facts.seeds, name, "loss"),
@@ -363,6 +401,9 @@ def _row(facts: Facts, name: str, index: int | None) -> dict[str, Any]:
         "stand_alone_sd": None if index is None else _sd(truth.test[index].tolist()),
         "stand_alone_test_loss": None if index is None else _finite(float(truth.test_loss[index].mean())),
         "stand_alone_validation_accuracy": None if index is None else _finite(float(truth.validation[index].mean())),
+        "expected_accuracy": None if expected is None else expected.mean,
+        "expected_low": None if expected is None else expected.low,
+        "expected_high": None if expected is None else expected.high,
         "difference": test - alone if test is not None and alone is not None else None,
         **_size(profile),
         "seconds": None if index is None else _finite(float(truth.seconds[index])),

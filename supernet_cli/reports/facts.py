@@ -66,6 +66,13 @@ class Truth:
     seconds: np.ndarray
     cost: Cost
 
+    @property
+    def trainings(self) -> int:
+        """How many trainings there are."""
+        import numpy as np
+
+        return int(np.isfinite(self.test).sum())
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -116,6 +123,14 @@ class Facts:
         import numpy as np
 
         return np.array([[_score(rows.get(path)) for path in paths] for rows in self.short.values()])
+
+    def sizes(self, paths: Sequence[str], what: str) -> np.ndarray | None:
+        """Return parameters, multiply-accumulates or synflow of paths, (n,); None if some are not measured."""
+        import numpy as np
+
+        profiles = [self.profiles.get(path) for path in paths]
+        known = [size for profile in profiles if (size := getattr(profile, what, None)) is not None]
+        return np.array(known, dtype=float) if len(known) == len(paths) else None
 
     def nearness(self, paths: Sequence[str]) -> np.ndarray | None:
         """Return how close paths are to the network with nothing dropped, (R, n): the negative divergence, or None."""

@@ -1,86 +1,195 @@
-"""The verdict: what a comparison shows, and what it cannot show, in plain words."""
+"""The verdict: whether a supernet's ranking can be trusted, by fixed rules, in a word, a sentence, and a few more.
+
+docs/comparison.md explains the rules and shows how often each word appears in simulations of known truth.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from supernet_cli.glyphs import number
+from supernet_cli.glyphs import counted, number
 from supernet_cli.reports.sheets import baseline_name, p_value
 
-_SIGNIFICANT = 0.05
+Word = Literal["trust", "use with care", "do not trust", "not enough evidence"]
+
+GOOD = 0.7
+"""τ from which a ranking is trusted: 85 % of pairs in the right order."""
+
+POOR = 0.4
+"""τ below which a ranking is no help: fewer than 70 % of pairs in the right order, where chance alone has 50 %."""
+
+FEWEST_PATHS = 10
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether a ranking can be trusted.
+
+    Args:
+        word: In a word.
+        reason: Why, in one sentence.
+    """
+
+    word: Word
+    reason: str
+
+
+def judge(entry: dict[str, Any]) -> Judgement:
+    """Return whether a run's ranking can be trusted.
+
+    The rules, the first that applies: too little evidence to say anything; a baseline that ranks better, or a τ below
+    `POOR`; too wide an interval; a τ of at least `GOOD` and better than every baseline; all else needs care. Every τ is
+    taken at the end of its 95 % interval that makes the claim harder.
+
+    Args:
+        entry: The run's entry of the comparison, as in the document, without its verdict.
+    """
+    tau = entry["kendall_tau_expected"]
+    if reason := _too_little(entry):
+        return Judgement("not enough evidence", reason)
+    better, equal = _rivals(entry)
+    if better:
+        return Judgement(
+            "do not trust",
+            f"Ordering by {baseline_name(better['name'])} {_at_what_cost(better)} and ranks these paths better than "
+            f"the supernet does{_both_taus(entry, better)}.",
+        )
+    if tau["high"] < POOR:
+        return Judgement(
+            "do not trust",
+            f"The supernet puts {_pairs_in_order(tau)} of pairs of paths in the right order; a coin would put 50 %.",
+        )
+    p, low = entry["relabel_p"], tau["low"]
+    if p is not None and p > SIGNIFICANT:
+        return Judgement(
+            "not enough evidence",
+            f"The supernet puts {_pairs_in_order(tau)} of pairs of paths in the right order, but a ranking without any "
+            f"knowledge would do as well with a probability of {_percentage(p)}.",
+        )
+    if low < POOR and tau["high"] >= GOOD:
+        return Judgement(
+            "not enough evidence",
+            f"The supernet may put anything from {_share(low)} to {_share(tau['high'])} of pairs of paths in the right "
+            "order.",
+        )
+    if equal:
+        return Judgement(
+            "use with care",
+            f"The supernet puts {_pairs_in_order(tau)} of pairs of paths in the right order, but cannot be told apart "
+            f"from ordering by {baseline_name(equal['name'])}, which {_at_what_cost(equal)}.",
+        )
+    if low >= GOOD:
+        return Judgement(
+            "trust",
+            f"The supernet puts {_pairs_in_order(tau)} of pairs of paths in the right order, more than any baseline.",
+        )
+    return Judgement(
+        "use with care",
+        f"The supernet puts {_pairs_in_order(tau)} of pairs of paths in the right order: enough to rule out poor "
+        "paths, not to pick the best.",
+    )
 
 
 def verdict(entry: dict[str, Any]) -> str:
-    """Return a few sentences on a run's entry of the comparison.
+    """Return the judgement and what is behind it, in a few sentences.
 
     They name n, τ with its range, what could be reached, the best baseline, and what the evidence cannot show.
 
     Args:
-        entry: The entry, as in the document of `supernet compare`, without its verdict.
+        entry: The run's entry of the comparison, as in the document, without its verdict.
     """
+    found = judge(entry)
+    sentences = [f"{found.word.capitalize()}.", found.reason, _agreement(entry), _pairs(entry)]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _too_little(entry: dict[str, Any]) -> str:
+    """Return why nothing can be said about the ranking; empty if something can."""
+    n, size, smallest = entry["n"], entry["space_size"], entry["relabelling"]["smallest_p"]
+    if n < size and n < FEWEST_PATHS:
+        return f"Needs at least {FEWEST_PATHS} paths trained from scratch; this comparison has {n}."
+    if entry["coverage"] == "top":
+        return "Only paths at the top of an order were trained from scratch, which hides the good paths further down."
+    if entry["coverage"] == "named" and n < size:
+        return "The paths trained from scratch were chosen by name, so they may not represent the space."
+    if smallest > SIGNIFICANT:
+        return (
+            f"A space of {size} paths is too small to tell: even a perfect order comes up by chance {_one_in(entry)}."
+        )
+    if n < FEWEST_PATHS:
+        return f"A space of {n} paths is too small to tell knowledge from luck: that takes at least {FEWEST_PATHS}."
+    if entry["kendall_tau_expected"] is None:
+        return "τ cannot be computed, so nothing can be said about the supernet's ranking."
+    return ""
+
+
+def _rivals(entry: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Return the best baseline that certainly ranks better, and the best that may be as good; None where there is none.
+
+    A random order is no rival: what it scores is known.
+    """
+    known = [each for each in entry["baselines"] if each.get("difference")]
+    known.sort(key=lambda each: each["difference"]["mean"])
+    better = next((each for each in known if each["difference"]["high"] < 0), None)
+    equal = next((each for each in known if each["difference"]["low"] <= 0), None)
+    return better, equal
+
+
+def _at_what_cost(baseline: dict[str, Any]) -> str:
+    return "costs as much" if baseline["name"] == "short_training" else "costs nothing"
+
+
+def _both_taus(entry: dict[str, Any], baseline: dict[str, Any]) -> str:
+    ours, theirs = entry["kendall_tau"]["mean"], baseline["kendall_tau"]
+    return "" if ours is None or theirs is None else f" (τ = {number(theirs)} against {number(ours)})"
+
+
+def _share(tau: float) -> str:
+    """Return the share of pairs in the right order that a τ without ties stands for."""
+    return f"{50 * (1 + tau):.0f} %"
+
+
+def _pairs_in_order(tau: dict[str, float]) -> str:
+    return f"{_share(tau['mean'])} ({_share(tau['low']).removesuffix(' %')} to {_share(tau['high'])})"
+
+
+def _percentage(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.1f} %"
+
+
+def _one_in(entry: dict[str, Any]) -> str:
+    if entry["space_size"] == 4 and entry["relabelling"]["relabellings"] == 4:
+        return "1 time in 8 if effects add up"
+    return f"1 time in {round(1 / entry['relabelling']['smallest_p'])}"
+
+
+def _agreement(entry: dict[str, Any]) -> str:
+    """Return the sentence on τ, with what it can be compared with."""
     tau = entry["kendall_tau"]["mean"]
     if tau is None:
-        return f"{_paths(entry)}: τ cannot be computed, so nothing can be said about the supernet's ranking."
-    return " ".join([_agreement(entry, tau), _evidence(entry, tau), _pairs(entry)])
-
-
-def _agreement(entry: dict[str, Any], tau: float) -> str:
-    """Return the sentence on τ, with what it can be compared with."""
+        return f"{_paths(entry)}."
     parts = [f"{_paths(entry)}: {_correlation(entry, tau)}"]
     if entry["tau_ceiling"]:
         parts.append(f"the noise of these trainings limits even a perfect ranking to {number(entry['tau_ceiling'])}")
-    best = _best_baseline(entry)
-    if best:
-        parts.append(f"the best baseline, {best[0]}, has {number(best[1])}")
+    known = [each for each in entry["baselines"] if each["kendall_tau"] is not None and each["name"] != "random"]
+    if known:
+        best = max(known, key=lambda each: each["kendall_tau"])
+        parts.append(f"the best baseline, {baseline_name(best['name'])}, has {number(best['kendall_tau'])}")
+    if entry["relabel_p"] is not None and entry["relabelling"]["smallest_p"] <= SIGNIFICANT:
+        parts.append(f"{p_value(entry['relabel_p'])} against relabelled candidates")
     return "; ".join(parts) + "."
 
 
 def _correlation(entry: dict[str, Any], tau: float) -> str:
-    """Return whether both rankings agree; a τ of zero or less is no agreement."""
+    """Return τ in words; a τ of zero or less is no agreement."""
     low, high = entry["kendall_tau"]["low"], entry["kendall_tau"]["high"]
     seeds = sum(known is not None for known in entry["kendall_tau"]["per_seed"])
     supernets = f"{number(low)} to {number(high)} over {seeds} supernets" if seeds > 1 else "one supernet"
     if number(tau) == number(0) or tau < 0:
         return f"the supernet's ranking does not agree with stand-alone training (τ = {number(tau)}, {supernets})"
     return f"the supernet's ranking correlates with stand-alone training at τ = {number(tau)} ({supernets})"
-
-
-def _evidence(entry: dict[str, Any], tau: float) -> str:
-    """Return the sentence on what that τ is worth."""
-    p, smallest = entry["relabel_p"], entry["relabelling"]["smallest_p"]
-    best = _best_baseline(entry)
-    if smallest > _SIGNIFICANT:
-        order = (
-            ", and a perfect order comes up by chance 1 time in 8 if effects add up" if _is_two_by_two(entry) else ""
-        )
-        return (
-            f"This proves little: in so small a space, chance alone gives p ≥ {smallest:.2g}{order}. "
-            "Neither a high nor a low τ shows whether the ranking can be trusted."
-        )
-    if entry["coverage"] == "top":
-        return (
-            "Only the supernet's top paths were trained from scratch, so this τ is range-restricted: "
-            "it does not describe the whole space."
-        )
-    if p is None:
-        return "Whether this is better than chance is unknown, because not every path has a usable score."
-    if p > _SIGNIFICANT:
-        return (
-            f"This is no better than chance ({p_value(p)}): nothing shows that the supernet tells good paths from bad."
-        )
-    if best and best[1] >= tau:
-        return (
-            f"This is better than chance ({p_value(p)}), but ordering by {best[0]} does at least as well: "
-            "the supernet was not worth its cost."
-        )
-    return f"This is better than chance ({p_value(p)}) and better than every baseline measured{_without_noise(entry)}."
-
-
-def _without_noise(entry: dict[str, Any]) -> str:
-    corrected = (entry["tau_corrected"] or {}).get("both")
-    if corrected is None:
-        return ""
-    return f". Without the noise on both sides τ would be {number(corrected)}; the rest is the bias of weight sharing"
 
 
 def _pairs(entry: dict[str, Any]) -> str:
@@ -91,16 +200,11 @@ def _pairs(entry: dict[str, Any]) -> str:
     if resolved is None:
         return "Noise cannot be told from real differences: which test images each network got right was not stored."
     if not resolved:
-        return f"None of the {entry['pairs']:,} pairs of paths differs by more than noise."
+        return f"None of the {counted(entry['pairs'], 'pair')} of paths differs by more than noise."
     counts = f"{resolved:,.0f} of {entry['pairs']:,} pairs of paths differ by more than noise"
     if gamma is None:
         return f"{counts}."
     return f"{counts}; the supernet orders {100 * (1 + gamma) / 2:.0f} % of those correctly."
-
-
-def _best_baseline(entry: dict[str, Any]) -> tuple[str, float] | None:
-    known = [(baseline_name(b["name"]), b["kendall_tau"]) for b in entry["baselines"] if b["kendall_tau"] is not None]
-    return max(reversed(known), key=lambda pair: pair[1]) if known else None  # of equals not the random order
 
 
 def _paths(entry: dict[str, Any]) -> str:
@@ -109,12 +213,9 @@ def _paths(entry: dict[str, Any]) -> str:
         return f"n = {count:,} paths, the whole space"
     chosen = {
         "part": "those finished so far",
-        "sample": "sampled across the ranking",
-        "top": "the best by one-shot score",
+        "sample": "a random sample",
+        "mixed": "a random sample and others",
+        "top": "the first of an order",
         "named": "chosen by name",
     }
     return f"n = {count:,} of {size:,} paths, {chosen[entry['coverage']]}"
-
-
-def _is_two_by_two(entry: dict[str, Any]) -> bool:
-    return bool(entry["space_size"] == 4 and entry["relabelling"]["relabellings"] == 4)

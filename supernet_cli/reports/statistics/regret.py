@@ -1,123 +1,163 @@
 """Regret@k: what is lost by training only the k paths with the best scores.
 
-Shapes: n paths, S stand-alone seeds, R supernet seeds. Accuracies and regrets are fractions.
+Shapes: n paths trained from scratch, S stand-alone seeds, R supernet seeds, D draws. Accuracies are fractions.
+
+The best path is unknown: the one with the highest accuracy is, in part, the luckiest. Compared with it, every choice
+looks worse than it is if it is judged by the same trainings, and better if it is judged by others. So the expected
+accuracies are drawn from their posterior distribution (`posterior.py`), and each draw has its own best path.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from supernet_cli.reports.statistics.quantity import Floats, Integers, Quantity, needs, unknown
-from supernet_cli.reports.statistics.ranking import finite_seeds, mean_accuracy
+from supernet_cli.reports.statistics.choice import Bounds
+from supernet_cli.reports.statistics.quantity import Floats, Interval, Quantity, needs, unknown
+from supernet_cli.reports.statistics.ranking import finite_seeds
 
-MOST_SPLITS = 200
+RANDOM = "random"
+"""The order that draws paths from a hat."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Test accuracy lost compared with the best path.
+
+    Args:
+        mean: Its expectation.
+        interval: Its 95 % interval: what the trainings leave open, given these scores.
+        paths: Expected number of paths trained, weighted by what each costs.
+    """
+
+    mean: Quantity
+    interval: Interval
+    paths: Quantity
 
 
 @dataclass(frozen=True)
 class Regret:
-    """Test accuracy lost compared with the best path; negative if the pick turned out better than the reference.
+    """What is lost by training k paths from scratch and keeping the best of them.
 
     Args:
-        k: Paths trained from scratch before one is picked.
-        splits: Splits of the seeds that the regret is averaged over.
-        supernet: Regret of the pick among the k best by one-shot score, mean over supernet seeds.
-        per_seed: The same for each supernet seed.
-        random: Expected regret of the pick among k random paths.
-        largest: Regret of the pick among the k paths with most parameters.
+        k: Paths trained.
+        supernet: The k best by one-shot score, mean over supernets.
+        per_seed: Expected loss of each supernet seed.
+        others: The k first by orders that need no supernet, by name; `random` for k random paths.
     """
 
     k: int
-    splits: int
-    supernet: Quantity
+    supernet: Loss
     per_seed: tuple[float, ...]
-    random: Quantity
-    largest: Quantity
+    others: Mapping[str, Loss]
 
 
 def regret(
     scores: Floats,
-    truth: Floats,
+    draws: Floats,
     validation: Floats,
     k: int,
-    parameters: Integers | Floats | None,
-    rng: np.random.Generator,
+    others: Mapping[str, Floats | None],
+    costs: Floats | None = None,
 ) -> Regret:
-    """Return the regret of picking among k paths.
+    """Return what is lost by picking among k paths.
 
-    The seeds are split in halves. On the first, the reference is the path with the best test accuracy; the pick is,
-    among k paths, the one with the best validation accuracy. Both are evaluated by their test accuracy on the second
-    half, so that a lucky seed does not count in favour of the path it chose. Averaged over all splits, or over 200
-    random ones; an odd S is split both ways.
-
-    If validation accuracies are equal, the higher score is picked; remaining ties are averaged over, including those
-    at the k-th place.
+    The pick is, among k paths, the one with the best validation accuracy over its seeds, shrunken towards the mean of
+    all paths; if these are equal, the one with the higher score. Remaining ties are averaged over, including those at
+    the k-th place.
 
     Args:
         scores: (R, n) one-shot scores.
-        truth: (n, S) stand-alone test accuracy.
-        validation: (n, S) stand-alone validation accuracy.
+        draws: (D, n) expected test accuracies, from `posterior.draw`.
+        validation: (n, S) stand-alone validation accuracy, NaN where a path lacks a seed.
         k: Paths to train from scratch, 1 or more.
-        parameters: (n,) parameter count of each path; None if unknown.
-        rng: Draws splits if there are too many.
+        others: Other orders by name, (n,) figures each, higher is better; None if unknown.
+        costs: (n,) what training each path costs, relative to the mean over paths; None if unknown.
     """
     assert k >= 1
-    count, seeds = truth.shape
+    count = draws.shape[1]
     scores, lost = finite_seeds(scores)
-    reason = _why_no_regret(truth, validation, k)
+    reason = _why_no_regret(validation, k)
+    names = [*others, RANDOM]
     if reason:
-        return Regret(k, 0, unknown(reason), (), unknown(reason), unknown(reason))
-    judges = [row.astype(np.float64) for row in scores] + [np.zeros(count)]
-    judges += [] if parameters is None else [parameters.astype(np.float64)]
-    losses = []
-    for first in _splits(seeds, rng):
-        judged = mean_accuracy(truth[:, ~first])
-        reference = _expected_pick(np.zeros(count), count, mean_accuracy(truth[:, first]), judged)
-        quality = mean_accuracy(validation[:, first])
-        losses.append([reference - _expected_pick(judge, k, quality, judged) for judge in judges])
-    means = np.mean(losses, axis=0).tolist()
-    each = means[: len(scores)]
-    return Regret(
-        k=k,
-        splits=len(losses),
-        supernet=Quantity(math.fsum(each) / len(each), lost)
-        if each
-        else unknown(lost or "There are no supernet seeds."),
-        per_seed=tuple(each),
-        random=Quantity(means[len(scores)]),
-        largest=unknown("The paths' sizes have not been measured.") if parameters is None else Quantity(means[-1]),
-    )
+        none = _unknown(reason)
+        return Regret(k, none, (), dict.fromkeys(names, none))
+    quality, best = shrunken(validation), draws.max(axis=1)
+
+    def loss(orders: Sequence[Floats], note: str = "") -> tuple[Loss, list[float]]:
+        chances = np.array([_chances_of_picks(order.astype(np.float64), k, quality) for order in orders])
+        losses = best[:, None] - draws @ chances.T
+        bounds = Bounds.of(losses.mean(axis=1))
+        paths = [float(_inclusion(order, k) @ costs) for order in orders] if costs is not None else []
+        return Loss(
+            Quantity(bounds.mean, note),
+            Interval(Quantity(bounds.low), Quantity(bounds.high)),
+            Quantity(math.fsum(paths) / len(paths)) if paths else unknown(_NO_SIZES),
+        ), losses.mean(axis=0).tolist()
+
+    found, per_seed = loss(scores, lost) if len(scores) else (_unknown(lost or "There are no supernet seeds."), [])
+    rivals = {
+        name: _unknown(_NO_SIZES) if order is None else loss([order])[0]
+        for name, order in {**others, RANDOM: np.zeros(count)}.items()
+    }
+    return Regret(k, found, tuple(per_seed), rivals)
 
 
-def _why_no_regret(truth: Floats, validation: Floats, k: int) -> str:
-    count, seeds = truth.shape
-    if seeds < 2:
-        return needs(2, "stand-alone seeds, one to pick by and one to evaluate on", seeds)
-    if k > count:
-        return needs(k, "paths", count)
-    if not (np.isfinite(truth).all() and np.isfinite(validation).all()):
-        return "An accuracy is missing or not finite."
+def shrunken(accuracies: Floats) -> NDArray[np.float64]:
+    """Return each path's mean over its seeds, shrunken towards the mean of all paths by how noisy it is.
+
+    With the same number of seeds for all paths their order stays; a path with fewer seeds must be further ahead. Means
+    are rounded, so that equal ones are equal numbers whatever the order of seeds.
+
+    Source: James and Stein 1961, with unequal variances as in Efron and Morris 1975.
+
+    Args:
+        accuracies: (n, S), NaN where a path lacks a seed.
+
+    Returns:
+        (n,) means; plain ones if no path has two seeds.
+    """
+    known = np.isfinite(accuracies)
+    seeds = known.sum(axis=1)
+    means = np.nansum(np.where(known, accuracies, 0.0), axis=1) / seeds
+    freedom = int((seeds - 1).sum())
+    if freedom and len(means) > 1:
+        squares = float((np.where(known, accuracies - means[:, None], 0.0) ** 2).sum())
+        noise = squares / freedom / seeds
+        signal = max(0.0, float(means.var(ddof=1) - noise.mean()))
+        gain = signal / (signal + noise) if signal else 1 / (1 + noise / max(noise.min(), 1e-300))
+        means = means.mean() + gain * (means - means.mean())
+    return np.asarray(np.round(means, 10))
+
+
+_NO_SIZES = "The paths' sizes have not been measured."
+
+
+def _unknown(reason: str) -> Loss:
+    return Loss(unknown(reason), Interval(unknown(reason), unknown(reason)), unknown(reason))
+
+
+def _why_no_regret(validation: Floats, k: int) -> str:
+    if k > len(validation):
+        return needs(k, "paths", len(validation))
+    if not np.isfinite(validation).any(axis=1).all():
+        return "A validation accuracy is missing or not finite."
     return ""
 
 
-def _splits(seeds: int, rng: np.random.Generator) -> Iterator[NDArray[np.bool_]]:
-    """Yield which seeds are in the first half, (S,) bool per split."""
-    sizes = sorted({seeds // 2, seeds - seeds // 2})
-    if sum(math.comb(seeds, size) for size in sizes) <= MOST_SPLITS:
-        halves = (half for size in sizes for half in itertools.combinations(range(seeds), size))
-    else:
-        halves = (tuple(rng.permutation(seeds)[: sizes[i % len(sizes)]].tolist()) for i in range(MOST_SPLITS))
-    for half in halves:
-        yield np.isin(np.arange(seeds), half)
+def _inclusion(score: Floats, k: int) -> NDArray[np.float64]:
+    """Return the chance of each path to be among the k first; ties at the k-th place are drawn."""
+    cut = np.sort(score)[-k]
+    above, tied = score > cut, score == cut
+    return above + tied * (k - above.sum()) / tied.sum()
 
 
-def _expected_pick(score: Floats, k: int, quality: Floats, judged: Floats) -> float:
-    """Return the expected `judged` of the path with the best `quality` among the k with the highest `score`.
+def _chances_of_picks(score: Floats, k: int, quality: Floats) -> NDArray[np.float64]:
+    """Return the chance of each path to have the best `quality` among the k with the highest `score`.
 
     Of the g paths that tie at the k-th place, j random ones are in. From the best quality down, the first that is in is
     the pick; none of the first t tied ones is in with probability C(g-t, j) / C(g, j). With equal scores these are k
@@ -135,8 +175,10 @@ def _expected_pick(score: Floats, k: int, quality: Floats, judged: Floats) -> fl
     if len(sure):
         chance[sure[0] + 1 :] = 0.0
     _, group = np.unique(np.stack([quality[order], score[order]]), axis=1, return_inverse=True)
-    means = np.bincount(group, weights=judged[order]) / np.bincount(group)
-    return float(chance @ means[group])
+    shared = np.bincount(group, weights=chance) / np.bincount(group)
+    chances = np.zeros(len(score))
+    chances[order] = shared[group]
+    return chances
 
 
 def _none_drawn(tied: int, spare: int) -> NDArray[np.float64]:

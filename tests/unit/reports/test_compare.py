@@ -89,7 +89,9 @@ def test_a_perfect_ranking_is_told_as_one(whole: Run) -> None:
     ]
     assert entry["baselines"][1]["kendall_tau"] == pytest.approx(-1.0, abs=0.05)  # sizes grow as accuracies fall
     assert "n = 16 paths, the whole space" in entry["verdict"]
-    assert "better than chance" in entry["verdict"]
+    assert entry["answer"]["word"] == "trust"
+    assert entry["verdict"].startswith("Trust. ")
+    assert entry["kendall_tau_expected"]["low"] > 0.9
     assert entry["missing"] == []
     json.dumps(entry, allow_nan=False)
 
@@ -166,7 +168,7 @@ def test_a_reversed_ranking_is_negative(tmp_path: Path, lab: Preset) -> None:
     assert entry["kendall_tau"]["mean"] == pytest.approx(-1.0)
     assert entry["relabel_p"] == 1.0
     assert "does not agree with stand-alone training (τ = −1.00, one supernet)" in entry["verdict"]
-    assert "no better than chance (p = 1)" in entry["verdict"]
+    assert entry["answer"]["word"] == "do not trust"
     assert "agrees" not in entry["verdict"]
     assert "correlates" not in entry["verdict"]
 
@@ -204,7 +206,8 @@ def test_fewer_than_three_paths_rank_nothing(count: int, tmp_path: Path, lab: Pr
     assert entry["coverage"] == "named"
     assert entry["kendall_tau"] == {"mean": None, "per_seed": [None], "low": None, "high": None}
     assert f"{count} of the 3 needed" in entry["notes"]["kendall_tau"]
-    assert "by name" in entry["verdict"]
+    assert "chosen by name" in entry["verdict"]
+    assert entry["answer"]["reason"] == f"Needs at least 10 paths trained from scratch; this comparison has {count}."
     assert [row["stand_alone_test_accuracy"] is None for row in entry["rows"]] == [False] * count + [True] * (
         16 - count
     )
@@ -215,18 +218,21 @@ def test_one_stand_alone_seed_has_no_noise_to_tell(tmp_path: Path, lab: Preset) 
     exact = ladder(lab)
     entry = entry_of(store_run(tmp_path, lab, {0: scored(exact)}, {0: exact}))
     assert entry["kendall_tau"]["mean"] == pytest.approx(1.0)
-    nothing = ("seed_agreement", "tau_ceiling", "tau_corrected", "resolved_share", "resolved_gamma", "regret_at_1")
+    nothing = ("seed_agreement", "tau_ceiling", "tau_corrected", "resolved_share", "resolved_gamma")
     assert {name: entry[name] for name in nothing} == dict.fromkeys(nothing)
     for name in set(nothing) - {"tau_corrected"}:
         assert entry["notes"][name], name
     assert "With only one stand-alone seed" in entry["verdict"]
+    low, high = entry["regret_at_1_interval"]
+    assert low <= entry["regret_at_1"] <= high
 
 
 def test_the_four_paths_of_the_reference_prove_little(tmp_path: Path, tiny: Make) -> None:
     exact = ladder(tiny())
     entry = entry_of(store_run(tmp_path, tiny(), {0: scored(exact)}, {0: exact, 1: exact, 2: exact}))
     assert (entry["n"], entry["relabel_p"]) == (4, 0.25)
-    for words in ("n = 4 paths", "τ = 1.00", "proves little", "p ≥ 0.25", "1 time in 8"):
+    assert entry["answer"]["word"] == "not enough evidence"
+    for words in ("n = 4 paths", "τ = 1.00", "too small to tell", "1 time in 8"):
         assert words in entry["verdict"]
 
 
@@ -235,7 +241,7 @@ def test_favourites_are_labelled_and_never_quoted_as_the_space(tmp_path: Path, l
     entry = entry_of(store_run(tmp_path, lab, {0: scored(ladder(lab))}, {0: best, 1: best}, how="top"))
     assert entry["coverage"] == "top"
     assert "Range-restricted" in entry["notes"]["kendall_tau"]
-    assert "range-restricted: it does not describe the whole space" in entry["verdict"]
+    assert entry["answer"]["word"] == "not enough evidence"
     assert entry["tau_bootstrap"] is None
 
 
@@ -256,7 +262,7 @@ def test_a_sample_has_an_interval_over_paths(tmp_path: Path, lab: Preset) -> Non
     entry = entry_of(store_run(tmp_path, lab, {0: noisy}, {0: some, 1: some}, how="sample"))
     low, high = entry["tau_bootstrap"]
     assert low < entry["kendall_tau"]["mean"] < high
-    assert "sampled across the ranking" in entry["verdict"]
+    assert "12 of 16 paths, a random sample" in entry["verdict"]
 
 
 def test_seeds_that_not_every_path_has_are_left_out_and_told(whole: Run, lab: Preset) -> None:

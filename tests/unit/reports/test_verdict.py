@@ -8,40 +8,102 @@ from typing import Any
 
 import pytest
 
-from supernet_cli.reports.verdict import verdict
-
-ENTRY: dict[str, Any] = {
-    "n": 16,
-    "space_size": 16,
-    "coverage": "all",
-    "kendall_tau": {"mean": 0.8, "per_seed": [0.75, 0.85], "low": 0.75, "high": 0.85},
-    "tau_ceiling": 0.9,
-    "relabel_p": 0.004,
-    "relabelling": {"smallest_p": 1 / 576, "relabellings": 576, "exhaustive": True},
-    "baselines": [{"name": "random", "kendall_tau": 0.0}, {"name": "macs", "kendall_tau": 0.5}],
-    "tau_corrected": {"stand_alone": 0.85, "both": 0.95},
-    "stand_alone_seeds": [0, 1],
-    "pairs": 120,
-    "resolved_pairs": 60,
-    "resolved_gamma": 0.8,
-}
+from supernet_cli.reports.verdict import judge, verdict
 
 
-ROOT = Path(__file__).resolve().parents[3]
+def bounds(low: float, high: float) -> dict[str, float]:
+    return {"mean": (low + high) / 2, "low": low, "high": high}
 
 
 def spread(*taus: float) -> dict[str, Any]:
     return {"mean": sum(taus) / len(taus), "per_seed": list(taus), "low": min(taus), "high": max(taus)}
 
 
-def test_a_good_ranking_is_told_with_its_range_its_ceiling_and_its_rivals() -> None:
+def rival(name: str, tau: float, low: float, high: float) -> dict[str, Any]:
+    """Return a baseline; the bounds are those of the supernet's τ minus its own."""
+    return {"name": name, "kendall_tau": tau, "difference": bounds(low, high)}
+
+
+ENTRY: dict[str, Any] = {
+    "n": 16,
+    "space_size": 16,
+    "coverage": "all",
+    "kendall_tau": spread(0.75, 0.85),
+    "kendall_tau_expected": bounds(0.72, 0.9),
+    "tau_ceiling": 0.9,
+    "relabel_p": 0.004,
+    "relabelling": {"smallest_p": 1 / 576, "relabellings": 576, "exhaustive": True},
+    "baselines": [{"name": "random", "kendall_tau": 0.0}, rival("macs", 0.5, 0.1, 0.5)],
+    "stand_alone_seeds": [0, 1],
+    "pairs": 120,
+    "resolved_pairs": 60,
+    "resolved_gamma": 0.8,
+}
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_a_good_ranking_is_trusted_and_the_reasons_follow() -> None:
     assert verdict(ENTRY) == (
+        "Trust. The supernet puts 90 % (86 to 95 %) of pairs of paths in the right order, more than any baseline. "
         "n = 16 paths, the whole space: the supernet's ranking correlates with stand-alone training at τ = 0.80 "
         "(0.75 to 0.85 over 2 supernets); the noise of these trainings limits even a perfect ranking to 0.90; "
-        "the best baseline, multiply-accumulates, has 0.50. This is better than chance (p = 0.004) and better "
-        "than every baseline measured. Without the noise on both sides τ would be 0.95; the rest is the bias of weight "
-        "sharing. 60 of 120 pairs of paths differ by more than noise; the supernet orders 90 % of those correctly."
+        "the best baseline, multiply-accumulates, has 0.50; p = 0.004 against relabelled candidates. "
+        "60 of 120 pairs of paths differ by more than noise; the supernet orders 90 % of those correctly."
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "word", "reason"),
+    [
+        ({}, "trust", "more than any baseline"),
+        ({"kendall_tau_expected": bounds(0.69, 0.9)}, "use with care", "not to pick the best"),
+        ({"kendall_tau_expected": bounds(0.1, 0.39)}, "do not trust", "a coin would put 50 %"),
+        ({"kendall_tau_expected": bounds(0.1, 0.41)}, "use with care", "not to pick the best"),
+        ({"kendall_tau_expected": bounds(0.39, 0.7)}, "not enough evidence", "anything from 70 % to 85 %"),
+        ({"kendall_tau_expected": bounds(-0.6, -0.2)}, "do not trust", "30 % (20 to 40 %)"),
+        ({"relabel_p": 0.06}, "not enough evidence", "with a probability of 6.0 %"),
+        ({"relabel_p": 0.3}, "not enough evidence", "with a probability of 30 %"),
+        ({"relabel_p": 0.06, "kendall_tau_expected": bounds(0.0, 0.3)}, "do not trust", "a coin"),
+        ({"relabel_p": None}, "trust", "more than any baseline"),
+        (
+            {"baselines": [rival("macs", 0.8, -0.1, 0.1)]},
+            "use with care",
+            "cannot be told apart from ordering by multiply-accumulates, which costs nothing",
+        ),
+        (
+            {"baselines": [rival("macs", 0.85, -0.2, -0.01), rival("parameters", 0.9, -0.3, -0.05)]},
+            "do not trust",
+            "Ordering by parameters costs nothing and ranks these paths better than the supernet does "
+            "(τ = 0.90 against 0.80).",
+        ),
+        ({"baselines": [rival("short_training", 0.9, -0.2, -0.01)]}, "do not trust", "short training costs as much"),
+        ({"baselines": [{"name": "macs", "kendall_tau": None, "difference": None}]}, "trust", "any baseline"),
+        ({"n": 9, "coverage": "sample"}, "not enough evidence", "Needs at least 10 paths"),
+        ({"n": 9, "space_size": 9}, "not enough evidence", "A space of 9 paths is too small"),
+        ({"n": 12, "coverage": "top"}, "not enough evidence", "hides the good paths further down"),
+        ({"n": 12, "coverage": "named"}, "not enough evidence", "chosen by name"),
+        ({"n": 12, "coverage": "sample"}, "trust", "more than any baseline"),
+        ({"n": 12, "coverage": "mixed"}, "trust", "more than any baseline"),
+        ({"kendall_tau_expected": None}, "not enough evidence", "τ cannot be computed"),
+        (
+            {"relabelling": {"smallest_p": 0.25, "relabellings": 4}, "space_size": 4, "n": 4},
+            "not enough evidence",
+            "1 time in 8 if effects add up",
+        ),
+        (
+            {"relabelling": {"smallest_p": 1 / 6, "relabellings": 6}, "space_size": 3, "n": 3},
+            "not enough evidence",
+            "1 time in 6",
+        ),
+    ],
+)
+def test_each_word_has_its_rule(change: dict[str, Any], word: str, reason: str) -> None:
+    found = judge({**ENTRY, **change})
+    assert found.word == word
+    assert reason in found.reason
+    assert found.reason.endswith(".")
+    assert found.reason.count(". ") == 0  # one sentence
 
 
 @pytest.mark.parametrize(
@@ -55,24 +117,20 @@ def test_a_good_ranking_is_told_with_its_range_its_ceiling_and_its_rivals() -> N
     ],
 )
 def test_a_tau_of_zero_or_less_is_never_called_agreement(tau: dict[str, Any], words: str) -> None:
-    text = verdict({**ENTRY, "kendall_tau": tau, "relabel_p": 0.9, "tau_ceiling": None})
+    expected = bounds(tau["mean"] - 0.1, tau["mean"] + 0.1)
+    text = verdict({**ENTRY, "kendall_tau": tau, "kendall_tau_expected": expected, "relabel_p": 0.9})
     assert f"does not agree with stand-alone training {words}" in text
-    assert not re.search(r"agrees|correlates|better than chance \(|-\d", text.replace("no better than chance", ""))
+    assert text.startswith("Do not trust. ")
+    assert not re.search(r"agrees|correlates|-\d", text)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"kendall_tau": {**ENTRY["kendall_tau"], "mean": None}}, "τ cannot be computed"),
-        ({"relabel_p": 0.3}, "no better than chance (p = 0.3)"),
-        ({"relabel_p": 1e-5}, "better than chance (p < 0.001)"),
-        ({"relabel_p": None}, "unknown, because not every path has a usable score"),
-        ({"coverage": "top", "n": 6}, "n = 6 of 16 paths, the best by one-shot score"),
-        ({"coverage": "top", "n": 6}, "range-restricted: it does not describe the whole space"),
-        ({"baselines": [{"name": "macs", "kendall_tau": 0.8}]}, "the supernet was not worth its cost"),
-        ({"baselines": [{"name": "macs", "kendall_tau": None}]}, "(0.75 to 0.85 over 2 supernets); the noise"),
-        ({"relabelling": {"smallest_p": 0.25, "relabellings": 4}, "space_size": 4, "n": 4}, "1 time in 8"),
-        ({"relabelling": {"smallest_p": 0.17, "relabellings": 6}}, "chance alone gives p ≥ 0.17. Neither"),
+        ({"kendall_tau": {**ENTRY["kendall_tau"], "mean": None}}, "n = 16 paths, the whole space."),
+        ({"relabel_p": 1e-5}, "p < 0.001 against relabelled candidates"),
+        ({"coverage": "top", "n": 12}, "n = 12 of 16 paths, the first of an order"),
+        ({"baselines": [{"name": "macs", "kendall_tau": None}]}, "limits even a perfect ranking to 0.90; p = 0.004"),
         ({"resolved_pairs": 0, "resolved_gamma": None}, "None of the 120 pairs of paths differs by more than noise."),
         ({"resolved_gamma": None}, "60 of 120 pairs of paths differ by more than noise."),
         ({"resolved_pairs": None, "stand_alone_seeds": [0]}, "With only one stand-alone seed"),
@@ -92,7 +150,7 @@ def test_the_page_on_the_reference_quotes_the_verdict_as_it_is() -> None:
             "kendall_tau": spread(0.0),
             "tau_ceiling": None,
             "relabelling": {"smallest_p": 0.25, "relabellings": 4},
-            "baselines": [{"name": "random", "kendall_tau": 0.0}, {"name": "macs", "kendall_tau": 0.0}],
+            "baselines": [{"name": "random", "kendall_tau": 0.0}, rival("macs", 0.0, -0.5, 0.5)],
             "pairs": 6,
             "resolved_pairs": 0,
             "resolved_gamma": None,

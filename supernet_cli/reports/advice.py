@@ -1,0 +1,132 @@
+"""What to do after a comparison, whatever it found: the next command, or the path to take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from supernet_cli.reports.facts import Facts
+from supernet_cli.reports.next_step import SAMPLED, TRAINED_WHOLE
+from supernet_cli.reports.scores import ranking
+from supernet_cli.reports.verdict import Judgement
+from supernet_cli.runs.store import Run
+
+TRUSTED = 3
+"""Paths to train from scratch where a ranking is trusted."""
+
+CAREFUL = 10
+"""The same where it needs care."""
+
+_SEEDS = 3
+
+
+def advice(run: Run, facts: Facts, judgement: Judgement, entry: dict[str, Any]) -> dict[str, Any]:
+    """Return what to do next.
+
+    Args:
+        run: The run that was compared.
+        facts: Its facts.
+        judgement: Whether its ranking can be trusted.
+        entry: Its entry of the comparison, as far as it is known.
+
+    Returns:
+        `purpose`, the beginning of a sentence; `command`, empty if there is nothing to type; and `seconds`, how long
+        its trainings took so far on one worker, None if unknown.
+    """
+    return _Advice(run, facts, judgement, entry).next()
+
+
+class _Advice:
+    def __init__(self, run: Run, facts: Facts, judgement: Judgement, entry: dict[str, Any]) -> None:
+        self.run, self.facts, self.word, self.entry = run, facts, judgement.word, entry
+        self.trained = {str(path) for path in facts.truth.paths}
+        self.seeds = facts.truth.seeds
+
+    def next(self) -> dict[str, Any]:
+        for missing in self.facts.missing:
+            if missing.command:
+                return _step(f"Complete the comparison ({missing.what})", missing.command)
+        if self.facts.truth.run != self.run.id:
+            return self._take()
+        if len(self.trained) == self.facts.space.size:
+            return self._more_seeds("--all") if len(self.seeds) == 1 else self._take()
+        if self.word == "not enough evidence":
+            return self._more_evidence()
+        if self.word == "trust":
+            return self._top(TRUSTED)
+        if self.word == "use with care":
+            return self._top(CAREFUL)
+        return self._instead()
+
+    def _more_evidence(self) -> dict[str, Any]:
+        known = len(self.trained) if self.facts.truth.coverage in ("sample", "mixed", "part") else 0
+        size = self.facts.space.size
+        if known < SAMPLED:
+            wanted = SAMPLED
+        elif len(self.seeds) == 1:
+            return self._more_seeds("--sample", str(known))
+        else:
+            wanted = 2 * known
+        which = ["--all"] if size <= min(wanted, TRAINED_WHOLE) else ["--sample", str(wanted)]
+        more = min(wanted, size) - known
+        return self._retrain("Train more paths from scratch, to find out", which, more)
+
+    def _more_seeds(self, *which: str) -> dict[str, Any]:
+        seeds = ",".join(map(str, sorted({*self.seeds, *range(_SEEDS)})[: max(_SEEDS, len(self.seeds))]))
+        command = self.run.command("retrain", *which, "--seeds", seeds)
+        seconds = self._seconds(len(self.trained) * (_SEEDS - len(self.seeds)))
+        return _step("Train these paths with more seeds, to tell real differences from noise", command, seconds)
+
+    def _top(self, count: int) -> dict[str, Any]:
+        first = [score.path for score in ranking(self.facts.one_shot)[:count]]
+        if self.trained.issuperset(first):
+            return self._take()
+        purpose = f"Train the supernet's first {count} paths from scratch, and take the best of them"
+        return self._retrain(purpose, ["--top", str(count)], len(set(first) - self.trained))
+
+    def _instead(self) -> dict[str, Any]:
+        """Return what to do if the supernet's order is no good."""
+        better = [
+            each["name"]
+            for each in self.entry["baselines"]
+            if each.get("difference") and each["difference"]["high"] < 0 and each["name"] in ("macs", "parameters")
+        ]
+        if better:
+            purpose = f"Train the {TRUSTED} largest paths from scratch, and take the best of them"
+            largest = sorted(
+                self.facts.profiles.items(), key=lambda item: (-item[1].macs, -item[1].parameters, item[0])
+            )
+            missing = {name for name, _ in largest[:TRUSTED]} - self.trained
+            if not missing:
+                return self._take()
+            return self._retrain(purpose, ["--top", str(TRUSTED), "--by", "size"], len(missing))
+        if self.facts.sampler != "fair":
+            return _step(
+                "Try a strategy that trains all operations alike", self.run.repeated("--set train.sampler=fair")
+            )
+        epochs = 2 * self.run.preset().train.epochs
+        return _step("Try a longer training", self.run.repeated(f"--set train.epochs={epochs}"))
+
+    def _take(self) -> dict[str, Any]:
+        best = self.entry["decision"]["best"]["path"]
+        whole = len(self.trained) == self.facts.space.size
+        why = (
+            "every path was trained from scratch, so no ranking is needed" if whole else "the best path trained so far"
+        )
+        return _step(f"Take {best}: {why}", "")
+
+    def _retrain(self, purpose: str, which: Sequence[str], paths: int) -> dict[str, Any]:
+        seeds = self.seeds
+        preset = tuple(self.run.preset().retrain.seeds)
+        more = [] if seeds == preset else ["--seeds", ",".join(map(str, seeds))]
+        return _step(purpose, self.run.command("retrain", *which, *more), self._seconds(paths * len(seeds)))
+
+    def _seconds(self, trainings: int) -> float | None:
+        import numpy as np
+
+        known = self.facts.truth.seconds[np.isfinite(self.facts.truth.seconds)]
+        return float(known.mean()) * trainings if len(known) else None
+
+
+def _step(purpose: str, command: str, seconds: float | None = None) -> dict[str, Any]:
+    return {"purpose": purpose, "command": command, "seconds": seconds}
