@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import SupernetError
+    from supernet_cli.reports.sheets import Sheet
     from supernet_cli.runs.store import Run
 
 Format = Literal["table", "json", "csv", "markdown", "html"]
 
 _SUFFIXES: dict[str, Format] = {".json": "json", ".csv": "csv", ".md": "markdown", ".html": "html", ".htm": "html"}
 _MOST_ROWS = 40
+_LEADING = 8
+"""Paths on the first screen."""
+
+_COLOURS = {"trust": "green", "use with care": "yellow", "do not trust": "red", "not enough evidence": "cyan"}
 
 
 def compare(
@@ -68,11 +73,20 @@ def compare(
             rich_help_panel=OUTPUT,
         ),
     ] = "table",
+    details: Annotated[
+        bool,
+        typer.Option(
+            "--details",
+            help="Show every figure: all paths, agreement, baselines, sources of disagreement, cost",
+            show_envvar=False,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     sort: Annotated[
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="Sort paths by a column of the JSON rows",
+            help="Sort paths by a column of the JSON rows; shows --details",
             show_envvar=False,
             rich_help_panel=OUTPUT,
         ),
@@ -95,8 +109,9 @@ def compare(
 ) -> None:
     """Report whether the supernet's ranking can be trusted, using stored results only (takes seconds).
 
-    Agreement with stand-alone training and its uncertainty, what chance and simple baselines reach, which operations
-    the supernet over- or under-rates, what all of it cost, and a verdict in plain words.
+    Opens with the answer in a word, the path to take, what trusting the supernet would cost, and the next command.
+    With --details: agreement with training from scratch, what chance and simple baselines reach, which operations the
+    supernet over- or under-rates, and what all of it cost.
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import UsageError
@@ -111,7 +126,7 @@ def compare(
     names = [*(runs or []), *(run_options or [])] or ["latest"]
     found = list({run.folder.resolve(): run for run in (find_run(runs_dir, name) for name in names)}.values())
     borrowed = find_run(runs_dir, truth) if truth is not None else None
-    say_comparison(found, borrowed, voice, form, sort)
+    say_comparison(found, borrowed, voice, form, sort, details or sort is not None)
 
 
 def _format_of(file: Path, otherwise: Format) -> Format:
@@ -141,6 +156,7 @@ def say_comparison(
     voice: Output,
     form: Format = "table",
     sort: str | None = None,
+    details: bool = False,
     error: SupernetError | None = None,
 ) -> None:
     """Compare runs, keep the result where it is of one, and say it.
@@ -151,6 +167,7 @@ def say_comparison(
         voice: How to speak.
         form: In which format.
         sort: The column to sort paths by.
+        details: Whether to print every figure.
         error: What went wrong before; it becomes part of the document.
 
     Raises:
@@ -172,7 +189,7 @@ def say_comparison(
     elif form == "html":
         _write_report(runs, truth, document, voice)
     else:
-        voice.result(document, *_rendered(document))
+        voice.result(document, *_rendered(document, details))
         for entry in document["runs"]:
             for missing in entry["missing"]:
                 voice.note(f"missing: {missing['what']}" + (f": {missing['command']}" if missing["command"] else ""))
@@ -207,25 +224,60 @@ def _write_report(runs: Sequence[Run], truth: Run | None, document: dict[str, An
     replace(voice, file=None).result({"report": str(file)}, f"The report is in {file}")
 
 
-def _rendered(document: dict[str, Any]) -> list[RenderableType]:
-    """Return what a person reads."""
-    from rich.console import Group
+def _rendered(document: dict[str, Any], details: bool) -> list[RenderableType]:
+    """Return what a person reads: one screen, or every figure."""
     from rich.text import Text
 
     from supernet_cli.cli.render import sheet_table
-    from supernet_cli.glyphs import counted
-    from supernet_cli.reports.sheets import overview, sheets, strategies
+    from supernet_cli.reports.sheets import leading, overview, sheets, strategies
 
-    parts: list[RenderableType] = []
-    if len(document["runs"]) > 1:
-        parts += [Text("Runs", style="bold"), sheet_table(overview(document)), ""]
-    if document.get("strategies"):
-        parts += [Text("Strategies against uniform", style="bold"), sheet_table(strategies(document)), ""]
-    for entry in document["runs"]:
-        parts.append(
-            Text.assemble((entry["run"], "bold"), f"  one-shot against stand-alone, {counted(entry['n'], 'path')}")
-        )
-        for sheet in sheets(entry, _MOST_ROWS):
-            parts += ["", Text(sheet.title, style="bold"), sheet_table(sheet)]
-        parts += ["", Text("Verdict", style="bold"), Group(Text(entry["verdict"])), ""]
-    return parts[:-1]
+    several = len(document["runs"]) > 1
+    tables = [overview(document)] if several else []
+    tables += [strategies(document)] if document.get("strategies") else []
+    parts: list[RenderableType] = [*_titled(tables)]
+    for entry in document["runs"] if details or not several else []:
+        parts += [_answer(entry, named=several), ""]
+        shown = sheets(entry, _MOST_ROWS) if details else [leading(entry, _LEADING)]
+        parts += _titled(shown) if details else [sheet_table(shown[0]), ""]
+        if details:
+            parts += [Text(entry["verdict"]), ""]
+    if not details:
+        parts.append(Text("Every figure: --details, --format html; docs/comparison.md explains them.", style="dim"))
+    return parts if parts[-1] else parts[:-1]
+
+
+def _titled(tables: Sequence[Sheet]) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    from supernet_cli.cli.render import sheet_table
+
+    for sheet in tables:
+        yield from (Text(sheet.title, style="bold"), sheet_table(sheet), "")
+
+
+def _answer(entry: dict[str, Any], named: bool) -> RenderableType:
+    """Return the answer of one run: the word, the reason, the decision, and what to do next.
+
+    Args:
+        entry: The run's.
+        named: Whether it says which run it is.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    from supernet_cli.cli.output import printable
+    from supernet_cli.cli.render import facts
+    from supernet_cli.reports.summary import MARKS, summary
+
+    found = summary(entry)
+    assert found is not None  # just made
+    head = Text(f"{entry['run']}  " if named else "", style="bold")
+    head.append(f"{MARKS[found.word]} {found.word.upper()}", style=f"bold {_COLOURS[found.word]}")
+    head.append(f"  {printable(found.reason)}")
+    lines = [(line.label, line.text) for line in found.lines]
+    lines.append(("next", found.purpose + (":" if found.command else "")))
+    lines += [("its weights", found.weights)] if found.weights else []
+    parts: list[RenderableType] = [head, "", facts(lines)]
+    if found.command:
+        parts.append(Text(f"  {printable(found.command)}", style="bold"))
+    return Group(*parts)

@@ -30,8 +30,8 @@ def advice(run: Run, facts: Facts, judgement: Judgement, entry: dict[str, Any]) 
         entry: Its entry of the comparison, as far as it is known.
 
     Returns:
-        `purpose`, the beginning of a sentence; `command`, empty if there is nothing to type; and `seconds`, how long
-        its trainings took so far on one worker, None if unknown.
+        `purpose`, the beginning of a sentence; `command`, empty if there is nothing to type; `seconds`, about how long
+        that takes on one worker, None if unknown; and `weights`, the file of the path to take, if it is there.
     """
     return _Advice(run, facts, judgement, entry).next()
 
@@ -128,5 +128,5 @@ class _Advice:
         return float(known.mean()) * trainings if len(known) else None
 
 
-def _step(purpose: str, command: str, seconds: float | None = None) -> dict[str, Any]:
-    return {"purpose": purpose, "command": command, "seconds": seconds}
+def _step(purpose: str, command: str, seconds: float | None = None, weights: str = "") -> dict[str, Any]:
+    return {"purpose": purpose, "command": command, "seconds": seconds, "weights": weights}

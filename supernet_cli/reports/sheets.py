@@ -49,6 +49,7 @@ def sheets(entry: dict[str, Any], most_rows: int | None = None) -> list[Sheet]:
         paths(entry, most_rows),
         measures(entry),
         baselines(entry),
+        regrets(entry),
         disagreement(entry),
         candidates(entry),
         cost(entry),
@@ -68,7 +69,8 @@ def paths(entry: dict[str, Any], most_rows: int | None = None) -> Sheet:
 def measures(entry: dict[str, Any]) -> Sheet:
     """Return how well the rankings agree, and how far to trust that; the reason, if a value is missing."""
     rows = [
-        ("Kendall τ", _coefficient(entry["kendall_tau"]["mean"]), _over_seeds(entry, "kendall_tau")),
+        ("τ", bounded(entry["kendall_tau_expected"]), _note(entry, "kendall_tau_expected", _EXPECTED)),
+        ("Kendall τ as observed", _coefficient(entry["kendall_tau"]["mean"]), _over_seeds(entry, "kendall_tau")),
         ("Spearman ρ", _coefficient(entry["spearman_rho"]["mean"]), _over_seeds(entry, "spearman_rho")),
         (
             "τ in the best quarter",
@@ -100,14 +102,13 @@ def measures(entry: dict[str, Any]) -> Sheet:
             _note(entry, "sparse_tau", "accuracies rounded to 0.1 %"),
         ),
         *_resolved(entry),
-        *(_regret(entry, k) for k in (1, 3)),
     ]
     return Sheet("Agreement", ("measure", "value", ""), tuple(rows), ("measure", ""))
 
 
 def baselines(entry: dict[str, Any]) -> Sheet:
     """Return how well orders that need no supernet agree with the ground truth."""
-    rows = [("this supernet", _coefficient(entry["kendall_tau"]["mean"]), "")]
+    rows = [("this supernet", _coefficient(entry["kendall_tau"]["mean"]), "", "")]
     for baseline in entry["baselines"]:
         remark = _note(entry, f"baselines.{baseline['name']}")
         if baseline.get("range"):
@@ -116,8 +117,29 @@ def baselines(entry: dict[str, Any]) -> Sheet:
         elif len(baseline.get("per_seed", ())) > 1 and baseline["kendall_tau"] is not None:
             spread = _range([baseline["low"], baseline["high"]])
             remark = f"{spread} over {len(baseline['per_seed'])} seeds; each costs as much as a supernet"
-        rows.append((baseline_name(baseline["name"]), _coefficient(baseline["kendall_tau"]), remark))
-    return Sheet("Baselines", ("order by", "τ", ""), tuple(rows), ("order by", ""))
+        ahead = bounded(baseline.get("difference"))
+        rows.append((baseline_name(baseline["name"]), _coefficient(baseline["kendall_tau"]), ahead, remark))
+    headings = ("order by", "τ as observed", "supernet ahead by (95 %)", "")
+    return Sheet("Baselines", headings, tuple(rows), ("order by", ""), ("supernet ahead by (95 %)",))
+
+
+def regrets(entry: dict[str, Any]) -> Sheet:
+    """Return what is lost by training only the first few paths of an order, and what training them costs."""
+    words = {None: "one-shot score", "largest": "parameters", "macs": "multiply-accumulates", "random": "random order"}
+    rows = []
+    for name, word in words.items():
+        cells = [word]
+        for k in (1, 3):
+            field = f"regret_at_{k}"
+            value = entry[field] if name is None else entry[f"{field}_baselines"][name]
+            interval = entry[f"{field}_interval"] if name is None else entry[f"{field}_baseline_intervals"][name]
+            trained = entry[f"{field}_cost"] if name is None else entry[f"{field}_baseline_costs"][name]
+            within = "" if interval is None else f" ({_regret_value(interval[0])} to {_regret_value(interval[1])})"
+            cells += [_regret_value(value) + within, _trainings(trained["trainings"])]
+        rows.append(tuple(cells))
+    headings = ("first k by", "k = 1", "its trainings", "k = 3", "its trainings ")
+    title = "Lost by training only the first k paths, accuracy points (95 % interval)"
+    return Sheet(title, headings, tuple(rows), ("first k by",), ("its trainings", "its trainings "))
 
 
 def baseline_name(name: str) -> str:
@@ -186,25 +208,55 @@ def cost(entry: dict[str, Any]) -> Sheet:
     return Sheet("Cost", ("work", "forward images", "MACs", "time"), tuple(rows), ("work",))
 
 
+def leading(entry: dict[str, Any], most_rows: int) -> Sheet:
+    """Return the paths with the highest expected accuracy, with what is known of each, in a table of one screen."""
+    trained = [row for row in entry["rows"] if row.get("expected_accuracy") is not None]
+    by_score = sorted(
+        (row for row in entry["rows"] if row["one_shot_validation_loss"] is not None),
+        key=lambda row: row["one_shot_validation_loss"],
+    )
+    ranks = {row["path"]: str(rank) for rank, row in enumerate(by_score, start=1)}
+    rows = [
+        (
+            row["path"],
+            percent(row["expected_accuracy"]),
+            f"{100 * row['expected_low']:.2f} to {100 * row['expected_high']:.2f}",
+            ranks.get(row["path"], ABSENT),
+            amount(row["parameters"]),
+            amount(row["macs"]),
+            _milliseconds(row["latency_seconds"]),
+        )
+        for row in sorted(trained, key=lambda row: -row["expected_accuracy"])[:most_rows]
+    ]
+    title = f"The best {counted(len(rows), 'path')} of {len(trained):,} trained from scratch"
+    headings = ("path", "accuracy", "95 % interval", "one-shot rank", "parameters", "MACs", "latency")
+    return Sheet(title, headings, tuple(rows), ("path",), ("latency", "parameters", "MACs"))
+
+
 def overview(document: dict[str, Any]) -> Sheet:
     """Return one row per run, for several runs."""
     rows = []
     for entry in document["runs"]:
-        tau = entry["kendall_tau"]
         rows.append(
             (
                 entry["run"],
+                entry["answer"]["word"],
                 entry["sampler"],
                 amount(entry["forward_images"]),
                 str(len(entry["supernet_seeds"])),
-                _coefficient(tau["mean"]),
-                _range([tau["low"], tau["high"]] if tau["low"] is not None else None),
-                _coefficient(entry["tau_ceiling"]),
-                _regret_value(entry["regret_at_1"]),
+                bounded(entry["kendall_tau_expected"]),
+                _regret_value(entry["regret_at_3"]),
+                entry["decision"]["best"]["path"],
             )
         )
-    headings = ("run", "sampler", "forward images", "seeds", "τ", "range", "ceiling", "regret@1")
-    return Sheet("Runs", headings, tuple(rows), ("run", "sampler"), ("ceiling", "regret@1", "seeds"))
+    headings = ("run", "ranking", "sampler", "forward images", "seeds", "τ (95 %)", "regret@3")
+    return Sheet(
+        "Runs",
+        (*headings, "best path"),
+        tuple(rows),
+        ("run", "ranking", "sampler", "best path"),
+        ("forward images", "best path", "seeds", "regret@3"),
+    )
 
 
 def strategies(document: dict[str, Any]) -> Sheet:
@@ -222,6 +274,11 @@ def strategies(document: dict[str, Any]) -> Sheet:
     ]
     headings = ("sampler", "run", "Δτ vs. uniform", "p", "p (Holm)", "")
     return Sheet("Strategies against uniform", headings, tuple(rows), ("sampler", "run", ""))
+
+
+def bounded(value: dict[str, float] | None) -> str:
+    """Return a coefficient with its 95 % interval."""
+    return ABSENT if value is None else f"{number(value['mean'])} ({_range([value['low'], value['high']])})"
 
 
 def percent(value: float | None) -> str:
@@ -352,18 +409,15 @@ def _resolved(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _regret(entry: dict[str, Any], k: int) -> tuple[str, str, str]:
-    beside = entry[f"regret_at_{k}_baselines"]
-    value = entry[f"regret_at_{k}"]
-    random, largest = ("random path", "largest path") if k == 1 else (f"{k} random paths", f"{k} largest paths")
-    remark = f"accuracy points lost; {random}: {_regret_value(beside['random'])}, "
-    remark += f"{largest}: {_regret_value(beside['largest'])}"
-    return f"regret@{k}", _regret_value(value), _note(entry, f"regret_at_{k}", remark)
+def _trainings(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.1f}"
 
 
 def _regret_value(value: float | None) -> str:
     return ABSENT if value is None else number(100 * value, "z.3f")
 
+
+_EXPECTED = "with the expected accuracies of all paths; 95 % interval"
 
 _PATH_COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("path", "path", str),

@@ -142,8 +142,8 @@ def _at_what_cost(baseline: dict[str, Any]) -> str:
 
 
 def _both_taus(entry: dict[str, Any], baseline: dict[str, Any]) -> str:
-    ours, theirs = entry["kendall_tau"]["mean"], baseline["kendall_tau"]
-    return "" if ours is None or theirs is None else f" (τ = {number(theirs)} against {number(ours)})"
+    ours = entry["kendall_tau_expected"]["mean"]
+    return f" (τ = {number(ours - baseline['difference']['mean'])} against {number(ours)})"
 
 
 def _share(tau: float) -> str:

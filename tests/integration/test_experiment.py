@@ -74,7 +74,7 @@ def test_an_experiment_goes_on_wherever_it_was_interrupted(
     assert interrupted("--resume", "latest") == "created"  # before any path is trained alone
     code, out, err = supernet("experiment", "--resume", "latest", "--workers", "1")
     assert code == 0, err
-    assert "Verdict" in out
+    assert "NOT ENOUGH EVIDENCE" in out
     assert (only_run(tmp_path) / "results" / "comparison.json").exists()
 
 
@@ -89,7 +89,7 @@ def test_of_two_experiments_on_one_run_the_second_waits_and_repeats_nothing(
     assert [process.returncode for process in (first, second)] == [0, 0], told
     assert "waiting for it" in told[1][1]
     assert "waiting for it" not in told[0][1]
-    assert "Verdict" in told[1][0]
+    assert "NOT ENOUGH EVIDENCE" in told[1][0]
     stored = json.loads((only_run(tmp_path) / "results" / "comparison.json").read_text())["runs"][0]
     assert stored["rows"] == json.loads(told[0][0])["runs"][0]["rows"]
     assert len(list(only_run(tmp_path).glob("*/**/metrics-*.jsonl"))) == 1 + 4  # nothing was trained twice
@@ -238,7 +238,7 @@ def test_a_run_that_cannot_be_written_is_compared_all_the_same(
 
     monkeypatch.setattr(results, "keep_comparison", full)
     code, out, err = supernet("compare")
-    assert (code, "Verdict" in out, "was not stored" in err) == (0, True, True)
+    assert (code, "NOT ENOUGH EVIDENCE" in out, "was not stored" in err) == (0, True, True)
 
 
 def test_compare_never_imports_torch(stored: str, tmp_path: Path) -> None:
@@ -251,12 +251,12 @@ def test_compare_never_imports_torch(stored: str, tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "Verdict" in done.stdout
+    assert "NOT ENOUGH EVIDENCE" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("form", "words"),
-    [("table", "Verdict"), ("json", '"verdict"'), ("csv", "run,path,"), ("markdown", "| path | val. loss |")],
+    [("table", "NOT ENOUGH EVIDENCE"), ("json", '"verdict"'), ("csv", "run,path,"), ("markdown", "| path | val. loss |")],
 )
 def test_compare_speaks_in_every_format_on_stdout_and_into_files(
     form: str, words: str, supernet: Invoke, stored: str, tmp_path: Path
