@@ -44,7 +44,7 @@ class _Advice:
 
     def next(self) -> dict[str, Any]:
         for missing in self.facts.missing:
-            if missing.command:
+            if missing.begun and missing.command:
                 return _step(f"Complete the comparison ({missing.what})", missing.command)
         if self.facts.truth.run != self.run.id:
             return self._take()
@@ -110,10 +110,17 @@ class _Advice:
     def _take(self) -> dict[str, Any]:
         best = self.entry["decision"]["best"]["path"]
         whole = len(self.trained) == self.facts.space.size
-        why = (
-            "every path was trained from scratch, so no ranking is needed" if whole else "the best path trained so far"
-        )
-        return _step(f"Take {best}: {why}", "")
+        why = "every path was trained from scratch, so no ranking is needed" if whole else "the best one trained so far"
+        return _step(f"Take {best}: {why}", "", weights=self._weights(best))
+
+    def _weights(self, name: str) -> str:
+        """Return the file of a path's network with the best validation accuracy; empty if there is none."""
+        truth = self.facts.truth
+        row = [str(path) for path in truth.paths].index(name)
+        jobs = [self.run.alone_job(truth.paths[row], seed) for seed in self.seeds]
+        known = zip(truth.validation[row].tolist(), jobs, strict=True)
+        there = [(accuracy, str(job.weights)) for accuracy, job in known if job.weights.is_file()]
+        return max(there)[1] if there else ""
 
     def _retrain(self, purpose: str, which: Sequence[str], paths: int) -> dict[str, Any]:
         seeds = self.seeds

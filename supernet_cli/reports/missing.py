@@ -22,10 +22,12 @@ class Missing:
     Args:
         what: In words.
         command: What adds it; empty where nothing does.
+        begun: Whether it was asked for before; otherwise it would only add to a complete comparison.
     """
 
     what: str
     command: str = ""
+    begun: bool = True
 
 
 def missing_alone(
@@ -68,7 +70,7 @@ def missing_alone(
         found.append(Missing(what))
     if not open_jobs and len(paths) + len({name for name, _ in diverged}) < space.size <= TRAINED_WHOLE:
         what = f"{space.size - len(paths):,} of {counted(space.size, 'path')} not trained from scratch"
-        found.append(Missing(what, run.command("retrain", "--all")))
+        found.append(Missing(what, run.command("retrain", "--all"), begun=False))
     return found
 
 

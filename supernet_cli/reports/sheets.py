@@ -276,9 +276,11 @@ def strategies(document: dict[str, Any]) -> Sheet:
     return Sheet("Strategies against uniform", headings, tuple(rows), ("sampler", "run", ""))
 
 
-def bounded(value: dict[str, float] | None) -> str:
+def bounded(value: dict[str, Any] | None) -> str:
     """Return a coefficient with its 95 % interval."""
-    return ABSENT if value is None else f"{number(value['mean'])} ({_range([value['low'], value['high']])})"
+    if value is None or None in value.values():
+        return ABSENT
+    return f"{number(value['mean'])} ({_range([value['low'], value['high']])})"
 
 
 def percent(value: float | None) -> str:

@@ -256,7 +256,12 @@ def test_compare_never_imports_torch(stored: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("form", "words"),
-    [("table", "NOT ENOUGH EVIDENCE"), ("json", '"verdict"'), ("csv", "run,path,"), ("markdown", "| path | val. loss |")],
+    [
+        ("table", "NOT ENOUGH EVIDENCE"),
+        ("json", '"verdict"'),
+        ("csv", "run,path,"),
+        ("markdown", "| path | val. loss |"),
+    ],
 )
 def test_compare_speaks_in_every_format_on_stdout_and_into_files(
     form: str, words: str, supernet: Invoke, stored: str, tmp_path: Path
@@ -312,9 +317,10 @@ def test_a_wrong_comparison_is_told(arguments: list[str], code: int, words: str,
     assert (found, words in out + err) == (code, True), err
 
 
+@pytest.mark.parametrize("details", [False, True])
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_comparison_fits_the_terminal(
-    width: int, supernet: Invoke, stored: str, monkeypatch: pytest.MonkeyPatch
+    width: int, details: bool, supernet: Invoke, stored: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from io import StringIO
 
@@ -326,7 +332,7 @@ def test_the_comparison_fits_the_terminal(
 
     screen = StringIO()
     console = Console(file=screen, width=width, color_system=None)
-    for part in _rendered(compare([find_run(Path("runs"), stored)])):
+    for part in _rendered(compare([find_run(Path("runs"), stored)]), details):
         console.print(part)
     text = screen.getvalue()
     assert max(map(len, text.splitlines())) <= width

@@ -31,6 +31,7 @@ from supernet_cli.reports.sheets import (
     overview,
     paths,
     probability,
+    regrets,
     strategies,
 )
 from supernet_cli.runs.results import evaluation
@@ -121,7 +122,12 @@ def _run(entry: dict[str, Any], run: Run, source: Run, key: str, level: int) -> 
     sources = _figures([plots.disagreement(entry, f"{key}-audit"), plots.rated(entry, f"{key}-bias")], level + 2)
     table = paths(entry, _MOST_ROWS)
     sections = {
-        "Ranking": [ranked, _table(measures(entry), level + 2), _table(baselines(entry), level + 2)],
+        "Ranking": [
+            ranked,
+            _table(measures(entry), level + 2),
+            _table(baselines(entry), level + 2),
+            _table(regrets(entry), level + 2),
+        ],
         table.title: [_table(table), _left_out(entry, run)],
         "Where scores and truth differ": [
             sources,

@@ -10,7 +10,7 @@ accuracies are drawn from their posterior distribution (`posterior.py`), and eac
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,8 +88,9 @@ def regret(
         return Regret(k, none, (), dict.fromkeys(names, none))
     quality, best = shrunken(validation), draws.max(axis=1)
 
-    def loss(orders: Sequence[Floats], note: str = "") -> tuple[Loss, list[float]]:
-        chances = np.array([_chances_of_picks(order.astype(np.float64), k, quality) for order in orders])
+    def loss(orders: Iterable[Floats], note: str = "") -> tuple[Loss, list[float]]:
+        orders = [order.astype(np.float64) for order in orders]
+        chances = np.array([_chances_of_picks(order, k, quality) for order in orders])
         losses = best[:, None] - draws @ chances.T
         bounds = Bounds.of(losses.mean(axis=1))
         paths = [float(_inclusion(order, k) @ costs) for order in orders] if costs is not None else []
@@ -153,7 +154,7 @@ def _inclusion(score: Floats, k: int) -> NDArray[np.float64]:
     """Return the chance of each path to be among the k first; ties at the k-th place are drawn."""
     cut = np.sort(score)[-k]
     above, tied = score > cut, score == cut
-    return above + tied * (k - above.sum()) / tied.sum()
+    return np.asarray(above + tied * (k - above.sum()) / tied.sum())
 
 
 def _chances_of_picks(score: Floats, k: int, quality: Floats) -> NDArray[np.float64]:

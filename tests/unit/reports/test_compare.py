@@ -300,6 +300,7 @@ def test_a_path_that_diverged_is_dropped_and_not_the_seed_of_all_others(whole: R
     assert told == {
         "what": f"1 stand-alone training diverged and would diverge again: {space.at(2)} seed 1",
         "command": "",
+        "begun": True,
     }
     assert "2 stand-alone results not used" in unused["what"]
     assert "15 of 16 paths, those finished so far" in entry["verdict"]
@@ -488,3 +489,58 @@ def test_markdown_escapes_what_would_break_its_tables(whole: Run) -> None:
     assert "| a\\|b&lt;c> |" in text
     table = [line for line in text.splitlines() if line.startswith("| conv")]
     assert len({line.count("|") for line in table}) == 1
+
+
+@pytest.fixture
+def sampled(tmp_path: Path, lab: Preset) -> Callable[..., Run]:
+    """Return a function that stores a run of which some paths were trained from scratch."""
+
+    def store(count: int, how: str, seeds: int = 2, noise: float = 0.0) -> Run:
+        rng = np.random.default_rng(0)
+        exact = ladder(lab)
+        some = {path: exact[path] for path in rng.permutation(names(lab))[:count].tolist()}
+        alone = {seed: {path: a + 0.001 * rng.normal() for path, a in some.items()} for seed in range(seeds)}
+        run = store_run(tmp_path, lab, {0: scored(exact, noise)}, alone, how=how)  # type: ignore[arg-type]
+        sizes = profiles(run)
+        even = {path: size.model_copy(update={"parameters": 7, "macs": 7}) for path, size in sizes.paths.items()}
+        keep_profiles(run, sizes.model_copy(update={"paths": even}))
+        return run
+
+    return store
+
+
+def test_what_to_do_next_depends_on_the_answer_and_on_what_is_trained(
+    sampled: Callable[..., Run], tmp_path: Path, lab: Preset
+) -> None:
+    trusted = sampled(12, "sample")
+    step = entry_of(trusted)["answer"]
+    assert step["word"] == "trust"
+    assert step["next"]["command"] == trusted.command("retrain", "--top", "3", "--seeds", "0,1")
+    missing = 3 - len({row["path"] for row in entry_of(trusted)["rows"][:12]} & set(names(lab)[:3]))
+    assert step["next"]["seconds"] == pytest.approx(2 * 2.0 * missing)
+    few = sampled(5, "sample")
+    assert entry_of(few)["answer"]["next"]["command"] == few.command("retrain", "--all", "--seeds", "0,1")
+    favourites = sampled(12, "top")
+    assert entry_of(favourites)["answer"]["next"]["command"] == favourites.command("retrain", "--all", "--seeds", "0,1")
+    one_seed = sampled(16, "all", seeds=1)
+    assert entry_of(one_seed)["answer"]["next"]["command"] == one_seed.command("retrain", "--all", "--seeds", "0,1,2")
+    complete = sampled(16, "all")
+    everything = entry_of(complete)
+    assert everything["answer"]["next"]["command"] == ""
+    best = everything["decision"]["best"]["path"]
+    assert f"Take {best}: every path was trained" in everything["answer"]["next"]["purpose"]
+    assert best in everything["answer"]["next"]["weights"]
+    for job in complete.alone_jobs():
+        job.weights.unlink()
+    assert entry_of(complete)["answer"]["next"]["weights"] == ""
+
+
+def test_the_decision_names_the_best_path_and_what_trusting_the_supernet_loses(sampled: Callable[..., Run]) -> None:
+    decision = entry_of(sampled(16, "all"))["decision"]
+    best = decision["best"]
+    assert best["path"] == "conv1x1_conv1x1"
+    assert best["low"] <= 0.95 <= best["high"]
+    assert 0.5 < best["probability_best"] <= 1
+    assert decision["trusting"]["paths"] == 3
+    assert 0 <= decision["trusting"]["low"] <= decision["trusting"]["regret"] <= decision["trusting"]["high"] < 0.01
+    assert decision["trusting"]["trainings"] == pytest.approx(6.0)  # three paths of average size, two seeds each
