@@ -142,7 +142,7 @@ def store_run(
     keep_profiles(run, Profiles(device="cpu", threads=1, batch=250, paths=sizes))
     if alone:
         everything = tuple(dict.fromkeys(path for paths in alone.values() for path in paths))
-        keep_selection(run, Selection(how=how, init="scratch", paths=everything))
+        keep_selection(run, Selection(how=how, init="scratch", paths=everything, at_random=how == "sample"))
     return run
 
 

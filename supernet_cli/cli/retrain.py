@@ -75,7 +75,16 @@ def retrain(
         typer.Option(
             min=1,
             metavar="K",
-            help="Train the K best by one-shot score; scores more paths first if too few have one",
+            help="Train the K best by one-shot score (scores more paths first if too few have one), or by --by",
+            show_envvar=False,
+            rich_help_panel=PATHS,
+        ),
+    ] = None,
+    by: Annotated[
+        Literal["one-shot", "size"] | None,
+        typer.Option(
+            metavar="ORDER",
+            help="Order for --top: one-shot (default), or size: most multiply-accumulates first",
             show_envvar=False,
             rich_help_panel=PATHS,
         ),
@@ -85,7 +94,7 @@ def retrain(
         typer.Option(
             min=1,
             metavar="N",
-            help="Train N spread over the one-shot ranking; scores more paths first if too few have one",
+            help="Train N drawn at random from the paths with a one-shot score; scores more first if too few have one",
             show_envvar=False,
             rich_help_panel=PATHS,
         ),
@@ -147,7 +156,7 @@ def retrain(
     if short and init == "inherit":
         raise UsageError("--short starts from scratch, so it cannot be combined with --init inherit.", "Drop one.")
     found, words = run_and_paths(runs_dir, paths or [], run)
-    wanted = Wanted.one_of(words, every, top, sample, "short" if short else init)
+    wanted = Wanted.one_of(words, every, top, sample, "short" if short else init, by)
     chosen_seeds = parse_seeds(seeds) if seeds is not None else found.preset().retrain.seeds
     scorer = Scorer(found, workplace, voice, data_root)
     if dry_run:

@@ -13,15 +13,20 @@ from supernet_cli.cli.output import Output
 from supernet_cli.errors import UsageError
 from supernet_cli.glyphs import clock, counted
 from supernet_cli.reports.next_step import SAMPLED, finish_first
-from supernet_cli.reports.scores import MeanScore, known_paths, ranking, scores, seconds_per_path, stratified
-from supernet_cli.runs.results import Selection, evaluation, selections
+from supernet_cli.reports.scores import MeanScore, known_paths, ranking, sampled, scores, seconds_per_path
+from supernet_cli.runs.results import Order, Selection, evaluation, selections
 from supernet_cli.runs.store import Init, Run
 from supernet_cli.space import Architecture, SearchSpace
 
 MOST_PATHS = 4096
 """Largest space of which every path is evaluated, or trained from scratch, unless paths are named."""
 
-_WAYS = "Name paths, or give one of --all, --top K (the best by one-shot score), --sample N (spread over the ranking)."
+_WAYS = (
+    "Name paths, or give one of --all, --top K (the best by one-shot score, or the largest), --sample N (at random)."
+)
+_FIRST = 3
+"""Paths that are suggested to be trained of an order."""
+
 _CANDIDATES_PER_PATH = 16
 _FEWEST_CANDIDATES = 64
 """Scored paths that a choice by one-shot score is made from, at least: so many for each path that is chosen."""
@@ -67,6 +72,14 @@ class Scorer:
         sample = self.space.sampled(candidates + len(known))
         return [path for path in sample if str(path) not in known][:missing]
 
+    def largest(self, count: int) -> list[str]:
+        """Return the paths with most multiply-accumulates, the largest first."""
+        from supernet_cli.engine.prepare import prepare_run
+
+        with self.voice.working("loading torch and the data, and measuring sizes") as progress:
+            costs = prepare_run(self.run, progress=progress, data_root=self.data_root).costs
+        return [str(self.space.architecture(choices)) for choices in costs.largest(count)]
+
     def note_if_fewer(self, wanted: int) -> None:
         """Say so if the space has fewer paths than are wanted."""
         if wanted > self.space.size:
@@ -98,30 +111,36 @@ class Wanted:
 
     Args:
         paths: Named ones.
-        top: The best by one-shot score.
-        sample: Spread over the one-shot ranking.
+        top: The first of an order.
+        sample: Drawn at random from those that have a one-shot score.
         init: How they are trained. Where nothing else is given, all are.
+        by: The order whose first are trained.
     """
 
     paths: list[str]
     top: int | None
     sample: int | None
     init: Init
+    by: Order = "one-shot"
 
     @classmethod
-    def one_of(cls, paths: list[str], every: bool, top: int | None, sample: int | None, init: Init) -> Wanted:
+    def one_of(
+        cls, paths: list[str], every: bool, top: int | None, sample: int | None, init: Init, by: Order | None = None
+    ) -> Wanted:
         """Return what is asked for.
 
         Raises:
-            UsageError: Paths are chosen in no way, or in several.
+            UsageError: Paths are chosen in no way, or in several, or an order is given for nothing.
         """
+        if by is not None and top is None:
+            raise UsageError(f"--by {by} orders the paths for --top.", f"Add --top {_FIRST}, or drop --by.")
         ways = {"PATH": bool(paths), "--all": every, "--top": top is not None, "--sample": sample is not None}
         given = [way for way, is_given in ways.items() if is_given]
         if not given:
             raise UsageError("You did not say which paths to train.", _WAYS)
         if len(given) > 1:
             raise UsageError(f"You chose paths in several ways: {' and '.join(given)}.", "Give one of them.")
-        return cls(paths, top, sample, init)
+        return cls(paths, top, sample, init, by or "one-shot")
 
     @property
     def count(self) -> int | None:
@@ -131,7 +150,9 @@ class Wanted:
     @property
     def candidates(self) -> int:
         """How many paths must have a score for the choice; 0 where it is not made by scores."""
-        return 0 if self.count is None else max(_FEWEST_CANDIDATES, _CANDIDATES_PER_PATH * self.count)
+        return (
+            0 if self.count is None or self.by == "size" else max(_FEWEST_CANDIDATES, _CANDIDATES_PER_PATH * self.count)
+        )
 
     def earlier(self, run: Run, space: SearchSpace) -> Selection | None:
         """Return a choice that does not need scores, or an earlier one by scores whose trainings are not all done.
@@ -149,11 +170,13 @@ class Wanted:
             return everything(space, f"Train a sample of them: `{sample}`.", self.init)
         count = min(self.count, space.size)
         if self.init != "scratch":  # a baseline for the paths that were trained from scratch in the same way
-            same = [each for each in selections(run) if (each.how, each.init) == (self._how, "scratch")]
+            same = [
+                each for each in selections(run) if (each.how, each.init, each.by) == (self.how, "scratch", self.by)
+            ]
             for known in same:
                 if len(known.paths) == count:
                     return known.model_copy(update={"init": self.init})
-        return _unfinished(run, space, self._how, self.init, count)
+        return _unfinished(run, space, self, count)
 
     def select(self, scorer: Scorer) -> Selection:
         """Return the paths, after scoring as many as the choice needs.
@@ -166,13 +189,17 @@ class Wanted:
             return earlier
         assert self.count is not None
         scorer.note_if_fewer(self.count)
-        ranked = scorer.ranking_of(self.candidates)
-        best = [score.path for score in ranked[: self.count]]
-        chosen = best if self.top is not None else stratified(ranked, self.count)
-        return Selection(how=self._how, init=self.init, paths=tuple(chosen))
+        if self.by == "size":
+            chosen = scorer.largest(self.count)
+        else:
+            ranked = scorer.ranking_of(self.candidates)
+            chosen = [score.path for score in ranked[: self.count]] if self.top else sampled(ranked, self.count)
+        at_random = self.sample is not None
+        return Selection(how=self.how, init=self.init, paths=tuple(chosen), by=self.by, at_random=at_random)
 
     @property
-    def _how(self) -> Literal["top", "sample"]:
+    def how(self) -> Literal["top", "sample"]:
+        """How paths are chosen where they are not named."""
         return "top" if self.top is not None else "sample"
 
 
@@ -217,13 +244,13 @@ def everything(space: SearchSpace, instead: str, init: Init = "scratch") -> Sele
     return Selection(how="all", init=init, paths=tuple(map(str, space.enumerate())))
 
 
-def _unfinished(run: Run, space: SearchSpace, how: str, init: Init, count: int) -> Selection | None:
+def _unfinished(run: Run, space: SearchSpace, wanted: Wanted, count: int) -> Selection | None:
     """Return an earlier choice of the same kind and size whose trainings were started and are not all done."""
     done: dict[str, list[bool]] = defaultdict(list)
-    for job in run.alone_jobs(init):
+    for job in run.alone_jobs(wanted.init):
         done[job.path.parent.name].append(job.is_done)
     for known in selections(run):
-        if (known.how, known.init, len(known.paths)) == (how, init, count):
+        if (known.how, known.init, known.by, len(known.paths)) == (wanted.how, wanted.init, wanted.by, count):
             folders = [run.alone_job(space.parse(path), 0).path.parent.name for path in known.paths]
             if not all(all(done[folder]) and done[folder] for folder in folders):
                 return known

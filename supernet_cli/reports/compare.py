@@ -142,8 +142,8 @@ class _Comparison:
         between, between_supernets = seed_agreement(truth), supernet_agreement(scores)
         interval = tau_interval(found.tau.per_seed)
         corrected = corrected_tau(found.tau.mean.value, between.value, seeds, count, between_supernets.value)
-        if self.facts.truth.coverage == "top":
-            notes["kendall_tau"] = "Range-restricted: only the top paths by one-shot score were trained from scratch."
+        if self.facts.truth.caution:
+            notes["kendall_tau"] = self.facts.truth.caution
         numbers = {
             "seed_agreement": between,
             "supernet_agreement": between_supernets,

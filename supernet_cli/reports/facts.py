@@ -32,8 +32,13 @@ from supernet_cli.space import Architecture, SearchSpace
 if TYPE_CHECKING:
     import numpy as np
 
-Coverage = Literal["all", "part", "sample", "top", "named"]
-"""How the paths trained from scratch were chosen: all; all, some still unfinished; a sample; the best; by name."""
+Coverage = Literal["all", "part", "sample", "mixed", "top", "named"]
+"""How the paths trained from scratch were chosen: all; all, some still unfinished; a random sample; such a sample and
+others; the first of an order; by name."""
+
+
+FEWEST_SAMPLED = 10
+"""Sampled paths from which a space can be spoken of."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Truth:
         correct: (n, N) share of the seeds that got each test image right; None if not stored.
         correct_first: (n, N) whether the first seed's network got it right; None if not stored.
         coverage: How the paths were chosen.
+        caution: What that does to τ as observed; empty if nothing.
         seconds: (n,) mean time of one training.
         cost: Cost of all their trainings.
     """
@@ -63,6 +69,7 @@ class Truth:
     correct: np.ndarray | None
     correct_first: np.ndarray | None
     coverage: Coverage
+    caution: str
     seconds: np.ndarray
     cost: Cost
 
@@ -248,7 +255,8 @@ def _truth(run: Run, stored: Evaluation, space: SearchSpace) -> Truth:
         if whole
         else None,
         correct_first=np.array([answers[seeds[0]][name] for name in order]) if whole else None,
-        coverage=_coverage(run, set(order), space),
+        coverage=(coverage := _coverage(run, set(order), space)),
+        caution=_caution(run, set(order), coverage),
         seconds=np.array([[_seconds(snapshot) for snapshot in row] for row in snapshots]).mean(axis=1),
         cost=training_cost([snapshot for row in snapshots for snapshot in row]),
     )
@@ -279,8 +287,27 @@ def _coverage(run: Run, names: set[str], space: SearchSpace) -> Coverage:
         return "top"
     if any(selection.how == "sample" and names <= set(selection.paths) for selection in chosen):
         return "sample"
+    samples = [selection for selection in chosen if selection.how == "sample"]
+    if any(len(names.intersection(selection.paths)) >= FEWEST_SAMPLED for selection in samples):
+        return "mixed"
     hows = {selection.how for selection in chosen if names & set(selection.paths)}
     return "part" if "all" in hows else "top" if "top" in hows else "named"
+
+
+def _caution(run: Run, names: set[str], coverage: Coverage) -> str:
+    """Return what the choice of paths does to τ as observed; empty if nothing."""
+    chosen = [each for each in selections(run) if each.init == "scratch" and names.intersection(each.paths)]
+    if coverage == "top":
+        orders = {"one-shot": "one-shot score", "size": "size"}
+        by = " or ".join(dict.fromkeys(orders[each.by] for each in chosen if each.how == "top"))
+        return f"Range-restricted: only the first paths by {by} were trained from scratch."
+    samples = [each for each in chosen if each.how == "sample"]
+    if coverage == "mixed":
+        drawn = len(names & {path for each in samples for path in each.paths})
+        return f"{drawn:,} paths are a random sample; the other {len(names) - drawn:,} were chosen, which changes τ."
+    if coverage == "sample" and not any(each.at_random for each in samples):
+        return "Earlier versions spread samples over the ranking, which makes τ too high by about 0.02 to 0.07."
+    return ""
 
 
 def _no_truth(run: Run) -> tuple[str, str]:

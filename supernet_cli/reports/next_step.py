@@ -25,7 +25,11 @@ SAMPLED = 16
 _WAYS: dict[str, Callable[[Selection], list[str]]] = {
     "all": lambda selection: ["--all"],
     "sample": lambda selection: ["--sample", str(len(selection.paths))],
-    "top": lambda selection: ["--top", str(len(selection.paths))],
+    "top": lambda selection: [
+        "--top",
+        str(len(selection.paths)),
+        *(["--by", selection.by] if selection.by != "one-shot" else []),
+    ],
 }
 """How a selection is typed again."""
 

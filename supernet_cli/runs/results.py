@@ -36,6 +36,9 @@ scratch in a short training."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+Order = Literal["one-shot", "size"]
+"""What paths can be ordered by, to train the first of them from scratch."""
+
 Split = Literal["test", "validation"]
 
 _LOCK_SECONDS = 60.0
@@ -111,6 +114,8 @@ class Selection(_Stored):
     init: Init
     paths: tuple[str, ...]
     steps: int | None = None  # of each short training; None for the full recipe
+    by: Order = "one-shot"  # of `top`
+    at_random: bool = False  # of `sample`: earlier versions spread it over the ranking
 
 
 class Selections(_Stored):

@@ -30,6 +30,20 @@ class PathCosts:
         chosen = sum(block[c] for block, c in zip(self.candidates, architecture.choices, strict=True))
         return self.stem + sum(self.shared) + chosen + self.head
 
+    def largest(self, count: int) -> list[tuple[int, ...]]:
+        """Return the choices of the paths that cost most, the largest first; of equals, those with earlier candidates.
+
+        Costs add up, so the largest paths are made of the largest beginnings: no path but these is looked at.
+
+        Args:
+            count: How many; all paths if there are fewer.
+        """
+        beginnings: list[tuple[int, tuple[int, ...]]] = [(0, ())]
+        for block in self.candidates:
+            longer = [(cost - more, (*path, c)) for cost, path in beginnings for c, more in enumerate(block)]
+            beginnings = sorted(longer)[:count]
+        return [path for _, path in beginnings]
+
     def of_bundle(self, bundle: Bundle) -> int:
         """Return the cost of several candidates per block."""
         chosen = (block[c] for block, kept in zip(self.candidates, bundle.choices, strict=True) for c in kept)

@@ -27,6 +27,7 @@ from supernet_cli.runs.results import (
     keep_scores,
     keep_selection,
     profiles,
+    selections,
 )
 from supernet_cli.runs.store import Run, create_run
 from supernet_cli.space import SearchSpace
@@ -544,3 +545,32 @@ def test_the_decision_names_the_best_path_and_what_trusting_the_supernet_loses(s
     assert decision["trusting"]["paths"] == 3
     assert 0 <= decision["trusting"]["low"] <= decision["trusting"]["regret"] <= decision["trusting"]["high"] < 0.01
     assert decision["trusting"]["trainings"] == pytest.approx(6.0)  # three paths of average size, two seeds each
+
+
+def test_a_sample_and_more_is_still_a_sample_and_says_so(sampled: Callable[..., Run], lab: Preset) -> None:
+    run = sampled(12, "sample")
+    drawn = {row["path"] for row in entry_of(run)["rows"][:12]}
+    assert "kendall_tau" not in entry_of(run)["notes"]
+    first = next(path for path in names(lab) if path not in drawn)
+    for seed in (0, 1):
+        job = run.alone_job(SearchSpace.from_config(lab.space).parse(first), seed)
+        store_job(job, {first: 0.9})
+        keep_scores(run, "test", [score(first, "stand-alone", seed, 0.9, 0.1)], {})
+    keep_selection(run, Selection(how="top", init="scratch", paths=(first,)))
+    entry = entry_of(run)
+    assert (entry["n"], entry["coverage"], entry["answer"]["word"]) == (13, "mixed", "trust")
+    assert entry["notes"]["kendall_tau"].startswith("12 paths are a random sample; the other 1 were chosen")
+    assert "a random sample and others" in entry["verdict"]
+
+
+def test_samples_of_earlier_versions_are_known_to_overstate_tau(sampled: Callable[..., Run]) -> None:
+    run = sampled(12, "sample")
+    path = run.folder / "results" / "selections.json"
+    path.write_text(path.read_text().replace('"at_random": true', '"at_random": false'))
+    assert "too high by about 0.02 to 0.07" in entry_of(run)["notes"]["kendall_tau"]
+
+
+def test_the_first_by_size_are_not_called_the_first_by_score(sampled: Callable[..., Run]) -> None:
+    run = sampled(12, "top")
+    keep_selection(run, selections(run)[0].model_copy(update={"by": "size"}))
+    assert "first paths by one-shot score or size" in entry_of(run)["notes"]["kendall_tau"]
