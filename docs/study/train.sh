@@ -13,6 +13,7 @@ export SUPERNET_RUNS_DIR=$runs
 supernets() { # NAME EPOCHS SEEDS SAMPLER [EPOCHS OF RETRAINING]
     local run
     run=$(supernet train --preset lab --set "data.root=$data" --set runtime.threads=1 --set train.evaluate_every=100 \
+        --set train.evaluate_unrecalibrated=true \
         --set "train.epochs=$2" --set "train.seeds=$3" --set "train.sampler=$4" --set "retrain.epochs=${5:-1}" \
         --quiet --json | python -c 'import json, sys; print(json.load(sys.stdin)["run"])')
     echo "$1 $run" >>"$runs/names.txt"

@@ -263,6 +263,11 @@ class Recipe(Part):
         Named.model_validate({"name": "AdamW", "lr": 0.004, "weight_decay": 0.01}),
         description="A class of torch.optim by name, with its parameters.",
     )
+    decay_norm: bool = Field(
+        True,
+        description="Whether the optimiser's weight decay also shrinks normalisation and biases. Deep networks with "
+        "much weight decay are usually trained without.",
+    )
     renew_optimizer: bool = Field(
         False, description="Start every epoch with a new optimiser, without momentum from the one before."
     )
@@ -302,6 +307,12 @@ class Train(Recipe):
         "with the running statistics that all paths share.",
     )
 
+    evaluate_unrecalibrated: bool = Field(
+        False,
+        description="Evaluate every path a second time with the running statistics that all paths share, to see what "
+        "recalibration is worth. Nothing is chosen by it.",
+    )
+
     @field_validator("seeds")
     @classmethod
     def _no_seed_twice(cls, value: tuple[int, ...]) -> tuple[int, ...]:
@@ -322,6 +333,7 @@ class Retrain(Part):
     log_every: Count | None = Field(None, description="Steps between two records of the loss.")
     checkpoint_every: Count | None = Field(None, description="Steps between two checkpoints.")
     optimizer: NamedOrWord | None = Field(None, description="As train.optimizer.")
+    decay_norm: bool | None = Field(None, description="As train.decay_norm.")
     renew_optimizer: bool | None = Field(None, description="As train.renew_optimizer.")
     schedule: NamedOrWord | None = Field(None, description="As train.schedule.")
     loss: NamedOrWord | None = Field(None, description="As train.loss.")

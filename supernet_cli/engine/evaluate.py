@@ -60,11 +60,11 @@ class _Tally:
 
     def add(self, logits_BK: Tensor, labels_B: Tensor, undropped_BK: Tensor | None = None) -> None:
         """Add a batch: logits, labels, and the undropped network's log-probabilities."""
-        loss = functional.cross_entropy(logits_BK.float(), labels_B, reduction="sum")
+        loss = functional.cross_entropy(logits_BK, labels_B, reduction="sum")
         correct_B = logits_BK.argmax(1) == labels_B
         divergence = loss.new_zeros(())
         if undropped_BK is not None:
-            own_BK = logits_BK.float().log_softmax(1)
+            own_BK = logits_BK.log_softmax(1)
             divergence = ((own_BK.exp() - undropped_BK.exp()) * (own_BK - undropped_BK)).sum()
         self._sums += torch.stack([correct_B.sum().float(), loss, divergence]).to(self._sums.device)
         self._diverges = undropped_BK is not None
@@ -87,7 +87,7 @@ def evaluate_paths(
     keep_correct: bool = False,
     calibration: ResidentImages | None = None,
     undropped: Bundle | None = None,
-    both_ways: bool = True,
+    both_ways: bool = False,
     between: Callable[[], None] = lambda: None,
 ) -> dict[Architecture, Score]:
     """Evaluate paths of a supernet; activations of a common prefix are computed once.
@@ -137,7 +137,7 @@ def judging_macs(
     calibration: int | None,
     undropped: Bundle | None = None,
     *,
-    both_ways: bool = True,
+    both_ways: bool = False,
 ) -> int:
     """Return the multiply-accumulates that `evaluate_paths` needs.
 
@@ -150,7 +150,7 @@ def judging_macs(
         undropped: The network that paths are compared with, if any.
         both_ways: Whether paths are also evaluated with running statistics.
     """
-    calibrating = calibration if calibration is not None and batchnorm.layers_of(supernet) else 0
+    calibrating = _calibrating(supernet, calibration)
     macs = 0 if undropped is None else (images + calibrating) * costs.of_bundle(undropped)
     if both_ways or not calibrating:
         macs += images * costs.of_shared_prefixes(paths)
@@ -159,6 +159,37 @@ def judging_macs(
     groups = in_groups(in_order(paths))
     recalibrated = sum(images * costs.of_shared_prefixes(group) for group in groups)
     return macs + recalibrated + sum(calibrating * costs.of_shared_prefixes(group, head=False) for group in groups)
+
+
+def judging_images(
+    supernet: Supernet,
+    paths: int,
+    images: int,
+    calibration: int | None,
+    undropped: Bundle | None = None,
+    *,
+    both_ways: bool = False,
+) -> int:
+    """Return the images that `evaluate_paths` runs forward, counted once for each path and each pass over them.
+
+    It counts the same work as `judging_macs`; only that counts a shared prefix once.
+
+    Args:
+        supernet: The network whose paths are evaluated.
+        paths: How many.
+        images: Number of images to evaluate on.
+        calibration: Number of images to calibrate with; None for no calibration.
+        undropped: The network that paths are compared with, if any.
+        both_ways: Whether paths are also evaluated with running statistics.
+    """
+    calibrating = _calibrating(supernet, calibration)
+    networks = paths + (undropped is not None)
+    return networks * (images + calibrating) + (paths * images if both_ways and calibrating else 0)
+
+
+def _calibrating(supernet: Supernet, calibration: int | None) -> int:
+    """Return how many images a path is really calibrated with: none without batch normalisation."""
+    return calibration if calibration is not None and batchnorm.layers_of(supernet) else 0
 
 
 def in_order(architectures: Iterable[Architecture]) -> list[Architecture]:
@@ -187,8 +218,17 @@ def _judge(
         undropped_BK = None if undropped_NK is None else undropped_NK[start : start + BATCH]
         with device.autocast():
             for architecture, features_BCHW in _walk(supernet, images_BCHW, ordered, statistics):
-                tallies[architecture].add(supernet.head(features_BCHW), labels_B, undropped_BK)
+                tallies[architecture].add(_logits(supernet, features_BCHW, device), labels_B, undropped_BK)
     return {architecture: tally.score() for architecture, tally in tallies.items()}
+
+
+def _logits(supernet: Supernet, features_BCHW: Tensor, device: Device) -> Tensor:
+    """Return the head's logits, (B, K), in float32 whatever the rest runs in.
+
+    A network that is sure has two logits closer to each other than bfloat16 can tell apart, for some images.
+    """
+    with torch.autocast(device.place.type, enabled=False):
+        return supernet.head(features_BCHW.float())  # type: ignore[no-any-return]
 
 
 def _predicted(
@@ -198,12 +238,12 @@ def _predicted(
 
     def forward(images_BCHW: Tensor) -> Tensor:
         with device.autocast():
-            return supernet(images_BCHW, bundle)  # type: ignore[no-any-return]
+            return _logits(supernet, supernet.features(images_BCHW, bundle), device)
 
     with batchnorm.borrowed(supernet) as layers:
         if calibration is not None and layers:
             batchnorm.measure(layers, calibration, forward)
-        return torch.cat([forward(batch).float().log_softmax(1) for batch, _ in images.batches(BATCH)])
+        return torch.cat([forward(batch).log_softmax(1) for batch, _ in images.batches(BATCH)])
 
 
 def _measured(

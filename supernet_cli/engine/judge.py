@@ -7,7 +7,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 
@@ -16,7 +16,7 @@ import torch
 
 from supernet_cli.engine import checkpoint, device
 from supernet_cli.engine.data.resident import ResidentImages
-from supernet_cli.engine.evaluate import BATCH, Score, evaluate_paths, in_order, judging_macs
+from supernet_cli.engine.evaluate import BATCH, Score, evaluate_paths, in_order, judging_images, judging_macs
 from supernet_cli.engine.prepare import Prepared, seeded_supernet
 from supernet_cli.engine.profile import latency, path_costs, profile, synflow
 from supernet_cli.engine.supernet import Supernet
@@ -235,18 +235,22 @@ class Judge:
         supernet = self._supernet
         self.supernets[part.seed].put_into(supernet)
         started = time.perf_counter()
+        both_ways = prepared.preset.train.evaluate_unrecalibrated
         scores = evaluate_paths(
-            supernet, part.paths, images, prepared.device, True, calibration, undropped, between=between
+            supernet, part.paths, images, prepared.device, True, calibration, undropped, both_ways, between
         )
         calibrated = None if calibration is None else len(calibration)
         costs = path_costs(supernet, images.shape, prepared.device)
+        work = (len(images), calibrated, undropped)
         cost = JudgingCost(
             split=self.split,
             seed=part.seed,
-            forward_images=len(images) * len(scores),
-            macs=judging_macs(supernet, costs, part.paths, len(images), calibrated, undropped),
+            forward_images=judging_images(supernet, len(scores), *work, both_ways=both_ways),
+            macs=judging_macs(supernet, costs, part.paths, *work, both_ways=both_ways),
             seconds=time.perf_counter() - started,
         )
+        if calibration is None or not supernet.space.has_batch_norm:
+            scores = {path: _with_running_statistics(score) for path, score in scores.items()}
         return Judged("one-shot", part.seed, list(scores.items()), cost)
 
     def _judge_alone(self, network: _Alone) -> Score:
@@ -260,7 +264,12 @@ class Judge:
         module = seeded_supernet(space, prepared.image_shape, prepared.num_classes, 0, prepared.device)
         network.weights.put_into(module)
         (score,) = evaluate_paths(module, [space.at(0)], self._images, prepared.device, keep_correct=True).values()
-        return score
+        return _with_running_statistics(score)
+
+
+def _with_running_statistics(score: Score) -> Score:
+    """Return a score that was measured without recalibration as what it is."""
+    return replace(score, accuracy_unrecalibrated=score.accuracy)
 
 
 def _correct(score: Score) -> np.ndarray:
@@ -275,9 +284,7 @@ def _row(kind: Kind, seed: int, path: Architecture, score: Score) -> ScoreRow:
         seed=seed,
         accuracy=score.accuracy,
         loss=score.loss if math.isfinite(score.loss) else None,
-        accuracy_unrecalibrated=score.accuracy
-        if score.accuracy_unrecalibrated is None
-        else score.accuracy_unrecalibrated,
+        accuracy_unrecalibrated=score.accuracy_unrecalibrated,
         divergence=score.divergence,
     )
 

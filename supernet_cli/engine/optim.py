@@ -47,14 +47,32 @@ class Schedule:
             self.inner.step()
 
 
-def build_optimizer(spec: Named, parameters: Iterable[nn.Parameter], where: str = "train.optimizer") -> Optimizer:
+def build_optimizer(
+    spec: Named, parameters: Iterable[nn.Parameter], where: str = "train.optimizer", *, decay_norm: bool = True
+) -> Optimizer:
     """Build an optimiser by its name in torch.optim.
+
+    Args:
+        spec: Its name and parameters.
+        parameters: What it changes.
+        where: The key, for messages.
+        decay_norm: Whether weight decay also shrinks normalisation and biases: parameters of one dimension.
 
     Raises:
         PresetError: No such optimiser, or it rejects a parameter.
     """
     kind = find_class(OPTIMIZERS, torch.optim, spec.name, where)
-    optimizer: Optimizer = build(OPTIMIZERS, kind, (list(parameters),), _tuples(spec.parameters), where)
+    weights: list[Any] = list(parameters)
+    if not decay_norm:
+        if "weight_decay" not in inspect.signature(kind).parameters:
+            raise PresetError(
+                f"{where.rpartition('.')[0]}.decay_norm = false: torch.optim.{spec.name} has no weight decay.",
+                "Remove decay_norm.",
+            )
+        few = [weight for weight in weights if weight.ndim < 2]
+        weights = [{"params": [weight for weight in weights if weight.ndim >= 2]}]
+        weights += [{"params": few, "weight_decay": 0.0}] if few else []
+    optimizer: Optimizer = build(OPTIMIZERS, kind, (weights,), _tuples(spec.parameters), where)
     return optimizer
 
 
@@ -127,7 +145,7 @@ def check_recipe(
         PresetError: One cannot be built, or fails in its first steps.
     """
     weights = list(parameters)
-    optimizer = build_optimizer(recipe.optimizer, weights, f"{section}.optimizer")
+    optimizer = build_optimizer(recipe.optimizer, weights, f"{section}.optimizer", decay_norm=recipe.decay_norm)
     schedule = build_schedule(recipe.schedule, optimizer, recipe.optimizer, steps, recipe.epochs, f"{section}.schedule")
     build_loss(recipe.loss, num_classes, f"{section}.loss")
     for weight in weights:

@@ -117,7 +117,6 @@ class AloneTraining:
                 threads=self.threads,
                 origins=tuple(f"{each} {job.steps} steps" for each in self.origins) if is_short else self.origins,
                 calibration=self._resident_calibration if is_short else None,
-                both_ways=not is_short,
                 most_steps=job.steps,
             )
             return Training(assignment, job.folder, recorder, stop).run()

@@ -143,14 +143,18 @@ class Supernet(nn.Module):
         Returns:
             Logits, (B, K).
         """
+        return self.head(self.features(images_BCHW, architecture))  # type: ignore[no-any-return]
+
+    def features(self, images_BCHW: Tensor, architecture: Architecture | Bundle) -> Tensor:
+        """Execute all but the head; returns its input, (B, C, H, W)."""
         features_BCHW = self.begin(images_BCHW)
         if isinstance(architecture, Bundle):
             for layer, choices in zip(self.choice_layers(), architecture.choices, strict=True):
                 features_BCHW = layer.several(features_BCHW, choices, architecture.combine)
-            return self.head(features_BCHW)  # type: ignore[no-any-return]
+            return features_BCHW
         for block, choice in zip(self.blocks, architecture.choices, strict=True):
             features_BCHW = block(features_BCHW, choice)
-        return self.head(features_BCHW)  # type: ignore[no-any-return]
+        return features_BCHW
 
     def begin(self, images_BCHW: Tensor) -> Tensor:
         """Return the input of the first block: the stem's output, or the images themselves without a stem."""

@@ -61,6 +61,7 @@ def train_supernet(
             threads=prepared.threads,
             origins=origins(prepared.preset),
             calibration=prepared.calibration_images(),
+            both_ways=prepared.preset.train.evaluate_unrecalibrated,
         )
         return Training(assignment, job, recorder, stop, ranks).run()
 
@@ -88,6 +89,7 @@ def judged_paths(prepared: Prepared) -> list[Architecture]:
 def _affordable(prepared: Prepared, epochs: int) -> int:
     """Return how many paths `WATCHED_SHARE` of so many epochs pays for, if none shared a prefix with another."""
     preset, images = prepared.preset, len(prepared.splits.validation)
-    if prepared.space.has_batch_norm and preset.train.calibration:  # evaluated twice, and calibrated once
-        images = 2 * images + min(preset.train.calibration, len(prepared.splits.train))
+    if prepared.space.has_batch_norm and preset.train.calibration:
+        images *= 2 if preset.train.evaluate_unrecalibrated else 1
+        images += min(preset.train.calibration, len(prepared.splits.train))
     return int(WATCHED_SHARE * 3 * len(prepared.splits.train) * epochs / images)

@@ -11,15 +11,18 @@ import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer
 
 from supernet_cli.config.schema import Recipe
 from supernet_cli.engine import checkpoint, seed
 from supernet_cli.engine.data.resident import ResidentImages
 from supernet_cli.engine.device import Device
-from supernet_cli.engine.evaluate import evaluate_paths, judging_macs
+from supernet_cli.engine.evaluate import evaluate_paths, judging_images, judging_macs
 from supernet_cli.engine.loop import Learner, LossWindow, train_epoch
 from supernet_cli.engine.losses import build_loss
 from supernet_cli.engine.optim import build_optimizer, build_schedule, raise_if_too_large
@@ -70,7 +73,7 @@ class Assignment:
         origins: What a checkpoint must match to be resumed: the form that is written, then earlier ones.
         calibration: Images for recalibrating each path's batch normalisation before it is evaluated; None to evaluate
             with running statistics, which are a path's own if it is trained from scratch.
-        both_ways: Whether recalibrated paths are also evaluated with running statistics.
+        both_ways: Whether recalibrated paths are also evaluated with running statistics: a diagnostic.
         most_steps: Where to end, if before the last of the recipe's epochs; schedules are scaled to this length.
     """
 
@@ -85,7 +88,7 @@ class Assignment:
     threads: int
     origins: tuple[str, ...]
     calibration: ResidentImages | None = None
-    both_ways: bool = True
+    both_ways: bool = False
     most_steps: int | None = None
 
 
@@ -139,7 +142,7 @@ class Training:
         self.step = 0
         self.forward_images = 0
         self.forward_macs = 0
-        self.feedback_macs, self.feedback_seconds = 0, 0.0  # since the last evaluation
+        self.feedback_images, self.feedback_macs, self.feedback_seconds = 0, 0, 0.0  # since the last evaluation
         self.train_seconds = 0.0
         self.trained_images: Counter[Architecture] = Counter()
         self.unjudged = 0  # the finished epoch whose evaluation is still due, from 1
@@ -180,8 +183,8 @@ class Training:
         """Train the rest of an epoch, then evaluate and save; leave early if a stop is requested."""
         done = self.step - epoch * self.steps_per_epoch
         if done == 0 and epoch > 0 and self.recipe.renew_optimizer:
-            self.learner.optimizer = build_optimizer(self.recipe.optimizer, self.learner.supernet.parameters())
-        batches = self.images.epoch(seed.torch_rng(self.seed, "images", epoch), self.recipe.batch_size, done)
+            self.learner.optimizer = self._optimizer()
+        batches = self._batches()
         self.clock = time.perf_counter()
         remaining = itertools.islice(batches, min(self.steps_per_epoch - done, self.steps - self.step))
         train_epoch(self.learner, remaining, self.sampler, epoch, self.step, self._after_step)
@@ -194,6 +197,17 @@ class Training:
                 raise_if_too_large(error, self.learner.optimizer, self.step)
                 raise
         self._end_epoch(epoch + 1)
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of all further steps: one random order of the images after another, each used up.
+
+        With several passes per step an epoch has fewer steps than an order has batches, and the next goes on with it.
+        """
+        in_order = -(-len(self.images) // self.recipe.batch_size)
+        first, done = divmod(self.step, in_order)
+        for number in itertools.count(first):
+            order = seed.torch_rng(self.seed, "images", number)
+            yield from self.images.epoch(order, self.recipe.batch_size, done if number == first else 0)
 
     def _end_epoch(self, epoch: int) -> None:
         """Evaluate paths if due, save, and stop if requested, even in the middle of the evaluation."""
@@ -253,6 +267,7 @@ class Training:
         scores = self.ranks.from_first(lambda: evaluate_paths(supernet, paths, images, self.device, calibration=images))
         for path, score in scores.items():
             sampler.feedback(path, score.accuracy)
+        self.feedback_images += judging_images(supernet, len(scores), len(images), len(images))
         self.feedback_macs += judging_macs(supernet, self.costs, paths, len(images), len(images))
         self.device.synchronize()
         self.feedback_seconds += time.perf_counter() - self.clock
@@ -301,7 +316,8 @@ class Training:
             between=self._look_up,
         )
         seconds = time.perf_counter() - started
-        calibrated = None if calibration is None else len(calibration)
+        work = (len(self.validation), None if calibration is None else len(calibration), undropped)
+        both_ways = self.assignment.both_ways
         path_scores = tuple(
             PathScore(
                 path=str(path),
@@ -318,20 +334,11 @@ class Training:
             epoch=epoch,
             scores=path_scores,
             seconds=seconds + self.feedback_seconds,
-            forward_images=len(self.validation) * len(paths),
-            macs=self.feedback_macs
-            + judging_macs(
-                supernet,
-                self.costs,
-                paths,
-                len(self.validation),
-                calibrated,
-                undropped,
-                both_ways=self.assignment.both_ways,
-            ),
+            forward_images=self.feedback_images + judging_images(supernet, len(scores), *work, both_ways=both_ways),
+            macs=self.feedback_macs + judging_macs(supernet, self.costs, paths, *work, both_ways=both_ways),
             strategy=self.sampler.report() if isinstance(self.sampler, Reporting) else {},
         )
-        self.feedback_macs, self.feedback_seconds = 0, 0.0
+        self.feedback_images, self.feedback_macs, self.feedback_seconds = 0, 0, 0.0
         self.recorder.record(record)
         best = ranked(path_scores)[0]
         logger.info(
@@ -398,6 +405,7 @@ class Training:
         of_paths = sum(count * self.costs.of(path) for path, count in self.trained_images.items())
         optional = {
             "bundle_macs": self.forward_macs - of_paths,
+            "feedback_images": self.feedback_images,
             "feedback_macs": self.feedback_macs,
             "feedback_seconds": self.feedback_seconds,
             "unjudged": self.unjudged,
@@ -405,6 +413,7 @@ class Training:
         return {name: value for name, value in optional.items() if value} | {
             "preset": self.assignment.origins[0],
             "arithmetic": self.arithmetic,
+            "walks": True,
             "step": self.step,
             "forward_images": self.forward_images,
             "train_seconds": self.train_seconds,
@@ -436,13 +445,20 @@ class Training:
                 before,
                 self.arithmetic,
             )
+        if self.sampler.passes_per_step > 1 and "walks" not in state:
+            logger.warning(
+                "%s was started by an earlier version, which drew the images of each epoch anew: "
+                "the weights will differ from an uninterrupted run",
+                self.job.key,
+            )
         self.step, self.forward_images = state["step"], state["forward_images"]
         self.train_seconds = state["train_seconds"]
         trained = {self.space.architecture(choices): count for choices, count in state["trained_images"]}
         self.trained_images.update(trained)
         of_paths = sum(count * self.costs.of(path) for path, count in trained.items())
         self.forward_macs = of_paths + state.get("bundle_macs", 0)
-        self.feedback_macs, self.feedback_seconds = state.get("feedback_macs", 0), state.get("feedback_seconds", 0.0)
+        self.feedback_images, self.feedback_macs = state.get("feedback_images", 0), state.get("feedback_macs", 0)
+        self.feedback_seconds = state.get("feedback_seconds", 0.0)
         self.sampler.restore(json.loads(state["sampler"]))
         self.learner.supernet.load_state_dict(state["supernet"])
         self.learner.optimizer.load_state_dict(state["optimizer"])
@@ -464,9 +480,13 @@ class Training:
             host=socket.gethostname(),
         )
 
+    def _optimizer(self) -> Optimizer:
+        weights = self.assignment.supernet.parameters()
+        return build_optimizer(self.recipe.optimizer, weights, decay_norm=self.recipe.decay_norm)
+
     def _learner(self) -> Learner:
         supernet, place, recipe = self.assignment.supernet, self.device.place, self.recipe
-        optimizer = build_optimizer(recipe.optimizer, supernet.parameters())
+        optimizer = self._optimizer()
         return Learner(
             supernet=supernet,
             objective=build_loss(recipe.loss, self.assignment.data.num_classes).to(place),

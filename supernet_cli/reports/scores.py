@@ -12,6 +12,7 @@ from supernet_cli.runs.ranking import ranked
 from supernet_cli.runs.records import PathScore
 from supernet_cli.runs.results import KINDS, Evaluation, Kind, ScoreRow, Split
 from supernet_cli.runs.store import Init, Run
+from supernet_cli.space import SearchSpace
 
 _SAMPLE_SEED = 0
 
@@ -33,9 +34,10 @@ def scores(run: Run, stored: Evaluation, split: Split, kind: Kind) -> dict[int, 
     """
     found = stored.rows(split, kind)
     if split == "validation":
+        is_recalibrated = kind in ("one-shot", "short") and _recalibrates(run)
         for job in _jobs(run, kind):
             for score in last_judged(job):
-                found.setdefault(job.seed, {}).setdefault(score.path, _row(score, kind, job.seed))
+                found.setdefault(job.seed, {}).setdefault(score.path, _row(score, kind, job.seed, is_recalibrated))
     return found
 
 
@@ -89,10 +91,11 @@ def known_paths(run: Run, stored: Evaluation) -> list[str]:
 
 def seconds_per_path(run: Run) -> float | None:
     """Return how long evaluating one path on validation took while the run's supernets were trained, if known."""
-    snapshots = [job.snapshot()[0] for job in run.supernet_jobs()]
+    snapshots, preset = [job.snapshot()[0] for job in run.supernet_jobs()], run.preset()
     images = sum(snapshot.evaluation_images for snapshot in snapshots)
     seconds = sum(snapshot.evaluation_seconds for snapshot in snapshots)
-    return seconds / images * run.preset().data.validation * len(snapshots) if images else None
+    per_path = preset.data.validation + (preset.train.calibration if _recalibrates(run) else 0)
+    return seconds / images * per_path * len(snapshots) if images else None
 
 
 def _jobs(run: Run, kind: Kind) -> list[JobFolder]:
@@ -102,16 +105,20 @@ def _jobs(run: Run, kind: Kind) -> list[JobFolder]:
     return run.alone_jobs(ways[kind])
 
 
-def _row(score: PathScore, kind: Kind, seed: int) -> ScoreRow:
+def _recalibrates(run: Run) -> bool:
+    """Return whether paths with shared or unsettled statistics are recalibrated before they are evaluated."""
+    preset = run.preset()
+    return bool(preset.train.calibration) and SearchSpace.from_config(preset.space).has_batch_norm
+
+
+def _row(score: PathScore, kind: Kind, seed: int, is_recalibrated: bool) -> ScoreRow:
     return ScoreRow(
         path=score.path,
         kind=kind,
         seed=seed,
         accuracy=score.accuracy,
         loss=score.loss,
-        accuracy_unrecalibrated=score.accuracy
-        if score.accuracy_unrecalibrated is None
-        else score.accuracy_unrecalibrated,
+        accuracy_unrecalibrated=score.accuracy_unrecalibrated if is_recalibrated else score.accuracy,
         divergence=score.divergence,
     )
 

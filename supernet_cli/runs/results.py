@@ -58,7 +58,7 @@ class ScoreRow(_Stored):
     seed: int  # of the supernet, or of the stand-alone training
     accuracy: float = Field(ge=0, le=1)
     loss: float | None  # mean cross-entropy, nats per image; None if not finite
-    accuracy_unrecalibrated: float  # with the running statistics from training
+    accuracy_unrecalibrated: float | None  # with the running statistics from training; None if not measured
     divergence: float | None = None  # from the network with nothing dropped, nats per image; if a strategy trains it
 
 

@@ -401,6 +401,8 @@ def _fingerprints(preset: Preset, data: dict[str, Any]) -> dict[str, str]:
     recipe = preset.standalone_recipe().model_dump(
         mode="json", exclude={"evaluate_every", "log_every", "checkpoint_every"}
     )
+    if recipe["decay_norm"]:
+        del recipe["decay_norm"]  # a later key at its default is no difference
     runtime = preset.runtime.model_dump(mode="json", include={"device", "precision"})
     split = {key: value for key, value in data.items() if key not in ("standardize", "shift", "flip")}
     return {

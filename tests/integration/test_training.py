@@ -187,6 +187,34 @@ def test_a_training_that_crashes_anywhere_goes_on_from_its_checkpoint(
     assert parts.read_bytes() == uncut.read_bytes()
 
 
+@pytest.mark.parametrize(("sampler", "passes"), [("fair", 2), ("sandwich", 4), ("uniform", 1)])
+def test_several_passes_a_step_walk_through_all_images_before_any_comes_again(
+    sampler: str, passes: int, tiny: Callable[..., Preset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """500 images, 50 a step: `passes` epochs have 10 steps, each with images of its own; resumed in the middle too."""
+    from supernet_cli.engine import loop
+
+    seen: list[bytes] = []
+    step = loop.train_step
+    monkeypatch.setattr(
+        loop,
+        "train_step",
+        lambda learner, images, *rest: seen.extend(i.numpy().tobytes() for i in images) or step(learner, images, *rest),
+    )
+    preset = tiny(train={"sampler": sampler, "epochs": 2 * passes, "batch_size": 50}, data={"shift": 0, "flip": False})
+    distinct = len({i.numpy().tobytes() for batch, _ in prepare(preset).training_images().batches(50) for i in batch})
+    _, whole = train(preset, tmp_path / "whole")
+    steps = len(seen) // 50
+    assert len(set(seen[:500])) == distinct
+    assert steps == 2 * passes * max(1, round(10 / passes))
+    in_all, seen[:] = list(seen), []
+    first = Kept(7)
+    assert train(preset, tmp_path / "parts", first)[0].state == "interrupted"
+    _, rest = train(preset, tmp_path / "parts")
+    assert seen == in_all
+    assert series(first, rest) == series(whole)
+
+
 def test_a_renewed_optimizer_forgets_its_momentum(tiny: Callable[..., Preset], tmp_path: Path) -> None:
     """Against a loop written out: an optimiser made in each epoch, one path an epoch."""
     recipe = {"name": "SGD", "lr": 0.05, "momentum": 0.9}

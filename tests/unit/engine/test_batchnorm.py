@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,10 @@ from torch import Tensor, nn
 from supernet_cli.config.schema import Preset, Space
 from supernet_cli.engine import evaluate
 from supernet_cli.engine.batchnorm import borrowed, calibration_split, layers_of, measure
-from supernet_cli.engine.data import load_dataset
+from supernet_cli.engine.data import Split, load_dataset
 from supernet_cli.engine.data.resident import ResidentImages, Statistics
 from supernet_cli.engine.device import Device
-from supernet_cli.engine.evaluate import evaluate_paths, judging_macs
+from supernet_cli.engine.evaluate import evaluate_paths, judging_images, judging_macs
 from supernet_cli.engine.prepare import prepare
 from supernet_cli.engine.profile import path_costs
 from supernet_cli.engine.supernet import Supernet
@@ -65,7 +66,7 @@ def test_paths_together_score_exactly_what_each_scores_calibrated_and_judged_alo
     net: Supernet, data: tuple[ResidentImages, ResidentImages], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images, calibration = data
-    together = evaluate_paths(net, PATHS, images, CPU, calibration=calibration)
+    together = evaluate_paths(net, PATHS, images, CPU, calibration=calibration, both_ways=True)
     for path in PATHS:
         alone = net.extract(path)
         accuracy, loss = judged(alone, images)
@@ -73,10 +74,10 @@ def test_paths_together_score_exactly_what_each_scores_calibrated_and_judged_alo
         assert together[path].loss != loss
         with recalibrated(alone, calibration):
             assert (together[path].accuracy, together[path].loss) == judged(alone, images)
-    once = evaluate_paths(net, PATHS, images, CPU, calibration=calibration, both_ways=False)
+    once = evaluate_paths(net, PATHS, images, CPU, calibration=calibration)
     assert once == {path: replace(score, accuracy_unrecalibrated=None) for path, score in together.items()}
     monkeypatch.setattr(evaluate, "TOGETHER", 4)
-    assert evaluate_paths(net, PATHS, images, CPU, calibration=calibration) == together
+    assert evaluate_paths(net, PATHS, images, CPU, calibration=calibration, both_ways=True) == together
 
 
 def test_judging_a_path_changes_nothing_for_any_other(
@@ -132,20 +133,61 @@ def test_an_error_inside_puts_everything_back(net: Supernet, data: tuple[Residen
     assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
 
 
-def test_the_cost_is_that_of_two_judgements_and_one_calibration(
-    net: Supernet, data: tuple[ResidentImages, ResidentImages], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_the_cost_is_that_of_what_is_run(
+    both_ways: bool, net: Supernet, data: tuple[ResidentImages, ResidentImages], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     costs = path_costs(net, (1, 12, 12), CPU)
     whole = costs.of_shared_prefixes(PATHS)
-    assert judging_macs(net, costs, PATHS, 200, None) == 200 * whole
-    assert judging_macs(net, costs, PATHS, 200, 512) == 400 * whole + 512 * costs.of_shared_prefixes(PATHS, head=False)
-    assert counted(lambda: evaluate_paths(net, PATHS, data[0], CPU, calibration=data[1]), net) == judging_macs(
-        net, costs, PATHS, 200, 512
-    )
+    calibrating = 512 * costs.of_shared_prefixes(PATHS, head=False)
+
+    def priced() -> int:
+        return judging_macs(net, costs, PATHS, 200, 512, both_ways=both_ways)
+
+    def done() -> int:
+        how = {"calibration": data[1], "both_ways": both_ways}
+        return counted(lambda: evaluate_paths(net, PATHS, data[0], CPU, **how), net)  # type: ignore[arg-type]
+
+    assert judging_macs(net, costs, PATHS, 200, None, both_ways=both_ways) == 200 * whole
+    assert done() == priced() == (400 if both_ways else 200) * whole + calibrating
     monkeypatch.setattr(evaluate, "TOGETHER", 4)
-    assert counted(lambda: evaluate_paths(net, PATHS, data[0], CPU, calibration=data[1]), net) == judging_macs(
-        net, costs, PATHS, 200, 512
-    )
+    assert done() == priced()
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+@pytest.mark.parametrize("whole", [None, Bundle(((0, 1, 2), (0, 1)))])
+def test_images_are_counted_for_each_path_and_pass(
+    whole: Bundle | None, both_ways: bool, net: Supernet, data: tuple[ResidentImages, ResidentImages]
+) -> None:
+    """Path by path, so that no prefix is shared: what goes through the stem is what is counted."""
+    seen = [0]
+    assert net.stem is not None
+    hook = net.stem.register_forward_hook(lambda _, inputs, __: seen.__setitem__(0, seen[0] + len(inputs[0])))
+    images, calibration = data
+    sizes = (len(images), len(calibration))
+    for path in PATHS[:2]:
+        evaluate_paths(net, [path], images, CPU, False, calibration, whole, both_ways)
+    hook.remove()
+    assert seen[0] == 2 * judging_images(net, 1, *sizes, whole, both_ways=both_ways)
+    assert judging_images(net, 3, len(images), None) == 3 * len(images)
+
+
+def test_the_head_tells_logits_apart_that_bfloat16_cannot() -> None:
+    net = Supernet(space_of(TWO, TWO, channels=4), (1, 12, 12), 3)
+    last = net.head[-1]
+    assert isinstance(last, nn.Linear)
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.copy_(torch.tensor([1.0, 1.001, 0.0]))
+    split = Split(torch.zeros(20, 12, 12, 1, dtype=torch.uint8), torch.ones(20, dtype=torch.int64))
+    images = ResidentImages(split, Statistics.neutral(1), torch.device("cpu"))
+    in_bfloat16 = Device(torch.device("cpu"), torch.bfloat16)
+    with in_bfloat16.autocast():
+        assert (net(torch.zeros(1, 1, 12, 12), net.space.at(0)).argmax(1) == 0).all()  # they tie
+    for undropped in (None, Bundle(((0, 1), (0, 1)))):
+        (score,) = evaluate_paths(net, [net.space.at(0)], images, in_bfloat16, undropped=undropped).values()
+        assert score.accuracy == 1.0
+        assert score.loss == pytest.approx(-math.log(math.exp(0.001) / (1 + math.exp(0.001) + math.exp(-1))), abs=1e-6)
 
 
 def counted(work: Callable[[], object], net: Supernet) -> int:
@@ -188,13 +230,18 @@ def last_judgement(preset: Preset, folder: Path) -> PathsEvaluated:
 def test_training_records_both_accuracies_and_learns_the_same_with_and_without(
     tiny: Callable[..., Preset], tmp_path: Path
 ) -> None:
-    with_it = last_judgement(tiny(space=TABLE), tmp_path / "with")
+    with_it = last_judgement(tiny(space=TABLE, train={"evaluate_unrecalibrated": True}), tmp_path / "with")
+    once = last_judgement(tiny(space=TABLE), tmp_path / "once")
     without = last_judgement(tiny(space=TABLE, train={"calibration": 0}), tmp_path / "without")
     running = [score.accuracy for score in without.scores]
     assert [score.accuracy_unrecalibrated for score in with_it.scores] == running
     assert [score.accuracy for score in with_it.scores] != running
     assert all(score.accuracy_unrecalibrated is None for score in without.scores)
-    assert with_it.macs > 2 * without.macs
+    assert all(score.accuracy_unrecalibrated is None for score in once.scores)
+    assert [score.accuracy for score in once.scores] == [score.accuracy for score in with_it.scores]
+    assert with_it.macs > once.macs > without.macs
+    assert with_it.macs - once.macs == without.macs
+    assert with_it.forward_images - once.forward_images == without.forward_images == 100 * len(without.scores)
     a, b = ((tmp_path / name / "weights.safetensors").read_bytes() for name in ("with", "without"))
     assert a == b
 
@@ -205,7 +252,7 @@ def test_fewer_paths_are_watched_where_each_is_calibrated(tiny: Callable[..., Pr
     plain = prepare(tiny(space={"blocks": [block] * 4}, **sections))
     normalised = prepare(tiny(space={"blocks": [block] * 4, "norm": "batch"}, **sections))
     assert len(watched_paths(plain)) == 81  # 0.3 × 598 images of training pay for 89 judgements of 2 images
-    assert len(watched_paths(normalised)) == 7  # judged twice, calibrated with 20
+    assert len(watched_paths(normalised)) == 8  # calibrated with 20, then judged
     assert plain.calibration_images() is None
 
 
@@ -223,8 +270,8 @@ def test_the_undropped_network_is_measured_on_its_own_and_changes_no_score(
     shared = evaluate_paths(net, PATHS, images, CPU, undropped=whole)  # with the statistics that all share
     assert any(shared[path].divergence != scores[path].divergence for path in PATHS)
     costs = path_costs(net, images.shape, CPU)
-    twice = judging_macs(net, costs, PATHS, len(images), len(calibration))
-    once = judging_macs(net, costs, PATHS, len(images), len(calibration), both_ways=False)
+    twice = judging_macs(net, costs, PATHS, len(images), len(calibration), both_ways=True)
+    once = judging_macs(net, costs, PATHS, len(images), len(calibration))
     assert twice - once == len(images) * costs.of_shared_prefixes(PATHS)
     extra = (len(images) + len(calibration)) * costs.of_bundle(whole)
     with_it, without = (judging_macs(net, costs, PATHS, len(images), len(calibration), u) for u in (whole, None))

@@ -321,3 +321,22 @@ def test_a_typed_number_beyond_the_arithmetic_is_refused_in_words(optimizer: dic
     with pytest.raises(PresetError, match="too large") as caught:
         check_recipe(Recipe.model_validate({"optimizer": optimizer}), weights(), 5, 3)
     assert "train.optimizer" in caught.value.message
+
+
+def test_weight_decay_may_spare_normalisation_and_biases() -> None:
+    layers = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 3))
+    before = [weight.detach().clone() for weight in layers.parameters()]
+    optimizer = build_optimizer(named("SGD", lr=0.5, weight_decay=0.2), layers.parameters(), decay_norm=False)
+    for weight in layers.parameters():
+        weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    for weight, old in zip(layers.parameters(), before, strict=True):
+        assert torch.allclose(weight, old * (0.9 if old.ndim > 1 else 1.0))
+    everything = build_optimizer(named("SGD", lr=0.5, weight_decay=0.2), layers.parameters())
+    assert [len(group["params"]) for group in everything.param_groups] == [6]
+    assert len(build_optimizer(named("AdamW"), weights(), decay_norm=False).param_groups) == 1
+
+
+def test_an_optimizer_without_weight_decay_cannot_spare_anything() -> None:
+    with pytest.raises(PresetError, match=r"retrain.decay_norm = false: torch.optim.Rprop has no weight decay"):
+        check_recipe(Recipe(optimizer=named("Rprop"), decay_norm=False), weights(), 10, 10, "retrain")
