@@ -116,10 +116,10 @@ def beliefs_of(
     """
     import numpy as np
 
-    from supernet_cli.reports.statistics.pairs import seed_variance
     from supernet_cli.reports.statistics.posterior import Evidence, draw, normal_scores
+    from supernet_cli.reports.statistics.variances import seed_variances
 
     known = np.stack([normal_scores(order) for order in orders], axis=1)
-    variance = seed_variance(accuracies).value
-    noise = None if variance is None else variance / np.isfinite(accuracies).sum(axis=1)
+    variances = seed_variances(accuracies)
+    noise = None if isinstance(variances, str) else variances.of_means
     return draw(Evidence(known, choices, np.nanmean(accuracies, axis=1), noise), rng)

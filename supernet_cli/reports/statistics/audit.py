@@ -32,9 +32,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from supernet_cli.reports.statistics.pairs import seed_variance
 from supernet_cli.reports.statistics.quantity import Floats, Integers, Quantity, needs, unknown
 from supernet_cli.reports.statistics.ranking import finite_seeds, mean_accuracy, why_unranked
+from supernet_cli.reports.statistics.variances import seed_variances
 
 POINTS = 100.0
 """Accuracy points per unit."""
@@ -106,7 +106,7 @@ def audit(
     matched = scores * float(accuracy.std(ddof=1) / score.std(ddof=1))
     differences = matched.mean(axis=0) - matched.mean() - (accuracy - accuracy.mean())
     noise = {
-        "stand-alone noise": _scaled(seed_variance(truth), POINTS**2 / truth.shape[1]),
+        "stand-alone noise": _seed_noise(truth),
         "supernet noise": _supernet_noise(matched),
         "image noise": _image_noise(correct, truth.shape[1]),
     }
@@ -220,7 +220,8 @@ def _spread(differences: Floats) -> Quantity:
 def _truth_variance(weights: Floats, truth: Floats, correct: Floats | None) -> float:
     """Return the variance of a weighted sum of mean accuracies, over seeds and images where known."""
     seeds = truth.shape[1]
-    of_seeds = float((seed_variance(truth).value or 0.0) / seeds * (weights**2).sum())
+    variances = seed_variances(truth)
+    of_seeds = 0.0 if isinstance(variances, str) else float(weights**2 @ variances.of_means)
     if correct is None:
         return of_seeds
     of_images = float((weights @ correct).var(ddof=1) / correct.shape[1])
@@ -229,5 +230,9 @@ def _truth_variance(weights: Floats, truth: Floats, correct: Floats | None) -> f
     return of_seeds + max(0.0, of_images)
 
 
-def _scaled(quantity: Quantity, factor: float) -> Quantity:
-    return unknown(quantity.note) if quantity.value is None else Quantity(quantity.value * factor)
+def _seed_noise(truth: Floats) -> Quantity:
+    """Return the variance of a mean over seeds, mean over paths, in squared points."""
+    variances = seed_variances(truth)
+    if isinstance(variances, str):
+        return unknown(variances)
+    return Quantity(float((variances.pooled / variances.seeds).mean()) * POINTS**2)

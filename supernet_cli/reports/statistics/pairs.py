@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from supernet_cli.reports.statistics.intervals import holm
 from supernet_cli.reports.statistics.quantity import Booleans, Floats, Quantity, needs, unknown
 from supernet_cli.reports.statistics.ranking import finite_seeds, mean_accuracy
+from supernet_cli.reports.statistics.variances import SeedVariances, seed_variances
 
 MOST_NETWORKS = 200
 """Networks at most, of which all pairs are tested."""
@@ -54,47 +55,52 @@ class McNemarPairs:
     differing: Quantity
 
 
-def seed_variance(truth: Floats) -> Quantity:
-    """Return s_w², the variance of accuracy between a path's seeds, pooled over paths.
-
-    Args:
-        truth: (n, S) accuracy.
-    """
-    if truth.shape[1] < 2:
-        return unknown(needs(2, "stand-alone seeds", truth.shape[1]))
-    if not len(truth) or not np.isfinite(truth).all():
-        return unknown("An accuracy is missing or not finite.")
-    return Quantity(float(truth.var(axis=1, ddof=1, dtype=np.float64).mean()))
-
-
 def resolved_pairs(truth: Floats, correct: Floats | None, scores: Floats) -> ResolvedPairs:
     """Find the pairs whose difference noise does not explain, and whether scores order them correctly.
 
-    A pair is resolved if |Δȳ| > t(0.975, n(S-1)) · SE with SE² = 2 s_w²/S + var_i(d_i)/N: the noise of two means over
-    seeds, and that of the images, from the difference d_i in seed-mean correctness on image i. The second term counts
-    again what seeds do to individual images, so SE errs on the large side. s_w² is pooled: for paths whose training is
-    far less stable than that of most, too many pairs are resolved. The 5 % level holds for each pair on its own.
+    A pair is resolved if |Δȳ| > t(0.975, f) · SE with SE² = v_a/S_a + v_b/S_b + var_i(d_i)/N: the noise of two means
+    over seeds, and that of the images, from the difference d_i in seed-mean correctness on image i. The last term
+    counts again what seeds do to individual images, so SE errs on the large side. v are the variances of
+    `variances.py`, and f Welch's and Satterthwaite's degrees of freedom, at most those of the pooled variance. The 5 %
+    level holds for each pair on its own. With two seeds, paths ten times as unstable as most differ from equal ones in
+    about 9 % of their pairs.
 
     Args:
-        truth: (n, S) stand-alone test accuracy.
+        truth: (n, S) stand-alone test accuracy, NaN where a path lacks a seed.
         correct: (n, N) seed-mean correctness on each test image, from the same seeds; None if not stored.
         scores: (R, n) one-shot scores; their mean over seeds is tested.
     """
-    count, seeds = truth.shape
-    variance, pairs = seed_variance(truth), count * (count - 1) // 2
-    deviation = unknown(variance.note) if variance.value is None else Quantity(math.sqrt(variance.value))
-    reason = variance.note or _why_unresolved(count, correct)
-    if variance.value is None or correct is None or reason:
+    count, variances = len(truth), seed_variances(truth)
+    pairs = count * (count - 1) // 2
+    if isinstance(variances, str):
+        reason, deviation = variances, unknown(variances)
+    else:
+        reason, deviation = _why_unresolved(count, correct), Quantity(math.sqrt(variances.pooled))
+    if isinstance(variances, str) or correct is None or reason:
         return ResolvedPairs(None, unknown(reason), pairs, unknown(reason), unknown(reason), deviation)
-    from scipy.special import stdtrit
-
     accuracy = mean_accuracy(truth)
     difference = accuracy[:, None] - accuracy[None, :]
-    error = np.sqrt(2 * variance.value / seeds + _difference_variance(correct) / correct.shape[1])
-    mask = np.abs(difference) > float(stdtrit(count * (seeds - 1), 0.975)) * error
+    mask = np.abs(difference) > _bounds(variances, _difference_variance(correct) / correct.shape[1])
     resolved = int(np.triu(mask, 1).sum())
     gamma = _gamma(np.where(mask, np.sign(difference), 0.0), scores)
     return ResolvedPairs(mask, Quantity(resolved), pairs, Quantity(resolved / pairs), gamma, deviation)
+
+
+def _bounds(variances: SeedVariances, of_images: Floats) -> NDArray[np.float64]:
+    """Return how far each pair's means differ at most by noise, 95 % of the time, (n, n).
+
+    Args:
+        variances: Between seeds.
+        of_images: (n, n) variance of each pair's difference due to the choice of images.
+    """
+    from scipy.special import stdtrit
+
+    of_means = variances.of_means
+    squared_error = of_means[:, None] + of_means[None, :] + of_images
+    parts = of_means**2 / variances.freedom
+    satterthwaite = squared_error**2 / np.maximum(parts[:, None] + parts[None, :], 1e-300)
+    quantile = stdtrit(np.clip(satterthwaite, 0.1, variances.total), 0.975)
+    return np.asarray(quantile * np.sqrt(squared_error))
 
 
 def mcnemar(bits_a: Booleans, bits_b: Booleans) -> float:

@@ -76,17 +76,18 @@ def spearman_rho(a: Floats, b: Floats) -> float | None:
 
 
 def mean_accuracy(accuracies: Floats) -> NDArray[np.float64]:
-    """Return each path's mean over seeds, rounded so that equal means are equal numbers whatever the order of seeds.
+    """Return each path's mean over its seeds, rounded so that equal means are equal numbers whatever their order.
 
     Args:
-        accuracies: (n, S) fractions.
+        accuracies: (n, S) fractions, NaN where a path lacks a seed.
 
     Returns:
-        (n,) fractions, NaN if there is no seed.
+        (n,) fractions, NaN for a path without any.
     """
-    if not accuracies.shape[1]:
-        return np.full(len(accuracies), np.nan)
-    return np.asarray(np.round(accuracies.mean(axis=1, dtype=np.float64), 10))
+    known = ~np.isnan(accuracies)
+    seeds = known.sum(axis=1)
+    sums = np.where(known, accuracies, 0.0).sum(axis=1, dtype=np.float64)
+    return np.asarray(np.round(np.where(seeds > 0, sums / np.maximum(seeds, 1), np.nan), 10))
 
 
 def best_quarter(truth: Floats) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ from scipy import stats
 
 from supernet_cli.reports.statistics.intervals import holm
 from supernet_cli.reports.statistics.pairs import mcnemar, mcnemar_pairs, resolved_pairs
+from supernet_cli.reports.statistics.variances import seed_variances
 
 
 def _networks(rng: np.random.Generator, skill: np.ndarray, seeds: int, images: int) -> np.ndarray:
@@ -24,14 +25,19 @@ def test_pairs_are_resolved_as_the_formula_says_pair_by_pair() -> None:
     rng = np.random.default_rng(0)
     bits = _networks(rng, np.linspace(1.0, 2.5, 7), 3, 500)
     truth, correct, scores = bits.mean(axis=2), bits.mean(axis=1).astype(np.float32), rng.random((2, 7))
+    truth[3, 1:] = np.nan  # one seed
+    truth[5] += [-0.1, 0.0, 0.1]  # an unstable path
     result = resolved_pairs(truth, correct, scores)
-    n, seeds = truth.shape
-    pooled = sum((y - truth[a].mean()) ** 2 for a in range(n) for y in truth[a]) / (n * (seeds - 1))
+    found = seed_variances(truth)
+    assert not isinstance(found, str)
+    error, freedom, means = found.of_means, found.freedom, np.nanmean(truth, axis=1)
     agreeing = disagreeing = 0
-    for a, b in itertools.combinations(range(n), 2):
-        difference = truth[a].mean() - truth[b].mean()
-        error = math.sqrt(2 * pooled / seeds + np.var(bits[a].mean(0) - bits[b].mean(0), ddof=1) / 500)
-        resolved = abs(difference) > stats.t.ppf(0.975, n * (seeds - 1)) * error
+    for a, b in itertools.combinations(range(7), 2):
+        one, other = error[a], error[b]
+        squared = one + other + np.var(bits[a].mean(0) - bits[b].mean(0), ddof=1) / 500
+        welch = squared**2 / (one**2 / freedom[a] + other**2 / freedom[b])
+        difference = means[a] - means[b]
+        resolved = abs(difference) > stats.t.ppf(0.975, min(welch, 12)) * math.sqrt(squared)
         assert result.mask[a, b] == result.mask[b, a] == resolved
         if resolved:
             right = (difference > 0) == (scores.mean(0)[a] > scores.mean(0)[b])
@@ -40,8 +46,43 @@ def test_pairs_are_resolved_as_the_formula_says_pair_by_pair() -> None:
     assert (result.resolved.value, result.pairs) == (agreeing + disagreeing, 21)
     assert result.share.value == pytest.approx((agreeing + disagreeing) / 21)
     assert result.gamma.value == pytest.approx((agreeing - disagreeing) / (agreeing + disagreeing))
-    assert result.seed_sd.value == pytest.approx(math.sqrt(pooled))
+    squares = sum(np.nansum((y - np.nanmean(y)) ** 2) for y in truth)
+    assert result.seed_sd.value == pytest.approx(math.sqrt(squares / 12))
     assert not result.mask.diagonal().any()
+
+
+def test_with_equal_variances_the_formula_is_that_of_the_pooled_one() -> None:
+    rng = np.random.default_rng(0)
+    truth = 0.5 + 0.1 * rng.normal(size=(9, 1)) + 0.02 * np.tile([-1.0, 0.0, 1.0], (9, 1))
+    same = np.ones((9, 40))  # no image noise
+    difference = np.abs(truth.mean(1)[:, None] - truth.mean(1)[None])
+    expected = difference > stats.t.ppf(0.975, 18) * math.sqrt(2 * 0.02**2 / 3)
+    assert (resolved_pairs(truth, same, rng.random((1, 9))).mask == expected).all()
+    assert 0 < expected.sum() < 72
+
+
+def _share_resolved(deviations: np.ndarray, seeds: np.ndarray, worlds: int) -> np.ndarray:
+    """Return how often pairs of equal paths are resolved, (n, n); no image noise."""
+    rng, count = np.random.default_rng(7), np.zeros((len(seeds), len(seeds)))
+    lacking = np.arange(seeds.max()) >= seeds[:, None]
+    for _ in range(worlds):
+        truth = 0.9 + deviations[:, None] * rng.normal(size=lacking.shape)
+        mask = resolved_pairs(np.where(lacking, np.nan, truth), np.ones((len(seeds), 2)), np.ones((1, len(seeds)))).mask
+        assert mask is not None
+        count += mask
+    return count / worlds
+
+
+@pytest.mark.parametrize("seeds", [2, 3, "one to three"])
+def test_equal_paths_are_seldom_resolved_whether_or_not_some_are_unstable(seeds: int | str) -> None:
+    of_paths = np.resize([1, 2, 3, 3, 2], 20) if isinstance(seeds, str) else np.full(20, seeds)
+    one, other = np.triu_indices(20, 1)
+    equal = _share_resolved(np.full(20, 0.001), of_paths, 300)[one, other]
+    assert 0.02 < equal.mean() < 0.055
+    shares = _share_resolved(np.where(np.arange(20) % 5 == 4, 0.01, 0.001), of_paths, 300)[one, other]
+    theirs = (one % 5 == 4) | (other % 5 == 4)
+    assert shares.mean() < 0.05
+    assert shares[theirs].mean() < (0.075 if seeds == 3 else 0.11)  # pooled: 0.24; even their own variances give 0.06
 
 
 def test_resolved_pairs_are_wrong_no_more_often_than_promised() -> None:
