@@ -37,7 +37,10 @@ _SHARES = (0.0, 0.03, 0.1, 0.3, 1.0)
 """Variances of each part that are averaged over, relative to the variance of the paths' means."""
 
 _ROOMS = (math.inf, 1.0, 0.3, 0.1)
-"""Room above the best mean, in ranges of the means, of the limits that accuracies may crowd below."""
+"""Room above the best mean, in ranges of the means, of the limits that accuracies may crowd below.
+
+An infinite room, for no such limit, is as likely beforehand as all others together.
+"""
 
 _NOISE = (0.01, 0.03, 0.1, 0.3, 0.6)
 """The same for the seed noise, where no path was trained with two seeds."""
@@ -126,7 +129,7 @@ def draw(evidence: Evidence, rng: np.random.Generator, draws: int = DRAWS) -> ND
             fit = _Fit.to(target, design, widths, share, warped_noise)
             fits.append(fit)
             warps.append(warp)
-            logs.append(fit.log_evidence + jacobian)
+            logs.append(fit.log_evidence + jacobian + (math.log(len(_ROOMS) - 1) if math.isinf(room) else 0.0))
     weights = np.exp(np.array(logs) - max(logs))
     counts = rng.multinomial(draws, weights / weights.sum())
     drawn = [

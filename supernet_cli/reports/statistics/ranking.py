@@ -152,14 +152,20 @@ def supernet_agreement(scores: Floats) -> Quantity:
 def _between_seeds(rankings: Floats, kind: str) -> Quantity:
     if len(rankings) < 2:
         return unknown(needs(2, f"{kind} seeds", len(rankings)))
-    return _spread([_coefficient(_tau, a, b) for a, b in itertools.combinations(rankings, 2)], "pairs of seeds").mean
+    return spread_of([_coefficient(_tau, a, b) for a, b in itertools.combinations(rankings, 2)], "pairs of seeds").mean
 
 
 def _over_seeds(statistic: Callable[[Floats, Floats], float], scores: Floats, accuracy: Floats) -> Spread:
-    return _spread([_coefficient(statistic, row, accuracy) for row in scores], "supernet seeds")
+    return spread_of([_coefficient(statistic, row, accuracy) for row in scores], "supernet seeds")
 
 
-def _spread(each: Sequence[Quantity], what: str) -> Spread:
+def spread_of(each: Sequence[Quantity], what: str) -> Spread:
+    """Return the mean, the extremes and the values of a coefficient over seeds.
+
+    Args:
+        each: The coefficient of each seed.
+        what: The seeds, in words.
+    """
     known = [quantity.value for quantity in each if quantity.value is not None]
     reason = next((quantity.note for quantity in each if quantity.value is None), f"There are no {what}.")
     values = tuple(quantity.value for quantity in each)
