@@ -12,7 +12,7 @@ from supernet_cli.glyphs import counted
 from supernet_cli.reports.advice import TRUSTED, advice
 from supernet_cli.reports.beliefs import SIZES, Beliefs
 from supernet_cli.reports.decision import cost, decision
-from supernet_cli.reports.facts import Facts, gather, mean
+from supernet_cli.reports.facts import Facts, Truth, gather, mean
 from supernet_cli.reports.scores import BySeed
 from supernet_cli.reports.verdict import judge, verdict
 from supernet_cli.runs.alone import FEWEST_STEPS, SHORT_CALIBRATION, short_steps
@@ -135,9 +135,10 @@ class _Comparison:
         from supernet_cli.reports.statistics.intervals import tau_interval
         from supernet_cli.reports.statistics.quantity import document
         from supernet_cli.reports.statistics.ranking import agreement, seed_agreement, sparse_tau, supernet_agreement
+        from supernet_cli.reports.statistics.seeds import largest_block, mean_seeds
 
         truth, scores = self.facts.truth.test, self.facts.scores(names)
-        count, seeds = truth.shape
+        seeds, count = mean_seeds(truth), len(largest_block(truth).paths)
         found: Agreement = agreement(scores, truth)
         between, between_supernets = seed_agreement(truth), supernet_agreement(scores)
         interval = tau_interval(found.tau.per_seed)
@@ -385,10 +386,9 @@ def _rows(facts: Facts, beliefs: Beliefs) -> list[dict[str, Any]]:
 
 
 def _row(facts: Facts, beliefs: Beliefs, name: str, index: int | None) -> dict[str, Any]:
-    truth, profile = facts.truth, facts.profiles.get(name)
-    test = _mean_of(facts.one_shot_test, facts.seeds, name, "accuracy")
-    alone = None if index is None else float(truth.test[index].mean())
-    expected = None if index is None else beliefs.expected(name)
+    profile, test = facts.profiles.get(name), _mean_of(facts.one_shot_test, facts.seeds, name, "accuracy")
+    alone = _alone_of(facts.truth, index)
+    accuracy, expected = alone["stand_alone_test_accuracy"], None if index is None else beliefs.expected(name)
     return {
         "path": name,
         "one_shot_validation_loss": _mean_of(facts.one_shot, facts.seeds, name, "loss"),
@@ -397,16 +397,28 @@ def _row(facts: Facts, beliefs: Beliefs, name: str, index: int | None) -> dict[s
         "one_shot_test_sd": _sd(
             [row.accuracy for seed in facts.seeds if (row := facts.one_shot_test.get(seed, {}).get(name))]
         ),
-        "stand_alone_test_accuracy": alone,
-        "stand_alone_sd": None if index is None else _sd(truth.test[index].tolist()),
-        "stand_alone_test_loss": None if index is None else _finite(float(truth.test_loss[index].mean())),
-        "stand_alone_validation_accuracy": None if index is None else _finite(float(truth.validation[index].mean())),
+        **alone,
         "expected_accuracy": None if expected is None else expected.mean,
         "expected_low": None if expected is None else expected.low,
         "expected_high": None if expected is None else expected.high,
-        "difference": test - alone if test is not None and alone is not None else None,
+        "difference": test - accuracy if test is not None and accuracy is not None else None,
         **_size(profile),
-        "seconds": None if index is None else _finite(float(truth.seconds[index])),
+        "seconds": None if index is None else _finite(float(facts.truth.seconds[index])),
+    }
+
+
+def _alone_of(truth: Truth, index: int | None) -> dict[str, Any]:
+    """Return the fields of one path's stand-alone trainings, over the seeds that it has."""
+    import numpy as np
+
+    known = [] if index is None else np.flatnonzero(np.isfinite(truth.test[index])).tolist()
+    test, loss, validation = (figures[index, known] for figures in (truth.test, truth.test_loss, truth.validation))
+    return {
+        "stand_alone_test_accuracy": float(test.mean()) if known else None,
+        "stand_alone_sd": _sd(test.tolist()) if known else None,
+        "stand_alone_test_loss": _finite(float(loss.mean())) if known else None,
+        "stand_alone_validation_accuracy": _finite(float(validation.mean())) if known else None,
+        "stand_alone_seeds": len(known),
     }
 
 

@@ -6,7 +6,7 @@ Shapes: n paths with stand-alone results, R supernet seeds, S stand-alone seeds,
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -43,17 +43,17 @@ FEWEST_SAMPLED = 10
 
 @dataclass(frozen=True)
 class Truth:
-    """Stand-alone results: n paths, each with the same S seeds.
+    """Stand-alone results: n paths, each with at least one of S seeds.
 
     Args:
         run: The run they come from.
         paths: The paths, in order of index.
-        seeds: The seeds.
-        test: (n, S) accuracy on test.
-        test_loss: (n, S) mean cross-entropy on test, NaN where it is not finite.
-        validation: (n, S) accuracy on validation, NaN where unknown.
-        correct: (n, N) share of the seeds that got each test image right; None if not stored.
-        correct_first: (n, N) whether the first seed's network got it right; None if not stored.
+        seeds: All their seeds.
+        test: (n, S) accuracy on test, NaN where a path lacks a seed.
+        test_loss: (n, S) mean cross-entropy on test, NaN also where it is not finite.
+        validation: (n, S) accuracy on validation, NaN also where unknown.
+        correct: (n, N) share of a path's seeds that got each test image right; None if not stored.
+        correct_first: (n, N) whether the network of its first seed got it right; None if not stored.
         coverage: How the paths were chosen.
         caution: What that does to τ as observed; empty if nothing.
         seconds: (n,) mean time of one training.
@@ -199,7 +199,7 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
         training=training,
         evaluation=judging,
         missing=(
-            *missing_alone(source, stored_truth, space, truth.paths, truth.seeds),
+            *missing_alone(source, stored_truth, space, truth.paths),
             *missing_one_shot(run, truth.paths, seeds, one_shot, test),
         ),
     )
@@ -223,59 +223,47 @@ def check_same(run: Run, other: Run) -> None:
 
 
 def _truth(run: Run, stored: Evaluation, space: SearchSpace) -> Truth:
-    """Return the stand-alone results: as many paths as possible, and only the seeds that all of these have."""
+    """Return the stand-alone results of all paths that have some; of none that diverged, unless nothing else is left.
+
+    A path with a seed that diverged would enter with its lucky seeds only.
+    """
     import numpy as np
 
     known = {str(path): path for path in space.enumerate()} if space.size <= 100_000 else {}
     test = stored.rows("test", "stand-alone")
     jobs = {(job.path.parent.name, job.seed): job for job in run.alone_jobs()}
     folders = {name: run.alone_job(known.get(name) or space.parse(name), 0).path.parent.name for name in _all(test)}
-    there = {
-        seed: {name for name in rows if (folders[name], seed) in jobs}  # a deleted training no longer counts
-        for seed, rows in test.items()
-    }
-    if not any(there.values()):
+    there = {(name, seed) for seed, rows in test.items() for name in rows if (folders[name], seed) in jobs}
+    if not there:  # a deleted training does not count
         raise RunError(*_no_truth(run))
     diverged = {folder for (folder, _), job in jobs.items() if job.status().state == "diverged"}
-    seeds, names = complete_block(there, frozenset(name for name in folders if folders[name] in diverged))
-    paths = sorted((known.get(name) or space.parse(name) for name in names), key=space.index)
-    order = [str(path) for path in paths]
+    there = {(name, seed) for name, seed in there if folders[name] not in diverged} or there
+    paths = sorted((known.get(name) or space.parse(name) for name in {name for name, _ in there}), key=space.index)
+    order, seeds = [str(path) for path in paths], sorted({seed for _, seed in there})
+    seeds_of = {name: [seed for seed in seeds if (name, seed) in there] for name in order}
+
+    def table(figure: Callable[[str, int], float]) -> np.ndarray:
+        return np.array([[figure(name, s) if s in seeds_of[name] else float("nan") for s in seeds] for name in order])
+
     validation = scores(run, stored, "validation", "stand-alone")
     answers = {seed: correct(run, "test", "stand-alone", seed) for seed in seeds}
-    whole = all(name in answers[seed] for seed in seeds for name in order)
-    snapshots = [[run.alone_job(path, seed).snapshot()[0] for seed in seeds] for path in paths]
+    whole = all(name in answers[seed] for name, seed in there)
+    shares = [np.mean([answers[seed][name] for seed in seeds_of[name]], axis=0) for name in order] if whole else []
+    snapshots = [[run.alone_job(path, s).snapshot()[0] for s in seeds_of[str(path)]] for path in paths]
     return Truth(
         run=run.id,
         paths=tuple(paths),
         seeds=tuple(seeds),
-        test=np.array([[test[seed][name].accuracy for seed in seeds] for name in order]),
-        test_loss=np.array([[_or_nan(test[seed][name].loss) for seed in seeds] for name in order]),
-        validation=np.array([[_accuracy(validation, seed, name) for seed in seeds] for name in order]),
-        correct=np.array([np.mean([answers[s][name] for s in seeds], axis=0) for name in order], np.float32)
-        if whole
-        else None,
-        correct_first=np.array([answers[seeds[0]][name] for name in order]) if whole else None,
+        test=table(lambda name, seed: test[seed][name].accuracy),
+        test_loss=table(lambda name, seed: _or_nan(test[seed][name].loss)),
+        validation=table(lambda name, seed: _accuracy(validation, seed, name)),
+        correct=np.array(shares, np.float32) if whole else None,
+        correct_first=np.array([answers[seeds_of[name][0]][name] for name in order]) if whole else None,
         coverage=(coverage := _coverage(run, set(order), space)),
         caution=_caution(run, set(order), coverage),
-        seconds=np.array([[_seconds(snapshot) for snapshot in row] for row in snapshots]).mean(axis=1),
+        seconds=np.array([statistics.fmean(map(_seconds, row)) for row in snapshots]),
         cost=training_cost([snapshot for row in snapshots for snapshot in row]),
     )
-
-
-def complete_block(
-    paths_by_seed: Mapping[int, set[str]], without: frozenset[str] = frozenset()
-) -> tuple[list[int], set[str]]:
-    """Return seeds and paths such that every combination exists: statistics over seeds need the same seeds for all.
-
-    Takes the paths of the seed that has most, and every further seed that has all of them.
-
-    Args:
-        paths_by_seed: The paths that each seed has.
-        without: Paths that will never have all seeds: they are dropped rather than a seed, unless none would be left.
-    """
-    by_size = sorted(paths_by_seed, key=lambda seed: (-len(paths_by_seed[seed]), seed))
-    paths = paths_by_seed[by_size[0]] - without or set(paths_by_seed[by_size[0]])
-    return sorted(seed for seed in by_size if paths <= paths_by_seed[seed]), paths
 
 
 def _coverage(run: Run, names: set[str], space: SearchSpace) -> Coverage:

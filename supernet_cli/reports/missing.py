@@ -30,9 +30,7 @@ class Missing:
     begun: bool = True
 
 
-def missing_alone(
-    run: Run, stored: Evaluation, space: SearchSpace, paths: Sequence[Architecture], seeds: Sequence[int]
-) -> list[Missing]:
+def missing_alone(run: Run, stored: Evaluation, space: SearchSpace, paths: Sequence[Architecture]) -> list[Missing]:
     """Return what the stand-alone side lacks.
 
     Args:
@@ -40,7 +38,6 @@ def missing_alone(
         stored: Its scores.
         space: Its space.
         paths: Paths that enter the comparison.
-        seeds: Their seeds.
     """
     names = trained_names(run, space, map(str, paths))
     jobs = [(names.get(job.path.parent.name, job.path.parent.name), job) for job in run.alone_jobs()]
@@ -49,9 +46,8 @@ def missing_alone(
     open_jobs = [(name, job) for name, job in jobs if states[job.key] not in ("diverged", "finished")]
     rows = stored.rows("test", "stand-alone")
     unevaluated = [job for name, job in jobs if states[job.key] == "finished" and name not in rows.get(job.seed, {})]
-    used = {(str(path), seed) for path in paths for seed in seeds}
-    evaluated = [(name, job.seed) for name, job in jobs if name in rows.get(job.seed, {})]
-    unused = [key for key in evaluated if key not in used]
+    used = {str(path) for path in paths}
+    unused = [(name, job.seed) for name, job in jobs if name in rows.get(job.seed, {}) and name not in used]
     found = []
     if diverged:
         which = _some([f"{name} seed {job.seed}" for name, job in diverged])
@@ -66,7 +62,9 @@ def missing_alone(
         found.append(Missing(what, run.command("evaluate")))
     if unused:
         which = _some([f"{path} seed {seed}" for path, seed in unused])
-        what = f"{counted(len(unused), 'stand-alone result')} not used, because other paths lack the seed: {which}"
+        what = (
+            f"{counted(len(unused), 'stand-alone result')} not used, because another seed of the path diverged: {which}"
+        )
         found.append(Missing(what))
     if not open_jobs and len(paths) + len({name for name, _ in diverged}) < space.size <= TRAINED_WHOLE:
         what = f"{space.size - len(paths):,} of {counted(space.size, 'path')} not trained from scratch"

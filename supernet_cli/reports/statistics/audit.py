@@ -108,7 +108,7 @@ def audit(
     noise = {
         "stand-alone noise": _seed_noise(truth),
         "supernet noise": _supernet_noise(matched),
-        "image noise": _image_noise(correct, truth.shape[1]),
+        "image noise": _image_noise(correct, np.isfinite(truth).sum(axis=1)),
     }
     total = float(differences.var(ddof=1))
     return Audit(
@@ -159,24 +159,29 @@ def _supernet_noise(matched: Floats) -> Quantity:
     return Quantity(float((residual**2).sum() / ((seeds - 1) * (count - 1) * seeds)))
 
 
-def _image_noise(correct: Floats | None, seeds: int) -> Quantity:
+def _image_noise(correct: Floats | None, seeds: Integers) -> Quantity:
     if correct is None:
         return unknown("Which test images each network got right was not stored.")
     images = correct.shape[1]
     by_image = correct.var(axis=0, ddof=1, dtype=np.float64).mean()
-    raw = (by_image - correct.mean(axis=1, dtype=np.float64).var(ddof=1)) / (images - 1)
-    if seeds < 2:
-        return Quantity(float(raw * POINTS**2), "Includes what the one stand-alone seed does to individual images.")
-    return Quantity(max(0.0, float(raw - _chance_of_single_images(correct, seeds).mean())) * POINTS**2)
+    raw = float((by_image - correct.mean(axis=1, dtype=np.float64).var(ddof=1)) / (images - 1))
+    single = _chance_of_single_images(correct, seeds)
+    if single is None:
+        return Quantity(raw * POINTS**2, "Includes what the one stand-alone seed does to individual images.")
+    return Quantity(max(0.0, raw - float(single.mean())) * POINTS**2)
 
 
-def _chance_of_single_images(correct: Floats, seeds: int) -> NDArray[np.float64]:
+def _chance_of_single_images(correct: Floats, seeds: Integers) -> NDArray[np.float64] | None:
     """Return the part of each mean accuracy's variance that comes from individual seeds on individual images, (n,).
 
-    For one seed it is p(1-p) on an image that a share p of all seeds gets right, estimated by m(1-m) S/(S-1).
+    For one seed it is p(1-p) on an image that a share p of all seeds gets right, estimated by m(1-m) S/(S-1). A path
+    with one seed gets the mean of the other paths; None if no path has two.
     """
-    mean = (correct * (1 - correct)).mean(axis=1, dtype=np.float64)
-    return np.asarray(mean / ((seeds - 1) * correct.shape[1]))
+    repeated = seeds > 1
+    if not repeated.any():
+        return None
+    of_one = (correct * (1 - correct)).mean(axis=1, dtype=np.float64) * seeds / np.maximum(seeds - 1, 1)
+    return np.asarray(np.where(repeated, of_one, of_one[repeated].mean()) / (seeds * correct.shape[1]))
 
 
 def _rest(total: float, noise: dict[str, Quantity]) -> Quantity:
@@ -219,14 +224,14 @@ def _spread(differences: Floats) -> Quantity:
 
 def _truth_variance(weights: Floats, truth: Floats, correct: Floats | None) -> float:
     """Return the variance of a weighted sum of mean accuracies, over seeds and images where known."""
-    seeds = truth.shape[1]
     variances = seed_variances(truth)
     of_seeds = 0.0 if isinstance(variances, str) else float(weights**2 @ variances.of_means)
     if correct is None:
         return of_seeds
     of_images = float((weights @ correct).var(ddof=1) / correct.shape[1])
-    if seeds > 1:
-        of_images -= float(weights**2 @ _chance_of_single_images(correct, seeds))
+    single = _chance_of_single_images(correct, np.isfinite(truth).sum(axis=1))
+    if single is not None:
+        of_images -= float(weights**2 @ single)
     return of_seeds + max(0.0, of_images)
 
 

@@ -34,15 +34,15 @@ class CorrectedTau:
     both: Quantity
 
 
-def tau_ceiling(t1: float | None, num_seeds: int, num_paths: int) -> Quantity:
+def tau_ceiling(t1: float | None, num_seeds: float, num_paths: int) -> Quantity:
     """Return what the exact expected accuracy would reach, on average, against a mean over stand-alone seeds.
 
     Source: attenuation of correlations (Spearman 1904), brought to tau by Greiner's relation.
 
     Args:
         t1: Mean tau-b between stand-alone seeds, from `seed_agreement`.
-        num_seeds: Stand-alone seeds S in the mean.
-        num_paths: Paths n.
+        num_seeds: Stand-alone seeds S in the mean; the harmonic mean over paths if these are unequal.
+        num_paths: Paths n that t₁ comes from.
     """
     reason = _why_no_ceiling(t1, num_seeds, num_paths)
     if t1 is None or reason:
@@ -51,15 +51,15 @@ def tau_ceiling(t1: float | None, num_seeds: int, num_paths: int) -> Quantity:
 
 
 def corrected_tau(
-    tau: float | None, t1: float | None, num_seeds: int, num_paths: int, t_x: float | None
+    tau: float | None, t1: float | None, num_seeds: float, num_paths: int, t_x: float | None
 ) -> CorrectedTau:
     """Remove noise from a tau.
 
     Args:
         tau: Mean over supernet seeds of the tau-b of *one* seed with the mean stand-alone accuracy.
         t1: Mean tau-b between stand-alone seeds, from `seed_agreement`.
-        num_seeds: Stand-alone seeds S in the mean.
-        num_paths: Paths n.
+        num_seeds: Stand-alone seeds S in the mean; the harmonic mean over paths if these are unequal.
+        num_paths: Paths n that t₁ comes from.
         t_x: Mean tau-b between supernet seeds, from `supernet_agreement`.
 
     Returns:
@@ -77,9 +77,9 @@ def corrected_tau(
     return CorrectedTau(stand_alone, _divided(tau, reliability * _rho_of(t_x)))
 
 
-def _why_no_ceiling(t1: float | None, num_seeds: int, num_paths: int) -> str:
-    if num_seeds < 2:
-        return needs(2, "stand-alone seeds", num_seeds)
+def _why_no_ceiling(t1: float | None, num_seeds: float, num_paths: int) -> str:
+    if num_seeds == 1:
+        return needs(2, "stand-alone seeds", 1)
     if num_paths < FEWEST_PATHS:
         return needs(FEWEST_PATHS, "paths", num_paths)
     if t1 is None:
@@ -99,7 +99,7 @@ def _divided(tau: float, reliability: float) -> Quantity:
     return Quantity(_tau_of(rho), note)
 
 
-def _reliability(t1: float, num_seeds: int) -> float:
+def _reliability(t1: float, num_seeds: float) -> float:
     rho = _rho_of(t1)
     return num_seeds * rho / (1 + (num_seeds - 1) * rho)
 

@@ -119,7 +119,7 @@ def mcnemar_pairs(bits: Booleans) -> McNemarPairs:
     """Count the pairs of networks that differ by McNemar's test, Holm-corrected.
 
     Args:
-        bits: (n, N) whether each network, all of one seed, got each image right.
+        bits: (n, N) whether each network got each image right.
     """
     count = len(bits)
     pairs = count * (count - 1) // 2

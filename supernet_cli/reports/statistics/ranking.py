@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supernet_cli.reports.statistics.quantity import Floats, Quantity, needs, unknown
+from supernet_cli.reports.statistics.seeds import largest_block
 
 FEWEST = 3
 """Paths that a ranking needs: two are in order or not, which measures nothing."""
@@ -94,7 +95,7 @@ def best_quarter(truth: Floats) -> NDArray[np.int64]:
     """Return the ceil(n/4) paths with the best mean accuracy, best first; ties keep their order.
 
     Args:
-        truth: (n, S) stand-alone test accuracy.
+        truth: (n, S) stand-alone test accuracy, NaN where a path lacks a seed.
     """
     order = np.argsort(-mean_accuracy(truth), kind="stable")
     return order[: math.ceil(len(truth) / 4)]
@@ -105,7 +106,7 @@ def agreement(scores: Floats, truth: Floats) -> Agreement:
 
     Args:
         scores: (R, n) one-shot scores.
-        truth: (n, S) stand-alone test accuracy.
+        truth: (n, S) stand-alone test accuracy, NaN where a path lacks a seed.
     """
     accuracy, best = mean_accuracy(truth), best_quarter(truth)
     return Agreement(
@@ -124,7 +125,7 @@ def sparse_tau(scores: Floats, truth: Floats) -> Spread:
 
     Args:
         scores: (R, n) one-shot scores.
-        truth: (n, S) stand-alone test accuracy.
+        truth: (n, S) stand-alone test accuracy, NaN where a path lacks a seed.
     """
     return _over_seeds(_tau, scores, np.round(mean_accuracy(truth), 3))
 
@@ -132,12 +133,18 @@ def sparse_tau(scores: Floats, truth: Floats) -> Spread:
 def seed_agreement(truth: Floats) -> Quantity:
     """Return t₁, the mean tau-b between pairs of stand-alone seeds: their agreement, not a ceiling.
 
-    All seeds are evaluated on the same images, so what these images do to every seed's ranking counts as agreement.
+    All seeds are evaluated on the same images, so what these images do to every seed's ranking counts as agreement. If
+    paths have unequal seeds, it comes from the largest block of paths that share some.
 
     Args:
-        truth: (n, S) stand-alone test accuracy.
+        truth: (n, S) stand-alone test accuracy, NaN where a path lacks a seed.
     """
-    return _between_seeds(truth.T, "stand-alone")
+    block = largest_block(truth)
+    found = _between_seeds(block.of(truth).T, "stand-alone")
+    if found.value is None or len(block.paths) == len(truth) and len(block.seeds) == truth.shape[1]:
+        return found
+    note = f"From the {len(block.paths)} paths that share {len(block.seeds)} seeds."
+    return Quantity(found.value, f"{note} {found.note}".strip())
 
 
 def supernet_agreement(scores: Floats) -> Quantity:

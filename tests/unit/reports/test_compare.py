@@ -16,7 +16,7 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.errors import RunError, UsageError
 from supernet_cli.reports.compare import compare
 from supernet_cli.reports.export import as_csv, as_markdown, sort_rows
-from supernet_cli.reports.facts import complete_block, gather
+from supernet_cli.reports.facts import gather
 from supernet_cli.reports.sheets import sheets
 from supernet_cli.runs.job import create_job
 from supernet_cli.runs.results import (
@@ -266,7 +266,7 @@ def test_a_sample_has_an_interval_over_paths(tmp_path: Path, lab: Preset) -> Non
     assert "12 of 16 paths, a random sample" in entry["verdict"]
 
 
-def test_seeds_that_not_every_path_has_are_left_out_and_told(whole: Run, lab: Preset) -> None:
+def test_every_result_counts_even_if_other_paths_lack_the_seed(whole: Run, lab: Preset) -> None:
     space = SearchSpace.from_config(lab.space)
     create_job(whole.alone_job(space.at(5), 3))
     store_job(whole.alone_job(space.at(6), 3), {str(space.at(6)): 0.9})
@@ -277,9 +277,45 @@ def test_seeds_that_not_every_path_has_are_left_out_and_told(whole: Run, lab: Pr
         "1 of 50 stand-alone trainings not finished": whole.command("retrain", "--all", "--seeds", "3"),
         "1 stand-alone network not evaluated on the test images": whole.command("evaluate"),
     }
-    keep_scores(whole, "test", [score(str(space.at(6)), "stand-alone", 3, 0.9, 0.1)], {})
-    told = [found["what"] for found in entry_of(whole)["missing"]]
-    assert told[1] == f"1 stand-alone result not used, because other paths lack the seed: {space.at(6)} seed 3"
+    answers = {("stand-alone", 3): {str(space.at(6)): np.arange(2000) % 10 > 0}}
+    keep_scores(whole, "test", [score(str(space.at(6)), "stand-alone", 3, 0.9, 0.1)], answers)
+    more = entry_of(whole)
+    assert (more["n"], more["stand_alone_seeds"]) == (16, [0, 1, 2, 3])
+    assert [row["stand_alone_seeds"] for row in more["rows"]] == [4 if index == 6 else 3 for index in range(16)]
+    assert [found["what"] for found in more["missing"]] == ["1 of 50 stand-alone trainings not finished"]
+    before, after = entry["rows"][6], more["rows"][6]
+    mean = (3 * before["stand_alone_test_accuracy"] + 0.9) / 4
+    assert after["stand_alone_test_accuracy"] == pytest.approx(mean)
+    assert more["seed_agreement"] == pytest.approx(entry["seed_agreement"])
+    assert more["notes"]["seed_agreement"] == "From the 16 paths that share 3 seeds."
+    assert more["resolved_pairs"] is not None
+
+
+def test_paths_with_one_seed_and_paths_with_three_are_all_compared(tmp_path: Path, tiny: Make) -> None:
+    kernels = [*KERNELS, "sep3x3", "sep5x5"]
+    block = {"channels": 4, "pool": 1, "candidates": kernels}
+    preset = tiny(space={"blocks": [block, block]})
+    paths = names(preset)[:33]
+    rng = np.random.default_rng(0)
+    exact = dict(zip(names(preset), 0.95 - 0.01 * rng.permutation(36), strict=True))
+    alone = {s: {p: exact[p] + 0.02 * rng.normal() for p in (paths[17:] if s else paths)} for s in (0, 1, 2)}
+    entry = entry_of(store_run(tmp_path, preset, {0: scored(exact, 0.01), 1: scored(exact, 0.01, 1)}, alone))
+    assert (entry["n"], entry["stand_alone_seeds"]) == (33, [0, 1, 2])
+    assert [row["stand_alone_seeds"] for row in entry["rows"]] == [1] * 17 + [3] * 16 + [0] * 3
+    assert entry["pairs"] == 33 * 32 // 2
+    assert entry["mcnemar"]["pairs"] == 33 * 32 // 2
+    for name in ("tau_ceiling", "seed_agreement", "resolved_pairs", "seed_sd", "regret_at_1", "regret_at_3"):
+        assert entry[name] is not None, name
+    assert entry["kendall_tau"]["mean"] > 0.6
+    assert entry["tau_corrected"]["stand_alone"] > entry["kendall_tau"]["mean"]
+    assert entry["audit"]["stand_alone"] is not None
+    deviations = [row["stand_alone_sd"] for row in entry["rows"]]
+    assert deviations[:17] == [None] * 17
+    assert None not in deviations[17:33]
+    of_three = [np.std([alone[s][p] for s in alone], ddof=1) for p in paths[17:]]
+    assert entry["seed_sd"] == pytest.approx(math.sqrt(np.mean(np.square(of_three))))
+    json.dumps(entry, allow_nan=False)
+    assert sheets(entry)
 
 
 def test_a_path_that_diverged_is_dropped_and_not_the_seed_of_all_others(whole: Run, lab: Preset) -> None:
@@ -303,7 +339,7 @@ def test_a_path_that_diverged_is_dropped_and_not_the_seed_of_all_others(whole: R
         "command": "",
         "begun": True,
     }
-    assert "2 stand-alone results not used" in unused["what"]
+    assert "2 stand-alone results not used, because another seed of the path diverged" in unused["what"]
     assert "15 of 16 paths, those finished so far" in entry["verdict"]
 
 
@@ -326,13 +362,6 @@ def test_judging_after_training_is_part_of_the_cost(whole: Run) -> None:
     after = entry_of(whole)["cost"]["evaluation"]
     added = {key: after[key] - before[key] for key in after}
     assert added == {"forward_images": 200, "macs": 2000, "seconds": 0.5}
-
-
-def test_the_largest_whole_block_of_paths_and_seeds_is_taken() -> None:
-    assert complete_block({0: {"a", "b", "c"}, 1: {"a", "b", "c"}, 2: {"a"}}) == ([0, 1], {"a", "b", "c"})
-    assert complete_block({0: {"a"}, 7: {"a", "b"}}) == ([7], {"a", "b"})
-    assert complete_block({0: {"a", "b"}, 1: {"a"}}, frozenset("b")) == ([0, 1], {"a"})
-    assert complete_block({0: {"a"}}, frozenset("a")) == ([0], {"a"})
 
 
 def test_scores_of_training_count_where_nothing_was_judged_on_validation(whole: Run) -> None:

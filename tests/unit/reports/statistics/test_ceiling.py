@@ -25,6 +25,19 @@ def test_the_published_ceiling_of_one_seed_follows_though_one_seed_gets_none() -
     )
 
 
+def test_unequal_seeds_count_by_their_harmonic_mean() -> None:
+    rng, reached, agreed = np.random.default_rng(3), [], []
+    seeds = np.array([1] * 20 + [4] * 20)
+    for _ in range(400):
+        exact = rng.normal(size=40)
+        truth = exact[:, None] + 0.5 * rng.normal(size=(40, 4))
+        means = np.array([row[:count].mean() for row, count in zip(truth, seeds, strict=True)])
+        reached.append(_tau(exact, means))
+        agreed.append(np.mean([_tau(a, b) for a, b in itertools.combinations(truth[20:].T, 2)]))
+    ceiling = tau_ceiling(float(np.mean(agreed)), float(40 / (1 / seeds).sum()), 20).value
+    assert ceiling == pytest.approx(np.mean(reached), abs=0.01)
+
+
 def test_perfectly_agreeing_seeds_leave_no_noise() -> None:
     assert tau_ceiling(1.0, 2, 10).value == pytest.approx(1.0)
     assert corrected_tau(0.5, 1.0, 2, 10, 1.0).both.value == pytest.approx(0.5)
