@@ -134,7 +134,13 @@ class _Comparison:
         from supernet_cli.reports.statistics.ceiling import corrected_tau, tau_ceiling
         from supernet_cli.reports.statistics.intervals import tau_interval
         from supernet_cli.reports.statistics.quantity import document
-        from supernet_cli.reports.statistics.ranking import agreement, seed_agreement, sparse_tau, supernet_agreement
+        from supernet_cli.reports.statistics.ranking import (
+            agreement,
+            seed_agreement,
+            seed_agreement_of_best,
+            sparse_tau,
+            supernet_agreement,
+        )
         from supernet_cli.reports.statistics.seeds import largest_block, mean_seeds
 
         truth, scores = self.facts.truth.test, self.facts.scores(names)
@@ -147,6 +153,7 @@ class _Comparison:
             notes["kendall_tau"] = self.facts.truth.caution
         numbers = {
             "seed_agreement": between,
+            "seed_agreement_top_quarter": seed_agreement_of_best(truth),
             "supernet_agreement": between_supernets,
             "tau_ceiling": tau_ceiling(between.value, seeds, count),
             "sparse_tau": sparse_tau(scores, truth).mean,

@@ -8,13 +8,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from supernet_cli.reports.statistics.quantity import Floats, Quantity, needs, unknown
-from supernet_cli.reports.statistics.seeds import largest_block
+from supernet_cli.reports.statistics.seeds import Block, largest_block, splits
 
 FEWEST = 3
 """Paths that a ranking needs: two are in order or not, which measures nothing."""
@@ -44,7 +44,8 @@ class Agreement:
     Args:
         tau: Kendall's tau-b.
         rho: Spearman's rho.
-        best_tau: Tau-b within the best quarter by stand-alone accuracy; None below three paths.
+        best_tau: Tau-b within the best quarter, which some stand-alone seeds choose and the others judge; None below
+            three paths.
         best_rho: Rho within it.
         best_paths: Paths in it.
     """
@@ -104,17 +105,21 @@ def best_quarter(truth: Floats) -> NDArray[np.int64]:
 def agreement(scores: Floats, truth: Floats) -> Agreement:
     """Compare each supernet seed's ranking with the mean stand-alone accuracy, over all paths and the best quarter.
 
+    Where the same seeds chose the best quarter and judged it, it would be full of lucky paths whose luck the scores
+    cannot know. So it is chosen by the mean of some seeds and judged by the mean of the others, averaged over splits of
+    the seeds. If paths have unequal seeds, that is done within the largest block of paths that share some.
+
     Args:
         scores: (R, n) one-shot scores.
         truth: (n, S) stand-alone test accuracy, NaN where a path lacks a seed.
     """
-    accuracy, best = mean_accuracy(truth), best_quarter(truth)
+    accuracy, block = mean_accuracy(truth), largest_block(truth)
     return Agreement(
         tau=_over_seeds(_tau, scores, accuracy),
         rho=_over_seeds(_rho, scores, accuracy),
-        best_tau=_over_seeds(_tau, scores[:, best], accuracy[best]),
-        best_rho=_over_seeds(_rho, scores[:, best], accuracy[best]),
-        best_paths=len(best),
+        best_tau=_within_best_quarter(_tau, scores, truth, block),
+        best_rho=_within_best_quarter(_rho, scores, truth, block),
+        best_paths=math.ceil(len(block.paths) / 4),
     )
 
 
@@ -140,11 +145,24 @@ def seed_agreement(truth: Floats) -> Quantity:
         truth: (n, S) stand-alone test accuracy, NaN where a path lacks a seed.
     """
     block = largest_block(truth)
-    found = _between_seeds(block.of(truth).T, "stand-alone")
-    if found.value is None or len(block.paths) == len(truth) and len(block.seeds) == truth.shape[1]:
-        return found
-    note = f"From the {len(block.paths)} paths that share {len(block.seeds)} seeds."
-    return Quantity(found.value, f"{note} {found.note}".strip())
+    return _from_block(_between_seeds(block.of(truth).T, "stand-alone"), block, truth)
+
+
+def seed_agreement_of_best(truth: Floats) -> Quantity:
+    """Return t₁ in the best quarter: some seeds choose it, the mean tau-b is that between pairs of the others.
+
+    Args:
+        truth: (n, S) stand-alone test accuracy, NaN where a path lacks a seed.
+    """
+    block = largest_block(truth)
+    accuracies = block.of(truth)
+    if len(block.seeds) < 3:
+        return unknown(needs(3, "stand-alone seeds: some choose the paths, two others are compared", len(block.seeds)))
+    each = [
+        _between_seeds(accuracies[best_quarter(accuracies[:, choosing])][:, judging].T, "stand-alone")
+        for choosing, judging in splits(len(block.seeds), judges=2)
+    ]
+    return _from_block(_spread(each, "splits of the seeds").mean, block, truth)
 
 
 def supernet_agreement(scores: Floats) -> Quantity:
@@ -154,6 +172,31 @@ def supernet_agreement(scores: Floats) -> Quantity:
         scores: (R, n) one-shot scores.
     """
     return _between_seeds(scores, "supernet")
+
+
+def _within_best_quarter(
+    statistic: Callable[[Floats, Floats], float], scores: Floats, truth: Floats, block: Block
+) -> Spread:
+    accuracies, ways = block.of(truth), splits(len(block.seeds))
+    if not ways:
+        reason = needs(2, "stand-alone seeds: some choose the paths, others judge them", len(block.seeds))
+        return _spread([unknown(reason)] * len(scores), "supernet seeds")
+    chosen = [best_quarter(accuracies[:, choosing]) for choosing, _ in ways]
+    judged = [mean_accuracy(accuracies[:, judging]) for _, judging in ways]
+    of_seeds = []
+    for row in scores[:, block.paths]:
+        each = [_coefficient(statistic, row[best], mean[best]) for best, mean in zip(chosen, judged, strict=True)]
+        of_seeds.append(_spread(each, "splits of the stand-alone seeds").mean)
+    found = _spread(of_seeds, "supernet seeds")
+    return replace(found, mean=_from_block(found.mean, block, truth))
+
+
+def _from_block(found: Quantity, block: Block, truth: Floats) -> Quantity:
+    """Add to a quantity which paths it comes from, unless these are all."""
+    if found.value is None or block.of(truth).shape == truth.shape:
+        return found
+    note = f"From the {len(block.paths)} paths that share {len(block.seeds)} seeds."
+    return replace(found, note=f"{note} {found.note}".strip())
 
 
 def _between_seeds(rankings: Floats, kind: str) -> Quantity:

@@ -14,6 +14,7 @@ from supernet_cli.reports.statistics.ranking import (
     kendall_tau,
     mean_accuracy,
     seed_agreement,
+    seed_agreement_of_best,
     sparse_tau,
     spearman_rho,
     supernet_agreement,
@@ -60,19 +61,88 @@ def test_agreement_is_scipys_of_each_supernet_seed_with_the_mean_over_stand_alon
     truth, scores = rng.random((21, 3)), rng.random((4, 21))
     result = agreement(scores, truth)
     mean = truth.mean(axis=1)
-    best = np.argsort(-mean)[:6]
-    for spread, statistic, paths in [
-        (result.tau, kendalltau, np.arange(21)),
-        (result.rho, spearmanr, np.arange(21)),
-        (result.best_tau, kendalltau, best),
-        (result.best_rho, spearmanr, best),
-    ]:
-        expected = [statistic(row[paths], mean[paths]).statistic for row in scores]
+    for spread, statistic in ((result.tau, kendalltau), (result.rho, spearmanr)):
+        expected = [statistic(row, mean).statistic for row in scores]
         assert spread.per_seed == pytest.approx(expected)
         assert spread.mean.value == pytest.approx(np.mean(expected))
         assert (spread.low.value, spread.high.value) == (pytest.approx(min(expected)), pytest.approx(max(expected)))
         assert spread.mean.note == ""
+
+
+def test_the_best_quarter_is_chosen_by_some_seeds_and_judged_by_the_others() -> None:
+    rng = np.random.default_rng(0)
+    truth, scores = rng.random((21, 3)), rng.random((4, 21))
+    result = agreement(scores, truth)
+    for spread, statistic in ((result.best_tau, kendalltau), (result.best_rho, spearmanr)):
+        expected = []
+        for row in scores:
+            each = []
+            for judge in range(3):
+                best = np.argsort(-np.delete(truth, judge, axis=1).mean(axis=1))[:6]
+                each.append(statistic(row[best], truth[best, judge]).statistic)
+            expected.append(np.mean(each))
+        assert spread.per_seed == pytest.approx(expected)
+        assert spread.mean.value == pytest.approx(np.mean(expected))
     assert result.best_paths == 6
+    each = []
+    for choose in range(3):
+        best = np.argsort(-truth[:, choose])[:6]
+        each.append(kendalltau(*np.delete(truth, choose, axis=1)[best].T).statistic)
+    assert seed_agreement_of_best(truth).value == pytest.approx(np.mean(each))
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 4])
+def test_in_the_best_quarter_tau_is_on_average_that_with_fresh_trainings(seeds: int) -> None:
+    """For a quarter chosen by half of the seeds; where the same seeds choose and judge, it is too low."""
+    rng, found, fresh, agreed, agreed_fresh, naive = np.random.default_rng(seeds), [], [], [], [], []
+    half = (seeds + 1) // 2
+    for _ in range(250):
+        exact = np.repeat(rng.normal(size=8), 4) + 0.5 * rng.normal(size=32)  # groups of similar paths
+        truth = exact[:, None] + 0.8 * rng.normal(size=(32, seeds))
+        scores = exact[None] + 0.4 * rng.normal(size=(1, 32))
+        found.append(agreement(scores, truth).best_tau.mean.value)
+        best = best_quarter(truth[:, :half])
+        again = exact[:, None] + 0.8 * rng.normal(size=(32, seeds - half))
+        fresh.append(kendall_tau(scores[0, best], again.mean(axis=1)[best]))
+        naive.append(seed_agreement(truth[best_quarter(truth)]).value)
+        agreed.append(seed_agreement_of_best(truth).value)
+        best = best_quarter(truth[:, : max(1, min(half, seeds - 2))])
+        agreed_fresh.append(kendall_tau(*(exact[best, None] + 0.8 * rng.normal(size=(8, 2))).T))
+    assert None not in found
+    error = np.std(np.array(found) - np.array(fresh)) / math.sqrt(250)
+    assert abs(np.mean(found) - np.mean(fresh)) < 3 * error
+    assert error < 0.03
+    if seeds == 2:
+        assert agreed == [None] * 250
+    else:
+        error = np.std(np.array(agreed) - np.array(agreed_fresh)) / math.sqrt(250)
+        assert abs(np.mean(agreed) - np.mean(agreed_fresh)) < 3 * error
+        assert np.mean(naive) < np.mean(agreed_fresh) - 3 * error
+
+
+def test_in_the_best_quarter_one_seed_cannot_both_choose_and_judge() -> None:
+    rng = np.random.default_rng(0)
+    result = agreement(rng.random((2, 40)), rng.random((40, 1)))
+    for spread in (result.best_tau, result.best_rho):
+        assert spread.mean.note == "Needs at least 2 stand-alone seeds: some choose the paths, others judge them; " + (
+            "this comparison has 1."
+        )
+        assert spread.per_seed == (None, None)
+    assert result.tau.mean.value is not None
+    assert "at least 3 stand-alone seeds" in seed_agreement_of_best(rng.random((40, 2))).note
+
+
+def test_the_best_quarter_of_unequal_seeds_is_that_of_the_paths_that_share_some() -> None:
+    rng = np.random.default_rng(0)
+    truth, scores = rng.random((40, 3)), rng.random((2, 40))
+    truth[:17, 1:] = np.nan
+    result, block = agreement(scores, truth), agreement(scores[:, 17:], truth[17:])
+    assert result.best_tau.per_seed == block.best_tau.per_seed
+    assert result.best_tau.mean.note == "From the 23 paths that share 3 seeds."
+    assert seed_agreement(truth).value == seed_agreement(truth[17:]).value
+    assert seed_agreement_of_best(truth).value == seed_agreement_of_best(truth[17:]).value
+    assert (result.best_paths, result.tau.per_seed != block.tau.per_seed) == (6, True)
+    assert mean_accuracy(truth) == pytest.approx(np.nanmean(truth, axis=1), abs=1e-9)
 
 
 def test_the_best_quarter_of_eight_paths_is_too_small_to_rank() -> None:
