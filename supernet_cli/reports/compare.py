@@ -116,6 +116,7 @@ class _Comparison:
             **losses,
             "decision": decision(self.beliefs, trusting, names),
             "baselines": self._baselines(names, notes, np.random.default_rng(_CHANCE_SEED)),
+            "at_equal_macs": self._at_equal_macs(names, notes),
             "audit": self._audit(names, notes),
             "cost": {
                 "training": asdict(facts.training),
@@ -312,6 +313,25 @@ class _Comparison:
             return None
         tau = _spread(agreement(nearness, self.facts.truth.test).tau, "divergence", notes)
         return {"nats": -float(nearness.mean()), "kendall_tau": tau}
+
+    def _at_equal_macs(self, names: list[str], notes: dict[str, str]) -> dict[str, Any] | None:
+        """Return what the supernets know beyond size."""
+        import numpy as np
+
+        from supernet_cli.reports.statistics.partial import beyond_size
+        from supernet_cli.reports.statistics.quantity import document
+
+        facts, truth = self.facts, self.facts.truth
+        choices = np.array([path.choices for path in truth.paths])
+        rng = np.random.default_rng(_CHANCE_SEED)
+        found = beyond_size(facts.scores(names), truth.test, facts.sizes(names, "macs"), choices, rng)
+        if found.p.value is None:
+            notes["at_equal_macs"] = found.p.note
+            return None
+        plain, reasons = document({"null": found.null, "p": found.p}, "at_equal_macs")
+        notes |= reasons
+        correlation = _spread(found.correlation, "at_equal_macs", notes)
+        return {"correlation": correlation, "null": _pair(plain["null"]), "p": plain["p"]}
 
     def _audit(self, names: list[str], notes: dict[str, str]) -> dict[str, Any]:
         """Return the sources of disagreement, and which operations the supernet over- or under-rates."""

@@ -77,6 +77,12 @@ def measures(entry: dict[str, Any]) -> Sheet:
             _coefficient(entry["kendall_tau_top_quarter"]["mean"]),
             _over_seeds(entry, "kendall_tau_top_quarter"),
         ),
+        (
+            "agreement of stand-alone seeds there",
+            _coefficient(entry["seed_agreement_top_quarter"]),
+            _note(entry, "seed_agreement_top_quarter", "in a best quarter that other seeds chose"),
+        ),
+        _at_equal_macs(entry),
         *_divergence(entry),
         ("95 % interval of τ", _range(entry["tau_interval"]), _note(entry, "tau_interval.low", "over supernet seeds")),
         *(
@@ -373,6 +379,14 @@ def _divergence(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
     remark = f"closeness to the network with nothing dropped; mean distance {found['nats']:.2f} nats"
     tau = _coefficient(found["kendall_tau"]["mean"])
     return [("τ of Bender's diagnostic", tau, _note(entry, "divergence", remark))]
+
+
+def _at_equal_macs(entry: dict[str, Any]) -> tuple[str, str, str]:
+    found = entry["at_equal_macs"]
+    if found is None:
+        return "correlation at equal MACs", ABSENT, _note(entry, "at_equal_macs")
+    chance = f"{_range(found['null'])} without knowledge beyond size; p = {probability(found['p'])}"
+    return "correlation at equal MACs", _coefficient(found["correlation"]["mean"]), chance
 
 
 def _relabelling(entry: dict[str, Any]) -> str:

@@ -162,7 +162,7 @@ def seed_agreement_of_best(truth: Floats) -> Quantity:
         _between_seeds(accuracies[best_quarter(accuracies[:, choosing])][:, judging].T, "stand-alone")
         for choosing, judging in splits(len(block.seeds), judges=2)
     ]
-    return _from_block(_spread(each, "splits of the seeds").mean, block, truth)
+    return _from_block(spread_of(each, "splits of the seeds").mean, block, truth)
 
 
 def supernet_agreement(scores: Floats) -> Quantity:
@@ -180,14 +180,14 @@ def _within_best_quarter(
     accuracies, ways = block.of(truth), splits(len(block.seeds))
     if not ways:
         reason = needs(2, "stand-alone seeds: some choose the paths, others judge them", len(block.seeds))
-        return _spread([unknown(reason)] * len(scores), "supernet seeds")
+        return spread_of([unknown(reason)] * len(scores), "supernet seeds")
     chosen = [best_quarter(accuracies[:, choosing]) for choosing, _ in ways]
     judged = [mean_accuracy(accuracies[:, judging]) for _, judging in ways]
     of_seeds = []
     for row in scores[:, block.paths]:
         each = [_coefficient(statistic, row[best], mean[best]) for best, mean in zip(chosen, judged, strict=True)]
-        of_seeds.append(_spread(each, "splits of the stand-alone seeds").mean)
-    found = _spread(of_seeds, "supernet seeds")
+        of_seeds.append(spread_of(each, "splits of the stand-alone seeds").mean)
+    found = spread_of(of_seeds, "supernet seeds")
     return replace(found, mean=_from_block(found.mean, block, truth))
 
 
