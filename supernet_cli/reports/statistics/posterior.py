@@ -42,6 +42,12 @@ _ROOMS = (math.inf, 1.0, 0.3, 0.1)
 An infinite room, for no such limit, is as likely beforehand as all others together.
 """
 
+_WIDE = 10.0
+"""Variance of the constant, relative to that of the means: wide enough not to matter."""
+
+_NOTHING = 1e-9
+"""Variance of the weights of a part that explains nothing."""
+
 _NOISE = (0.01, 0.03, 0.1, 0.3, 0.6)
 """The same for the seed noise, where no path was trained with two seeds."""
 
@@ -119,21 +125,22 @@ def draw(evidence: Evidence, rng: np.random.Generator, draws: int = DRAWS) -> ND
     parts = _parts(evidence)
     design = np.hstack([np.ones((len(evidence.choices), 1)), *parts])
     widths = [part.shape[1] for part in parts]
-    shares = list(itertools.product(*(_SHARES if width else (0.0,) for width in widths), _SHARES))
-    fits, warps, logs = [], [], []
+    shares = np.array(list(itertools.product(*(_SHARES if width else (0.0,) for width in widths), _SHARES)))
+    fits, logs = [], []
     for noise, room in itertools.product(_noises(evidence), _ROOMS):
         warp = _Warp.to(means, room, noise)
         target, jacobian = warp.forward(means), float(np.log(warp.slope(means)).sum())
         warped_noise = noise * warp.slope(_towards_mean(means, noise)) ** 2
-        for share in shares:
-            fit = _Fit.to(target, design, widths, share, warped_noise)
-            fits.append(fit)
-            warps.append(warp)
-            logs.append(fit.log_evidence + jacobian + (math.log(len(_ROOMS) - 1) if math.isinf(room) else 0.0))
-    weights = np.exp(np.array(logs) - max(logs))
-    counts = rng.multinomial(draws, weights / weights.sum())
+        fit = _Fits.to(target, design, widths, shares, warped_noise)
+        prior = math.log(len(_ROOMS) - 1) if math.isinf(room) else 0.0
+        fits.append((warp, fit))
+        logs.append(fit.log_evidence + jacobian + prior)
+    weights = np.exp(np.array(logs) - np.max(logs))
+    counts = rng.multinomial(draws, (weights / weights.sum()).ravel()).reshape(weights.shape)
     drawn = [
-        warp.back(fit.draw(count, rng)) for fit, warp, count in zip(fits, warps, counts.tolist(), strict=True) if count
+        warp.back(fit.draw(setting, int(counts[number, setting]), rng))
+        for number, (warp, fit) in enumerate(fits)
+        for setting in np.flatnonzero(counts[number]).tolist()
     ]
     return np.concatenate(drawn)
 
@@ -209,16 +216,26 @@ def _parts(evidence: Evidence) -> list[NDArray[np.float64]]:
 
 
 @dataclass(frozen=True)
-class _Fit:
-    """The posterior for one setting of the variances: of the linear weights, and of each path's rest given these."""
+class _Fits:
+    """Posteriors of the linear weights, and of each path's rest given these, for c settings of the variances.
+
+    Args:
+        design: (m, k) what the linear weights are multiplied by; the first n rows are those of trained paths.
+        target: (n,) standardised means.
+        noise: (n,) their noise.
+        rest: (c,) variance of the rest.
+        mean: (c, k) of the weights.
+        root: (c, k, k) times standard normal numbers, the weights' deviation from their mean.
+        log_evidence: (c,) density of the target, as a logarithm, up to a constant.
+    """
 
     design: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    root: NDArray[np.float64]
     target: NDArray[np.float64]
     noise: NDArray[np.float64]
-    rest: float
-    log_evidence: float
+    rest: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    root: NDArray[np.float64]
+    log_evidence: NDArray[np.float64]
 
     @classmethod
     def to(
@@ -226,30 +243,40 @@ class _Fit:
         target: NDArray[np.float64],
         design: NDArray[np.float64],
         widths: Sequence[int],
-        variances: tuple[float, ...],
+        variances: NDArray[np.float64],
         noise: NDArray[np.float64],
-    ) -> _Fit:
-        *parts, rest = variances
-        prior = np.concatenate([[10.0], *(np.full(width, part) for width, part in zip(widths, parts, strict=True))])
-        used = prior > 0
-        design, prior = design[:, used], prior[used]
-        rows, spread = design[: len(target)], rest + noise
-        precision = (rows.T / spread) @ rows + np.diag(1 / prior)
-        lower = np.linalg.cholesky(precision)
-        right = rows.T @ (target / spread)
-        half = np.linalg.solve(lower, right)
-        log_evidence = 0.5 * float(half @ half - (target**2 / spread).sum())
-        log_evidence -= 0.5 * float(np.log(spread).sum() + np.log(prior).sum()) + float(np.log(np.diag(lower)).sum())
-        root = np.linalg.solve(lower.T, np.eye(len(lower)))
-        return cls(design, root @ half, root, target, noise, rest, log_evidence)
+    ) -> _Fits:
+        """Fit all settings at once.
 
-    def draw(self, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Return (count, m) draws, standardised."""
-        weights = self.mean + rng.standard_normal((count, len(self.mean))) @ self.root.T
-        linear = weights @ self.design.T
-        trained = len(self.target)
-        gain = self.rest / (self.rest + self.noise)
-        centre, deviation = np.zeros_like(linear), np.full(linear.shape[1], math.sqrt(self.rest))
+        Args:
+            target: (n,) standardised means.
+            design: (m, k): a column of ones, then the parts.
+            widths: Columns of each part.
+            variances: (c, parts + 1) of the weights of each part, and of the rest.
+            noise: (n,) of the means.
+        """
+        parts = np.repeat(np.maximum(variances[:, :-1], _NOTHING), widths, axis=1)
+        prior = np.hstack([np.full((len(variances), 1), _WIDE), parts])
+        rest = variances[:, -1]
+        rows, spread = design[: len(target)], rest[:, None] + noise
+        precision = (rows.T / spread[:, None, :]) @ rows
+        places = np.arange(design.shape[1])
+        precision[:, places, places] += 1 / prior
+        lower = np.linalg.cholesky(precision)
+        root = np.linalg.inv(lower).transpose(0, 2, 1)
+        half = np.einsum("ckj,cj->ck", root.transpose(0, 2, 1), (target / spread) @ rows)
+        log_evidence = 0.5 * ((half**2).sum(axis=1) - (target**2 / spread).sum(axis=1) - np.log(spread).sum(axis=1))
+        log_evidence -= 0.5 * np.log(prior).sum(axis=1) + np.log(lower[:, places, places]).sum(axis=1)
+        mean = np.einsum("ckj,cj->ck", root, half)
+        return cls(design, target, noise, rest, mean, root, log_evidence)
+
+    def draw(self, setting: int, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return (count, m) draws of one setting, standardised."""
+        deviations = rng.standard_normal((count, self.design.shape[1])) @ self.root[setting].T
+        linear = (self.mean[setting] + deviations) @ self.design.T
+        trained, rest = len(self.target), float(self.rest[setting])
+        gain = rest / (rest + self.noise)
+        centre, deviation = np.zeros_like(linear), np.full(linear.shape[1], math.sqrt(rest))
         centre[:, :trained] = gain * (self.target - linear[:, :trained])
         deviation[:trained] = np.sqrt(gain * self.noise)
-        return linear + centre + deviation * rng.standard_normal(linear.shape)
+        return np.asarray(linear + centre + deviation * rng.standard_normal(linear.shape))

@@ -11,10 +11,10 @@ from worlds import verdicts
 from supernet_cli.reports.beliefs import beliefs_of
 from supernet_cli.reports.statistics.choice import Bounds, choose
 from supernet_cli.reports.statistics.kendall import dense_ranks, tau_b_rows
-from supernet_cli.reports.statistics.posterior import Evidence, _Fit, draw, normal_scores, tau_of_draws
+from supernet_cli.reports.statistics.posterior import Evidence, _Fits, draw, normal_scores, tau_of_draws
 from supernet_cli.reports.statistics.regret import regret, shrunken
 
-_WORLDS = 60
+_WORLDS = 50
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -74,10 +74,10 @@ def test_bounds_hold_their_level_and_means_are_right(name: str) -> None:
         assert lost.interval.low.value is not None
         assert lost.interval.high.value is not None
         losses.append(lost.interval.low.value - 1e-9 <= pick <= lost.interval.high.value + 1e-9)
-    slack = 2.5 * np.sqrt(0.05 * 0.95 / _WORLDS)
+    slack = 2.5 * np.sqrt(0.1 * 0.9 / _WORLDS)
     assert np.mean(paths) >= 0.9
-    assert np.mean(taus) >= 0.93 - slack
-    assert np.mean(losses) >= 0.93 - slack
+    assert np.mean(taus) >= 0.9 - slack
+    assert np.mean(losses) >= 0.9 - slack
     assert abs(np.mean(regrets)) <= 3 * np.std(regrets) / np.sqrt(_WORLDS) + 0.001
     assert -0.13 <= np.mean(errors) <= 0.03  # with little evidence it errs towards no knowledge
 
@@ -100,11 +100,11 @@ def test_one_setting_is_what_the_formulas_of_gaussian_processes_give() -> None:
     rng = np.random.default_rng(0)
     design = np.hstack([np.ones((9, 1)), rng.normal(size=(9, 4))])
     target, noise = rng.normal(size=6), rng.uniform(0.1, 0.5, 6)
-    fit = _Fit.to(target, design, [1, 3], (0.7, 0.2, 0.3), noise)
+    fit = _Fits.to(target, design, [1, 3], np.array([[0.1, 0.1, 0.1], [0.7, 0.2, 0.3]]), noise)
     prior = design @ np.diag([10.0, 0.7, 0.2, 0.2, 0.2]) @ design.T + 0.3 * np.eye(9)
     observed = prior[:6, :6] + np.diag(noise)
     gain = prior[:, :6] @ np.linalg.inv(observed)
-    drawn = fit.draw(400_000, rng)
+    drawn = fit.draw(1, 400_000, rng)
     assert drawn.mean(axis=0) == pytest.approx(gain @ target, abs=0.02)
     assert np.cov(drawn.T) == pytest.approx(prior - gain @ prior[:6], abs=0.05)
 
@@ -115,12 +115,13 @@ def test_the_evidence_of_a_setting_is_the_density_of_what_was_observed() -> None
     rng = np.random.default_rng(0)
     design = np.hstack([np.ones((6, 1)), rng.normal(size=(6, 2))])
     noise = rng.uniform(0.1, 0.5, 6)
-    for variances in ((0.7, 0.2, 0.3), (0.0, 0.2, 0.0), (0.0, 0.0, 0.0)):
-        prior = design @ np.diag([10.0, *variances[:2]]) @ design.T + np.diag(variances[2] + noise)
-        for target in rng.normal(size=(3, 6)):
-            found = _Fit.to(target, design, [1, 1], variances, noise).log_evidence
+    settings = np.array([[0.7, 0.2, 0.3], [0.0, 0.2, 0.0], [0.0, 0.0, 0.0]])
+    for target in rng.normal(size=(3, 6)):
+        found = _Fits.to(target, design, [1, 1], settings, noise).log_evidence
+        for variances, log_evidence in zip(settings, found, strict=True):
+            prior = design @ np.diag([10.0, *variances[:2]]) @ design.T + np.diag(variances[2] + noise)
             expected = multivariate_normal(np.zeros(6), prior).logpdf(target) + 3 * np.log(2 * np.pi)
-            assert found == pytest.approx(expected)
+            assert log_evidence == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_luckiest_of_many_noisy_trainings_is_not_believed() -> None:
