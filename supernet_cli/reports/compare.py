@@ -426,6 +426,7 @@ def _row(facts: Facts, beliefs: Beliefs, name: str, index: int | None) -> dict[s
         ),
         **alone,
         "expected_accuracy": None if expected is None else expected.mean,
+        "expected_error": None if expected is None else (expected.high - expected.low) / 2,
         "expected_low": None if expected is None else expected.low,
         "expected_high": None if expected is None else expected.high,
         "difference": test - accuracy if test is not None and accuracy is not None else None,

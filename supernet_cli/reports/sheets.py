@@ -9,6 +9,9 @@ from typing import Any
 
 from supernet_cli.glyphs import counted, number
 
+SCORE_AXIS, TRUTH_AXIS = "one-shot validation loss, nats →", "↑ stand-alone test accuracy, %"
+"""Axes of the figure of scores against ground truth, on every screen."""
+
 ABSENT = "–"
 """Shown in place of a missing value."""
 
@@ -59,11 +62,12 @@ def sheets(entry: dict[str, Any], most_rows: int | None = None) -> list[Sheet]:
 def paths(entry: dict[str, Any], most_rows: int | None = None) -> Sheet:
     """Return one row per path, in the order of the document."""
     rows = entry["rows"][:most_rows]
-    cells = [tuple(form(row[field]) for _, field, form in _PATH_COLUMNS) for row in rows]
+    cells = [tuple(column.form(row.get(column.field)) for column in PATH_COLUMNS) for row in rows]
     total = len(entry["rows"])
     title = "Paths" if len(rows) == total else f"Paths (the first {len(rows):,} of {total:,})"
-    headings = tuple(heading for heading, _, _ in _PATH_COLUMNS)
-    return Sheet(title, headings, tuple(cells), ("path",), ("time", "latency", "MACs", "parameters", "val. loss"))
+    headings = tuple(column.heading for column in PATH_COLUMNS)
+    optional = ("time", "latency", "± 95 %", "diff.", "MACs", "parameters", "val. loss")
+    return Sheet(title, headings, tuple(cells), ("path",), optional)
 
 
 def measures(entry: dict[str, Any]) -> Sheet:
@@ -435,15 +439,34 @@ def _regret_value(value: float | None) -> str:
 
 _EXPECTED = "with the expected accuracies of all paths; 95 % interval"
 
-_PATH_COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
-    ("path", "path", str),
-    ("val. loss", "one_shot_validation_loss", _loss),
-    ("one-shot", "one_shot_test_accuracy", percent),
-    ("alone", "stand_alone_test_accuracy", percent),
-    ("± sd", "stand_alone_sd", _sd),
-    ("diff.", "difference", _points),
-    ("parameters", "parameters", amount),
-    ("MACs", "macs", amount),
-    ("latency", "latency_seconds", _milliseconds),
-    ("time", "seconds", duration),
+
+@dataclass(frozen=True)
+class PathColumn:
+    """A column of the table of paths.
+
+    Args:
+        heading: Its heading.
+        field: Of the document's rows.
+        form: How a value is written.
+    """
+
+    heading: str
+    field: str
+    form: Callable[[Any], str]
+
+
+PATH_COLUMNS = (
+    PathColumn("path", "path", str),
+    PathColumn("accuracy", "expected_accuracy", percent),
+    PathColumn("± 95 %", "expected_error", _sd),
+    PathColumn("val. loss", "one_shot_validation_loss", _loss),
+    PathColumn("one-shot", "one_shot_test_accuracy", percent),
+    PathColumn("alone", "stand_alone_test_accuracy", percent),
+    PathColumn("± sd", "stand_alone_sd", _sd),
+    PathColumn("diff.", "difference", _points),
+    PathColumn("parameters", "parameters", amount),
+    PathColumn("MACs", "macs", amount),
+    PathColumn("latency", "latency_seconds", _milliseconds),
+    PathColumn("time", "seconds", duration),
 )
+"""Expected accuracy first; then what was observed, with inherited weights and alone."""

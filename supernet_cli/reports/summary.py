@@ -67,11 +67,13 @@ def summary(entry: dict[str, Any]) -> Summary | None:
 
 def _decision(entry: dict[str, Any]) -> list[Line]:
     decision = entry["decision"]
+    if decision is None:
+        return []
     best, cheapest, trusting = decision["best"], decision["cheapest"], decision["trusting"]
-    lines = [Line("best path", f"{best['path']}  {_accuracy(best)}{_sizes(best)}")]
+    lines = [Line("best path", f"{best['path']}: {_accuracy(best)}{_sizes(best)}")]
     if cheapest is not None and cheapest["path"] != best["path"]:
         loses = f"loses {_points(cheapest['loss'], cheapest['loss_low'], cheapest['loss_high'])}"
-        lines.append(Line("cheaper, as good", f"{cheapest['path']}  {loses}{_sizes(cheapest)}"))
+        lines.append(Line("cheaper, as good", f"{cheapest['path']}: {loses}{_sizes(cheapest)}"))
     if trusting is not None:
         paths = "path" if trusting["paths"] == 1 else f"{trusting['paths']} paths"
         loses = _points(trusting["regret"], trusting["low"], trusting["high"])
@@ -95,4 +97,4 @@ def _sizes(path: dict[str, Any]) -> str:
         parts.append(f"{amount(path['macs'])} MACs")
     if path["latency_seconds"] is not None:
         parts.append(f"{1000 * path['latency_seconds']:.2f} ms")
-    return f"  {', '.join(parts)}" if parts else ""
+    return "".join(f", {part}" for part in parts)

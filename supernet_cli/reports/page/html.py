@@ -1,12 +1,14 @@
 """A comparison as one self-contained HTML page of figures, tables and text, for screen and paper.
 
-The page loads and runs nothing, and tells the browser so (Content-Security-Policy). Everything from a run is escaped.
-The same document and metrics give the same bytes.
+The page loads nothing and runs nothing but the script that sorts and filters its table, and tells the browser so
+(Content-Security-Policy). Everything from a run is escaped. The same document and metrics give the same bytes.
 """
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -18,9 +20,12 @@ from supernet_cli.glyphs import counted, number
 from supernet_cli.reports.page import canvas, curves, learning, plots, scatter
 from supernet_cli.reports.page.canvas import Drawing
 from supernet_cli.reports.page.notes import unknowns
+from supernet_cli.reports.page.pareto import SIZES, pareto
 from supernet_cli.reports.scores import scores
 from supernet_cli.reports.sheets import (
     ABSENT,
+    PATH_COLUMNS,
+    PathColumn,
     Sheet,
     baseline_name,
     baselines,
@@ -29,16 +34,17 @@ from supernet_cli.reports.sheets import (
     disagreement,
     measures,
     overview,
-    paths,
     probability,
     regrets,
     strategies,
 )
+from supernet_cli.reports.summary import MARKS, summary
+from supernet_cli.reports.verdict import judge
 from supernet_cli.runs.results import evaluation
 from supernet_cli.runs.store import Run
 
 _MOST_ROWS = 200
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 
 def as_html(document: dict[str, Any], runs: Sequence[Run], truth: Run | None) -> str:
@@ -63,13 +69,16 @@ def as_html(document: dict[str, Any], runs: Sequence[Run], truth: Run | None) ->
 
 
 def _page(title: str, body: str) -> str:
-    css = resources.files("supernet_cli.reports.page").joinpath("html.css").read_text(encoding="utf-8")
+    files = resources.files("supernet_cli.reports.page")
+    css, script = (files.joinpath(name).read_text(encoding="utf-8") for name in ("html.css", "table.js"))
+    script = f"\n{script}"
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY.format(digest=digest)}">
 <meta name="color-scheme" content="light dark">
 <title>{_text(title)}</title>
 <style>
@@ -77,6 +86,7 @@ def _page(title: str, body: str) -> str:
 </head>
 <body>
 {body}
+<script>{script}</script>
 </body>
 </html>
 """
@@ -86,7 +96,7 @@ def _overview(document: dict[str, Any]) -> str:
     """Return the overview of several runs, with a link to each."""
     entries = document["runs"]
     links = "".join(
-        f'<li><a href="#run-{number}">{_text(entry["run"])}</a><br>{_prose(_sentences(entry["verdict"])[0])}</li>'
+        f'<li><a href="#run-{number}">{_text(entry["run"])}</a><br>{_prose(judge(entry).reason)}</li>'
         for number, entry in enumerate(entries, 1)
     )
     tables = [_table(overview(document), 2)]
@@ -101,7 +111,7 @@ def _overview(document: dict[str, Any]) -> str:
 
 
 def _run(entry: dict[str, Any], run: Run, source: Run, key: str, level: int) -> str:
-    """Return the article on one run, the verdict first.
+    """Return the article on one run: the answer, the paths to choose from, and all figures to unfold.
 
     Args:
         entry: Its entry in the document.
@@ -120,7 +130,8 @@ def _run(entry: dict[str, Any], run: Run, source: Run, key: str, level: int) -> 
         level + 2,
     )
     sources = _figures([plots.disagreement(entry, f"{key}-audit"), plots.rated(entry, f"{key}-bias")], level + 2)
-    table = paths(entry, _MOST_ROWS)
+    choice = _figures([pareto(entry, size, f"{key}-{size}") for size in SIZES], level + 2)
+    table = f"{_paths(entry)}{_left_out(entry, run)}"
     sections = {
         "Ranking": [
             ranked,
@@ -128,19 +139,23 @@ def _run(entry: dict[str, Any], run: Run, source: Run, key: str, level: int) -> 
             _table(baselines(entry), level + 2),
             _table(regrets(entry), level + 2),
         ],
-        table.title: [_table(table), _left_out(entry, run)],
         "Where scores and truth differ": [
             sources,
             _table(disagreement(entry), level + 2),
             _table(candidates(entry), level + 2),
         ],
         "Training and cost": [_learning(entry, run, source, key, level + 2), _table(cost(entry), level + 2)],
-        "What is missing": [_missing(entry)],
         "What is unknown, or known only in part": [_unknowns(entry)],
     }
     body = "".join(_section(title, level + 1, parts) for title, parts in sections.items())
+    shown = {"Paths to choose from": [choice, table], "What is missing": [_missing(entry)]}
     return f"""<article id="{key}">
-{_head(entry, run, level)}{body}
+{_head(entry, run, level)}{"".join(_section(title, level + 1, parts) for title, parts in shown.items())}
+<details>
+<summary>All figures: agreement, baselines, sources of disagreement, cost</summary>
+<p class="lead">{_prose(entry["verdict"])}</p>
+{_numbers(entry)}{body}
+</details>
 {_foot(entry, run)}
 </article>"""
 
@@ -170,14 +185,62 @@ def _head(entry: dict[str, Any], run: Run, level: int) -> str:
     ]
     if entry["truth"]["run"] != entry["run"]:
         facts.append(f"stand-alone results from {entry['truth']['run']}")
-    lead = "".join(f'<p class="lead">{_prose(part)}</p>' for part in _sentences(entry["verdict"]) if part)
     return f"""<header>
-<p class="over">supernet · one-shot against stand-alone</p>
-<h{level} class="title">{_text(entry["run"])}</h{level}>
+<p class="over">{_text(entry["run"])} · can its ranking be trusted?</p>
+{_answer(entry, level)}
 <p class="over">{_text(" · ".join(facts))}</p>
-{lead}
-</header>
-{_numbers(entry)}"""
+</header>"""
+
+
+def _answer(entry: dict[str, Any], level: int) -> str:
+    """Return the word, the reason, the decision, and what to do next."""
+    found = summary(entry)
+    if found is None:  # of an earlier version
+        return f'<h{level} class="title">{_text(entry["run"])}</h{level}>'
+    command = f"<br><code>{_text(found.command)}</code>" if found.command else ""
+    lines = [(line.label, _prose(line.text)) for line in found.lines]
+    lines.append(("next", f"{_prose(found.purpose)}{command}"))
+    lines += [("its weights", f"<code>{_text(found.weights)}</code>")] if found.weights else []
+    rows = "".join(f"<div><dt>{_text(label)}</dt><dd>{text}</dd></div>" for label, text in lines)
+    kind = found.word.replace(" ", "-")
+    return f"""<h{level} class="title {kind}">{MARKS[found.word]} {_text(found.word.capitalize())}</h{level}>
+<p class="lead">{_prose(found.reason)}</p>
+<dl class="answer">{rows}</dl>"""
+
+
+def _paths(entry: dict[str, Any]) -> str:
+    """Return the table of paths, which a script sorts and filters."""
+    rows = sorted(entry["rows"], key=lambda row: -(row.get("expected_accuracy") or 0.0))[:_MOST_ROWS]
+    buttons = "".join(
+        f'<th scope="col"{_words(column)}><button type="button">{_text(column.heading)}</button></th>'
+        for column in PATH_COLUMNS
+    )
+    cells = "\n".join(f"<tr>{''.join(_path_cell(column, row) for column in PATH_COLUMNS)}</tr>" for row in rows)
+    return f"""<div class="sheet paths">
+<p class="filter" hidden><label>Filter by path or candidate: <input type="search" autocomplete="off"></label>
+<output></output></p>
+<div class="scroll" tabindex="0" role="region" aria-label="Paths">
+<table aria-label="Paths">
+<thead><tr>{buttons}</tr></thead>
+<tbody>
+{cells}
+</tbody>
+</table>
+</div>
+</div>
+"""
+
+
+def _words(column: PathColumn) -> str:
+    return ' class="words"' if column.field == "path" else ""
+
+
+def _path_cell(column: PathColumn, row: dict[str, Any]) -> str:
+    shown = _text(column.form(row.get(column.field)))
+    if column.field == "path":
+        return f'<th scope="row"{_words(column)}>{shown}</th>'
+    value = row.get(column.field)
+    return f'<td data-v="{"" if value is None else f"{value:.6g}"}">{shown}</td>'
 
 
 def _numbers(entry: dict[str, Any]) -> str:
@@ -206,12 +269,6 @@ def _numbers(entry: dict[str, Any]) -> str:
         for name, value, remark in figures
     )
     return f'<dl class="numbers">{"".join(cells)}</dl>'
-
-
-def _sentences(text: str) -> tuple[str, str]:
-    """Return the first sentence of a verdict, and the rest."""
-    first, stop, rest = text.partition(". ")
-    return first + stop.strip(), rest
 
 
 def _section(title: str, level: int, parts: Sequence[str]) -> str:

@@ -119,7 +119,8 @@ def disagreement(entry: dict[str, Any], name: str) -> Drawing | None:
         "images": "image noise",
         "sharing": "weight-sharing bias",
     }
-    shares = {word: None if audit[key] is None else 100 * audit[key] / audit["total"] for key, word in words.items()}
+    known = audit.get("shares") or {}
+    shares = {word: None if known.get(key) is None else 100 * known[key] for key, word in words.items()}
     figure, plot = axes(40 + 28 * len(shares) + 14, left=136, right=64, top=8)
     for place, (word, share) in enumerate(shares.items()):
         plot.barh(place, share or 0, 0.62, color=SECOND if word == words["sharing"] else ACCENT)
@@ -127,8 +128,7 @@ def disagreement(entry: dict[str, Any], name: str) -> Drawing | None:
         tone = MUTED if share is None else INK
         plot.annotate(label, (share or 0, place), (6, 0), textcoords="offset pixels", va="center", color=tone)
     plot.axvline(100, color=RULE, lw=1, zorder=0)
-    most = max([100.0, *(share for share in shares.values() if share is not None)])
-    plot.set(xlim=(0, most), ylim=(len(shares) - 0.5, -0.5), yticks=range(len(shares)))
+    plot.set(xlim=(0, 100), ylim=(len(shares) - 0.5, -0.5), yticks=range(len(shares)))
     plot.set_yticklabels(list(shares), color=INK)
     plot.tick_params(axis="y", length=0)
     plot.spines["left"].set_color(MUTED)
@@ -138,8 +138,7 @@ def disagreement(entry: dict[str, Any], name: str) -> Drawing | None:
         "How much of the difference between scores and truth comes from each source. Noise is what other seeds or "
     )
     caption += "other images would change."
-    if most > 100:
-        caption += " With few paths, estimates of noise can exceed 100 %."
+    caption += " Weight sharing is what remains: at most."
     alt = "Shares of variance: " + "; ".join(
         f"{word} {'unknown' if share is None else f'{share:.0f} %'}" for word, share in shares.items()
     )

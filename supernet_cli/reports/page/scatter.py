@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal
 from supernet_cli.glyphs import number
 from supernet_cli.reports.page.canvas import (
     ACCENT,
+    MANY_POINTS,
     MUTED,
     PAPER,
     SECOND,
     Drawing,
     axes,
+    dots,
     label_points,
     name_axes,
     printable,
     svg,
     ticks,
 )
+from supernet_cli.reports.sheets import SCORE_AXIS, TRUTH_AXIS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +33,6 @@ _LONGEST_NAME = 24
 _FEW_PAIRS = 30
 _FEW_BARS = 300
 _ZOOM_FROM = 24
-_MANY_POINTS = 1000
 
 Row = dict[str, Any]
 """A row of the document."""
@@ -49,7 +51,7 @@ def scatter(entry: dict[str, Any], losses: Mapping[str, Sequence[float]], name: 
         return None
     numbered = len(rows) <= _FEW_LABELS and not _by_name(rows)
     caption = [
-        "Each point is a path: its one-shot loss against its stand-alone accuracy. Up and to the right is better.",
+        "Each point is a path: its stand-alone accuracy against its one-shot loss. Up and to the left is better.",
         _tau_sentence(entry),
         _bars_sentence(entry, rows, losses),
         _pairs_sentence(entry, len(rows)),
@@ -103,37 +105,36 @@ def _scatter(
     alt: str,
 ) -> Drawing:
     names = [row["path"] for row in rows]
-    x = [100 * row["stand_alone_test_accuracy"] for row in rows]
-    y = [row["one_shot_validation_loss"] for row in rows]
+    x = [row["one_shot_validation_loss"] for row in rows]
+    y = [100 * row["stand_alone_test_accuracy"] for row in rows]
     figure, plot = axes(380)
-    if len(rows) > _MANY_POINTS:  # one path of round dots takes a tenth of the room of as many marks
-        plot.plot(_apart_by_gaps(x), _apart_by_gaps(y), color=ACCENT, lw=2.6, alpha=0.7)
+    if len(rows) > MANY_POINTS:
+        plot.plot(dots(x), dots(y), color=ACCENT, lw=2.6, alpha=0.7)
     else:
         if len(rows) <= _FEW_BARS:
             _bars(plot, rows, losses)
         _join_unresolved(plot, entry, dict(zip(names, zip(x, y, strict=True), strict=True)))
         _points(plot, x, y, _unclear(entry, rows))
     plot.margins(0.08)
-    plot.invert_yaxis()
     ticks(plot.xaxis, 5)
     ticks(plot.yaxis, 5)
-    name_axes(plot, "stand-alone test accuracy, % →", "↑ one-shot validation loss, nats (lower is better)")
+    name_axes(plot, SCORE_AXIS, TRUTH_AXIS)
     if len(rows) <= _FEW_LABELS:
-        places = [f"{rank:g}" for rank in ranks([-value for value in x], "min")]
+        places = [f"{rank:g}" for rank in ranks([-value for value in y], "min")]
         label_points(plot, x, y, [printable(name) for name in names] if _by_name(rows) else places)
     return Drawing(name, title, caption, alt, svg(figure, name, alt))
 
 
 def _bars(plot: Axes, rows: Sequence[Row], losses: Mapping[str, Sequence[float]]) -> None:
-    """Draw ± the standard deviation of stand-alone seeds horizontally, the range of supernet seeds vertically."""
+    """Draw ± the standard deviation of stand-alone seeds vertically, the range of supernet seeds horizontally."""
     thin: Any = {"color": MUTED, "lw": 1.0, "alpha": 0.6 if len(rows) <= _FEW_LABELS else 0.4, "zorder": 1}
     for row in rows:
-        x, y, sd = 100 * row["stand_alone_test_accuracy"], row["one_shot_validation_loss"], row["stand_alone_sd"]
+        x, y, sd = row["one_shot_validation_loss"], 100 * row["stand_alone_test_accuracy"], row["stand_alone_sd"]
         if sd is not None:
-            plot.plot([x - 100 * sd, x + 100 * sd], [y, y], **thin)
+            plot.plot([x, x], [y - 100 * sd, y + 100 * sd], **thin)
         each = losses.get(row["path"], ())
         if len(each) > 1:
-            plot.plot([x, x], [min(each), max(each)], **thin)
+            plot.plot([min(each), max(each)], [y, y], **thin)
 
 
 def _points(plot: Axes, x: Sequence[float], y: Sequence[float], unclear: Sequence[bool]) -> None:
@@ -189,9 +190,9 @@ def _bars_sentence(entry: dict[str, Any], rows: Sequence[Row], losses: Mapping[s
         return ""
     bars = []
     if any(row["stand_alone_sd"] is not None for row in rows):
-        bars.append(f"horizontal, ± one standard deviation over {len(entry['stand_alone_seeds'])} stand-alone seeds")
+        bars.append(f"vertical, ± one standard deviation over {len(entry['stand_alone_seeds'])} stand-alone seeds")
     if any(len(losses.get(row["path"], ())) > 1 for row in rows):
-        bars.append(f"vertical, the range over {len(entry['supernet_seeds'])} supernets")
+        bars.append(f"horizontal, the range over {len(entry['supernet_seeds'])} supernets")
     return f"Bars: {'; '.join(bars)}." if bars else ""
 
 
@@ -205,7 +206,7 @@ def _pairs_sentence(entry: dict[str, Any], count: int) -> str:
     hidden = f"noise hides the order of {len(pairs):,} of {entry['pairs']:,} pairs"
     if len(pairs) <= _FEW_PAIRS:
         return f"Dotted lines: {hidden}."
-    if count > _MANY_POINTS:
+    if count > MANY_POINTS:
         return f"{hidden.capitalize()}."
     return f"Hollow: too close to a neighbour in the stand-alone order to tell them apart; {hidden}."
 
@@ -213,8 +214,3 @@ def _pairs_sentence(entry: dict[str, Any], count: int) -> str:
 def _by_name(rows: Sequence[Row]) -> bool:
     """Whether there is room for the paths' names next to the points; otherwise their ranks are shown."""
     return len(rows) <= _FEW_NAMES and all(len(row["path"]) <= _LONGEST_NAME for row in rows)
-
-
-def _apart_by_gaps(values: Sequence[float]) -> list[float]:
-    """Return each value twice and then a gap: a line of no length, which a round cap turns into a dot."""
-    return [part for value in values for part in (value, value, math.nan)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import hashlib
 import json
 import re
 import shutil
@@ -23,7 +25,8 @@ from supernet_cli.reports.page import canvas, learning
 from supernet_cli.reports.page.curves import Curve, Training, trainings
 from supernet_cli.reports.page.html import as_html
 from supernet_cli.reports.page.notes import unknowns
-from supernet_cli.reports.sheets import overview, sheets, strategies
+from supernet_cli.reports.page.pareto import front
+from supernet_cli.reports.sheets import PATH_COLUMNS, overview, sheets, strategies
 from supernet_cli.runs.records import JobEnded, JobStarted, PathScore, PathsEvaluated, Record, StepsTrained, encode
 from supernet_cli.runs.results import PathProfile, Profiles, ScoreRow, keep_profiles, keep_scores
 from supernet_cli.runs.store import Run, create_run
@@ -164,7 +167,9 @@ def changed(document: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 def test_a_report_needs_nothing_but_itself(report: str) -> None:
     page = Page(report)
-    assert not {"script", "link", "img", "iframe", "object", "base", "image", "foreignobject"} & set(page.tags)
+    assert not {"link", "img", "iframe", "object", "base", "image", "foreignobject"} & set(page.tags)
+    (script,) = re.findall(r"<script>(.*?)</script>", report, re.DOTALL)
+    assert f"script-src 'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" in report
     assert not [name for name, _ in page.attributes if name.startswith("on") or name in ("src", "srcset", "action")]
     assert "http:" not in report
     assert "https:" not in report
@@ -184,9 +189,12 @@ def test_what_is_referred_to_is_there_once(report: str) -> None:
 def test_the_verdict_all_tables_and_figures_and_the_run_are_there(report: str, document: dict[str, Any]) -> None:
     page, entry = Page(report), document["runs"][0]
     text = squeezed(page.text)
-    assert page.tags.count("figure") == page.tags.count("svg") == 7
+    assert page.tags.count("figure") == page.tags.count("svg") == 9
     assert all(page.values("aria-label"))
-    for sheet in sheets(entry):
+    answer = entry["answer"]
+    for words in (answer["word"].capitalize(), answer["reason"], answer["next"]["purpose"], answer["next"]["command"]):
+        assert squeezed(words) in text
+    for sheet in sheets(entry)[1:]:
         assert squeezed(sheet.title) in text
         assert all(squeezed(cell) in text for cells in sheet.rows for cell in cells)
     for sentence in entry["verdict"].split(". "):
@@ -195,6 +203,23 @@ def test_the_verdict_all_tables_and_figures_and_the_run_are_there(report: str, d
         assert squeezed(reason) in text
     assert squeezed(f"Run {entry['run']}, preset made, created") in text
     assert "torch" in text
+
+
+def test_the_table_of_paths_holds_every_path_with_its_figures(report: str, document: dict[str, Any]) -> None:
+    rows = sorted(document["runs"][0]["rows"], key=lambda row: -(row["expected_accuracy"] or 0.0))
+    table = re.search(r'<div class="sheet paths">.*?</table>', report, re.DOTALL)
+    assert table is not None
+    body = table[0].partition("<tbody>")[2]
+    assert re.findall(r'<th scope="row" class="words">([^<]*)</th>', body) == [row["path"] for row in rows]
+    figures = re.findall(r'data-v="([^"]*)"', body)
+    assert len(figures) == len(rows) * (len(PATH_COLUMNS) - 1)
+    assert float(figures[0]) == pytest.approx(rows[0]["expected_accuracy"], abs=1e-5)
+    assert table[0].count("<button") == len(PATH_COLUMNS)
+
+
+def test_the_front_holds_what_nothing_smaller_is_better_than() -> None:
+    assert front([1.0, 0.5, 1.0, 2.0, 1.5]) == [True, False, False, True, False]
+    assert front([]) == []
 
 
 def squeezed(text: str) -> str:
@@ -230,7 +255,7 @@ def test_hostile_names_stay_words(document: dict[str, Any], run: Run) -> None:
     hostile["runs"][0]["missing"] = [{"what": evil, "command": evil}]
     text = as_html(hostile, [run], None)
     page = Page(text)
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 1  # its own
     assert "\x00" not in text
     assert "\x1b" not in text
     text.encode()
@@ -260,7 +285,7 @@ def nothing(value: Any, key: str = "") -> Any:
 def test_unknown_fields_everywhere_break_nothing(document: dict[str, Any], run: Run) -> None:
     entry = document["runs"][0]
     kept = {name: entry[name] for name in ("supernet_seeds", "stand_alone_seeds", "relabelling", "pairs", "notes")}
-    empty = nothing(entry) | kept | {"unresolved": None, "tau_corrected": None, "tau_interval": None}
+    empty = nothing(entry) | kept | {"unresolved": None, "tau_corrected": None, "tau_interval": None, "decision": None}
     text = Page(as_html({"runs": [empty]}, [run], None)).text
     assert "Training loss" in text
     assert "nan" not in text.lower()
@@ -311,7 +336,7 @@ def test_a_large_space_stays_a_reasonable_file(document: dict[str, Any], run: Ru
         for index in range(4096)
     ]
     text = as_html(changed(document, rows=rows, n=4096, space_size=4096, unresolved=None), [run], None)
-    assert len(text) < 500_000
+    assert len(text) < 600_000
     assert "path199<" in text
     assert "path200<" not in text
     assert "3,896 paths not shown" in text
@@ -419,4 +444,4 @@ def test_a_browser_shows_it_without_complaint(report: str, tmp_path: Path) -> No
         [*command, f"file://{tmp_path}/report.html"], capture_output=True, text=True, timeout=120, check=True
     )
     assert "CONSOLE" not in done.stderr
-    assert done.stdout.count("<figure") == 7
+    assert done.stdout.count("<figure") == 9
