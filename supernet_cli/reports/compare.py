@@ -350,7 +350,9 @@ class _Comparison:
             [block.labels for block in facts.space.blocks],
         )
         plain, reasons = document(found, "audit")
-        notes |= reasons
+        notes |= {
+            key: note for key, note in reasons.items() if not key.startswith("audit.shares.")
+        }  # said of the parts
         plain["differences"] = dict(zip(names, plain["differences"], strict=False)) if plain["differences"] else None
         return plain  # type: ignore[no-any-return]
 

@@ -165,14 +165,16 @@ def disagreement(entry: dict[str, Any]) -> Sheet:
         "stand_alone": "stand-alone noise",
         "supernet": "supernet noise",
         "images": "image noise",
-        "sharing": "weight-sharing bias",
+        "sharing": "weight-sharing bias, at most",
         "total": "total",
     }
     rows = []
     for key, word in words.items():
-        part, total = audit[key], audit["total"]
-        share = f"{100 * part / total:.0f} %" if part is not None and total else ABSENT
-        rows.append((word, ABSENT if part is None else f"{math.sqrt(part):.3f}", share, _note(entry, f"audit.{key}")))
+        part, share = audit[key], {**audit["shares"], "total": 1.0 if audit["total"] else None}[key]
+        deviation = ABSENT if part is None else f"{math.sqrt(part):.3f}"
+        rows.append(
+            (word, deviation, ABSENT if share is None else f"{100 * share:.0f} %", _note(entry, f"audit.{key}"))
+        )
     return Sheet(
         "Sources of disagreement (accuracy points)", ("source", "sd", "share", ""), tuple(rows), ("source", "")
     )

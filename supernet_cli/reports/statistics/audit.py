@@ -1,10 +1,15 @@
 """Where one-shot scores and stand-alone accuracies differ: how much is noise, and which operations are over-rated.
 
-Shapes: n paths, S stand-alone seeds, R supernet seeds, N test images, b blocks.
+Shapes: n paths, S stand-alone seeds, R supernet seeds, N test images, b blocks, c candidates in all blocks.
 
-Score and accuracy have different units, so the scores' mean over R is brought to the mean and standard deviation (over
-paths) of the stand-alone accuracies. d(a) is this matched score minus path a's stand-alone accuracy, in accuracy
-points. The variance of d over paths is what there is to explain. It has four terms:
+Score and accuracy have different units. Both are split into a mean, one effect per candidate, and a rest of each path.
+A line through the candidates' effects gives what a unit of score is worth in accuracy; its slope is freed from the
+noise of the effects, which is known from the rests (Deming's regression; Fuller, "Measurement Error Models", 1987). To
+match the spread over paths instead would make bad candidates look over-rated wherever scores or accuracies have a rest:
+the spread of a noisy score is wider, so the matched score is closer to the mean.
+
+d(a) is the matched score minus path a's stand-alone accuracy, in accuracy points. The variance of d over paths is what
+there is to explain. It has four terms:
 
 - stand-alone noise, s_w²/S: other seeds would have given other accuracies on these images. It includes everything that
   differs between seeds, including what they do to individual images.
@@ -15,29 +20,35 @@ points. The variance of d over paths is what there is to explain. It has four te
   var_i(d_i)/N, with d_i the pair's difference in correctness on image i; that equals the variance over paths, image by
   image. Measured on means over few seeds it also includes what seeds do to individual images, which the first term
   already counts: m(1-m)/(S-1) for a seed mean m is subtracted, so that it does not count twice.
-- sharing bias: the rest. It includes the effect of the *validation* images on the scores, which is not measured, and
-  whatever a straight line from score to accuracy cannot map; losses map worse than accuracies if paths are unequal.
+- sharing bias: the rest, so it is an upper bound. It includes the effect of the *validation* images on the scores,
+  which is not measured, and whatever a straight line from score to accuracy cannot map.
 
-The noise terms are unbiased. The rest comes out somewhat low, by about 2/(n-1) of the noise, because the matching
-follows the noise; by more if a supernet's noise moves all paths of a candidate together. With few paths every term is
-a rough estimate.
+With few paths every term is a rough estimate. One that comes out negative is zero within its noise, and set to that.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from supernet_cli.reports.statistics.additive import Additive
 from supernet_cli.reports.statistics.quantity import Floats, Integers, Quantity, needs, unknown
 from supernet_cli.reports.statistics.ranking import finite_seeds, mean_accuracy, why_unranked
 from supernet_cli.reports.statistics.variances import seed_variances
 
 POINTS = 100.0
 """Accuracy points per unit."""
+
+_NO_SCALE = (
+    "Which operations the scores and the accuracies prefer has too little in common to bring both to one scale, or "
+    "there are too few paths to tell."
+)
+
+_WORDS = {"stand_alone": "stand-alone noise", "supernet": "supernet noise", "images": "image noise"}
 
 
 @dataclass(frozen=True)
@@ -48,9 +59,10 @@ class CandidateBias:
         block: Number of its block, from 0.
         label: Its name.
         paths: How many contain it.
-        bias: Mean d over these, points; positive if the supernet over-rates it.
-        error: Its standard error: what other supernets, other stand-alone seeds and other images would change. With one
-            supernet seed, the spread of d over paths instead; its note says so.
+        bias: By how many points the supernet over-rates it, compared with the other candidates of its block; negative
+            if it under-rates it.
+        error: Its standard error: what other supernets, other stand-alone seeds, other images, and other paths of the
+            same candidates would change. With few paths it is wider, so that two of them hold about 95 %.
     """
 
     block: int
@@ -70,6 +82,7 @@ class Audit:
         supernet: From supernet seeds.
         images: From test images.
         sharing: The rest, at least zero; its note says what else it includes, and whether it was set to zero.
+        shares: The last four as fractions that sum to 1; noise that exceeds the total is scaled down to it.
         differences: d of each path, points; empty if unknown.
         candidates: The bias of each candidate, block by block.
     """
@@ -79,6 +92,7 @@ class Audit:
     supernet: Quantity
     images: Quantity
     sharing: Quantity
+    shares: Mapping[str, Quantity]
     differences: tuple[float, ...]
     candidates: tuple[CandidateBias, ...]
 
@@ -90,64 +104,52 @@ def audit(
 
     Args:
         scores: (R, n) one-shot scores; accuracies map to the stand-alone scale better than losses do.
-        truth: (n, S) stand-alone test accuracy, fractions.
+        truth: (n, S) stand-alone test accuracy, fractions, NaN where a path lacks a seed.
         correct: (n, N) seed-mean correctness on each test image, from the same seeds; None if not stored.
         choices: (n, b) position of the candidate that each path takes in each block.
         labels: Names of the candidates, block by block.
     """
     scores, lost = finite_seeds(scores)
-    accuracy, groups = mean_accuracy(truth) * POINTS, _groups(choices, labels)
-    reason = _why_no_audit(scores, accuracy)
+    accuracy, effects = mean_accuracy(truth) * POINTS, Additive.of(choices, [len(names) for names in labels])
+    reason = _why_no_audit(scores, accuracy) or effects.why_no_rest()
     if reason:
         none = unknown(f"{lost} {reason}".strip())
-        candidates = tuple(CandidateBias(g.block, g.label, int(g.holds.sum()), none, none) for g in groups)
-        return Audit(none, none, none, none, none, (), candidates)
-    score = scores.mean(axis=0, dtype=np.float64)
-    matched = scores * float(accuracy.std(ddof=1) / score.std(ddof=1))
-    differences = matched.mean(axis=0) - matched.mean() - (accuracy - accuracy.mean())
-    noise = {
-        "stand-alone noise": _seed_noise(truth),
-        "supernet noise": _supernet_noise(matched),
-        "image noise": _image_noise(correct, np.isfinite(truth).sum(axis=1)),
-    }
-    total = float(differences.var(ddof=1))
+        unbiased = _candidates(effects, labels, lambda _: (none, none))
+        return Audit(none, none, none, none, none, _no_shares(none), (), unbiased)
+    score, common = scores.mean(axis=0, dtype=np.float64), _CommonNoise.of(effects, scores, correct)
+    line, seeds = effects.line(score, accuracy), np.isfinite(truth).sum(axis=1)
+    stand_alone, images = _seed_noise(truth), _image_noise(correct, seeds)
+    candidates = _candidates(effects, labels, lambda number: _bias(effects, number, score, accuracy, common))
+    if line is None:
+        none = unknown(f"{lost} {_NO_SCALE}".strip())
+        return Audit(none, stand_alone, none, images, none, _no_shares(none), (), candidates)
+    supernet = _supernet_noise(scores / line.slope)
+    differences = (score - score.mean()) / line.slope - (accuracy - accuracy.mean())
+    total, noise = float(differences.var(ddof=1)), {"stand_alone": stand_alone, "supernet": supernet, "images": images}
     return Audit(
         total=Quantity(total, lost),
-        stand_alone=noise["stand-alone noise"],
-        supernet=noise["supernet noise"],
-        images=noise["image noise"],
+        stand_alone=stand_alone,
+        supernet=supernet,
+        images=images,
         sharing=_rest(total, noise),
+        shares=_shares(total, noise),
         differences=tuple(differences.tolist()),
-        candidates=tuple(_bias(group, groups, differences, matched, truth, correct) for group in groups),
+        candidates=candidates,
     )
-
-
-@dataclass(frozen=True)
-class _Group:
-    """The paths that contain one candidate, (n,) bool."""
-
-    block: int
-    label: str
-    holds: NDArray[np.bool_]
-
-    @property
-    def weights(self) -> NDArray[np.float64]:
-        """The weight of each path in the group's mean minus the mean over all paths."""
-        return self.holds / max(int(self.holds.sum()), 1) - 1 / len(self.holds)
-
-
-def _groups(choices: Integers, labels: Sequence[Sequence[str]]) -> list[_Group]:
-    return [
-        _Group(block, label, choices[:, block] == position)
-        for block, names in enumerate(labels)
-        for position, label in enumerate(names)
-    ]
 
 
 def _why_no_audit(scores: Floats, accuracy: Floats) -> str:
     if not len(scores):
         return "No supernet seed has a finite score for every path."
     return why_unranked(scores.mean(axis=0), accuracy)
+
+
+def _seed_noise(truth: Floats) -> Quantity:
+    """Return the variance of a mean over seeds, mean over paths, in squared points."""
+    variances = seed_variances(truth)
+    if isinstance(variances, str):
+        return unknown(variances)
+    return Quantity(float((variances.pooled / variances.seeds).mean()) * POINTS**2)
 
 
 def _supernet_noise(matched: Floats) -> Quantity:
@@ -165,79 +167,118 @@ def _image_noise(correct: Floats | None, seeds: Integers) -> Quantity:
     images = correct.shape[1]
     by_image = correct.var(axis=0, ddof=1, dtype=np.float64).mean()
     raw = float((by_image - correct.mean(axis=1, dtype=np.float64).var(ddof=1)) / (images - 1))
-    single = _chance_of_single_images(correct, seeds)
-    if single is None:
+    repeated = seeds > 1
+    if not repeated.any():
         return Quantity(raw * POINTS**2, "Includes what the one stand-alone seed does to individual images.")
+    # On an image that a share p of all seeds gets right, one seed has the variance p(1-p), estimated by m(1-m) S/(S-1).
+    # A path with one seed gets, relative to what it were if all images were equally hard, that of the others.
+    of_one = (correct * (1 - correct)).mean(axis=1, dtype=np.float64) * seeds / np.maximum(seeds - 1, 1)
+    mean = correct.mean(axis=1, dtype=np.float64)
+    if_alike = mean * (1 - mean)
+    share = of_one[repeated].sum() / max(float(if_alike[repeated].sum()), 1e-300)
+    single = np.where(repeated, of_one, share * if_alike) / (seeds * images)
     return Quantity(max(0.0, raw - float(single.mean())) * POINTS**2)
 
 
-def _chance_of_single_images(correct: Floats, seeds: Integers) -> NDArray[np.float64] | None:
-    """Return the part of each mean accuracy's variance that comes from individual seeds on individual images, (n,).
-
-    For one seed it is p(1-p) on an image that a share p of all seeds gets right, estimated by m(1-m) S/(S-1). A path
-    with one seed gets the mean of the other paths; None if no path has two.
-    """
-    repeated = seeds > 1
-    if not repeated.any():
-        return None
-    of_one = (correct * (1 - correct)).mean(axis=1, dtype=np.float64) * seeds / np.maximum(seeds - 1, 1)
-    return np.asarray(np.where(repeated, of_one, of_one[repeated].mean()) / (seeds * correct.shape[1]))
-
-
-def _rest(total: float, noise: dict[str, Quantity]) -> Quantity:
+def _rest(total: float, noise: Mapping[str, Quantity]) -> Quantity:
     rest = total - math.fsum(part.value for part in noise.values() if part.value is not None)
-    missing = [name for name, part in noise.items() if part.value is None]
-    notes = [f"Includes what could not be measured: {', '.join(missing)}."] if missing else []
+    missing = [_WORDS[name] for name, part in noise.items() if part.value is None]
+    notes = ["At most: it is what the other sources leave."] if rest > 0 else []
+    notes += [f"Includes what could not be measured: {', '.join(missing)}."] if missing else []
     notes += ["Set to 0: noise alone already explains more than the observed disagreement."] if rest < 0 else []
     return Quantity(max(0.0, rest), " ".join(notes))
 
 
+def _shares(total: float, noise: Mapping[str, Quantity]) -> dict[str, Quantity]:
+    """Return the share of each source in the total, and that of the rest."""
+    if not total:
+        return dict.fromkeys((*noise, "sharing"), unknown("Scores and accuracies do not differ."))
+    scale = max(total, math.fsum(part.value for part in noise.values() if part.value is not None))
+    shares = {name: part if part.value is None else Quantity(part.value / scale) for name, part in noise.items()}
+    rest = 1 - math.fsum(share.value for share in shares.values() if share.value is not None)
+    return {**shares, "sharing": Quantity(max(0.0, rest))}
+
+
+def _no_shares(none: Quantity) -> dict[str, Quantity]:
+    return dict.fromkeys((*_WORDS, "sharing"), none)
+
+
+def _candidates(
+    effects: Additive, labels: Sequence[Sequence[str]], bias: Callable[[int], tuple[Quantity, Quantity]]
+) -> tuple[CandidateBias, ...]:
+    """Return the bias of each candidate.
+
+    Args:
+        effects: Of the paths.
+        labels: Names of the candidates, block by block.
+        bias: Returns the bias and its error of a candidate, by its number in all blocks, if some path takes it.
+    """
+    names = [(block, label) for block, candidates in enumerate(labels) for label in candidates]
+    found = []
+    for number, (block, label) in enumerate(names):
+        reason = effects.why_no_effect(number)
+        each = (unknown(reason), unknown(reason)) if reason else bias(number)
+        found.append(CandidateBias(block, label, effects.paths(number), *each))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _CommonNoise:
+    """Variances of the candidates' effects from what moves all paths of a candidate together, (c,) each.
+
+    Args:
+        supernets: Of the mean score, in squared scores; pooled over the candidates of a block, because seeds are few.
+            None with one supernet.
+        images: Of the accuracies, in squared points; None if unknown.
+        seeds: Supernet seeds.
+    """
+
+    supernets: NDArray[np.float64] | None
+    images: NDArray[np.float64] | None
+    seeds: int
+
+    @classmethod
+    def of(cls, effects: Additive, scores: Floats, correct: Floats | None) -> _CommonNoise:
+        supernets = None
+        if len(scores) > 1:
+            each = effects.common_noise(scores.T) / len(scores)
+            supernets = np.array([each[effects.block_of(number)].mean() for number in range(len(each))])
+        images = None if correct is None else effects.common_noise(correct) / correct.shape[1] * POINTS**2
+        return cls(supernets, images, len(scores))
+
+
 def _bias(
-    group: _Group,
-    groups: Sequence[_Group],
-    differences: Floats,
-    matched: Floats,
-    truth: Floats,
-    correct: Floats | None,
-) -> CandidateBias:
-    count = int(group.holds.sum())
-    if not count:
-        none = unknown("No path contains it.")
-        return CandidateBias(group.block, group.label, 0, none, none)
-    bias = Quantity(float(differences[group.holds].mean()))
-    if len(matched) < 2:
-        return CandidateBias(group.block, group.label, count, bias, _spread(differences[group.holds]))
-    block = [other for other in groups if other.block == group.block and other.holds.any()]
-    effects = np.array([matched @ other.weights for other in block])
-    of_supernets = effects.var(axis=1, ddof=1).mean() / len(matched)  # pooled over the block: seeds are few
-    of_truth = _truth_variance(group.weights, truth, correct) * POINTS**2
-    note = "" if truth.shape[1] > 1 else "Excludes stand-alone noise: there is only one seed."
-    return CandidateBias(group.block, group.label, count, bias, Quantity(math.sqrt(of_supernets + of_truth), note))
+    effects: Additive, number: int, score: Floats, accuracy: Floats, noise: _CommonNoise
+) -> tuple[Quantity, Quantity]:
+    """Return a candidate's bias and its error.
+
+    The line comes from all effects but this candidate's, whose bias would bend it.
+    """
+    line = effects.line(score, accuracy, number)
+    if line is None:
+        return unknown(_NO_SCALE), unknown(_NO_SCALE)
+    weights = effects.weights[number]
+    effect = float(weights @ score) / line.slope
+    parts = [(line.rest * float(weights @ weights) + (effect * line.error) ** 2, effects.freedom)]
+    if noise.supernets is not None:
+        freedom = (noise.seeds - 1) * max(1, int(effects.block_of(number).sum()) - 1)
+        parts.append((float(noise.supernets[number]) / line.slope**2, freedom))
+    variance = math.fsum(part for part, _ in parts)
+    error = math.sqrt(variance + (0.0 if noise.images is None else float(noise.images[number])))
+    note = "" if noise.seeds > 1 else "Estimated from one supernet seed; another supernet may differ by more."
+    return Quantity(effect - float(weights @ accuracy)), Quantity(error * _wider(parts), note)
 
 
-def _spread(differences: Floats) -> Quantity:
-    if len(differences) < 2:
-        return unknown("One path and one supernet seed: there is no spread to estimate from.")
-    error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
-    return Quantity(error, "Estimated from one supernet seed; another supernet may differ by more.")
+def _wider(parts: Sequence[tuple[float, int]]) -> float:
+    """Return by how much Student's 95 % bounds are wider than normal ones.
 
+    Args:
+        parts: Variances that sum up, each with its degrees of freedom.
+    """
+    from scipy.special import ndtri, stdtrit
 
-def _truth_variance(weights: Floats, truth: Floats, correct: Floats | None) -> float:
-    """Return the variance of a weighted sum of mean accuracies, over seeds and images where known."""
-    variances = seed_variances(truth)
-    of_seeds = 0.0 if isinstance(variances, str) else float(weights**2 @ variances.of_means)
-    if correct is None:
-        return of_seeds
-    of_images = float((weights @ correct).var(ddof=1) / correct.shape[1])
-    single = _chance_of_single_images(correct, np.isfinite(truth).sum(axis=1))
-    if single is not None:
-        of_images -= float(weights**2 @ single)
-    return of_seeds + max(0.0, of_images)
-
-
-def _seed_noise(truth: Floats) -> Quantity:
-    """Return the variance of a mean over seeds, mean over paths, in squared points."""
-    variances = seed_variances(truth)
-    if isinstance(variances, str):
-        return unknown(variances)
-    return Quantity(float((variances.pooled / variances.seeds).mean()) * POINTS**2)
+    squares = math.fsum(part**2 / freedom for part, freedom in parts)
+    if not squares:
+        return 1.0
+    freedom = math.fsum(part for part, _ in parts) ** 2 / squares  # Welch and Satterthwaite
+    return float(stdtrit(freedom, 0.975) / ndtri(0.975))

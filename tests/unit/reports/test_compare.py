@@ -81,6 +81,7 @@ def test_a_perfect_ranking_is_told_as_one(whole: Run) -> None:
     assert entry["resolved_gamma"] == 1.0
     assert entry["regret_at_1"] == pytest.approx(0.0, abs=0.002)
     assert entry["audit"]["total"] < 0.2
+    assert sum(entry["audit"]["shares"].values()) == pytest.approx(1.0)
     assert [baseline["name"] for baseline in entry["baselines"]] == [
         "random",
         "parameters",
