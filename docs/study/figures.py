@@ -21,19 +21,22 @@ import numpy as np
 from scipy import stats
 
 from supernet_cli import glyphs
+from supernet_cli.reports.beliefs import beliefs_of
 from supernet_cli.reports.statistics.audit import audit
 from supernet_cli.reports.statistics.ceiling import corrected_tau, tau_ceiling
-from supernet_cli.reports.statistics.intervals import tau_interval, welch_against
+from supernet_cli.reports.statistics.intervals import holm, tau_interval, welch_against
 from supernet_cli.reports.statistics.pairs import resolved_pairs
+from supernet_cli.reports.statistics.partial import beyond_size
 from supernet_cli.reports.statistics.ranking import (
     agreement,
     best_quarter,
     kendall_tau,
     mean_accuracy,
     seed_agreement,
+    seed_agreement_of_best,
     supernet_agreement,
 )
-from supernet_cli.reports.statistics.regret import regret
+from supernet_cli.reports.statistics.regret import Loss, regret
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "study.md"
@@ -61,13 +64,19 @@ class Study:
         self.truths = {epochs: np.array(truth["test"]) for epochs, truth in self.data["truth"].items()}
         self.validation = {epochs: np.array(truth["validation"]) for epochs, truth in self.data["truth"].items()}
         self.correct = {epochs: _answers(folder / f"correct-{epochs}.npz") for epochs in self.truths}
-        self.sizes = {name: np.array(values) for name, values in self.data["profile"].items()}
+        self.sizes = {name: np.array(values, dtype=float) for name, values in self.data["profile"].items()}
+        self.choices = np.array(self.data["choices"])
+        self.expected = {epochs: self._expected(test) for epochs, test in self.truths.items()}
 
     def score(self, name: str, seeds: Sequence[int] | None = None, what: str = "loss") -> np.ndarray:
         """Return one-shot scores, (R, n): higher is better."""
         found = self.supernets[name]
         rows = [row for seed, row in zip(found["seeds"], found[what], strict=True) if seeds is None or seed in seeds]
         return (-1 if what in ("loss", "divergence") else 1) * np.array(rows)
+
+    def _expected(self, test: np.ndarray) -> np.ndarray:
+        """Return draws of the expected accuracies, (D, n), from trainings and sizes: the same for all."""
+        return beliefs_of(test, list(self.sizes.values()), self.choices, np.random.default_rng(0))
 
     def taus(self, name: str, truth: str, seeds: Sequence[int] | None = None, what: str = "loss") -> list[float]:
         """Return τ of each supernet seed over all paths."""
@@ -76,8 +85,13 @@ class Study:
 
     def agreeing(self, score: np.ndarray) -> list[str]:
         """Return how scores, (R, n), agree with each ground truth: τ over all paths and in the best quarter."""
-        found = [agreement(score, test) for test in self.truths.values()]
-        return [spread(taus.per_seed) for each in found for taus in (each.tau, each.best_tau)]
+        return [cell for test in self.truths.values() for cell in self.agreeing_with(score, test)]
+
+    @staticmethod
+    def agreeing_with(score: np.ndarray, test: np.ndarray) -> list[str]:
+        """Return how scores, (R, n), agree with a ground truth, (n, S): τ over all paths and in the best quarter."""
+        found = agreement(score, test)
+        return [spread(found.tau.per_seed), spread(found.best_tau.per_seed)]
 
     def shorts(self) -> list[tuple[str, float, np.ndarray]]:
         """Return short trainings, shortest first: their label, their cost, their scores, (S, n)."""
@@ -110,6 +124,26 @@ class Study:
         truth = self.data["truth"][SHORT]
         return macs / of / (truth["cost"]["macs"] / len(truth["test"]) / len(truth["seeds"]))
 
+    def lost(self, score: np.ndarray, epochs: str, k: int) -> Loss:
+        """Return what is lost by training the k best by scores, (R, n), with all seeds of a ground truth."""
+        macs = self.sizes["macs"]
+        found = regret(score, self.expected[epochs], self.validation[epochs], k, {}, macs / macs.mean())
+        return found.supernet
+
+    def trained(self, found: Loss, epochs: str) -> float:
+        """Return the cost of the paths that were trained for a loss, in stand-alone trainings of one epoch."""
+        assert found.paths.value is not None
+        return found.paths.value * self.truths[epochs].shape[1] * int(epochs)
+
+    def losses(self, score: np.ndarray, cost: float) -> list[str]:
+        """Return what is lost with each ground truth by training one or three paths, and the cost with the scores'."""
+        cells = []
+        for epochs in self.truths:
+            for k in (1, 3):
+                found = self.lost(score, epochs, k)
+                cells += [lost(found), f"{cost + self.trained(found, epochs):.0f}"]
+        return cells
+
     def cost(self, name: str) -> float:
         """Return the cost of one supernet, evaluation included, in stand-alone trainings of one epoch."""
         found = self.supernets[name]
@@ -128,7 +162,7 @@ def truth(study: Study) -> str:
     rows = []
     for epochs, test in study.truths.items():
         mean, between = mean_accuracy(test), seed_agreement(test).value
-        quarter = seed_agreement(test[best_quarter(test)]).value
+        quarter = seed_agreement_of_best(test).value
         pairs = resolved_pairs(test, study.correct[epochs], study.score("uniform-4"))
         assert pairs.seed_sd.value is not None
         assert pairs.share.value is not None
@@ -146,7 +180,9 @@ def truth(study: Study) -> str:
     means = [mean_accuracy(test) for test in study.truths.values()]
     remark = f"\n\nτ between the two truths' mean accuracies: {number(kendall_tau(*means))} over all paths, "
     best = best_quarter(study.truths[LONG])
-    remark += f"{number(kendall_tau(means[0][best], means[1][best]))} in the best quarter of the longer one."
+    remark += f"{number(kendall_tau(means[0][best], means[1][best]))} in the best quarter of the longer one. "
+    shares = " and ".join(f"{100 * _explained(study.sizes['macs'], mean):.0f} %" for mean in means)
+    remark += f"Variance of accuracy that the logarithm of multiply-accumulates explains: {shares}."
     head = (
         "ground truth",
         "stand-alone accuracy",
@@ -157,6 +193,11 @@ def truth(study: Study) -> str:
         "pairs resolved",
     )
     return table(head, rows) + remark
+
+
+def _explained(size: np.ndarray, accuracy: np.ndarray) -> float:
+    """Return R² of a straight line through the logarithm of a size."""
+    return float(np.corrcoef(np.log(size), accuracy)[0, 1] ** 2)
 
 
 def strategies(study: Study) -> str:
@@ -199,36 +240,58 @@ def corrected(study: Study) -> str:
     return table(head, rows)
 
 
+OTHERS = (*MAIN[1:], "dropout-summed", "sandwich", "bandit", "epoch")
+
+
 def chosen(study: Study) -> str:
     """Return strategies compared with uniform: on the seeds used to choose, and on those used to confirm."""
-    rows = []
+    rows, p_values = [], []
     for epochs in study.truths:
         for length in study.lengths("uniform"):
-            others = [
-                s for s in (*MAIN[1:], "dropout-summed", "sandwich", "bandit", "epoch") if length in study.lengths(s)
-            ]
-            names = [f"{sampler}-{length}" for sampler in others]
-            if not names:
-                continue
+            names = [f"{sampler}-{length}" for sampler in OTHERS if length in study.lengths(sampler)]
             found = welch_against(
                 study.taus(f"uniform-{length}", epochs, CONFIRM), {n: study.taus(n, epochs, CONFIRM) for n in names}
             )
             base = statistics.fmean(study.taus(f"uniform-{length}", epochs, CHOOSE))
             for name in names:
                 first = statistics.fmean(study.taus(name, epochs, CHOOSE)) - base
-                test = found[name]
-                rows.append(
-                    (
-                        WORDS[epochs],
-                        str(length),
-                        study.label(name).partition(",")[0],
-                        signed(first),
-                        signed(test.difference.value),
-                        probability(test.adjusted.value),
-                    )
-                )
+                assert found[name].p.value is not None
+                p_values.append(found[name].p.value)
+                what = (WORDS[epochs], str(length), study.label(name).partition(",")[0])
+                rows.append((*what, signed(first), signed(found[name].difference.value)))
+    adjusted = map(probability, holm(p_values))
     head = ("ground truth", "epochs", "strategy", "vs. uniform, seeds 0–1", "vs. uniform, seeds 2–4", "p (Holm)")
-    return table(head, rows)
+    return table(head, [(*row, p) for row, p in zip(rows, adjusted, strict=True)])
+
+
+def pooled(study: Study) -> str:
+    """Return the planned comparisons, over all lengths together, on the seeds used to confirm."""
+    rows, p_values = [], []
+    for epochs in study.truths:
+        for sampler in MAIN[1:]:
+            lengths = [length for length in study.lengths(sampler) if length in study.lengths("uniform")]
+            differences, errors, freedoms = [], [], []
+            for length in lengths:
+                ours, base = (
+                    np.arctanh(study.taus(f"{each}-{length}", epochs, CONFIRM)) for each in (sampler, "uniform")
+                )
+                differences.append(ours.mean() - base.mean())
+                errors += [side.var(ddof=1) / len(side) for side in (ours, base)]
+                freedoms += [len(side) - 1 for side in (ours, base)]
+            of_mean = np.array(errors) / len(lengths) ** 2
+            freedom = of_mean.sum() ** 2 / (of_mean**2 / freedoms).sum()  # Satterthwaite's
+            mean = float(np.mean(differences))
+            p_values.append(float(2 * stats.t.sf(abs(mean) / of_mean.sum() ** 0.5, freedom)))
+            taus = [
+                statistics.fmean(study.taus(f"{sampler}-{length}", epochs, CONFIRM))
+                - statistics.fmean(study.taus(f"uniform-{length}", epochs, CONFIRM))
+                for length in lengths
+            ]
+            shown = ", ".join(map(str, lengths))
+            rows.append((WORDS[epochs], sampler, shown, signed(statistics.fmean(taus)), probability(p_values[-1])))
+    adjusted = map(probability, holm(p_values))
+    head = ("ground truth", "strategy", "epochs", "vs. uniform, seeds 2–4", "p", "p (Holm)")
+    return table(head, [(*row, p) for row, p in zip(rows, adjusted, strict=True)])
 
 
 def baselines(study: Study) -> str:
@@ -237,10 +300,8 @@ def baselines(study: Study) -> str:
     for name, word in SIZES:
         cells = [word, "0"]
         for test in study.truths.values():
-            best = best_quarter(test)
-            mean = mean_accuracy(test)
-            size = study.sizes[name]
-            cells += [number(kendall_tau(size, mean)), number(kendall_tau(size[best], mean[best]))]
+            found = agreement(study.sizes[name][None, :], test)
+            cells += [number(found.tau.mean.value), number(found.best_tau.mean.value)]
         rows.append(tuple(cells))
     rows += [(word, f"{cost:.1f}", *study.agreeing(score)) for word, cost, score in study.shorts()]
     for length in study.lengths("uniform"):
@@ -252,28 +313,21 @@ def baselines(study: Study) -> str:
 
 def together(study: Study) -> str:
     """Return what supernets, and short trainings, add to multiply-accumulates."""
-    size = study.sizes["macs"].astype(float)
+    size = study.sizes["macs"]
     rows = []
     named = [(study.label(name), study.score(name)) for name in (*study.main(), "dropout-summed-4", "sandwich-4")]
     named += [(word, score) for word, _, score in study.shorts()]
     for word, score in named:
         cells = [word]
+        summed = stats.rankdata(score, axis=1) + stats.rankdata(size)
         for test in study.truths.values():
-            truth, best = mean_accuracy(test), best_quarter(test)
-            summed = stats.rankdata(score, axis=1) + stats.rankdata(size)
-            cells.append(spread([kendall_tau(row, truth) for row in summed]))
-            cells.append(spread([kendall_tau(row[best], truth[best]) for row in summed]))
-            cells.append(spread([partial_tau(row, truth, size) for row in score]))
+            cells += study.agreeing_with(summed, test)
+            found = beyond_size(score, test, size, study.choices, np.random.default_rng(0))
+            null = f"{number(found.null.low.value)} to {number(found.null.high.value)}"
+            cells += [spread(found.correlation.per_seed), null, probability(found.p.value)]
         rows.append(tuple(cells))
-    return table(("score", *for_each_truth("summed ranks, {}", "best quarter", "at equal MACs")), rows)
-
-
-def partial_tau(score: np.ndarray, truth: np.ndarray, given: np.ndarray) -> float | None:
-    """Return Kendall's partial rank correlation of two orders, a third held fixed (Kendall 1942, Biometrika 32)."""
-    one, of_score, of_truth = (kendall_tau(*pair) for pair in ((score, truth), (score, given), (truth, given)))
-    if one is None or of_score is None or of_truth is None:
-        return None
-    return float((one - of_score * of_truth) / ((1 - of_score**2) * (1 - of_truth**2)) ** 0.5)
+    heads = ("summed ranks, {}", "its best quarter", "at equal MACs", "by chance (95 %)", "p")
+    return table(("score", *for_each_truth(*heads)), rows)
 
 
 def averages(study: Study) -> str:
@@ -295,53 +349,46 @@ def averages(study: Study) -> str:
 
 def regrets(study: Study) -> str:
     """Return the accuracy lost by what a budget buys: a supernet and k trainings, or more trainings instead."""
-    rng = np.random.default_rng
-    parameters = study.sizes["parameters"]
+    supernets = [f"uniform-{length}" for length in study.lengths("uniform")]
+    supernets += ["fair-4", "path-dropout-4", "dropout-summed-4"]
     rows = []
-    for name in [f"uniform-{length}" for length in study.lengths("uniform")] + [
-        "fair-4",
-        "path-dropout-4",
-        "dropout-summed-4",
-    ]:
-        cells = [f"{study.label(name)} epochs"]
+    for name in supernets:
+        rows.append((f"{study.label(name)} epochs", *study.losses(study.score(name), study.cost(name))))
+    for size, word in SIZES:
+        rows.append((word, *study.losses(study.sizes[size][None, :], 0.0)))
+    rows.append(("random paths", *study.losses(np.zeros((1, len(study.choices))), 0.0)))
+    same = ["random paths at the cost of *fair, 4*"]
+    for epochs, test in study.truths.items():
         for k in (1, 3):
-            cells.append(f"{study.cost(name) + k:.1f}")
-            for epochs, test in study.truths.items():
-                found = regret(study.score(name), test, study.validation[epochs], k, parameters, rng(0))
-                cells.append(points(found.supernet.value))
-        rows.append(tuple(cells))
-    for score, word in ((study.sizes[name], word) for name, word in SIZES):
-        cells = [word]
-        for k in (1, 3):
-            cells.append(str(k))
-            for epochs, test in study.truths.items():
-                found = regret(score[None, :].astype(float), test, study.validation[epochs], k, None, rng(0))
-                cells.append(points(found.supernet.value))
-        rows.append(tuple(cells))
-    for k in sorted({round(study.cost(f"uniform-{length}") + 3) for length in study.lengths("uniform")} | {1, 3}):
-        cells = [f"{k} random path{'s' if k > 1 else ''}", "", "", "", str(k)]
-        for epochs, test in study.truths.items():
-            found = regret(np.zeros((1, len(test))), test, study.validation[epochs], k, None, rng(0))
-            cells.append(points(found.random.value))
-        rows.append(tuple(cells))
-    head = ("picked by", "cost, k = 1", *WORDS.values(), "cost, k = 3", *WORDS.values())
+            budget = study.cost("fair-4") + study.trained(study.lost(study.score("fair-4"), epochs, k), epochs)
+            count = max(1, round(budget / (test.shape[1] * int(epochs))))
+            found = study.lost(np.zeros((1, len(test))), epochs, count)
+            same += [f"{lost(found)}, {count} paths", f"{study.trained(found, epochs):.0f}"]
+    rows.append(tuple(same))
+    head = ("picked by", *for_each_truth("k = 1, {}", "cost", "k = 3, {}", "cost"))
     return table(head, rows)
+
+
+def lost(found: Loss) -> str:
+    """Return a loss of accuracy with its interval, in points."""
+    low, high = found.interval.low.value, found.interval.high.value
+    return f"{points(found.mean.value)} ({points(low)}–{points(high)})"
 
 
 def audits(study: Study) -> str:
     """Return the sources of disagreement with the longer ground truth."""
     rows = []
-    choices, truth_of = np.array(study.data["choices"]), LONG
+    truth_of = LONG
     for name in study.main():
         score = study.score(name, what="accuracy")
-        found = audit(score, study.truths[truth_of], study.correct[truth_of], choices, study.data["blocks"])
-        parts = (found.stand_alone, found.supernet, found.images, found.sharing)
+        found = audit(score, study.truths[truth_of], study.correct[truth_of], study.choices, study.data["blocks"])
         assert found.total.value is not None
         misrated = sorted(found.candidates, key=lambda each: -abs(each.bias.value or 0))[:2]
         ratings = ", ".join(
             f"{c.label} in block {c.block + 1} {signed(c.bias.value)} ± {c.error.value:.2f}" for c in misrated
         )
-        shares = [f"{100 * (part.value or 0) / found.total.value:.0f} %" for part in parts]
+        parts = ("stand_alone", "supernet", "images", "sharing")
+        shares = [f"{100 * (found.shares[part].value or 0):.0f} %" for part in parts]
         rows.append((study.label(name), f"{found.total.value**0.5:.2f}", *shares, ratings))
     head = (
         "strategy, epochs",
@@ -349,7 +396,7 @@ def audits(study: Study) -> str:
         "stand-alone seeds",
         "supernet seeds",
         "images",
-        "weight sharing",
+        "weight sharing, at most",
         "most misrated, points (+ over-rated)",
     )
     return table(head, rows)
@@ -481,6 +528,7 @@ TABLES: tuple[Callable[[Study], str], ...] = (
     truth,
     strategies,
     chosen,
+    pooled,
     corrected,
     baselines,
     together,

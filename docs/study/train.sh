@@ -37,6 +37,7 @@ for epochs in 2 4 8; do
     supernets "fair-$epochs" $epochs "$five" fair
     supernets "path-dropout-$epochs" $epochs "$five" "$dropout"
 done
+supernets uniform-16 16 "$five" uniform
 for epochs in 2 4 8; do
     supernet retrain --all --short --seeds 0,1,2 --run "$(named "uniform-$epochs")" --quiet
 done

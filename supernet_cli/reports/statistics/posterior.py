@@ -4,11 +4,12 @@ The expected accuracy of a path is the mean over infinitely many trainings from 
 model is a Gaussian process over paths:
 
     y(a, s) = f(a) + seed noise
-    f(a) = constant + evidence + one effect per block and candidate + an independent rest
+    f(a) = warp(constant + evidence + one effect per block and candidate + a rest) + a part of its own
 
-*Evidence* is linear in what is known of every path without training it: its one-shot score, its size. How much each
-part explains is not estimated but averaged over: a grid of variances, weighted by how well each explains the trainings.
-So what a supernet's scores are worth is learned from the trainings, and with few of them everything stays wide.
+The *warp* lets good paths crowd below a limit while poor ones trail far behind. *Evidence* is linear in what is known
+of every path without training it: its one-shot score, its size. How much each part explains is not estimated but
+averaged over: a grid of variances, weighted by how well each explains the trainings. So what a supernet's scores are
+worth is learned from the trainings, and with few of them everything stays wide.
 
 Picking the largest of many noisy figures picks luck. The posterior means are shrunk towards what the model expects,
 most where a path has few seeds or many rivals (James and Stein 1961; Efron and Morris 1975).
@@ -34,9 +35,15 @@ DRAWS = 2000
 """Draws from the posterior: enough for 95 % bounds to within a tenth of their width."""
 
 _SHARES = (0.0, 0.03, 0.1, 0.3, 1.0)
-"""Variances of each part that are averaged over, relative to the variance of the paths' means."""
+"""Variances of each linear part that are averaged over, relative to the variance of the paths' means."""
 
-_ROOMS = (math.inf, 1.0, 0.3, 0.1)
+_RESTS = (0.001, 0.01, 0.1, 1.0)
+"""The same of each path's rest: never nothing, since no path is exactly the sum of its candidates."""
+
+_OWN = (0.0003, 0.003, 0.03)
+"""The same of a part of each path's own that is as large for good paths as for poor ones."""
+
+_ROOMS = (math.inf, 0.5, 0.1)
 """Room above the best mean, in ranges of the means, of the limits that accuracies may crowd below.
 
 An infinite room, for no such limit, is as likely beforehand as all others together.
@@ -125,24 +132,47 @@ def draw(evidence: Evidence, rng: np.random.Generator, draws: int = DRAWS) -> ND
     parts = _parts(evidence)
     design = np.hstack([np.ones((len(evidence.choices), 1)), *parts])
     widths = [part.shape[1] for part in parts]
-    shares = np.array(list(itertools.product(*(_SHARES if width else (0.0,) for width in widths), _SHARES)))
+    shares = np.array(list(itertools.product(*(_SHARES if width else (0.0,) for width in widths), _RESTS)))
     fits, logs = [], []
-    for noise, room in itertools.product(_noises(evidence), _ROOMS):
+    for noise, own, room in itertools.product(_noises(evidence), _OWN, _ROOMS):
+        own = own * float(means.var(ddof=1))
         warp = _Warp.to(means, room, noise)
         target, jacobian = warp.forward(means), float(np.log(warp.slope(means)).sum())
-        warped_noise = noise * warp.slope(_towards_mean(means, noise)) ** 2
+        warped_noise = (noise + own) * warp.slope(_towards_mean(means, noise)) ** 2
         fit = _Fits.to(target, design, widths, shares, warped_noise)
         prior = math.log(len(_ROOMS) - 1) if math.isinf(room) else 0.0
-        fits.append((warp, fit))
+        fits.append((warp, fit, noise, own))
         logs.append(fit.log_evidence + jacobian + prior)
     weights = np.exp(np.array(logs) - np.max(logs))
     counts = rng.multinomial(draws, (weights / weights.sum()).ravel()).reshape(weights.shape)
-    drawn = [
-        warp.back(fit.draw(setting, int(counts[number, setting]), rng))
-        for number, (warp, fit) in enumerate(fits)
-        for setting in np.flatnonzero(counts[number]).tolist()
-    ]
+    drawn = []
+    for number, (warp, fit, noise, own) in enumerate(fits):
+        for setting in np.flatnonzero(counts[number]).tolist():
+            smooth = warp.back(fit.draw(setting, int(counts[number, setting]), rng))
+            drawn.append(smooth + _own_parts(means - smooth[:, : len(means)], noise, own, smooth.shape[1], rng))
     return np.concatenate(drawn)
+
+
+def _own_parts(
+    residuals: NDArray[np.float64], noise: NDArray[np.float64], own: float, paths: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw what paths have of their own on the scale of accuracies, given what the rest of the model leaves of means.
+
+    Args:
+        residuals: (count, n) of the trained paths.
+        noise: (n,) variance of their means.
+        own: Variance of the parts.
+        paths: All paths m, the trained ones first.
+        rng: Draws.
+
+    Returns:
+        (count, m).
+    """
+    trained, gain = residuals.shape[1], own / (own + noise)
+    centre, deviation = np.zeros((len(residuals), paths)), np.full(paths, math.sqrt(own))
+    centre[:, :trained] = gain * residuals
+    deviation[:trained] = np.sqrt(gain * noise)
+    return centre + deviation * rng.standard_normal(centre.shape)
 
 
 def _noises(evidence: Evidence) -> list[NDArray[np.float64]]:
