@@ -23,7 +23,7 @@ Format = Literal["table", "json", "csv", "markdown", "html"]
 
 _SUFFIXES: dict[str, Format] = {".json": "json", ".csv": "csv", ".md": "markdown", ".html": "html", ".htm": "html"}
 _MOST_ROWS = 40
-_LEADING = 8
+_LEADING = 5
 """Paths on the first screen."""
 
 _COLOURS = {"trust": "green", "use with care": "yellow", "do not trust": "red", "not enough evidence": "cyan"}
@@ -238,7 +238,7 @@ def _rendered(document: dict[str, Any], details: bool) -> list[RenderableType]:
     for entry in document["runs"] if details or not several else []:
         parts += [_answer(entry, named=several), ""]
         shown = sheets(entry, _MOST_ROWS) if details else [leading(entry, _LEADING)]
-        parts += _titled(shown) if details else [sheet_table(shown[0]), ""]
+        parts += _titled(shown) if details else [sheet_table(shown[0])]
         if details:
             parts += [Text(entry["verdict"]), ""]
     if not details:

@@ -234,15 +234,13 @@ def leading(entry: dict[str, Any], most_rows: int) -> Sheet:
             percent(row["expected_accuracy"]),
             f"{100 * row['expected_low']:.2f} to {100 * row['expected_high']:.2f}",
             ranks.get(row["path"], ABSENT),
-            amount(row["parameters"]),
             amount(row["macs"]),
-            _milliseconds(row["latency_seconds"]),
         )
         for row in sorted(trained, key=lambda row: -row["expected_accuracy"])[:most_rows]
     ]
     title = f"The best {counted(len(rows), 'path')} of {len(trained):,} trained from scratch"
-    headings = ("path", "accuracy", "95 % interval", "one-shot rank", "parameters", "MACs", "latency")
-    return Sheet(title, headings, tuple(rows), ("path",), ("latency", "parameters", "MACs"))
+    headings = ("path", "accuracy", "95 % interval", "one-shot rank", "MACs")
+    return Sheet(title, headings, tuple(rows), ("path",), ("MACs",))
 
 
 def overview(document: dict[str, Any]) -> Sheet:

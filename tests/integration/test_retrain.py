@@ -23,9 +23,11 @@ from supernet_cli.engine.prepare import prepare
 from supernet_cli.engine.retrain import AloneTraining
 from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs.alone import AloneJob
-from supernet_cli.runs.job import JobWriter
+from supernet_cli.runs.job import JobWriter, create_job
 from supernet_cli.runs.records import JobEnded
+from supernet_cli.runs.results import Selection, keep_selection, selections
 from supernet_cli.runs.store import find_run
+from supernet_cli.space import SearchSpace
 
 Invoke = Callable[..., tuple[int, str, str]]
 FIRST, LAST = "conv3x3_conv3x3", "conv5x5_conv5x5"
@@ -274,21 +276,41 @@ def test_runs_stop_stops_all_of_them(supernet: Invoke, long: Path, tmp_path: Pat
     assert [status(long, path) for path in (FIRST, LAST)] == ["stopped", "created"]
 
 
-def test_the_best_and_a_sample_are_chosen_by_the_one_shot_ranking(supernet: Invoke, trained: str) -> None:
+def test_the_best_the_largest_and_a_sample_are_chosen(supernet: Invoke, trained: str, tmp_path: Path) -> None:
     document = json.loads(supernet("evaluate", "--split", "validation", "--json")[1])
     loss: dict[str, float] = {}
     for row in document["paths"]:
         loss[row["path"]] = loss.get(row["path"], 0.0) + row["loss"]
     ranked = sorted(loss, key=lambda path: loss[path])
     chosen = {}
-    for way in ("--top", "--sample"):
-        code, out, _ = supernet("retrain", way, "2", "--workers", "1", "--json")
+    for way in ("--top 2", "--top 2 --by size", "--sample 2", "--sample 3"):
+        code, out, _ = supernet("retrain", *way.split(), "--workers", "1", "--json")
         assert code == 0
         chosen[way] = [job["path"] for job in json.loads(out)["jobs"]]
-    assert chosen["--top"] == ranked[:2]
-    first, second = chosen["--sample"]
-    assert first in ranked[:2]
-    assert second in ranked[2:]
+    assert chosen["--top 2"] == ranked[:2]
+    assert chosen["--top 2 --by size"] == [LAST, "conv3x3_conv5x5"]  # the second block has more channels to read
+    assert len(set(chosen["--sample 2"])) == 2
+    assert set(chosen["--sample 2"]) < set(chosen["--sample 3"]) <= set(ranked)
+    stored = selections(find_run(tmp_path / "runs", trained))
+    assert {(each.how, each.by, each.at_random) for each in stored} >= {
+        ("top", "one-shot", False),
+        ("top", "size", False),
+        ("sample", "one-shot", True),
+    }
+
+
+def test_an_unfinished_choice_by_size_is_resumed_as_it_was_typed(
+    supernet: Invoke, trained: str, tmp_path: Path
+) -> None:
+    from supernet_cli.reports.next_step import next_step
+
+    run = find_run(tmp_path / "runs", trained)
+    assert supernet("evaluate", "--quiet")[0] == 0
+    keep_selection(run, Selection(how="top", init="scratch", paths=(LAST,), by="size"))
+    create_job(run.alone_job(SearchSpace.from_config(run.preset().space).parse(LAST), 0))
+    step = next_step(run)
+    assert step is not None
+    assert step.command == run.command("retrain", "--top", "1", "--by", "size", "--seeds", "0")
 
 
 @pytest.mark.parametrize(
@@ -296,6 +318,8 @@ def test_the_best_and_a_sample_are_chosen_by_the_one_shot_ranking(supernet: Invo
     [
         ([], 2, "--sample"),
         (["--all", "--top", "1"], 2, "--all and --top"),
+        (["--all", "--by", "size"], 2, "orders the paths for --top"),
+        (["--top", "1", "--by", "colour"], 2, "size"),
         ([FIRST, "--all"], 2, "PATH and --all"),
         (["conv3x3_conv9x9"], 2, "no path"),
         (["--all", "--seeds", "0,0"], 2, "same seed"),

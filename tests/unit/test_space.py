@@ -11,7 +11,7 @@ from helpers import TWO, space_of
 from supernet_cli.config.load import load_preset
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import UsageError
-from supernet_cli.space import SearchSpace
+from supernet_cli.space import PathCosts, SearchSpace
 
 UNEVEN = space_of(TWO, ["conv1x1", "conv3x3", "conv5x5"], ["identity"], TWO)
 
@@ -140,3 +140,13 @@ def test_samples_of_a_space_are_nested_and_end_with_the_space() -> None:
         assert large[:5] == small
         assert len(set(large)) == 8
     assert len(space_of(["conv1x1", "identity"]).sampled(100)) == 2
+
+
+def test_the_largest_paths_are_those_that_sorting_all_would_give() -> None:
+    costs = PathCosts(((3, 9, 9), (5, 1), (2, 8, 4)), head=10)
+    paths = list(itertools.product(range(3), range(2), range(3)))
+    ranked = sorted(paths, key=lambda path: (-sum(costs.candidates[b][c] for b, c in enumerate(path)), path))
+    for count in (1, 4, 18, 30):
+        assert costs.largest(count) == ranked[:count]
+    wide = PathCosts(tuple((1, 2, 3, 4, 5) for _ in range(12)), head=0)
+    assert wide.largest(2) == [(4,) * 12, (3, *(4,) * 11)]
