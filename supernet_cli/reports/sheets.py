@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from supernet_cli.glyphs import counted, number
-
-SCORE_AXIS, TRUTH_AXIS = "one-shot validation loss, nats →", "↑ stand-alone test accuracy, %"
-"""Axes of the figure of scores against ground truth, on every screen."""
+from supernet_cli.reports.labels import BASELINES, LABELS, SOURCES
 
 ABSENT = "–"
 """Shown in place of a missing value."""
@@ -73,44 +71,18 @@ def paths(entry: dict[str, Any], most_rows: int | None = None) -> Sheet:
 def measures(entry: dict[str, Any]) -> Sheet:
     """Return how well the rankings agree, and how far to trust that; the reason, if a value is missing."""
     rows = [
-        ("τ", bounded(entry["kendall_tau_expected"]), _note(entry, "kendall_tau_expected", _EXPECTED)),
-        ("Kendall τ as observed", _coefficient(entry["kendall_tau"]["mean"]), _over_seeds(entry, "kendall_tau")),
-        ("Spearman ρ", _coefficient(entry["spearman_rho"]["mean"]), _over_seeds(entry, "spearman_rho")),
-        (
-            "τ in the best quarter",
-            _coefficient(entry["kendall_tau_top_quarter"]["mean"]),
-            _over_seeds(entry, "kendall_tau_top_quarter"),
-        ),
-        (
-            "agreement of stand-alone seeds there",
-            _coefficient(entry["seed_agreement_top_quarter"]),
-            _note(entry, "seed_agreement_top_quarter", "in a best quarter that other seeds chose"),
-        ),
+        _measure(entry, "kendall_tau_expected", bounded(entry["kendall_tau_expected"]), _EXPECTED),
+        *(_per_supernet(entry, key) for key in ("kendall_tau", "spearman_rho", "kendall_tau_top_quarter")),
+        _measured(entry, "seed_agreement_top_quarter", "in a best quarter that other seeds chose"),
         _at_equal_macs(entry),
         *_divergence(entry),
-        ("95 % interval of τ", _range(entry["tau_interval"]), _note(entry, "tau_interval.low", "over supernet seeds")),
-        *(
-            [("95 % interval, resampling paths", _range(entry["tau_bootstrap"]), _note(entry, "tau_bootstrap.low"))]
-            if entry["coverage"] == "sample"
-            else []
-        ),
-        (
-            "agreement of stand-alone seeds",
-            _coefficient(entry["seed_agreement"]),
-            _note(entry, "seed_agreement", "mean τ between pairs of seeds"),
-        ),
-        (
-            "ceiling of τ",
-            _coefficient(entry["tau_ceiling"]),
-            _note(entry, "tau_ceiling", "what a perfect ranking would reach"),
-        ),
+        _interval(entry, "tau_interval", "over supernet seeds"),
+        *([_interval(entry, "tau_bootstrap")] if entry["coverage"] == "sample" else []),
+        _measured(entry, "seed_agreement", "mean τ between pairs of stand-alone seeds"),
+        _measured(entry, "tau_ceiling", "what a perfect ranking would reach"),
         *_corrected(entry),
-        ("p by relabelling", probability(entry["relabel_p"]), _relabelling(entry)),
-        (
-            "τ at 0.1 % accuracy",
-            _coefficient(entry["sparse_tau"]),
-            _note(entry, "sparse_tau", "accuracies rounded to 0.1 %"),
-        ),
+        (LABELS["relabel_p"], probability(entry["relabel_p"]), _relabelling(entry)),
+        _measured(entry, "sparse_tau", "accuracies rounded to 0.1 %"),
         *_resolved(entry),
     ]
     return Sheet("Agreement", ("measure", "value", ""), tuple(rows), ("measure", ""))
@@ -129,13 +101,13 @@ def baselines(entry: dict[str, Any]) -> Sheet:
             remark = f"{spread} over {len(baseline['per_seed'])} seeds; each costs as much as a supernet"
         ahead = bounded(baseline.get("difference"))
         rows.append((baseline_name(baseline["name"]), _coefficient(baseline["kendall_tau"]), ahead, remark))
-    headings = ("order by", "τ as observed", "supernet ahead by (95 %)", "")
+    headings = ("order by", LABELS["kendall_tau"], "supernet ahead by (95 %)", "")
     return Sheet("Baselines", headings, tuple(rows), ("order by", ""), ("supernet ahead by (95 %)",))
 
 
 def regrets(entry: dict[str, Any]) -> Sheet:
     """Return what is lost by training only the first few paths of an order, and what training them costs."""
-    words = {None: "one-shot score", "largest": "parameters", "macs": "multiply-accumulates", "random": "random order"}
+    words = {None: "one-shot score", "largest": "parameters", "macs": BASELINES["macs"], "random": BASELINES["random"]}
     rows = []
     for name, word in words.items():
         cells = [word]
@@ -147,34 +119,25 @@ def regrets(entry: dict[str, Any]) -> Sheet:
             within = "" if interval is None else f" ({_regret_value(interval[0])} to {_regret_value(interval[1])})"
             cells += [_regret_value(value) + within, _trainings(trained["trainings"])]
         rows.append(tuple(cells))
-    headings = ("first k by", "k = 1", "its trainings", "k = 3", "its trainings ")
+    headings = ("first k by", LABELS["regret_at_1"], "its trainings", LABELS["regret_at_3"], "its trainings ")
     title = "Lost by training only the first k paths, accuracy points (95 % interval)"
     return Sheet(title, headings, tuple(rows), ("first k by",), ("its trainings", "its trainings "))
 
 
 def baseline_name(name: str) -> str:
     """Return the label of a baseline."""
-    words = {"macs": "multiply-accumulates", "random": "random order", "short_training": "short training"}
-    return words.get(name, name)
+    return BASELINES.get(name, name)
 
 
 def disagreement(entry: dict[str, Any]) -> Sheet:
     """Return the sources of disagreement: standard deviations in points, and shares of the variance."""
     audit = entry["audit"]
-    words = {
-        "stand_alone": "stand-alone noise",
-        "supernet": "supernet noise",
-        "images": "image noise",
-        "sharing": "weight-sharing bias, at most",
-        "total": "total",
-    }
+    shares = {**audit["shares"], "total": 1.0 if audit["total"] else None}
     rows = []
-    for key, word in words.items():
-        part, share = audit[key], {**audit["shares"], "total": 1.0 if audit["total"] else None}[key]
+    for name in (*SOURCES, "total"):
+        part, share, key = audit[name], shares[name], f"audit.{name}"
         deviation = ABSENT if part is None else f"{math.sqrt(part):.3f}"
-        rows.append(
-            (word, deviation, ABSENT if share is None else f"{100 * share:.0f} %", _note(entry, f"audit.{key}"))
-        )
+        rows.append((LABELS[key], deviation, ABSENT if share is None else f"{100 * share:.0f} %", _note(entry, key)))
     return Sheet(
         "Sources of disagreement (accuracy points)", ("source", "sd", "share", ""), tuple(rows), ("source", "")
     )
@@ -201,22 +164,13 @@ def candidates(entry: dict[str, Any]) -> Sheet:
 
 def cost(entry: dict[str, Any]) -> Sheet:
     """Return what the experiment cost, by kind of work."""
-    names = {
-        "training": "training supernets",
-        "evaluation": "evaluating their paths",
-        "stand_alone": "training paths from scratch",
-    }
-    if entry["cost"]["short_training"]["macs"]:
-        names["short_training"] = "short trainings"
-    rows = [
-        (
-            word,
-            amount(entry["cost"][key]["forward_images"]),
-            amount(entry["cost"][key]["macs"]),
-            duration(entry["cost"][key]["seconds"]),
-        )
-        for key, word in names.items()
-    ]
+    kinds = ["training", "evaluation", "stand_alone"]
+    kinds += ["short_training"] if entry["cost"]["short_training"]["macs"] else []
+    rows = []
+    for kind in kinds:
+        spent = entry["cost"][kind]
+        figures = (amount(spent["forward_images"]), amount(spent["macs"]), duration(spent["seconds"]))
+        rows.append((LABELS[f"cost.{kind}"], *figures))
     return Sheet("Cost", ("work", "forward images", "MACs", "time"), tuple(rows), ("work",))
 
 
@@ -259,13 +213,13 @@ def overview(document: dict[str, Any]) -> Sheet:
                 entry["decision"]["best"]["path"],
             )
         )
-    headings = ("run", "ranking", "sampler", "forward images", "seeds", "τ (95 %)", "regret@3")
+    headings = ("run", "ranking", "sampler", "forward images", "seeds", "τ (95 %)", LABELS["regret_at_3"])
     return Sheet(
         "Runs",
         (*headings, "best path"),
         tuple(rows),
         ("run", "ranking", "sampler", "best path"),
-        ("forward images", "best path", "seeds", "regret@3"),
+        ("forward images", "best path", "seeds", LABELS["regret_at_3"]),
     )
 
 
@@ -358,22 +312,37 @@ def _note(entry: dict[str, Any], key: str, otherwise: str = "") -> str:
     return str(entry["notes"].get(key, otherwise))
 
 
-def _over_seeds(entry: dict[str, Any], key: str) -> str:
+def _measure(entry: dict[str, Any], key: str, value: str, remark: str = "") -> tuple[str, str, str]:
+    """Return a row on a field: its label, its value, and the note on it, or else a remark."""
+    return LABELS[key], value, _note(entry, key, remark)
+
+
+def _measured(entry: dict[str, Any], key: str, remark: str) -> tuple[str, str, str]:
+    """Return the row of a coefficient."""
+    return _measure(entry, key, _coefficient(entry[key]), remark)
+
+
+def _interval(entry: dict[str, Any], key: str, remark: str = "") -> tuple[str, str, str]:
+    return LABELS[key], _range(entry[key]), _note(entry, f"{key}.low", remark)
+
+
+def _per_supernet(entry: dict[str, Any], key: str) -> tuple[str, str, str]:
+    """Return the row of a coefficient that each supernet has."""
     spread, seeds = entry[key], len(entry["supernet_seeds"])
     parts = []
     if "paths" in spread and spread["mean"] is not None:
         parts.append(counted(spread["paths"], "path"))
     if spread["mean"] is not None and seeds > 1:
         parts.append(f"{_range([spread['low'], spread['high']])} over {seeds} supernets")
-    return ". ".join(filter(None, ("; ".join(parts), _note(entry, key))))
+    remark = ". ".join(filter(None, ("; ".join(parts), _note(entry, key))))
+    return LABELS[key], _coefficient(spread["mean"]), remark
 
 
 def _corrected(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
     corrected = entry["tau_corrected"]
     if corrected is None:
         return []  # for the same reason as the ceiling
-    words = {"stand_alone": "τ without stand-alone noise", "both": "τ without any noise"}
-    return [(word, _coefficient(corrected[key]), _note(entry, f"tau_corrected.{key}")) for key, word in words.items()]
+    return [_measure(entry, f"tau_corrected.{key}", _coefficient(corrected[key])) for key in ("stand_alone", "both")]
 
 
 def _divergence(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -381,16 +350,15 @@ def _divergence(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
     if found is None:
         return []  # the strategy does not train the network with nothing dropped
     remark = f"closeness to the network with nothing dropped; mean distance {found['nats']:.2f} nats"
-    tau = _coefficient(found["kendall_tau"]["mean"])
-    return [("τ of Bender's diagnostic", tau, _note(entry, "divergence", remark))]
+    return [_measure(entry, "divergence", _coefficient(found["kendall_tau"]["mean"]), remark)]
 
 
 def _at_equal_macs(entry: dict[str, Any]) -> tuple[str, str, str]:
     found = entry["at_equal_macs"]
     if found is None:
-        return "correlation at equal MACs", ABSENT, _note(entry, "at_equal_macs")
-    chance = f"{_range(found['null'])} without knowledge beyond size; p = {probability(found['p'])}"
-    return "correlation at equal MACs", _coefficient(found["correlation"]["mean"]), chance
+        return _measure(entry, "at_equal_macs", ABSENT)
+    chance = f"{_range(found['null'])} without knowledge beyond size; {p_value(found['p'])}"
+    return LABELS["at_equal_macs"], _coefficient(found["correlation"]["mean"]), chance
 
 
 def _relabelling(entry: dict[str, Any]) -> str:
@@ -406,26 +374,13 @@ def _resolved(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
     share = entry["resolved_share"]
     mcnemar = entry["mcnemar"]
     differing = ABSENT if mcnemar["differing"] is None else f"{mcnemar['differing']:,.0f} of {mcnemar['pairs']:,}"
+    resolved = ABSENT if share is None else f"{entry['resolved_pairs']:,.0f} of {entry['pairs']:,}"
+    pairs = "pairs of paths that differ by more than seed and image noise"
+    networks = "network pairs (same seed) that differ significantly (McNemar, Holm-corrected)"
     return [
-        (
-            "resolved pairs",
-            ABSENT if share is None else f"{entry['resolved_pairs']:,.0f} of {entry['pairs']:,}",
-            _note(entry, "resolved_share", "pairs of paths that differ by more than seed and image noise"),
-        ),
-        (
-            "γ of resolved pairs",
-            _coefficient(entry["resolved_gamma"]),
-            _note(entry, "resolved_gamma", "share in the right order minus share in the wrong order"),
-        ),
-        (
-            "networks that differ",
-            differing,
-            _note(
-                entry,
-                "mcnemar.differing",
-                "network pairs (same seed) that differ significantly (McNemar, Holm-corrected)",
-            ),
-        ),
+        _measure(entry, "resolved_share", resolved, pairs),
+        _measured(entry, "resolved_gamma", "share in the right order minus share in the wrong order"),
+        (LABELS["mcnemar"], differing, _note(entry, "mcnemar.differing", networks)),
     ]
 
 

@@ -173,14 +173,23 @@ def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[
 def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], labels: Sequence[str]) -> int:
     """Label points without covering a point or another label; labels that do not fit are omitted.
 
+    Args:
+        axes: Where the points are.
+        x: Of the points, the most important first.
+        y: Likewise.
+        labels: Of the points; empty for a point without one.
+
     Returns:
         How many were written.
     """
+    axes.autoscale_view()  # otherwise the limits are not known before it is drawn
     inside, points = axes.bbox, [tuple(point) for point in axes.transData.transform(list(zip(x, y, strict=True)))]
     taken = [(px - 5, py - 5, px + 5, py + 5) for px, py in points]
     limits = (inside.x0 - 4, inside.y0, inside.x1 + 8, inside.y1 + 8)
     written = 0
     for own, (point, label) in enumerate(zip(points, labels, strict=True)):
+        if not label:
+            continue
         others = taken[:own] + taken[own + 1 :]
         for shift, align in _PLACES:
             box = _box(point, shift, align, width(label))

@@ -17,9 +17,9 @@ from typing import Any
 
 from supernet_cli.errors import RunError
 from supernet_cli.glyphs import counted, number
+from supernet_cli.reports.labels import LABELS, unknowns
 from supernet_cli.reports.page import canvas, curves, learning, plots, scatter
 from supernet_cli.reports.page.canvas import Drawing
-from supernet_cli.reports.page.notes import unknowns
 from supernet_cli.reports.page.pareto import SIZES, pareto
 from supernet_cli.reports.scores import scores
 from supernet_cli.reports.sheets import (
@@ -39,7 +39,7 @@ from supernet_cli.reports.sheets import (
     strategies,
 )
 from supernet_cli.reports.summary import MARKS, summary
-from supernet_cli.reports.verdict import judge
+from supernet_cli.reports.verdict import Word, judge
 from supernet_cli.runs.results import evaluation
 from supernet_cli.runs.store import Run
 
@@ -95,19 +95,33 @@ def _page(title: str, body: str) -> str:
 def _overview(document: dict[str, Any]) -> str:
     """Return the overview of several runs, with a link to each."""
     entries = document["runs"]
-    links = "".join(
-        f'<li><a href="#run-{number}">{_text(entry["run"])}</a><br>{_prose(judge(entry).reason)}</li>'
-        for number, entry in enumerate(entries, 1)
-    )
-    tables = [_table(overview(document), 2)]
-    tables += [_table(strategies(document), 2)] if document.get("strategies") else []
+    reasons = "".join(_reason(entry, f"run-{number}") for number, entry in enumerate(entries, 1))
+    more = _table(strategies(document), 2) if document.get("strategies") else ""
     return f"""<header>
 <p class="over">supernet · comparison</p>
-<h1 class="title">{len(entries)} runs, one-shot against stand-alone</h1>
-<nav aria-label="Runs"><ul class="facts">{links}</ul></nav>
+<h1 class="title">{len(entries)} runs: whose ranking can be trusted?</h1>
 </header>
+<div class="runs">{_table(overview(document), 2)}</div>
+<nav aria-label="Runs"><ul class="facts">{reasons}</ul></nav>
 {_figures([plots.runs(document, "runs")], 2)}
-{"".join(tables)}"""
+{more}"""
+
+
+def _reason(entry: dict[str, Any], key: str) -> str:
+    """Return a link to a run's article, its word and its reason."""
+    found = judge(entry)
+    link = f'<a href="#{key}">{_text(entry["run"])}</a>'
+    word = f'<strong class="{_kind_of(found.word)}">{_marked(found.word)}</strong>'
+    return f"<li>{link} {word}<br>{_prose(found.reason)}</li>"
+
+
+def _marked(word: Word) -> str:
+    """Return a word with its mark: colour alone says nothing."""
+    return f"{MARKS[word]} {_text(word.capitalize())}"
+
+
+def _kind_of(word: Word) -> str:
+    return word.replace(" ", "-")
 
 
 def _run(entry: dict[str, Any], run: Run, source: Run, key: str, level: int) -> str:
@@ -153,7 +167,7 @@ def _run(entry: dict[str, Any], run: Run, source: Run, key: str, level: int) -> 
 {_head(entry, run, level)}{"".join(_section(title, level + 1, parts) for title, parts in shown.items())}
 <details>
 <summary>All figures: agreement, baselines, sources of disagreement, cost</summary>
-<p class="lead">{_prose(entry["verdict"])}</p>
+<p class="verdict">{_prose(entry["verdict"])}</p>
 {_numbers(entry)}{body}
 </details>
 {_foot(entry, run)}
@@ -202,8 +216,7 @@ def _answer(entry: dict[str, Any], level: int) -> str:
     lines.append(("next", f"{_prose(found.purpose)}{command}"))
     lines += [("its weights", f"<code>{_text(found.weights)}</code>")] if found.weights else []
     rows = "".join(f"<div><dt>{_text(label)}</dt><dd>{text}</dd></div>" for label, text in lines)
-    kind = found.word.replace(" ", "-")
-    return f"""<h{level} class="title {kind}">{MARKS[found.word]} {_text(found.word.capitalize())}</h{level}>
+    return f"""<h{level} class="title {_kind_of(found.word)}">{_marked(found.word)}</h{level}>
 <p class="lead">{_prose(found.reason)}</p>
 <dl class="answer">{rows}</dl>"""
 
@@ -211,17 +224,14 @@ def _answer(entry: dict[str, Any], level: int) -> str:
 def _paths(entry: dict[str, Any]) -> str:
     """Return the table of paths, which a script sorts and filters."""
     rows = sorted(entry["rows"], key=lambda row: -(row.get("expected_accuracy") or 0.0))[:_MOST_ROWS]
-    buttons = "".join(
-        f'<th scope="col"{_words(column)}><button type="button">{_text(column.heading)}</button></th>'
-        for column in PATH_COLUMNS
-    )
+    head = "".join(f'<th scope="col"{_marks(column)}>{_text(column.heading)}</th>' for column in PATH_COLUMNS)
     cells = "\n".join(f"<tr>{''.join(_path_cell(column, row) for column in PATH_COLUMNS)}</tr>" for row in rows)
     return f"""<div class="sheet paths">
 <p class="filter" hidden><label>Filter by path or candidate: <input type="search" autocomplete="off"></label>
 <output></output></p>
 <div class="scroll" tabindex="0" role="region" aria-label="Paths">
 <table aria-label="Paths">
-<thead><tr>{buttons}</tr></thead>
+<thead><tr>{head}</tr></thead>
 <tbody>
 {cells}
 </tbody>
@@ -231,16 +241,17 @@ def _paths(entry: dict[str, Any]) -> str:
 """
 
 
-def _words(column: PathColumn) -> str:
-    return ' class="words"' if column.field == "path" else ""
+def _marks(column: PathColumn) -> str:
+    """Return the attributes of a heading; the first order is by expected accuracy."""
+    return {"path": ' class="words"', "expected_accuracy": ' aria-sort="descending"'}.get(column.field, "")
 
 
 def _path_cell(column: PathColumn, row: dict[str, Any]) -> str:
     shown = _text(column.form(row.get(column.field)))
     if column.field == "path":
-        return f'<th scope="row"{_words(column)}>{shown}</th>'
+        return f'<th scope="row" class="words">{shown}</th>'
     value = row.get(column.field)
-    return f'<td data-v="{"" if value is None else f"{value:.6g}"}">{shown}</td>'
+    return f'<td data-v="{"" if value is None else f"{value:.9g}"}">{shown}</td>'
 
 
 def _numbers(entry: dict[str, Any]) -> str:
@@ -253,16 +264,20 @@ def _numbers(entry: dict[str, Any]) -> str:
     share, pairs, regret = entry["resolved_share"], entry["pairs"], entry["regret_at_1"]
     lost = ABSENT if regret is None else number(100 * regret, "z.3f")
     figures = [
-        ("Kendall τ", _number(tau["mean"]), ranged if seeds > 1 else "one supernet"),
-        ("ceiling of τ", _number(ceiling), "unknown" if ceiling is None else "what a perfect ranking would reach"),
-        ("best baseline", _number(best[0]), baseline_name(best[1])),
-        ("p by relabelling", probability(p), "unknown" if p is None else "share of relabellings that do as well"),
+        (LABELS["kendall_tau"], _number(tau["mean"]), ranged if seeds > 1 else "one supernet"),
         (
-            "resolved pairs",
+            LABELS["tau_ceiling"],
+            _number(ceiling),
+            "unknown" if ceiling is None else "what a perfect ranking would reach",
+        ),
+        ("best baseline", _number(best[0]), baseline_name(best[1])),
+        (LABELS["relabel_p"], probability(p), "unknown" if p is None else "share of relabellings that do as well"),
+        (
+            LABELS["resolved_share"],
             ABSENT if share is None else f"{100 * share:.0f} %",
             "unknown" if share is None else f"{entry['resolved_pairs']:,.0f} of {pairs:,} differ by more than noise",
         ),
-        ("regret@1", lost, "unknown" if regret is None else "accuracy points lost"),
+        (LABELS["regret_at_1"], lost, "unknown" if regret is None else "accuracy points lost"),
     ]
     cells = (
         f'<div><dt>{_text(name)}</dt><dd class="value">{_prose(value)}</dd><dd>{_prose(remark)}</dd></div>'

@@ -68,8 +68,10 @@ def pareto(entry: dict[str, Any], size: str, name: str) -> Drawing | None:
     ticks(plot.yaxis, 5)
     plot.xaxis.set_major_formatter(lambda value, _: in_short(value) if value > 0 else f"{value:.0f}")
     name_axes(plot, f"{SIZES[size]} →", "↑ expected accuracy from scratch, %")
-    names = [short(rows[index]["path"], _LONGEST_NAME) for index in best]
-    label_points(plot, front_x[::-1], front_y[::-1], names[::-1])  # the best first: what does not fit is omitted
+    if len(rows) <= MANY_POINTS:
+        order = [*reversed(best), *others]  # the best first: what does not fit is omitted
+        names = [short(rows[index]["path"], _LONGEST_NAME) for index in reversed(best)] + [""] * len(others)
+        label_points(plot, [x[index] for index in order], [y[index] for index in order], names)
     caption = (
         "Each point is a path trained from scratch: its expected accuracy, shrunken for noise, with its 95 % interval. "
         "Filled: the front; no path is both smaller and better."

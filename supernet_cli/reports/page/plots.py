@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from supernet_cli.glyphs import number
+from supernet_cli.reports.labels import LABELS, SOURCES
 from supernet_cli.reports.page.canvas import (
     ACCENT,
     INK,
@@ -48,7 +49,7 @@ def against_baselines(entry: dict[str, Any], name: str) -> Drawing | None:
     caption += [f"Small rings: the {seeds} supernets; diamond: their mean."] if seeds > 1 else []
     caption += ["Vertical line: the ceiling set by training noise."] if entry["tau_ceiling"] else []
     caption += ["Grey bar: 95 % of random orders."] if any(line.band for line in lines) else []
-    alt = "Kendall τ: " + "; ".join(f"{line.label} {number(line.mean)}" for line in lines) + "."
+    alt = "τ as observed: " + "; ".join(f"{line.label} {number(line.mean)}" for line in lines) + "."
     return _dots(lines, name, "τ against the baselines", " ".join(caption), alt)
 
 
@@ -66,9 +67,11 @@ def runs(document: dict[str, Any], name: str) -> Drawing | None:
     ]
     if not lines:
         return None
-    caption = "Kendall τ with stand-alone training. Small rings: single supernets; diamond: their mean; "
-    caption += "vertical line: ceiling."
-    alt = "Kendall τ: " + "; ".join(f"{line.label} {number(line.mean)}" for line in lines) + "."
+    caption = (
+        "τ as observed: the rank correlation (Kendall) with stand-alone training. Small rings: single supernets; "
+        "diamond: their mean; vertical line: ceiling."
+    )
+    alt = "τ as observed: " + "; ".join(f"{line.label} {number(line.mean)}" for line in lines) + "."
     return _dots(lines, name, "τ of each run", caption, alt)
 
 
@@ -113,17 +116,11 @@ def disagreement(entry: dict[str, Any], name: str) -> Drawing | None:
     audit = entry["audit"]
     if not audit["total"]:
         return None
-    words = {
-        "stand_alone": "stand-alone noise",
-        "supernet": "supernet noise",
-        "images": "image noise",
-        "sharing": "weight-sharing bias",
-    }
     known = audit.get("shares") or {}
-    shares = {word: None if known.get(key) is None else 100 * known[key] for key, word in words.items()}
-    figure, plot = axes(40 + 28 * len(shares) + 14, left=136, right=64, top=8)
-    for place, (word, share) in enumerate(shares.items()):
-        plot.barh(place, share or 0, 0.62, color=SECOND if word == words["sharing"] else ACCENT)
+    shares = {LABELS[f"audit.{key}"]: None if known.get(key) is None else 100 * known[key] for key in SOURCES}
+    figure, plot = axes(40 + 28 * len(shares) + 14, left=176, right=64, top=8)
+    for place, share in enumerate(shares.values()):
+        plot.barh(place, share or 0, 0.62, color=SECOND if place == SOURCES.index("sharing") else ACCENT)
         label = "unknown" if share is None else f"{share:.0f} %"
         tone = MUTED if share is None else INK
         plot.annotate(label, (share or 0, place), (6, 0), textcoords="offset pixels", va="center", color=tone)
@@ -136,9 +133,8 @@ def disagreement(entry: dict[str, Any], name: str) -> Drawing | None:
     name_axes(plot, "share of the variance of the differences, %", "")
     caption = (
         "How much of the difference between scores and truth comes from each source. Noise is what other seeds or "
+        "other images would change; what remains is weight sharing, or something else."
     )
-    caption += "other images would change."
-    caption += " Weight sharing is what remains: at most."
     alt = "Shares of variance: " + "; ".join(
         f"{word} {'unknown' if share is None else f'{share:.0f} %'}" for word, share in shares.items()
     )
@@ -208,7 +204,7 @@ def _dots(lines: Sequence[_Line], name: str, title: str, caption: str, alt: str)
     plot.tick_params(axis="y", length=0)
     plot.spines["left"].set_visible(False)
     ticks(plot.xaxis, 6)
-    name_axes(plot, "Kendall τ with stand-alone accuracy", "")
+    name_axes(plot, LABELS["kendall_tau"], "")
     return Drawing(name, title, caption, alt, svg(figure, name, alt))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from supernet_cli.glyphs import number
+from supernet_cli.reports.labels import SCORE_AXIS, TRUTH_AXIS
 from supernet_cli.reports.page.canvas import (
     ACCENT,
     MANY_POINTS,
@@ -22,7 +23,6 @@ from supernet_cli.reports.page.canvas import (
     svg,
     ticks,
 )
-from supernet_cli.reports.sheets import SCORE_AXIS, TRUTH_AXIS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +59,7 @@ def scatter(entry: dict[str, Any], losses: Mapping[str, Sequence[float]], name: 
     ]
     tau = entry["kendall_tau"]["mean"]
     alt = f"Scatter of {len(rows)} paths, one-shot validation loss against stand-alone test accuracy"
-    alt += f"; Kendall τ {number(tau)}." if tau is not None else "."
+    alt += f"; observed τ {number(tau)}." if tau is not None else "."
     return _scatter(entry, rows, losses, name, "Scores against ground truth", " ".join(filter(None, caption)), alt)
 
 
@@ -182,7 +182,7 @@ def _tau_sentence(entry: dict[str, Any]) -> str:
         return "τ cannot be computed."
     seeds = len(entry["supernet_seeds"])
     over = f"{number(tau['low'])} to {number(tau['high'])} over {seeds} supernets" if seeds > 1 else "one supernet"
-    return f"τ = {number(tau['mean'])} ({over}); ceiling {'unknown' if ceiling is None else number(ceiling)}."
+    return f"Observed τ = {number(tau['mean'])} ({over}); ceiling {'unknown' if ceiling is None else number(ceiling)}."
 
 
 def _bars_sentence(entry: dict[str, Any], rows: Sequence[Row], losses: Mapping[str, Sequence[float]]) -> str:

@@ -3,6 +3,12 @@ for (const frame of document.querySelectorAll(".paths")) {
   const body = frame.querySelector("tbody"), rows = [...body.rows];
   const field = frame.querySelector("input"), count = frame.querySelector("output");
   const heads = [...frame.querySelectorAll("thead th")];
+  for (const head of heads) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+  }
   const value = (row, column) => row.cells[column].dataset.v ?? row.cells[column].textContent;
   const compare = (a, b, column) => {
     const [one, other] = [value(a, column), value(b, column)];
@@ -31,3 +37,6 @@ for (const frame of document.querySelectorAll(".paths")) {
     });
   });
 }
+
+// On paper, nothing is folded.
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));

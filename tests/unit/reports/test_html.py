@@ -21,10 +21,10 @@ import pytest
 from supernet_cli.config.load import validate
 from supernet_cli.errors import UsageError
 from supernet_cli.reports.compare import compare
+from supernet_cli.reports.labels import unknowns
 from supernet_cli.reports.page import canvas, learning
 from supernet_cli.reports.page.curves import Curve, Training, trainings
 from supernet_cli.reports.page.html import as_html
-from supernet_cli.reports.page.notes import unknowns
 from supernet_cli.reports.page.pareto import front
 from supernet_cli.reports.sheets import PATH_COLUMNS, overview, sheets, strategies
 from supernet_cli.runs.records import JobEnded, JobStarted, PathScore, PathsEvaluated, Record, StepsTrained, encode
@@ -214,7 +214,9 @@ def test_the_table_of_paths_holds_every_path_with_its_figures(report: str, docum
     figures = re.findall(r'data-v="([^"]*)"', body)
     assert len(figures) == len(rows) * (len(PATH_COLUMNS) - 1)
     assert float(figures[0]) == pytest.approx(rows[0]["expected_accuracy"], abs=1e-5)
-    assert table[0].count("<button") == len(PATH_COLUMNS)
+    assert table[0].count('<th scope="col"') == len(PATH_COLUMNS)
+    assert re.findall(r'aria-sort="(\w+)">([^<]*)<', table[0]) == [("descending", "accuracy")]
+    assert "<button" not in table[0], "without scripts there is nothing to press"
 
 
 def test_the_front_holds_what_nothing_smaller_is_better_than() -> None:
@@ -424,9 +426,9 @@ def test_labels_at_line_ends_keep_apart_and_inside() -> None:
 def test_labels_of_points_cover_neither_points_nor_each_other() -> None:
     with canvas.style():
         figure, axes = canvas.axes(300)
-        x, y = [0.0, 0.1, 0.2, 5.0], [0.0, 0.1, 0.0, 5.0]
+        x, y = [100.0, 100.5, 101.0, 105.0, 102.0], [10.0, 10.5, 10.0, 15.0, 12.0]
         axes.plot(x, y, "o")
-        count = canvas.label_points(axes, x, y, ["first", "second", "third", "fourth"])
+        count = canvas.label_points(axes, x, y, ["first", "second", "third", "fourth", ""])
         figure.canvas.draw()
         boxes = [text.get_window_extent() for text in axes.texts]
         points = axes.transData.transform(list(zip(x, y, strict=True)))
@@ -445,3 +447,46 @@ def test_a_browser_shows_it_without_complaint(report: str, tmp_path: Path) -> No
     )
     assert "CONSOLE" not in done.stderr
     assert done.stdout.count("<figure") == 9
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_a_browser_sorts_numbers_as_numbers_and_filters(document: dict[str, Any], run: Run, tmp_path: Path) -> None:
+    paths = document["runs"][0]["rows"]
+    sizes = {line["path"]: size for line, size in zip(paths, (900, 10_000, None, 80, 7, 200, 30, 4, 5), strict=True)}
+    rows = [{**line, "parameters": sizes[line["path"]]} for line in paths]
+    script = """<script>
+addEventListener("load", () => {
+  const of = (name) => [...document.querySelectorAll(".paths thead th")].find((head) => head.textContent === name);
+  const column = of("parameters").cellIndex, field = document.querySelector(".paths input");
+  const shown = (index) => [...document.querySelectorAll(".paths tbody tr")].filter((row) => !row.hidden)
+    .map((row) => row.cells[index].dataset.v ?? row.cells[index].textContent).join();
+  const found = [];
+  for (let click = 0; click < 2; click++) {
+    of("parameters").querySelector("button").click();
+    found.push(of("parameters").getAttribute("aria-sort"), shown(column));
+  }
+  field.value = "CONV3 5x5";
+  field.dispatchEvent(new Event("input"));
+  found.push(document.querySelectorAll("[aria-sort]").length, shown(0));
+  document.title = found.join(" | ");
+});
+</script></body>"""
+    page = as_html(changed(document, rows=rows), [run], None).replace("</body>", script)
+    page = page.replace("script-src ", "script-src 'unsafe-inline' ").replace("'sha256-", "'none-")
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
+    command = [
+        "chromium",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--dump-dom",
+        f"file://{tmp_path}/report.html",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    title = re.search(r"<title>(.*?)</title>", done.stdout)
+    assert title is not None
+    assert title[1] == (
+        "descending | 10000,900,200,80,30,7,5,4, | ascending | 4,5,7,30,80,200,900,10000, | 1 | "
+        + ",".join(sorted((p for p in sizes if "conv3" in p and "5x5" in p), key=lambda p: sizes[p] or 10**9))
+    )
