@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,8 +73,9 @@ class _Advice:
         return self._retrain("Train more paths from scratch, to find out", which, more)
 
     def _more_seeds(self, *which: str) -> dict[str, Any]:
-        seeds = ",".join(map(str, sorted({*self.seeds, *range(_SEEDS)})[: max(_SEEDS, len(self.seeds))]))
-        command = self.run.command("retrain", *which, "--seeds", seeds)
+        unused = (seed for seed in itertools.count() if seed not in self.seeds)
+        seeds = sorted([*self.seeds, *itertools.islice(unused, _SEEDS - len(self.seeds))])
+        command = self.run.command("retrain", *which, "--seeds", ",".join(map(str, seeds)))
         seconds = self._seconds(len(self.trained) * (_SEEDS - len(self.seeds)))
         return _step("Train these paths with more seeds, to tell real differences from noise", command, seconds)
 
