@@ -11,12 +11,13 @@ Shapes: n paths, R supernet seeds.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from supernet_cli.reports.statistics.additive import Additive
 from supernet_cli.reports.statistics.posterior import normal_scores
 from supernet_cli.reports.statistics.quantity import Floats, Integers, Interval, Quantity, needs, unknown
 from supernet_cli.reports.statistics.ranking import Spread, finite_seeds, mean_accuracy, spread_of
@@ -48,7 +49,8 @@ def beyond_size(
 
     The null keeps what scores and truth owe to size, and relabels what is left of the scores (Freedman and Lane 1983):
     the candidates of each block swap their names, so that paths go on sharing candidates. If not all paths are there,
-    the paths swap instead.
+    the candidates' effects swap instead, and what these leave is shuffled. With fewer paths than effects all of it is
+    shuffled; then p is too small, because paths share candidates.
 
     Args:
         scores: (R, n) one-shot scores.
@@ -70,8 +72,8 @@ def beyond_size(
     observed = [_correlation(row, left_of_truth) for row in left]
     relabelled = np.array(
         [
-            np.mean([_correlation(_without(row[order], given), left_of_truth) for row in left])
-            for order in _orders(choices, rng, draws)
+            np.mean([_correlation(_without(row, given), left_of_truth) for row in rows])
+            for rows in _relabelled(left, choices, rng, draws)
         ]
     )
     low, high = np.quantile(relabelled, [0.025, 0.975])
@@ -113,16 +115,23 @@ def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float(one @ other) / scale if scale > 1e-12 else 0.0
 
 
-def _orders(choices: Integers, rng: np.random.Generator, draws: int) -> Sequence[NDArray[np.int64]]:
-    """Return relabellings as orders of the paths, (n,) each: of candidates within blocks, or of paths."""
-    sizes = [len(np.unique(column)) for column in choices.T]
-    if len(np.unique(choices, axis=0)) < math.prod(sizes):
-        return [rng.permutation(len(choices)) for _ in range(draws)]
-    numbered = np.stack([np.unique(column, return_inverse=True)[1] for column in choices.T], axis=1)
-    table = np.empty(sizes, dtype=np.int64)
-    table[tuple(numbered.T)] = np.arange(len(choices))
-    orders = []
+def _relabelled(
+    values: NDArray[np.float64], choices: Integers, rng: np.random.Generator, draws: int
+) -> Iterator[NDArray[np.float64]]:
+    """Yield values, (R, n), that relabelled paths would have; those of a draw are relabelled alike."""
+    columns = [np.unique(column, return_inverse=True)[1] for column in choices.T]
+    sizes = [int(column.max()) + 1 for column in columns]
+    numbered = np.stack(columns, axis=1)
+    if len(np.unique(numbered, axis=0)) == math.prod(sizes):
+        table = np.empty(sizes, dtype=np.int64)
+        table[tuple(columns)] = np.arange(len(choices))
+        for _ in range(draws):
+            orders = zip(columns, sizes, strict=True)
+            yield values[:, table[tuple(rng.permutation(size)[column] for column, size in orders)]]
+        return
+    additive = Additive.of(numbered, sizes)
+    effects = values @ additive.weights.T * (additive.freedom > 0)
+    rests, firsts = values - effects @ additive.holds, np.cumsum([0, *sizes[:-1]])
     for _ in range(draws):
-        renamed = [rng.permutation(size)[column] for size, column in zip(sizes, numbered.T, strict=True)]
-        orders.append(table[tuple(renamed)])
-    return orders
+        swapped = np.concatenate([first + rng.permutation(size) for first, size in zip(firsts, sizes, strict=True)])
+        yield effects[:, swapped] @ additive.holds + rests[:, rng.permutation(len(choices))]

@@ -39,6 +39,20 @@ def test_where_nothing_beyond_size_is_shared_it_is_zero_and_p_is_uniform() -> No
     assert np.mean(within) >= 0.87
 
 
+@pytest.mark.parametrize("paths", [16, 24])
+def test_p_is_uniform_for_a_sample_whose_paths_share_candidates(paths: int) -> None:
+    """Shuffled path by path, p would be at most 0.05 in 13 % of these worlds."""
+    rng, p = np.random.default_rng(4), []
+    for _ in range(250):
+        scores, truth, size = world(rng, 0.0, own=0.1)
+        some = rng.permutation(64)[:paths]
+        found = beyond_size(scores[:1, some], truth[some], size[some], SPACE[some], rng, draws=99)
+        assert found.p.value is not None
+        p.append(found.p.value)
+    assert np.mean(np.array(p) <= 0.05) <= 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / 250)
+    assert 0.4 <= np.mean(np.array(p) <= 0.5) <= 0.6
+
+
 def test_kendalls_partial_tau_is_above_zero_there() -> None:
     from supernet_cli.reports.statistics.ranking import kendall_tau, mean_accuracy
 
