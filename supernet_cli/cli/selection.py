@@ -155,9 +155,9 @@ class Wanted:
         )
 
     def earlier(self, run: Run, space: SearchSpace) -> Selection | None:
-        """Return a choice that does not need scores, or an earlier one by scores whose trainings are not all done.
+        """Return a choice that does not need scores, or an earlier one: any sample, or first paths not all done.
 
-        The latter is kept: scores may have been added meanwhile, and the same command must resume.
+        These are kept: scores may have been added meanwhile, and the same command must resume, or add seeds.
 
         Raises:
             UsageError: There is no such path, or there are too many.
@@ -176,7 +176,7 @@ class Wanted:
             for known in same:
                 if len(known.paths) == count:
                     return known.model_copy(update={"init": self.init})
-        return _unfinished(run, space, self, count)
+        return _earlier(run, space, self, count)
 
     def select(self, scorer: Scorer) -> Selection:
         """Return the paths, after scoring as many as the choice needs.
@@ -193,7 +193,8 @@ class Wanted:
             chosen = scorer.largest(self.count)
         else:
             ranked = scorer.ranking_of(self.candidates)
-            chosen = [score.path for score in ranked[: self.count]] if self.top else sampled(ranked, self.count)
+            best = [score.path for score in ranked[: self.count]]
+            chosen = best if self.top else sampled(ranked, scorer.space, self.count)
         at_random = self.sample is not None
         return Selection(how=self.how, init=self.init, paths=tuple(chosen), by=self.by, at_random=at_random)
 
@@ -244,14 +245,14 @@ def everything(space: SearchSpace, instead: str, init: Init = "scratch") -> Sele
     return Selection(how="all", init=init, paths=tuple(map(str, space.enumerate())))
 
 
-def _unfinished(run: Run, space: SearchSpace, wanted: Wanted, count: int) -> Selection | None:
-    """Return an earlier choice of the same kind and size whose trainings were started and are not all done."""
+def _earlier(run: Run, space: SearchSpace, wanted: Wanted, count: int) -> Selection | None:
+    """Return an earlier choice of the same kind and size: a sample, or one whose trainings are not all done."""
     done: dict[str, list[bool]] = defaultdict(list)
     for job in run.alone_jobs(wanted.init):
         done[job.path.parent.name].append(job.is_done)
     for known in selections(run):
         if (known.how, known.init, known.by, len(known.paths)) == (wanted.how, wanted.init, wanted.by, count):
             folders = [run.alone_job(space.parse(path), 0).path.parent.name for path in known.paths]
-            if not all(all(done[folder]) and done[folder] for folder in folders):
+            if wanted.how == "sample" or not all(all(done[folder]) and done[folder] for folder in folders):
                 return known
     return None

@@ -291,6 +291,8 @@ def test_the_best_the_largest_and_a_sample_are_chosen(supernet: Invoke, trained:
     assert chosen["--top 2 --by size"] == [LAST, "conv3x3_conv5x5"]  # the second block has more channels to read
     assert len(set(chosen["--sample 2"])) == 2
     assert set(chosen["--sample 2"]) < set(chosen["--sample 3"]) <= set(ranked)
+    code, out, _ = supernet("retrain", "--sample", "2", "--seeds", "1", "--workers", "1", "--json")
+    assert [job["path"] for job in json.loads(out)["jobs"]] == chosen["--sample 2"]  # more seeds of the same paths
     stored = selections(find_run(tmp_path / "runs", trained))
     assert {(each.how, each.by, each.at_random) for each in stored} >= {
         ("top", "one-shot", False),
