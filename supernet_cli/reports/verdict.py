@@ -195,8 +195,8 @@ def _correlation(entry: dict[str, Any], tau: float) -> str:
 def _pairs(entry: dict[str, Any]) -> str:
     """Return the sentence on the pairs of paths that differ by more than noise."""
     resolved, gamma = entry["resolved_pairs"], entry["resolved_gamma"]
-    if resolved is None and len(entry["stand_alone_seeds"]) < 2:
-        return "With only one stand-alone seed, noise cannot be told from real differences between paths."
+    if resolved is None and entry["seed_sd"] is None:
+        return "With only one stand-alone seed per path, noise cannot be told from real differences between paths."
     if resolved is None:
         return "Noise cannot be told from real differences: which test images each network got right was not stored."
     if not resolved:
