@@ -64,8 +64,7 @@ def paths(entry: dict[str, Any], most_rows: int | None = None) -> Sheet:
     total = len(entry["rows"])
     title = "Paths" if len(rows) == total else f"Paths (the first {len(rows):,} of {total:,})"
     headings = tuple(column.heading for column in PATH_COLUMNS)
-    optional = ("time", "latency", "± 95 %", "diff.", "MACs", "parameters", "val. loss")
-    return Sheet(title, headings, tuple(cells), ("path",), optional)
+    return Sheet(title, headings, tuple(cells), ("path",), OPTIONAL_COLUMNS)
 
 
 def measures(entry: dict[str, Any]) -> Sheet:
@@ -425,3 +424,6 @@ PATH_COLUMNS = (
     PathColumn("time", "seconds", duration),
 )
 """Expected accuracy first; then what was observed, with inherited weights and alone."""
+
+OPTIONAL_COLUMNS = ("time", "latency", "± 95 %", "diff.", "MACs", "parameters", "val. loss")
+"""Headings of those that may be dropped for lack of room, the first of them first."""

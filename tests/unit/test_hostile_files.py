@@ -23,7 +23,7 @@ from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import decode
 from supernet_cli.runs.results import correct
 from supernet_cli.runs.store import EXPERIMENT_LOCK, Run, check_removable, create_run
-from supernet_cli.tui.screens.compare import figures
+from supernet_cli.tui.screens.compare import answer, figures
 
 STEPS = {
     "kind": "steps", "time": 1.0, "step": 5, "epoch": 1, "objective": 0.5, "loss": 0.5, "learning_rate": 0.1,
@@ -206,10 +206,13 @@ def test_answers_that_claim_more_images_than_there_are_bits_are_damage(run: Run)
         {"n": float("inf"), "baselines": [{"name": "macs", "kendall_tau": 10**400}]},
         {"n": 10**400, "kendall_tau": {"mean": float("nan"), "per_seed": [float("nan"), "x", None]}},
         {"cost": {"training": {"seconds": float("nan")}}, "regret_at_1": float("inf")},
+        {"answer": {"word": "trust", "reason": "No.", "next": None}, "decision": None},
+        {"answer": {"word": ["trust"], "reason": 5, "next": {"purpose": 1, "command": 2, "seconds": 3}}},
     ],
 )
 def test_a_comparison_of_the_wrong_shape_is_drawn_as_far_as_it_can_be(document: dict[str, object]) -> None:
-    assert figures(document)
+    assert figures(document, 60)
+    assert answer(document, 60) == []
 
 
 def test_a_short_write_is_a_full_disk(tmp_path: Path) -> None:

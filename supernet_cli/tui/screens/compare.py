@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, TypeGuard
 
 from textual import on
@@ -13,33 +15,47 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from supernet_cli.glyphs import clock, number, short
+from supernet_cli.glyphs import clock, number
+from supernet_cli.reports.labels import SCORE_AXIS, TRUTH_AXIS, label, unknowns
 from supernet_cli.reports.next_step import SAMPLED, TRAINED_WHOLE
-from supernet_cli.runs.ranking import RANKED_BY, RankKey, rank_key
+from supernet_cli.reports.sheets import ABSENT, OPTIONAL_COLUMNS, PATH_COLUMNS, PathColumn, baseline_name, probability
+from supernet_cli.reports.summary import MARKS, summary
+from supernet_cli.reports.verdict import Word
+from supernet_cli.runs.ranking import RankKey, rank_key
 from supernet_cli.runs.views import RunView
 from supernet_cli.space.names import short_names
 from supernet_cli.tui.curves import limits
-from supernet_cli.tui.draw import MUTED, heading, line, lines, rich_colour
+from supernet_cli.tui.draw import MUTED, clean, heading, line, lines, rich_colour
 from supernet_cli.tui.panels.loss import LossChart
 from supernet_cli.tui.reader import ViewChanged
 from supernet_cli.tui.ticks import linear
 
-_SHORT = {"parameters": "params", "short_training": "short", "macs": "MACs"}
+_COLOURS: Mapping[Word, str] = {
+    "trust": "bold $success",
+    "use with care": "bold $warning",
+    "do not trust": "bold $error",
+    "not enough evidence": "bold $primary",
+}
 _LARGEST = 1e15
-_ORDERS = (
-    ("stand_alone_test_accuracy", "stand-alone accuracy"),
-    ("one_shot_validation_loss", f"one-shot {RANKED_BY}"),
-    ("difference", "difference"),
-    ("parameters", "parameters"),
-    ("path", "name"),
-)
-"""What the table is sorted by: a key of its rows, and its name."""
+_LABEL = 18
+"""Columns of the labels of the answer's lines."""
+
+_NAME, _VALUE = 28, 7
+"""Columns of a figure's name and value."""
+
+_WIDE = 50
+"""Columns from which each figure has a remark."""
+
+_ORDERS = ("expected_accuracy", "stand_alone_test_accuracy", "one_shot_validation_loss", "difference", "macs", "path")
+"""Columns that the table is sorted by, as far as there is something in them."""
+
+_ASCENDING = ("macs", "one_shot_validation_loss")
 
 
 class ComparisonScreen(Screen[None]):
     """Renders results/comparison.json."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (100, "-wide")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,c,q", "dismiss", "Back"),
         Binding("o", "sort", "Sort", tooltip="Sort the table by the next column"),
@@ -51,21 +67,22 @@ class ComparisonScreen(Screen[None]):
         self._order = 0
 
     def compose(self) -> ComposeResult:
-        """Yield heading, verdict, scatter plot, figures and table."""
+        """Yield heading, answer, scatter plot, figures and table."""
         yield Static(id="compare-heading")
         with VerticalScroll(id="compare-scroll"):
-            yield Static(id="compare-verdict")
+            yield Static(id="compare-answer")
             with Horizontal(id="compare-upper"):
                 with Vertical(id="compare-left"):
-                    yield Static(id="compare-axes")
+                    yield Static(line((TRUTH_AXIS, MUTED)), id="compare-up")
                     yield LossChart(id="compare-scatter")
+                    yield Static(line((SCORE_AXIS, MUTED)), id="compare-across")
                 yield Static(id="compare-figures")
             yield Static(id="compare-table")
             yield Static(id="compare-notes")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Label the axes, and focus the text so that the keys that scroll work."""
+        """Prepare the axes, and focus the text so that the keys that scroll work."""
         self.query_one(LossChart).set_axes(linear, linear)
         self.query_one("#compare-scroll").focus()
 
@@ -83,7 +100,7 @@ class ComparisonScreen(Screen[None]):
 
     def action_sort(self) -> None:
         """Sort by the next column."""
-        self._order = (self._order + 1) % len(_ORDERS)
+        self._order += 1
         self.redraw()
 
     def redraw(self) -> None:
@@ -95,30 +112,32 @@ class ComparisonScreen(Screen[None]):
         width = max(20, self.size.width - 2)
         if not runs:
             self.query_one("#compare-heading", Static).update(heading("Comparison", width))
-            self.query_one("#compare-verdict", Static).update(_nothing(self.view))
+            self.query_one("#compare-answer", Static).update(_nothing(self.view))
             return
         run = runs[0]
         info = f"{run.get('run') or ''}  {_count(run, 'n')} paths"
         self.query_one("#compare-heading", Static).update(heading("Comparison", width, (info, MUTED)))
-        self.query_one("#compare-verdict", Static).update(line((str(run.get("verdict") or ""), "bold")))
-        self._draw_scatter(run)
-        self.query_one("#compare-figures", Static).update(lines(figures(run)))
+        opening = answer(run, width - 1) or _old(self.view, run, width - 1)
+        self.query_one("#compare-answer", Static).update(lines(opening))
+        self._draw_scatter(run, self.size.height - len(opening) - 3)
+        self.query_one("#compare-figures", Static).update(lines(figures(run, _width_of_figures(width - 1))))
         self.query_one("#compare-notes", Static).update(lines(reasons(run)))
         self.query_one("#compare-table", Static).update(lines(table(run, self.view.blocks, width - 2, self._order)))
 
-    def _draw_scatter(self, run: Mapping[str, Any]) -> None:
-        chart = self.query_one(LossChart)
+    def _draw_scatter(self, run: Mapping[str, Any], room: int) -> None:
+        """Draw scores against ground truth, as high as what fits on the screen."""
+        chart, frame = self.query_one(LossChart), self.query_one("#compare-left")
         chart.clear()
         pairs = [
-            (100 * x, 100 * y)
+            (x, 100 * y)
             for row in _rows(run)
-            if (x := _one_shot(row)) is not None and (y := _number(row, "stand_alone_test_accuracy")) is not None
+            if (x := _number(row, "one_shot_validation_loss")) is not None
+            and (y := _number(row, "stand_alone_test_accuracy")) is not None
         ]
-        chart.display = bool(pairs)
+        frame.display = bool(pairs)
         if not pairs:
             return
-        axes = line(("↑ alone, → one-shot: test accuracy, %", MUTED))
-        self.query_one("#compare-axes", Static).update(axes)
+        frame.styles.height = min(20, max(11, room))
         colours = self.app.theme_variables
         xs, ys = [p[0] for p in pairs], [p[1] for p in pairs]
         marker = "●" if len(pairs) <= 60 else "·"
@@ -133,66 +152,91 @@ def compared_runs(document: Mapping[str, Any] | None) -> list[Mapping[str, Any]]
     return [run for run in runs if isinstance(run, dict)] if isinstance(runs, list) else []
 
 
-def figures(run: Mapping[str, Any]) -> list[Content]:
-    """Return the figures of a comparison, each with a remark; a dash means that it could not be computed."""
-    tau, rho = _mapping(run, "kendall_tau"), _mapping(run, "spearman_rho")
-    rows: list[tuple[str, str, str]] = [
-        ("Kendall τ", _signed(tau, "mean"), _range(tau)),
-        ("its ceiling", _signed(run, "tau_ceiling"), "limit from noise"),
-        ("corrected τ", _signed(_mapping(run, "tau_corrected"), "both"), "without noise"),
-        ("p by chance", _plain(run, "relabel_p"), "of random orders"),
-        ("Spearman ρ", _signed(rho, "mean"), _range(rho)),
-        ("seeds agree", _signed(run, "seed_agreement"), "stand-alone seeds"),
-        ("", _signed(run, "supernet_agreement"), "supernet seeds"),
-        ("top quarter", _signed(_mapping(run, "kendall_tau_top_quarter"), "mean"), "τ among the best"),
-        ("resolved", _percent(run, "resolved_share"), "of pairs differ"),
-        ("their γ", _signed(run, "resolved_gamma"), ""),
-        ("regret", _points(run, "regret_at_1"), f"best of 3: {_points(run, 'regret_at_3')}"),
-    ]
-    found = [
-        line((f"{name:<12}", MUTED), (f"{value:>7}", "bold"), (f"  {remark}", MUTED)) for name, value, remark in rows
-    ]
-    for baseline in _list(run, "baselines"):
-        if isinstance(baseline, dict):
-            name = f"τ {_SHORT.get(str(baseline.get('name')), baseline.get('name'))}"
-            found.append(line((f"{name[:12]:<12}", MUTED), (f"{_signed(baseline, 'kendall_tau'):>7}", "bold")))
-    return found + _costs(_mapping(run, "cost"))
+def answer(run: Mapping[str, Any], width: int) -> list[Content]:
+    """Return what a comparison opens with: word, reason, decision and next step; nothing if it was not stored.
+
+    Args:
+        run: Its entry of the document.
+        width: Columns available.
+    """
+    try:
+        found = summary(dict(run))
+        if found is None:
+            return []
+        word = f"{MARKS[found.word]} {found.word.upper()}"
+        first, *more = _folded(f"{word}  {found.reason}", width)
+        rows = [line((word, _COLOURS[found.word]), first.removeprefix(word)), *map(line, more), line("")]
+        for each in found.lines:
+            rows += _labelled(each.label, each.text, width)
+        rows += _labelled("next", f"{found.purpose}:" if found.command else found.purpose, width)
+        rows += [line((part, "bold $primary")) for part in _command(found.command, width)]
+        if found.weights:
+            rows += _labelled("its weights", found.weights, width)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):  # damaged, or of another version
+        return []
+    return rows
+
+
+def figures(run: Mapping[str, Any], width: int) -> list[Content]:
+    """Return the figures of a comparison, each with a remark; a dash means that it could not be computed.
+
+    Args:
+        run: Its entry of the document.
+        width: Columns available.
+    """
+    found = [_figure(label(key), value, remark, width) for key, value, remark in _measures(run, width >= _WIDE)]
+    known = [each for each in _list(run, "baselines") if isinstance(each, dict)]
+    if known:
+        found += [line(""), _heading_of_baselines(width)]
+    for each in known:
+        remark = _bounds(_mapping(each, "difference")) if width >= _WIDE else ""
+        found.append(_figure(baseline_name(str(each.get("name"))), _plain(each, "kendall_tau"), remark, width))
+    spent = _mapping(run, "cost")
+    costs = [(key, _number(_mapping(spent, key), "seconds")) for key in ("training", "evaluation", "stand_alone")]
+    if any(seconds is not None for _, seconds in costs):
+        found += [line(""), line(("Cost", "bold"))]
+        found += [_figure(label(f"cost.{key}"), clock(seconds), "", width) for key, seconds in costs]
+    return found
 
 
 def reasons(run: Mapping[str, Any]) -> list[Content]:
-    """Return the reasons for missing figures, each once."""
-    notes = run.get("notes")
-    found = notes.values() if isinstance(notes, dict) else notes if isinstance(notes, list) else []
-    return [line((f"– {note}", MUTED)) for note in dict.fromkeys(note for note in found if isinstance(note, str))]
+    """Return why figures are missing or limited: each reason once, with the names of those it concerns."""
+    notes = {key: why for key, why in _mapping(run, "notes").items() if isinstance(why, str)}
+    return [line((f"{', '.join(names)}: ", "bold"), (why, MUTED)) for why, names in unknowns({"notes": notes})]
 
 
 def table(run: Mapping[str, Any], blocks: tuple[tuple[str, ...], ...], width: int, order: int) -> list[Content]:
-    """Return the table of paths, sorted by a column; columns that do not fit are dropped, the last one first."""
-    key, name_of_order = _ORDERS[order]
-    rows = sorted(_rows(run), key=lambda row: _sort_key(row, key))
-    columns: list[tuple[str, int, Callable[[Mapping[str, Any]], str]]] = [
-        ("one-shot", 9, lambda row: _percent_of(_one_shot(row))),
-        ("alone", 9, lambda row: _percent_of(_number(row, "stand_alone_test_accuracy"))),
-        ("± sd", 7, lambda row: _plain_of(_times(_number(row, "stand_alone_sd"), 100))),
-        ("diff", 8, lambda row: _signed_of(_times(_number(row, "difference"), 100))),
-        ("params", 8, lambda row: _short_of(_number(row, "parameters"))),
-        ("MACs", 8, lambda row: _short_of(_number(row, "macs"))),
-        ("ms", 8, lambda row: _plain_of(_times(_number(row, "latency_seconds"), 1000))),
-        ("trained", 9, lambda row: clock(_number(row, "seconds"))),
-    ]
+    """Return the table of paths, sorted by a column; columns that are empty or do not fit are dropped.
+
+    Args:
+        run: The entry of the document.
+        blocks: Labels of each block's candidates.
+        width: Columns available.
+        order: How many times the order was changed.
+    """
+    rows = _rows(run)
+    known = [key for key in _ORDERS if key == "path" or any(_number(row, key) is not None for row in rows)]
+    key = known[order % len(known)]
+    rows = sorted(rows, key=lambda row: _sort_key(row, key))
+    columns = {
+        column.heading: [_cell(column, row) for row in rows] for column in PATH_COLUMNS if column.field != "path"
+    }
+    columns = {name: cells for name, cells in columns.items() if set(cells) != {ABSENT}}
+    sizes = {name: 2 + max(map(len, (name, *cells))) for name, cells in columns.items()}
     paths = [str(row.get("path", "?")) for row in rows]
-    names = short_names(
-        list(dict.fromkeys(paths)), max(12, width - sum(size for _, size, _ in columns[:4]) - 4), blocks
-    )
-    name = max(map(len, names.values()), default=4)
-    while columns and 4 + name + sum(size for _, size, _ in columns) > width:
-        columns.pop()
-    heads = "".join(f"{head:>{size}}" for head, size, _ in columns)
-    found = [line("Paths by ", (name_of_order, "bold"), ("  o: next order", MUTED))]
-    found.append(line((f"    {'path':<{name}}{heads}", MUTED)))
-    for rank, (row, path) in enumerate(zip(rows, paths, strict=True), start=1):
-        cells = "".join(f"{value(row):>{size}}" for _, size, value in columns)
-        found.append(line((f"{rank:>3} ", MUTED), f"{names[path]:<{name}}{cells}"))
+    kept = sum(size for name, size in sizes.items() if name not in OPTIONAL_COLUMNS)
+    names = short_names(list(dict.fromkeys(paths)), max(12, width - kept - 4), blocks)
+    wide = max(map(len, names.values()), default=4)
+    for name in (*OPTIONAL_COLUMNS, *reversed(list(columns))):
+        if 4 + wide + sum(sizes.values()) > width:
+            sizes.pop(name, None)
+    heads = "".join(f"{name:>{size}}" for name, size in sizes.items())
+    by = next(column.heading for column in PATH_COLUMNS if column.field == key)
+    found = [line(("Paths", "bold"), " by ", (by, "bold"), ("  o: next order", MUTED))]
+    found.append(line((f"    {'path':<{wide}}{heads}", MUTED)))
+    for place, path in enumerate(paths):
+        cells = "".join(f"{columns[name][place]:>{size}}" for name, size in sizes.items())
+        found.append(line((f"{place + 1:>3} ", MUTED), f"{names[path]:<{wide}}{cells}"))
     return found
 
 
@@ -208,12 +252,95 @@ def _nothing(view: RunView) -> Content:
     return lines(rows)
 
 
-def _costs(cost: Mapping[str, Any]) -> list[Content]:
-    parts = [(name, _mapping(cost, key)) for name, key in (("one-shot", "training"), ("alone", "stand_alone"))]
-    costs = [
-        f"{name} {clock(_number(part, 'seconds'))}" for name, part in parts if _number(part, "seconds") is not None
-    ]
-    return [line((f"{'cost':<12}", MUTED), "  ", ", ".join(costs))] if costs else []
+def _old(view: RunView, run: Mapping[str, Any], width: int) -> list[Content]:
+    """Return what a comparison without an answer opens with: its verdict, and how to make a new one."""
+    rows = [line((part, "bold")) for part in _folded(str(run.get("verdict") or ""), width)]
+    if view.run is not None:
+        rows += [line(""), line(("An earlier version stored this comparison. Compare again, in seconds:", MUTED))]
+        rows += [line((part, "bold $primary")) for part in _command(view.run.command("compare"), width)]
+    return rows
+
+
+def _labelled(name: str, text: str, width: int) -> list[Content]:
+    """Return a line of the answer, folded beside its label; on a narrow screen, below it."""
+    if width < 3 * _LABEL:
+        return [line((name, MUTED)), *(line(f"  {part}") for part in _folded(text, width - 2))]
+    parts = _folded(text, width - _LABEL)
+    return [line((f"{'' if place else name:<{_LABEL}}", MUTED), part) for place, part in enumerate(parts)]
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """Return a text in lines, none of which ends within an equation, before a unit or in a file's name."""
+    glued = re.sub(r" (?=[=%])|(?<==) |(?<=\d) (?=(?:ms|[MGTP])\b)", "\N{NO-BREAK SPACE}", clean(text))
+    return [part.replace("\N{NO-BREAK SPACE}", " ") for part in textwrap.wrap(glued, width, break_on_hyphens=False)]
+
+
+def _command(command: str, width: int) -> list[str]:
+    return ["  " + part for part in _folded(command, width - 2)]
+
+
+def _width_of_figures(width: int) -> int:
+    """Return the columns of the figures: all, half or three fifths, as in app.tcss."""
+    return width if width < 77 else (width - 2) // 2 if width < 97 else 3 * (width - 2) // 5
+
+
+def _heading_of_baselines(width: int) -> Content:
+    order, tau = "Baselines", f"  {label('kendall_tau')}"
+    ahead = "  supernet ahead by (95 %)" if width >= _WIDE else ""
+    return line((order, "bold"), (f"{tau:>{_NAME + _VALUE - len(order)}}{ahead}" if ahead else tau, MUTED))
+
+
+def _figure(name: str, value: str, remark: str, width: int) -> Content:
+    """Return a figure: name, value and remark; where there is little room, the remark comes before the value."""
+    remark = "" if value == ABSENT else remark
+    if width >= _WIDE:
+        return line((f"{name:<{_NAME}}", MUTED), (f"{value:>{_VALUE}}", "bold"), (f"  {remark}", MUTED))
+    room = width - _VALUE - 1
+    shown = f"{name}  {remark}" if remark and len(name) + len(remark) + 2 <= room else name
+    return line((f"{shown:<{room}}", MUTED), (f"{value:>{_VALUE + 1}}", "bold"))
+
+
+def _measures(run: Mapping[str, Any], wide: bool) -> Iterator[tuple[str, str, str]]:
+    """Yield the field, value and remark of each figure.
+
+    Args:
+        run: The entry of the document.
+        wide: Whether there is room for long remarks.
+    """
+
+    def long(remark: str) -> str:
+        return remark if wide else ""
+
+    expected = _mapping(run, "kendall_tau_expected")
+    yield "kendall_tau_expected", _plain(expected, "mean"), f"{_range(expected)}{long(', 95 % interval')}"
+    for key in ("kendall_tau", "spearman_rho", "kendall_tau_top_quarter"):
+        spread = _mapping(run, key)
+        each = [value for value in _list(spread, "per_seed") if _is_number(value)]
+        over = f"{number(min(each))} to {number(max(each))}" if len(each) > 1 else ""
+        seeds = long(f" over {len(each)} supernets") if over else long("one supernet") if each else ""
+        yield key, _plain(spread, "mean"), over + seeds
+    beyond = _mapping(run, "at_equal_macs")
+    chance = [value for value in _list(beyond, "null") if _is_number(value)]
+    without = long(f"{number(chance[0])} to {number(chance[1])} with size alone") if len(chance) == 2 else ""
+    yield "at_equal_macs", _plain(_mapping(beyond, "correlation"), "mean"), without
+    yield "tau_ceiling", _plain(run, "tau_ceiling"), long("what a perfect ranking reaches")
+    yield "tau_corrected.both", _plain(_mapping(run, "tau_corrected"), "both"), ""
+    yield "seed_agreement", _plain(run, "seed_agreement"), long("mean τ between pairs of seeds")
+    yield "supernet_agreement", _plain(run, "supernet_agreement"), ""
+    yield "relabel_p", probability(_number(run, "relabel_p")), long("of relabellings do as well")
+    pairs, resolved = _number(run, "pairs"), _number(run, "resolved_pairs")
+    counts = "" if pairs is None or resolved is None else f"{resolved:,.0f} of {pairs:,.0f}"
+    yield "resolved_share", _percent(run, "resolved_share"), counts
+    yield "resolved_gamma", _plain(run, "resolved_gamma"), ""
+    for key in ("regret_at_1", "regret_at_3"):
+        interval = [100 * value for value in _list(run, f"{key}_interval") if _is_number(value)]
+        within = f"{number(interval[0], 'z.3f')} to {number(interval[1], 'z.3f')}" if len(interval) == 2 else ""
+        lost = _number(run, key)
+        yield (
+            key,
+            ABSENT if lost is None else number(100 * lost, "z.3f"),
+            f"{within} points".strip() if wide else within,
+        )
 
 
 def _rows(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -221,14 +348,13 @@ def _rows(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
-def _one_shot(row: Mapping[str, Any]) -> float | None:
-    test = _number(row, "one_shot_test_accuracy")
-    return _number(row, "one_shot_validation_accuracy") if test is None else test
+def _cell(column: PathColumn, row: Mapping[str, Any]) -> str:
+    return column.form(_number(row, column.field))
 
 
 def _sort_key(row: Mapping[str, Any], key: str) -> RankKey:
-    """Return what sorts rows: ascending by parameters and loss, descending by all else; missing values last."""
-    value, sign = _number(row, key), 1.0 if key in ("parameters", "one_shot_validation_loss") else -1.0
+    """Return what sorts rows: ascending by size and loss, descending by all else; missing values last."""
+    value, sign = _number(row, key), 1.0 if key in _ASCENDING else -1.0
     lesser = _number(row, "one_shot_validation_accuracy") if key == "one_shot_validation_loss" else None
     return rank_key(None if value is None else sign * value, lesser, str(row.get("path", "")))
 
@@ -255,49 +381,28 @@ def _list(table: Mapping[str, Any], key: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _times(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
-
-
 def _count(run: Mapping[str, Any], key: str) -> str:
     value = _number(run, key)
     return f"{len(_rows(run)) if value is None else round(value):,}"
 
 
 def _range(part: Mapping[str, Any]) -> str:
-    values = [v for v in _list(part, "per_seed") if _is_number(v)]
-    return f"{_signed_of(min(values))} to {_signed_of(max(values))}" if len(values) > 1 else "one seed"
+    """Return the 95 % interval of a coefficient; empty if it has none."""
+    low, high = _number(part, "low"), _number(part, "high")
+    return "" if low is None or high is None else f"{number(low)} to {number(high)}"
 
 
-def _signed(table: Mapping[str, Any], key: str) -> str:
-    return _signed_of(_number(table, key))
+def _bounds(part: Mapping[str, Any]) -> str:
+    """Return a coefficient and its 95 % interval; empty if it has none."""
+    within = _range(part)
+    return f"{_plain(part, 'mean')} ({within})" if within else ""
 
 
 def _plain(table: Mapping[str, Any], key: str) -> str:
-    return _plain_of(_number(table, key))
+    value = _number(table, key)
+    return ABSENT if value is None else number(value)
 
 
 def _percent(table: Mapping[str, Any], key: str) -> str:
     value = _number(table, key)
-    return "–" if value is None else f"{100 * value:.0f} %"
-
-
-def _points(table: Mapping[str, Any], key: str) -> str:
-    value = _number(table, key)
-    return "–" if value is None else number(100 * value)
-
-
-def _percent_of(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2f}"
-
-
-def _signed_of(value: float | None) -> str:
-    return "–" if value is None else number(value, "+z.2f")
-
-
-def _plain_of(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
-
-
-def _short_of(value: float | None) -> str:
-    return "–" if value is None else short(value)
+    return ABSENT if value is None else f"{100 * value:.0f} %"
