@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from supernet_cli.glyphs import number
 from supernet_cli.reports.beliefs import beliefs_of
 from supernet_cli.reports.statistics.chance import relabel_p
 from supernet_cli.reports.statistics.choice import Bounds
@@ -167,7 +168,8 @@ def rows(worlds: int) -> Iterator[tuple[str, ...]]:
             size = math.prod(blocks)
             paths = f"{size}" if trained is None else f"{trained} of {size}"
             shares = [f"{100 * found[word] / worlds:.0f} %" if found[word] else "" for word in WORDS]
-            yield (paths, str(seeds), str(supernets), f"{np.mean(taus):.2f}", *shares, f"{100 * wrong / worlds:.1f} %")
+            setting = (paths, str(seeds), str(supernets), number(float(np.mean(taus))))
+            yield (*setting, *shares, f"{100 * wrong / worlds:.1f} %")
 
 
 def table(worlds: int) -> str:
