@@ -17,7 +17,7 @@ from supernet_cli.reports.summary import MARKS, summary
 from supernet_cli.space import SearchSpace
 from supernet_cli.tui.screens.compare import answer, figures, reasons, table
 
-WIDTHS = [38, 77, 117]
+WIDTHS = [38, 57, 77, 117]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_its_figures_have_the_names_of_the_sheets(entry: dict[str, Any]) -> None
 @pytest.mark.parametrize("width", WIDTHS)
 def test_figures_fit_and_keep_their_values(entry: dict[str, Any], width: int) -> None:
     rows = plain(figures(entry, width))
-    if width < 50:
+    if width < 66:
         assert max(map(len, rows)) <= width
     by_name = {LABELS["kendall_tau"]: f"{entry['kendall_tau']['mean']:.2f}", LABELS["tau_ceiling"]: "1.00"}
     for name, value in by_name.items():

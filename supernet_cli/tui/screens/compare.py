@@ -43,8 +43,8 @@ _LABEL = 18
 _NAME, _VALUE = 28, 7
 """Columns of a figure's name and value."""
 
-_WIDE = 50
-"""Columns from which each figure has a remark."""
+_WIDE = 66
+"""Columns from which each figure has a remark beside its value."""
 
 _ORDERS = ("expected_accuracy", "stand_alone_test_accuracy", "one_shot_validation_loss", "difference", "macs", "path")
 """Columns that the table is sorted by, as far as there is something in them."""
