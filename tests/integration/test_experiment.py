@@ -260,7 +260,7 @@ def test_compare_never_imports_torch(stored: str, tmp_path: Path) -> None:
         ("table", "NOT ENOUGH EVIDENCE"),
         ("json", '"verdict"'),
         ("csv", "run,path,"),
-        ("markdown", "| path | val. loss |"),
+        ("markdown", "| path | accuracy |"),
     ],
 )
 def test_compare_speaks_in_every_format_on_stdout_and_into_files(

@@ -78,12 +78,20 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_what_an_encoding_lacks_is_printed_readably(encoding: str, judged: Path) -> None:
-    commands = ("compare", "compare --format markdown", "compare --format html", "runs show", "runs ls", "train --help")
+    commands = (
+        "compare",
+        "compare --details",
+        "compare --format markdown",
+        "compare --format html",
+        "runs show",
+        "runs ls",
+        "train --help",
+    )
     for command in commands if encoding == "ascii" else ():
         done = shell(f"supernet {command}", judged, PYTHONIOENCODING=encoding)
         assert done.returncode == 0, (command, done.stderr)
         done.stdout.decode(encoding)
-    verdict = shell("supernet compare", judged, PYTHONIOENCODING=encoding).stdout.decode(encoding)
+    verdict = shell("supernet compare --details", judged, PYTHONIOENCODING=encoding).stdout.decode(encoding)
     assert ("τ" if encoding in ("utf-8", "cp437") else "tau") in verdict
     text = shell("supernet train --help", judged, PYTHONIOENCODING=encoding).stdout.decode(encoding)
     assert ("N,N,…" if encoding in ("cp1252", "utf-8") else "N,N,...") in text

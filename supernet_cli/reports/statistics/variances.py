@@ -5,7 +5,7 @@ less stable than others. So each path's variance is moved towards the pooled one
 paths resemble each other.
 
 Source: Smyth 2004, "Linear models and empirical Bayes methods for assessing differential expression", Statistical
-Applications in Genetics and Molecular Biology 3(1). How much they resemble each other, d₀, is estimated as there, from
+Applications in Genetics and Molecular Biology 3(1). How much they resemble each other, d0, is estimated as there, from
 the spread of log variances. Two things differ, because a few unstable paths among stable ones would pass for stable:
 variances move towards their mean rather than towards the prior's scale, which is near the variance of the stable paths,
 and a path whose own variance is greater keeps it.
@@ -35,7 +35,7 @@ class SeedVariances:
     Args:
         per_path: (n,) variance of each path, shrunken towards the pooled one; that one for a path with one seed.
         pooled: The mean over paths, weighted by dₐ = Sₐ - 1.
-        freedom: (n,) degrees of freedom of `per_path`: d₀ + dₐ, or dₐ where a path keeps its own variance.
+        freedom: (n,) degrees of freedom of `per_path`: d0 + dₐ, or dₐ where a path keeps its own variance.
         seeds: (n,) seeds Sₐ of each path.
     """
 
@@ -101,7 +101,7 @@ def _bounds(freedom: Floats, total: float) -> NDArray[np.float64]:
 
 
 def prior_freedom(variances: Floats, freedom: Floats) -> float:
-    """Return d₀: log variances spread by trigamma(d/2) if all are equal, and by trigamma(d₀/2) more if they are not.
+    """Return d0: log variances spread by trigamma(d/2) if all are equal, and by trigamma(d0/2) more if they are not.
 
     A variance of zero counts as the smallest other one: accuracies are counts of images, so seeds may tie.
 
