@@ -201,7 +201,7 @@ class Training:
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of all further steps: one random order of the images after another, each used up.
 
-        With several passes per step an epoch has fewer steps than an order has batches, and the next goes on with it.
+        With several passes per step an epoch uses only part of an order, and the next epoch continues it.
         """
         in_order = -(-len(self.images) // self.recipe.batch_size)
         first, done = divmod(self.step, in_order)
