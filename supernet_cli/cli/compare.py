@@ -242,7 +242,7 @@ def _rendered(document: dict[str, Any], details: bool) -> list[RenderableType]:
         if details:
             parts += [Text(entry["verdict"]), ""]
     if not details:
-        parts.append(Text("Every figure: --details, --format html; docs/comparison.md explains them.", style="dim"))
+        parts.append(Text("In brackets: 95 % intervals. Every figure: --details, or --format html.", style="dim"))
     return parts if parts[-1] else parts[:-1]
 
 

@@ -70,14 +70,14 @@ def _decision(entry: dict[str, Any]) -> list[Line]:
     if decision is None:
         return []
     best, cheapest, trusting = decision["best"], decision["cheapest"], decision["trusting"]
-    lines = [Line("best path", f"{best['path']}: {_accuracy(best)}{_sizes(best)}")]
+    lines = [Line("best trained path", f"{best['path']}: {_accuracy(best)}{_sizes(best)}")]
     if cheapest is not None and cheapest["path"] != best["path"]:
-        loses = f"loses {_points(cheapest['loss'], cheapest['loss_low'], cheapest['loss_high'])}"
-        lines.append(Line("cheaper, as good", f"{cheapest['path']}: {loses}{_sizes(cheapest)}"))
+        loss = _points(cheapest["loss"], cheapest["loss_low"], cheapest["loss_high"])
+        lines.append(Line("cheaper", f"{cheapest['path']}: {loss} worse, within noise{_sizes(cheapest)}"))
     if trusting is not None:
         paths = "path" if trusting["paths"] == 1 else f"{trusting['paths']} paths"
         loses = _points(trusting["regret"], trusting["low"], trusting["high"])
-        lines.append(Line("trusting it", f"training only its first {paths} from scratch loses {loses}"))
+        lines.append(Line("cost of trust", f"training only the supernet's first {paths} loses {loses}"))
     return lines
 
 

@@ -115,11 +115,10 @@ def _too_little(entry: dict[str, Any]) -> str:
     if entry["coverage"] == "named" and n < size:
         return "The paths trained from scratch were chosen by name, so they may not represent the space."
     if smallest > SIGNIFICANT:
-        return (
-            f"A space of {size} paths is too small to tell: even a perfect order comes up by chance {_one_in(entry)}."
-        )
+        luck = f"even a perfect one comes up by luck {_one_in(entry)}"
+        return f"A space of {size} paths is too small to judge a ranking: {luck}."
     if n < FEWEST_PATHS:
-        return f"A space of {n} paths is too small to tell knowledge from luck: that takes at least {FEWEST_PATHS}."
+        return f"A space of {n} paths is too small to judge a ranking: that takes at least {FEWEST_PATHS}."
     if entry["kendall_tau_expected"] is None:
         return "τ cannot be computed, so nothing can be said about the supernet's ranking."
     return ""
@@ -161,7 +160,7 @@ def _percentage(share: float) -> str:
 
 def _one_in(entry: dict[str, Any]) -> str:
     if entry["space_size"] == 4 and entry["relabelling"]["relabellings"] == 4:
-        return "1 time in 8 if effects add up"
+        return "1 time in 8"
     return f"1 time in {round(1 / entry['relabelling']['smallest_p'])}"
 
 

@@ -234,7 +234,7 @@ def test_the_four_paths_of_the_reference_prove_little(tmp_path: Path, tiny: Make
     entry = entry_of(store_run(tmp_path, tiny(), {0: scored(exact)}, {0: exact, 1: exact, 2: exact}))
     assert (entry["n"], entry["relabel_p"]) == (4, 0.25)
     assert entry["answer"]["word"] == "not enough evidence"
-    for words in ("n = 4 paths", "τ = 1.00", "too small to tell", "1 time in 8"):
+    for words in ("n = 4 paths", "τ = 1.00", "too small to judge a ranking", "1 time in 8"):
         assert words in entry["verdict"]
 
 

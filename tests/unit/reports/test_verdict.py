@@ -90,7 +90,7 @@ def test_a_good_ranking_is_trusted_and_the_reasons_follow() -> None:
         (
             {"relabelling": {"smallest_p": 0.25, "relabellings": 4}, "space_size": 4, "n": 4},
             "not enough evidence",
-            "1 time in 8 if effects add up",
+            "comes up by luck 1 time in 8.",
         ),
         (
             {"relabelling": {"smallest_p": 1 / 6, "relabellings": 6}, "space_size": 3, "n": 3},
