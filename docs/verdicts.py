@@ -1,6 +1,6 @@
 """How often each word of the verdict appears, and how often *trust* is wrong, in simulated worlds of known truth.
 
-    python docs/verdicts.py           write the table into comparison.md: about half an hour on one core
+    python docs/verdicts.py           write the tables into comparison.md: about an hour on one core
     python docs/verdicts.py 20        the same from 20 worlds per setting, printed only
 
 In each world every path has an exact expected accuracy: effects of its candidates that add up, and a part of its own.
@@ -15,7 +15,7 @@ import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ PAGE = Path(__file__).with_name("comparison.md")
 WORDS = ("trust", "use with care", "not enough evidence", "do not trust")
 LEVELS = (0.0, 0.3, 0.55, 0.8, 0.92)
 """τ that supernets are made to have, about."""
+
+LIMITS = ((0.65, 0.35), (0.7, 0.35), (0.8, 0.7), (0.85, 0.85))
+"""τ of the supernets and of size, about, where the rules are hardest to keep."""
 
 SPACES = (((4, 4), None), ((4, 4, 4), 16), ((4, 4, 4), None))
 """Candidates of each block, and how many paths are trained from scratch: None for all."""
@@ -152,30 +155,60 @@ def is_wrong(word: str, world: World) -> bool:
     return word == "trust" and (world.tau < GOOD or world.tau <= world.tau_of_size)
 
 
-def rows(worlds: int) -> Iterator[tuple[str, ...]]:
-    """Yield the rows of the table: how often each word appears in a setting, and how often *trust* is wrong."""
+def words(worlds: int) -> str:
+    """Return how often each word appears, and how often *trust* is wrong, by evidence and exact τ."""
+    rows = []
     for (blocks, trained), seeds, supernets in itertools.product(SPACES, (1, 3), (1, 3)):
         for level in LEVELS:
             rng = np.random.default_rng([len(blocks), trained or 0, seeds, supernets, round(100 * level)])
-            found: Counter[str] = Counter()
-            wrong, taus = 0, []
-            for _ in range(worlds):
-                drawn = world(rng, level, blocks, trained, supernets, seeds)
-                word = judge(entry_of(drawn, rng)).word
-                found[word] += 1
-                wrong += is_wrong(word, drawn)
-                taus.append(drawn.tau)
-            size = math.prod(blocks)
-            paths = f"{size}" if trained is None else f"{trained} of {size}"
-            shares = [f"{100 * found[word] / worlds:.0f} %" if found[word] else "" for word in WORDS]
-            setting = (paths, str(seeds), str(supernets), number(float(np.mean(taus))))
-            yield (*setting, *shares, f"{100 * wrong / worlds:.1f} %")
+            drawn = _Drawn.of(rng, worlds, level, blocks, trained, supernets, seeds)
+            rows.append((_paths(blocks, trained), str(seeds), str(supernets), number(drawn.tau), *drawn.cells))
+    return _table(("paths trained", "S", "R", "exact τ"), rows)
 
 
-def table(worlds: int) -> str:
-    """Return the table in Markdown."""
-    head = ("paths trained", "S", "R", "exact τ", *(f"*{word}*" for word in WORDS), "*trust* is wrong")
-    lines = [head, [":--", *["--:"] * (len(head) - 1)], *rows(worlds)]
+def limits(worlds: int) -> str:
+    """Return the same where *trust* is hard to earn: τ near the level it promises, or size nearly as good or better."""
+    rows = []
+    for seeds, (blocks, trained), (level, size) in itertools.product((1, 3), SPACES, LIMITS):
+        seed = [seeds, len(blocks), trained or 0, int(100 * level), int(100 * size)]
+        drawn = _Drawn.of(np.random.default_rng(seed), worlds, level, blocks, trained, 1, seeds, size=size)
+        taus = (number(drawn.tau), number(drawn.tau_of_size))
+        rows.append((_paths(blocks, trained), str(seeds), *taus, *drawn.cells))
+    return _table(("paths trained", "S", "exact τ", "exact τ of size"), rows)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What came out of the worlds of one setting: mean exact τ of the supernets and of size, and the cells of a row."""
+
+    tau: float
+    tau_of_size: float
+    cells: tuple[str, ...]
+
+    @classmethod
+    def of(cls, rng: np.random.Generator, worlds: int, *setting: Any, **more: Any) -> _Drawn:
+        found: Counter[str] = Counter()
+        wrong, taus, sizes = 0, [], []
+        for _ in range(worlds):
+            drawn = world(rng, *setting, **more)
+            word = judge(entry_of(drawn, rng)).word
+            found[word] += 1
+            wrong += is_wrong(word, drawn)
+            taus.append(drawn.tau)
+            sizes.append(drawn.tau_of_size)
+        shares = [f"{100 * found[word] / worlds:.0f} %" if found[word] else "" for word in WORDS]
+        cells = (*shares, f"{100 * wrong / worlds:.1f} %")
+        return cls(float(np.mean(taus)), float(np.mean(sizes)), cells)
+
+
+def _paths(blocks: Sequence[int], trained: int | None) -> str:
+    size = math.prod(blocks)
+    return f"{size}" if trained is None else f"{trained} of {size}"
+
+
+def _table(setting: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = (*setting, *(f"*{word}*" for word in WORDS), "*trust* is wrong")
+    lines = [head, [":--", *["--:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -198,10 +231,13 @@ def _accuracy(values: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(table(int(sys.argv[1])))
-    else:
-        place = re.compile(r"(<!-- table: words -->\n).*?(<!-- end -->)", re.DOTALL)
-        text, count = place.subn(rf"\g<1>{table(200)}\n\g<2>", PAGE.read_text())
+    page = PAGE.read_text()
+    for make in (words, limits):
+        text = make(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+        if len(sys.argv) > 1:
+            print(text, end="\n\n")
+            continue
+        place = re.compile(rf"(<!-- table: {make.__name__} -->\n).*?(<!-- end -->)", re.DOTALL)
+        page, count = place.subn(rf"\g<1>{text}\n\g<2>", page)
         assert count == 1
-        PAGE.write_text(text)
+    PAGE.write_text(page)

@@ -102,7 +102,8 @@ class _Advice:
             if not missing:
                 return self._take()
             return self._retrain(purpose, ["--top", str(TRUSTED), "--by", "size"], len(missing))
-        if self.facts.sampler != "fair":
+        blocks = self.facts.space.blocks
+        if self.facts.sampler != "fair" and len({len(block.candidates) for block in blocks}) == 1:  # all it trains
             return _step(
                 "Try a strategy that trains all operations alike", self.run.repeated("--set train.sampler=fair")
             )

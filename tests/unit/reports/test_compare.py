@@ -604,3 +604,20 @@ def test_the_first_by_size_are_not_called_the_first_by_score(sampled: Callable[.
     run = sampled(12, "top")
     keep_selection(run, selections(run)[0].model_copy(update={"by": "size"}))
     assert "first paths by one-shot score or size" in entry_of(run)["notes"]["kendall_tau"]
+
+
+def test_a_strategy_that_refuses_the_space_is_not_suggested(tmp_path: Path, tiny: Make) -> None:
+    blocks = [{"channels": 4, "pool": 1, "candidates": KERNELS}, {"channels": 4, "pool": 1, "candidates": KERNELS[:3]}]
+    for space, setting in (
+        ({"blocks": blocks}, "--set train.epochs="),
+        ({"blocks": [blocks[0]] * 2}, "--set train.sampler=fair"),
+    ):
+        preset = tiny(space=space)
+        rng = np.random.default_rng(0)
+        exact, luck = ladder(preset), dict(zip(names(preset), rng.random(len(names(preset))), strict=True))
+        some = {path: exact[path] for path in rng.permutation(names(preset))[:11].tolist()}
+        run = store_run(tmp_path, preset, {0: scored(luck)}, {0: some, 1: some}, how="sample")
+        keep_profiles(run, profiles(run).model_copy(update={"paths": {}}))
+        answer = entry_of(run)["answer"]
+        assert answer["word"] == "do not trust"  # the scores are luck
+        assert setting in answer["next"]["command"]
