@@ -12,9 +12,9 @@ import time
 import torch
 
 from supernet_cli.cli.app import main
-from supernet_cli.engine import parallel
-from supernet_cli.engine.training import Training
 from supernet_cli.sampling import StepPlan
+from supernet_cli.training import ranks
+from supernet_cli.training.driver import Training
 
 well = Training._after_step
 
@@ -37,5 +37,5 @@ def ill(self: Training, step: int, plan: StepPlan, num_images: int) -> bool:
 
 if __name__ == "__main__":
     Training._after_step = ill  # type: ignore[method-assign]
-    parallel.PATIENCE_SECONDS = 3.0
+    ranks.PATIENCE_SECONDS = 3.0
     main(sys.argv[2:])

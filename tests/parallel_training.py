@@ -18,11 +18,11 @@ import torch
 
 from supernet_cli.config.load import read_toml, validate
 from supernet_cli.config.torchrun import Place, here
-from supernet_cli.engine.parallel import Ranks
-from supernet_cli.engine.prepare import Prepared, prepare
-from supernet_cli.engine.train import train_supernet
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import PathsEvaluated, Record, State, StepsTrained
+from supernet_cli.training.prepare import Prepared, prepare
+from supernet_cli.training.ranks import Ranks
+from supernet_cli.training.train import train_supernet
 
 
 class WatchedRanks(Ranks):

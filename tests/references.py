@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from supernet_cli.engine.data.resident import ResidentImages
-from supernet_cli.engine.evaluate import BATCH
+from supernet_cli.data.resident import ResidentImages
+from supernet_cli.networks.scoring import BATCH
 
 
 @torch.no_grad()

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from helpers import score, wait_for
 
-from supernet_cli.engine.retrain import AloneTraining
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.results import keep_scores
 from supernet_cli.runs.store import Run
+from supernet_cli.training.retrain import AloneTraining
 
 
 def add_scores(run: Run, seed: int) -> None:
@@ -35,8 +35,8 @@ class Nothing:
     def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
         import os
 
-        from supernet_cli.engine.training import Outcome
         from supernet_cli.runs.records import JobEnded
+        from supernet_cli.training.driver import Outcome
 
         if job.seed == 3:
             os._exit(9)
@@ -54,7 +54,7 @@ class Shares:
         pass
 
     def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
-        from supernet_cli.engine.training import Outcome
+        from supernet_cli.training.driver import Outcome
 
         tensors = [value for value in vars(self.training.data.training).values() if isinstance(value, torch.Tensor)]
         return Outcome("finished", f"{len(tensors)} {all(tensor.is_shared() for tensor in tensors)}")
@@ -64,8 +64,8 @@ class Trivial(Nothing):
     """Work that is done at once."""
 
     def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
-        from supernet_cli.engine.training import Outcome
         from supernet_cli.runs.records import JobEnded
+        from supernet_cli.training.driver import Outcome
 
         recorder.record(JobEnded(step=1, state="finished"))
         return Outcome("finished")
@@ -112,8 +112,8 @@ class Mortal(Nothing):
         self.is_dead = False
 
     def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
-        from supernet_cli.engine.training import Outcome
         from supernet_cli.runs.records import JobEnded
+        from supernet_cli.training.driver import Outcome
 
         mine = job.folder.checkpoint
         begun = (mine.read_text() if mine.exists() else "") + str(job.seed)

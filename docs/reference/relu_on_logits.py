@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from supernet_cli.engine.data import load_dataset, split_validation
-from supernet_cli.engine.data.resident import ResidentImages, Statistics
+from supernet_cli.data import load_dataset, split_validation
+from supernet_cli.data.resident import ResidentImages, Statistics
 
 SEEDS, EPOCHS, BATCH, RATE, MOMENTUM = range(12), 2, 256, 0.01, 0.9
 ON_THE_LOGITS, BETWEEN = "ReLU on the logits", "ReLU between the layers"

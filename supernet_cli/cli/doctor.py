@@ -140,7 +140,7 @@ def _version(name: str) -> str | None:
 def _devices() -> tuple[list[str], str]:
     """Return the devices that training can use, and what is wrong with torch or the GPUs."""
     try:
-        from supernet_cli.engine.device import describe, find_devices
+        from supernet_cli.device import describe, find_devices
 
         names, problems = find_devices()
         return [describe(name) for name in names], problems[0] if problems else ""

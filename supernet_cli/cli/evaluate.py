@@ -144,8 +144,8 @@ def judge(
     check_results(run)
     writable = is_writable(run)
     with voice.working("loading torch and the data") as advance, Interruption() as interruption:
-        from supernet_cli.engine.judge import Networks, judge_run
-        from supernet_cli.engine.prepare import prepare_run
+        from supernet_cli.training.judge import Networks, judge_run
+        from supernet_cli.training.prepare import prepare_run
 
         threads = max((job.status().threads for job in run.supernet_jobs()), default=0)
         prepared = prepare_run(run, threads or None, advance, data_root=data_root)

@@ -11,12 +11,12 @@ from supernet_cli.cli.options import PLACE
 from supernet_cli.glyphs import counted
 
 if TYPE_CHECKING:
-    from supernet_cli.engine.executors import Executor
-    from supernet_cli.engine.executors.ray import RayCluster
-    from supernet_cli.engine.prepare import Prepared
+    from supernet_cli.executors import Executor
+    from supernet_cli.executors.ray import RayCluster
+    from supernet_cli.training.prepare import Prepared
 
 ExecutorName = Literal["local", "ray"]
-"""The modules in `engine/executors/`."""
+"""The modules in `executors/`."""
 
 ExecutorOption = Annotated[
     ExecutorName,
@@ -106,7 +106,7 @@ class Workplace:
             RunError: Nothing listens at its address.
         """
         if self.executor == "ray":
-            from supernet_cli.engine.executors.ray import Needs, RayCluster
+            from supernet_cli.executors.ray import Needs, RayCluster
 
             RayCluster(Needs(1), self.address).check()
 
@@ -125,14 +125,14 @@ class Workplace:
         if self.executor == "ray":
             cluster = self.cluster(prepared, threads)
             return cluster, f"on a Ray cluster, {cluster.needs} and {each}"
-        from supernet_cli.engine.executors.local import LocalProcesses
+        from supernet_cli.executors.local import LocalProcesses
 
         count = min(self.side_by_side(prepared), waiting)
         return LocalProcesses(count), f"{count} at a time, {each}"
 
     def side_by_side(self, prepared: Prepared) -> int:
         """Return how many trainings run at once; on a cluster, as many as this machine would run unless told."""
-        from supernet_cli.engine.retrain import room_for
+        from supernet_cli.training.retrain import room_for
 
         return self.workers or room_for(prepared)
 
@@ -146,8 +146,8 @@ class Workplace:
         Raises:
             UsageError: The requested GPUs do not match the run's device.
         """
-        from supernet_cli.engine.executors.ray import Needs, RayCluster
         from supernet_cli.errors import UsageError
+        from supernet_cli.executors.ray import Needs, RayCluster
 
         place = prepared.device.place
         if self.gpus is not None and place.type != "cuda":

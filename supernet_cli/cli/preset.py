@@ -122,7 +122,7 @@ def validate(
     voice = Output(json, quiet, output)
     loaded = load_preset(preset, settings or ())
     if deep:
-        from supernet_cli.engine.prepare import prepare_loaded
+        from supernet_cli.training.prepare import prepare_loaded
 
         with voice.working("loading torch and the data") as progress:
             prepare_loaded(loaded, progress)

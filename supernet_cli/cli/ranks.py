@@ -39,11 +39,11 @@ def help_to_train(place: Place, data_root: Path | None = None) -> None:
         data_root: Folder of the images, if not where the preset says.
     """
     from supernet_cli.cli.signals import Interruption
-    from supernet_cli.engine.parallel import Ranks
-    from supernet_cli.engine.prepare import prepare
-    from supernet_cli.engine.train import train_supernet
     from supernet_cli.runs.job import JobFolder
     from supernet_cli.runs.records import Fanout
+    from supernet_cli.training.prepare import prepare
+    from supernet_cli.training.ranks import Ranks
+    from supernet_cli.training.train import train_supernet
 
     logging.getLogger("supernet_cli").addHandler(logging.NullHandler())  # the first rank logs and warns for all
     interruption = Interruption()

@@ -15,7 +15,7 @@ from supernet_cli.runs.data_report import SPLITS
 
 if TYPE_CHECKING:
     from supernet_cli.cli.executors import Workplace
-    from supernet_cli.engine.rehearse import AloneEstimate, Rehearsal
+    from supernet_cli.training.rehearse import AloneEstimate, Rehearsal
 
 
 def say_rehearsal(loaded: LoadedPreset, voice: Output, workplace: Workplace | None = None) -> None:
@@ -28,8 +28,8 @@ def say_rehearsal(loaded: LoadedPreset, voice: Output, workplace: Workplace | No
     """
     preset = loaded.preset
     with voice.working("loading torch and the data, and timing a few steps") as progress:
-        from supernet_cli.engine.prepare import prepare_loaded
-        from supernet_cli.engine.rehearse import estimate_alone, rehearse
+        from supernet_cli.training.prepare import prepare_loaded
+        from supernet_cli.training.rehearse import estimate_alone, rehearse
 
         prepared = prepare_loaded(loaded, progress)
         rehearsal = rehearse(prepared)

@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 
     from supernet_cli.cli.output import Output
     from supernet_cli.cli.selection import Scorer, Wanted
-    from supernet_cli.engine.executors import Executor
-    from supernet_cli.engine.prepare import Prepared
-    from supernet_cli.engine.training import Outcome
     from supernet_cli.errors import SupernetError
+    from supernet_cli.executors import Executor
     from supernet_cli.runs.alone import AloneJob
     from supernet_cli.runs.job import JobFolder
     from supernet_cli.runs.results import Selection
     from supernet_cli.runs.snapshot import JobSnapshot
     from supernet_cli.runs.store import Run
     from supernet_cli.space import SearchSpace
+    from supernet_cli.training.driver import Outcome
+    from supernet_cli.training.prepare import Prepared
 
 Workers = Annotated[
     int | None,
@@ -182,8 +182,8 @@ def _rehearse(scorer: Scorer, wanted: Wanted, seeds: Sequence[int]) -> None:
     jobs = trainings(run, as_chosen, seeds, space)
     waiting = [job for job in jobs if not job.folder.is_done]
     with voice.working("loading torch and the data, and timing a few steps") as progress:
-        from supernet_cli.engine.prepare import prepare_run
-        from supernet_cli.engine.rehearse import estimate_alone
+        from supernet_cli.training.prepare import prepare_run
+        from supernet_cli.training.rehearse import estimate_alone
 
         prepared = prepare_run(run, progress=progress, data_root=scorer.data_root)
         _, where = scorer.workplace.for_trainings(prepared, max(1, len(waiting)))
@@ -258,7 +258,7 @@ def train_alone(
         return TrainedAlone(run, jobs, {})
     _check_free(run, waiting)
     with voice.working("loading torch and the data") as progress:
-        from supernet_cli.engine.prepare import prepare_run
+        from supernet_cli.training.prepare import prepare_run
 
         prepared = prepare_run(run, progress=progress, data_root=data_root)
     executor, where = workplace.for_trainings(prepared, len(waiting))
@@ -285,10 +285,10 @@ def _short_steps(run: Run, selection: Selection, prepared: Prepared, space: Sear
         UsageError: Short trainings of other paths were started, or the budget is too small.
         PresetError: The schedule cannot be so short.
     """
-    from supernet_cli.engine.retrain import short_steps
     from supernet_cli.errors import UsageError
     from supernet_cli.reports.cost import macs_of_a_supernet
     from supernet_cli.runs.results import selections
+    from supernet_cli.training.retrain import short_steps
 
     for known in selections(run):
         if known.init == "short" and known.steps is not None and run.alone_jobs("short"):
@@ -328,10 +328,10 @@ def _run(
 ) -> TrainedAlone:
     from supernet_cli.cli.signals import Interruption
     from supernet_cli.cli.watch import watching
-    from supernet_cli.engine.retrain import AloneTraining
     from supernet_cli.runs.records import Fanout
     from supernet_cli.runs.store import DeviceLog
     from supernet_cli.telemetry import Sampling
+    from supernet_cli.training.retrain import AloneTraining
 
     work = AloneTraining.of(prepared, _inherited(run) if waiting[0].init == "inherit" else None)
     views = [(job.folder.key, _view(job.folder)) for job in jobs]

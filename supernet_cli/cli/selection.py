@@ -74,7 +74,7 @@ class Scorer:
 
     def largest(self, count: int) -> list[str]:
         """Return the paths with most multiply-accumulates, the largest first."""
-        from supernet_cli.engine.prepare import prepare_run
+        from supernet_cli.training.prepare import prepare_run
 
         with self.voice.working("loading torch and the data, and measuring sizes") as progress:
             costs = prepare_run(self.run, progress=progress, data_root=self.data_root).costs

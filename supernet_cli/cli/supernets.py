@@ -15,13 +15,13 @@ from supernet_cli.glyphs import counted
 if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
     from supernet_cli.config.load import LoadedPreset
-    from supernet_cli.engine.data import Progress
-    from supernet_cli.engine.parallel import Ranks
-    from supernet_cli.engine.prepare import Prepared
+    from supernet_cli.data import Progress
     from supernet_cli.errors import SupernetError
     from supernet_cli.runs.job import JobFolder, JobWriter
     from supernet_cli.runs.records import Recorder, State
     from supernet_cli.runs.store import Run
+    from supernet_cli.training.prepare import Prepared
+    from supernet_cli.training.ranks import Ranks
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ def begin(runs_dir: Path, loaded: LoadedPreset, progress: Progress, place: Place
     from supernet_cli.runs.store import check_writable, create_run, name_for
 
     check_writable(runs_dir)
-    from supernet_cli.engine.prepare import prepare_loaded
     from supernet_cli.runs.data_report import keep_data_report
+    from supernet_cli.training.prepare import prepare_loaded
 
     prepared = prepare_loaded(loaded, progress, place)
     run = create_run(runs_dir, name_for(loaded), prepared.preset, images=prepared.images_digest)
@@ -83,7 +83,7 @@ def reopen(
     run.preset()
     place = place or Place()
     if epochs is not None and place.is_first:
-        from supernet_cli.engine.extension import extend
+        from supernet_cli.training.extension import extend
 
         extend(run, epochs)
     states = [job.status().state for job in run.supernet_jobs()]
@@ -93,7 +93,7 @@ def reopen(
     if states and all(job.is_done for job in run.supernet_jobs()):
         raise DivergedError(f"Run {run.id} diverged, and would diverge again bit for bit.", gentler_step(run).hint)
     check_idle(run)
-    from supernet_cli.engine.prepare import prepare_run
+    from supernet_cli.training.prepare import prepare_run
 
     statuses = [job.status() for job in run.supernet_jobs()]
     threads = max((status.threads for status in statuses if status.ranks == place.size), default=0)
@@ -110,12 +110,12 @@ def train_supernets(
     """
     from supernet_cli.cli.signals import Interruption
     from supernet_cli.cli.watch import watching
-    from supernet_cli.engine.parallel import Ranks
-    from supernet_cli.engine.train import train_supernet
     from supernet_cli.runs.job import JobWriter
     from supernet_cli.runs.records import Fanout
     from supernet_cli.runs.store import DeviceLog
     from supernet_cli.telemetry import Sampling
+    from supernet_cli.training.ranks import Ranks
+    from supernet_cli.training.train import train_supernet
 
     jobs = [run.supernet_job(seed) for seed in prepared.preset.train.seeds]
     voice.note(prepared.splits.report.line())
@@ -175,7 +175,7 @@ def _event_files(folder: Path, wanted: bool) -> Iterator[list[Recorder]]:
     if not wanted:
         yield []
         return
-    from supernet_cli.engine.tensorboard import EventFiles
+    from supernet_cli.training.tensorboard import EventFiles
 
     with EventFiles(folder) as events:
         yield [events]

@@ -191,7 +191,7 @@ def _train_beside_the_monitor(
 
 
 def _check_tensorboard() -> None:
-    from supernet_cli.engine.tensorboard import check_installed
+    from supernet_cli.training.tensorboard import check_installed
 
     check_installed()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_ROOMS = {"operation": ("engine/ops", "build"), "sampler": ("sampling", "build"), "dataset": ("engine/data", "load")}
+_ROOMS = {"operation": ("networks/ops", "build"), "sampler": ("sampling", "build"), "dataset": ("data", "load")}
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ class Candidate(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
-    op: str = Field(description="Family of the operation, such as conv: the name of a file in engine/ops.")
+    op: str = Field(description="Family of the operation, such as conv: the name of a file in networks/ops.")
     repeat: int = Field(1, ge=1, le=16, description="How often the operation is stacked, with ReLU in between.")
     label: str = Field("", description="Name in paths: lower-case letters and digits, unique within the block.")
     norm: Norm | None = Field(

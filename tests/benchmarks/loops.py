@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from supernet_cli.engine.data import load_dataset, split_validation
+from supernet_cli.data import load_dataset, split_validation
 
 EPOCHS, BATCH, RATE, DECAY, START = 2, 64, 0.004, 0.1, 0.2
 
@@ -81,7 +81,7 @@ def dataloader() -> float:
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
 
-    from supernet_cli.engine.data.cache import scratch
+    from supernet_cli.data.cache import scratch
 
     load_dataset("mnist", None)
     (root,) = scratch("").glob("mnist-*")

@@ -15,9 +15,9 @@ import pytest
 from measuring import say, spread
 from works import Trivial
 
-from supernet_cli.engine.executors import Executor
-from supernet_cli.engine.executors.local import LocalProcesses
-from supernet_cli.engine.executors.ray import Needs, RayCluster
+from supernet_cli.executors import Executor
+from supernet_cli.executors.local import LocalProcesses
+from supernet_cli.executors.ray import Needs, RayCluster
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.store import create_run
 from supernet_cli.space import SearchSpace

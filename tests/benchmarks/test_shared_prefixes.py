@@ -15,14 +15,14 @@ import pytest
 import torch
 from measuring import say, spread
 
+from supernet_cli import device
 from supernet_cli.config.load import load_preset
-from supernet_cli.engine import device
-from supernet_cli.engine.data import Split
-from supernet_cli.engine.data.resident import ResidentImages, Statistics
-from supernet_cli.engine.evaluate import Score, evaluate_paths
-from supernet_cli.engine.prepare import seeded_supernet
-from supernet_cli.engine.supernet import Supernet
+from supernet_cli.data import Split
+from supernet_cli.data.resident import ResidentImages, Statistics
+from supernet_cli.networks.scoring import Score, evaluate_paths
+from supernet_cli.networks.supernet import Supernet
 from supernet_cli.space import Architecture, SearchSpace
+from supernet_cli.training.prepare import seeded_supernet
 
 ROUNDS = 5
 IMAGES = 500

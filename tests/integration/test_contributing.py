@@ -44,13 +44,13 @@ def run(arguments: list[str], environment: dict[str, str], folder: Path) -> subp
 
 
 def test_the_page_walks_through_an_operation_and_a_strategy(files: dict[str, str]) -> None:
-    assert sorted(files) == ["supernet_cli/engine/ops/grouped.py", "supernet_cli/sampling/opposites.py"]
+    assert sorted(files) == ["supernet_cli/networks/ops/grouped.py", "supernet_cli/sampling/opposites.py"]
 
 
 def test_conformance_tests_pick_both_up_and_presets_train_them(
     environment: dict[str, str], tiny: Callable[..., Preset], tmp_path: Path
 ) -> None:
-    tests = [str(TESTS / "unit" / name) for name in ("engine/test_ops.py", "test_sampling.py")]
+    tests = [str(TESTS / "unit" / name) for name in ("networks/test_ops.py", "test_sampling.py")]
     done = run(["pytest", "-v", "-p", "no:cacheprovider", "-k", CONFORMANCE, *tests], environment, tmp_path)
     assert done.returncode == 0, done.stdout
     assert len(re.findall(r"\[.*grouped.*\] PASSED", done.stdout)) == 18

@@ -12,10 +12,10 @@ from helpers import PATIENCE, only_run, program, store_run, wait_for
 
 from supernet_cli.cli.signals import Interruption
 from supernet_cli.config.schema import Preset
-from supernet_cli.engine import judge
 from supernet_cli.runs.job import JobWriter
 from supernet_cli.runs.store import create_run
 from supernet_cli.space import SearchSpace
+from supernet_cli.training import judge
 
 Invoke = Callable[..., tuple[int, str, str]]
 PATHS = [f"conv{a}x{a}_conv{b}x{b}" for a in (3, 5) for b in (3, 5)]
@@ -98,9 +98,9 @@ def test_of_two_experiments_on_one_run_the_second_waits_and_repeats_nothing(
 def test_an_interruption_as_a_phase_ends_stops_the_experiment(
     supernet: Invoke, tiny_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from supernet_cli.engine import training
+    from supernet_cli.training import driver
 
-    judged = training.evaluate_paths
+    judged = driver.evaluate_paths
 
     def judge_then_interrupt(*arguments: Any, **named: Any) -> Any:
         import os
@@ -110,7 +110,7 @@ def test_an_interruption_as_a_phase_ends_stops_the_experiment(
         os.kill(os.getpid(), signal.SIGTERM)  # SIGINT may be ignored where tests run in the background
         return found
 
-    monkeypatch.setattr(training, "evaluate_paths", judge_then_interrupt)
+    monkeypatch.setattr(driver, "evaluate_paths", judge_then_interrupt)
     code, out, err = supernet("experiment", "--preset", tiny_file, "--set", "train.epochs=1", "--json")
     assert (code, "Resume with: supernet experiment --resume" in err) == (130, False)  # --json says no hints
     assert json.loads(out)["status"] == "finished"  # of its only jobs so far
@@ -120,7 +120,7 @@ def test_an_interruption_as_a_phase_ends_stops_the_experiment(
 def test_an_interruption_while_judging_keeps_what_was_judged_and_goes_on(
     supernet: Invoke, trained: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from supernet_cli.engine import judge
+    from supernet_cli.training import judge
 
     kept, keep = [], judge.keep_scores
     with monkeypatch.context() as once_one_is_kept:

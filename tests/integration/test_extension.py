@@ -14,7 +14,7 @@ from helpers import only_run
 
 from supernet_cli.config.load import dump_toml, load_preset
 from supernet_cli.config.schema import Preset
-from supernet_cli.engine.extension import origins
+from supernet_cli.training.extension import origins
 
 Invoke = Callable[..., tuple[int, str, str]]
 WEIGHTS = "supernet/seed-0/weights.safetensors"

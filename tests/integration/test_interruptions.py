@@ -142,7 +142,7 @@ def test_a_paused_training_can_be_stopped(how: str, long_training: list[object],
 def test_resume_keeps_the_threads_it_began_with(
     supernet: Invoke, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from supernet_cli.engine import device
+    from supernet_cli import device
 
     with monkeypatch.context() as at_first:
         at_first.setattr(device, "usable_cores", lambda: 2)
@@ -157,7 +157,7 @@ def test_resume_keeps_the_threads_it_began_with(
 def test_going_on_with_another_arithmetic_is_told(
     supernet: Invoke, tiny_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from supernet_cli.engine.device import Device
+    from supernet_cli.device import Device
 
     with monkeypatch.context() as at_first:
         at_first.setattr(Interruption, "__enter__", lambda self: setattr(self, "requested", True) or self)

@@ -18,7 +18,7 @@ def test_torch_does_not_comment_on_an_error_that_the_program_reports(tiny_file: 
 
 def test_a_warning_while_a_job_runs_is_in_its_log(tiny_file: Path, tmp_path: Path) -> None:
     noisy = (
-        "import sys, warnings; from supernet_cli.engine.training import Training; report = Training._report\n"
+        "import sys, warnings; from supernet_cli.training.driver import Training; report = Training._report\n"
         "def noisy(self): warnings.warn('this API will be deprecated'); report(self)\n"
         "Training._report = noisy; from supernet_cli.cli.app import main; main(sys.argv[1:])"
     )

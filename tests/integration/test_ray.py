@@ -20,18 +20,18 @@ import pytest
 from helpers import PATIENCE, only_run, program, records_of, wait_for
 from works import Failing, Trivial
 
-from supernet_cli.engine.executors import Executor
-from supernet_cli.engine.executors import ray as executor
-from supernet_cli.engine.executors.local import LocalProcesses
-from supernet_cli.engine.executors.ray import Needs, RayCluster
-from supernet_cli.engine.prepare import prepare
-from supernet_cli.engine.retrain import AloneTraining
+from supernet_cli.executors import Executor
+from supernet_cli.executors import ray as executor
+from supernet_cli.executors.local import LocalProcesses
+from supernet_cli.executors.ray import Needs, RayCluster
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.follow import RunFollower
 from supernet_cli.runs.job import JobFolder, JobWriter, create_job
 from supernet_cli.runs.records import JobStarted
 from supernet_cli.runs.store import create_run, find_run
 from supernet_cli.space import SearchSpace
+from supernet_cli.training.prepare import prepare
+from supernet_cli.training.retrain import AloneTraining
 
 ray = pytest.importorskip("ray")
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from supernet_cli.config.load import dump_toml, load_preset
 from supernet_cli.config.schema import Preset
-from supernet_cli.engine.prepare import prepare
+from supernet_cli.training.prepare import prepare
 
 Invoke = Callable[..., tuple[int, str, str]]
 Tiny = Callable[..., Preset]

@@ -14,11 +14,11 @@ import torch
 from helpers import only_run
 
 from supernet_cli.config.schema import Preset
-from supernet_cli.engine import loop
 from supernet_cli.runs.follow import RunFollower
 from supernet_cli.runs.job import JobWriter
 from supernet_cli.runs.records import DevicesSampled, PathScore, PathsEvaluated, Record, StepsTrained
 from supernet_cli.runs.store import DeviceLog, create_run
+from supernet_cli.training import loop
 
 Invoke = Callable[..., tuple[int, str, str]]
 

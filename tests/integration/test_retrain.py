@@ -17,17 +17,18 @@ import torch
 from helpers import PATIENCE, only_run, program, wait_for
 from works import Dying, Nothing, Shares, Unfit
 
-from supernet_cli.engine import checkpoint, device
-from supernet_cli.engine.executors.local import LocalProcesses, _shared_memory_errors
-from supernet_cli.engine.prepare import prepare
-from supernet_cli.engine.retrain import AloneTraining
+from supernet_cli import device
 from supernet_cli.errors import DiskError, RunError
+from supernet_cli.executors.local import LocalProcesses, _shared_memory_errors
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.job import JobWriter, create_job
 from supernet_cli.runs.records import JobEnded
 from supernet_cli.runs.results import Selection, keep_selection, selections
 from supernet_cli.runs.store import find_run
 from supernet_cli.space import SearchSpace
+from supernet_cli.training import checkpoint
+from supernet_cli.training.prepare import prepare
+from supernet_cli.training.retrain import AloneTraining
 
 Invoke = Callable[..., tuple[int, str, str]]
 FIRST, LAST = "conv3x3_conv3x3", "conv5x5_conv5x5"
@@ -148,7 +149,7 @@ def test_a_process_of_its_own_changes_no_bit(supernet: Invoke, trained_once: Pat
 
 
 def test_two_paths_and_two_seeds_start_from_weights_of_their_own(tiny: Any, tmp_path: Path) -> None:
-    from supernet_cli.engine import seed
+    from supernet_cli import seed
     from supernet_cli.runs.store import create_run
 
     preset = tiny()
@@ -434,7 +435,7 @@ def test_weights_that_are_gone_are_made_again_from_the_checkpoint(supernet: Invo
 def test_a_gpu_runs_one_training_at_a_time_unless_told_otherwise(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    from supernet_cli.engine.retrain import room_for
+    from supernet_cli.training.retrain import room_for
 
     prepared = prepare(tiny())
     monkeypatch.setattr(device, "usable_cores", lambda: 6)

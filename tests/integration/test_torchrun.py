@@ -22,9 +22,9 @@ from supernet_cli.config.catalog import entries
 from supernet_cli.config.load import dump_toml
 from supernet_cli.config.schema import Preset
 from supernet_cli.config.torchrun import Place
-from supernet_cli.engine.parallel import PATIENCE_SECONDS
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import PathsEvaluated, StepsTrained
+from supernet_cli.training.ranks import PATIENCE_SECONDS
 
 Invoke = Callable[..., tuple[int, str, str]]
 Start = Callable[..., subprocess.Popen[str]]

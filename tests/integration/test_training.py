@@ -13,17 +13,17 @@ import torch
 from references import judged
 from torch import nn
 
+from supernet_cli import seed
 from supernet_cli.config.catalog import entries
 from supernet_cli.config.schema import Preset
-from supernet_cli.engine import seed
-from supernet_cli.engine.checkpoint import StoredWeights
-from supernet_cli.engine.data import load_dataset
-from supernet_cli.engine.prepare import prepare
-from supernet_cli.engine.train import train_supernet
-from supernet_cli.engine.training import Outcome
+from supernet_cli.data import load_dataset
 from supernet_cli.errors import PresetError, RunError
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import JobStarted, PathsEvaluated, Record, State, StepsTrained
+from supernet_cli.training.checkpoint import StoredWeights
+from supernet_cli.training.driver import Outcome
+from supernet_cli.training.prepare import prepare
+from supernet_cli.training.train import train_supernet
 
 
 class Kept:
@@ -192,7 +192,7 @@ def test_several_passes_a_step_walk_through_all_images_before_any_comes_again(
     sampler: str, passes: int, tiny: Callable[..., Preset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """500 images, 50 a step: `passes` epochs have 10 steps, each with images of its own; resumed in the middle too."""
-    from supernet_cli.engine import loop
+    from supernet_cli.training import loop
 
     seen: list[bytes] = []
     step = loop.train_step
@@ -280,7 +280,7 @@ def test_training_never_sees_validation_or_test(
 ) -> None:
     """With validation and test images made useless after the split, training gives the same weights."""
     train(tiny(), tmp_path / "a")
-    from supernet_cli.engine import prepare as module
+    from supernet_cli.training import prepare as module
 
     def spoiled(*arguments: Any) -> Any:
         splits = split(*arguments)

@@ -199,7 +199,7 @@ def test_jobs_of_one_process_have_logs_of_their_own_where_each_has_its_own_sourc
     with JobWriter(one, sources[0]) as first, JobWriter(two, sources[1]) as second:
         for source in sources:
             source.info("from %s", source.name)
-        logging.getLogger("supernet_cli.engine").warning("from elsewhere")
+        logging.getLogger("supernet_cli.training").warning("from elsewhere")
         for writer in (first, second):
             writer.record(JobEnded(step=0, state="finished"))
     for job in (one, two):

@@ -1,1 +1,0 @@
-"""The only package that imports torch: builds, trains and evaluates networks."""

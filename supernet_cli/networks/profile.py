@@ -1,0 +1,148 @@
+"""The cost of a path, and synflow, which estimates its quality from untrained weights."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from supernet_cli.device import Device
+from supernet_cli.networks.normalisation import borrowed
+from supernet_cli.networks.supernet import Supernet
+from supernet_cli.space import PathCosts
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The size of one subnet.
+
+    Args:
+        parameters: Number of learned parameters.
+        macs: Multiply-accumulates of the forward pass of one image, in convolutions and linear layers.
+    """
+
+    parameters: int
+    macs: int
+
+
+@torch.no_grad()
+def profile(network: nn.Module, image_shape: tuple[int, int, int], device: Device) -> Profile:
+    """Measure a plain network, such as an extracted subnet.
+
+    Args:
+        network: Maps (1, C, H, W) to logits.
+        image_shape: (C, H, W).
+        device: Where its weights are.
+    """
+    with borrowed(network), _counting(network) as macs:
+        network(torch.zeros(1, *image_shape, device=device.place))
+    return Profile(sum(parameter.numel() for parameter in network.parameters()), sum(macs))
+
+
+@torch.no_grad()
+def path_costs(supernet: Supernet, image_shape: tuple[int, int, int], device: Device) -> PathCosts:
+    """Measure every candidate of a supernet and the shared layers, each on one image of zeros.
+
+    Args:
+        supernet: The network.
+        image_shape: (C, H, W).
+        device: Where its weights are.
+    """
+    features_1CHW = torch.zeros(1, *image_shape, device=device.place)
+    with borrowed(supernet):
+        stem = 0
+        if supernet.stem is not None:
+            stem, features_1CHW = _run(supernet.stem, features_1CHW)
+        candidates, shared = [], []
+        for layer in supernet.choice_layers():
+            candidates.append(tuple(_run(candidate, features_1CHW)[0] for candidate in layer.candidates))
+            shared.append(0 if layer.shortcut is None else _run(layer.shortcut, features_1CHW)[0])
+            features_1CHW = layer(features_1CHW, 0)
+        head, _ = _run(supernet.head, features_1CHW)
+    return PathCosts(tuple(candidates), head, stem, tuple(shared))
+
+
+@torch.enable_grad()
+def synflow(network: nn.Module, image_shape: tuple[int, int, int]) -> float | None:
+    """Return the natural logarithm of a network's synaptic flow; None if the flow is zero or not finite.
+
+    The flow is Σ |θ ∂R/∂θ| with R the sum of the logits for an image of ones, all weights replaced by their magnitude
+    and normalisation removed: no data, one forward and backward pass.
+
+    Source: Tanaka et al. 2020, "Pruning neural networks without any data by iteratively conserving synaptic flow",
+    arXiv 2006.05467; as a ranking, Abdelfattah et al. 2021, arXiv 2101.08134.
+
+    Args:
+        network: Maps (1, C, H, W) to logits; it is not changed.
+        image_shape: (C, H, W).
+    """
+    linear = copy.deepcopy(network).to("cpu", torch.float64)
+    for parent in list(linear.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.BatchNorm2d | nn.GroupNorm):
+                setattr(parent, name, nn.Identity())
+    weights = list(linear.parameters())
+    with torch.no_grad():
+        for weight in weights:
+            weight.abs_()
+    gradients = torch.autograd.grad(linear(torch.ones(1, *image_shape, dtype=torch.float64)).sum(), weights)
+    with torch.no_grad():
+        flow = sum(float((weight * gradient).abs().sum()) for weight, gradient in zip(weights, gradients, strict=True))
+    return math.log(flow) if 0 < flow < math.inf else None
+
+
+@torch.inference_mode()
+def latency(
+    network: nn.Module, image_shape: tuple[int, int, int], batch: int, device: Device, warm_up: int = 3, runs: int = 11
+) -> float:
+    """Return the median time of a forward pass after warm-up, in seconds.
+
+    Args:
+        network: Maps (B, C, H, W) to logits.
+        image_shape: (C, H, W).
+        batch: B.
+        device: Where its weights are.
+        warm_up: Passes before timing starts.
+        runs: Timed passes.
+    """
+    images_BCHW = torch.zeros(batch, *image_shape, device=device.place).contiguous(memory_format=torch.channels_last)
+    times = []
+    for _ in range(warm_up + runs):
+        device.synchronize()
+        started = time.perf_counter()
+        with device.autocast():
+            network(images_BCHW)
+        device.synchronize()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[warm_up:])
+
+
+def _run(layer: nn.Module, features_BCHW: Tensor) -> tuple[int, Tensor]:
+    """Return a layer's multiply-accumulates and output."""
+    with _counting(layer) as macs:
+        output = layer(features_BCHW)
+    return sum(macs), output
+
+
+@contextlib.contextmanager
+def _counting(network: nn.Module) -> Iterator[list[int]]:
+    """Collect the multiply-accumulates of all convolutions and linear layers executed inside."""
+    macs: list[int] = []
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        assert isinstance(layer, nn.Conv2d | nn.Linear)
+        macs.append(output.numel() * layer.weight[0].numel())  # each output element sums over one filter
+
+    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    try:
+        yield macs
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,327 @@
+"""Evaluates the networks of a run: paths with inherited weights, and paths trained from scratch."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
+
+import numpy as np
+import torch
+
+from supernet_cli import device
+from supernet_cli.data.resident import ResidentImages
+from supernet_cli.networks.profile import latency, path_costs, profile, synflow
+from supernet_cli.networks.scoring import BATCH, Score, evaluate_paths, in_order, judging_images, judging_macs
+from supernet_cli.networks.supernet import Supernet
+from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.results import (
+    KINDS,
+    JudgingCost,
+    Kind,
+    PathProfile,
+    Profiles,
+    ScoreRow,
+    Split,
+    keep_profiles,
+    keep_scores,
+    profiles,
+)
+from supernet_cli.runs.store import Run
+from supernet_cli.sampling import Undropped
+from supernet_cli.space import Architecture
+from supernet_cli.training import checkpoint
+from supernet_cli.training.prepare import Prepared, seeded_supernet
+
+_KEPT_TOGETHER = 16  # networks; each addition to the results rewrites their files
+_JUDGED_TOGETHER = 256  # paths of a supernet; enough that prefixes are shared, and few enough to be spread
+
+Advance = Callable[[str, int, int], None]
+"""Called with what is being done, how many networks are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a run that can be evaluated.
+
+    Args:
+        supernets: Finished supernets.
+        alone: Finished networks of single paths, trained from scratch or from inherited weights.
+    """
+
+    supernets: Sequence[JobFolder]
+    alone: Sequence[tuple[Kind, Architecture, JobFolder]]
+
+    @classmethod
+    def of(cls, run: Run, paths: Sequence[Architecture]) -> Networks:
+        """Return those networks of some paths that have weights."""
+        wanted = {run.alone_job(path, 0).path.parent.name: path for path in paths}
+        kinds: tuple[tuple[Kind, list[JobFolder]], ...] = (
+            ("stand-alone", run.alone_jobs()),
+            ("inherited", run.alone_jobs("inherit")),
+        )
+        alone = [
+            (kind, wanted[job.path.parent.name], job)
+            for kind, jobs in kinds
+            for job in jobs
+            if job.path.parent.name in wanted and job.weights.is_file()
+        ]
+        return cls([job for job in run.supernet_jobs() if job.weights.is_file()], alone)
+
+
+def judge_run(
+    prepared: Prepared,
+    run: Run,
+    networks: Networks,
+    paths: Sequence[Architecture],
+    split: Split,
+    advance: Advance,
+    between: Callable[[], None],
+    spread: Spread | None = None,
+    keep: bool = True,
+) -> list[ScoreRow]:
+    """Evaluate a run's networks, measure its paths, and store all of that in the run's results.
+
+    Args:
+        prepared: From `prepare`, with the run's preset.
+        run: The run.
+        networks: What to evaluate.
+        paths: The paths; those not measured yet are measured.
+        split: Whose images.
+        advance: Called with the progress.
+        between: Called again and again; what it raises ends the evaluation, and what was done until then is stored.
+        spread: Where to evaluate; in this process by default. Latencies are always measured in this process.
+        keep: Whether to store results and measure paths: False for a run on a read-only disk.
+
+    Raises:
+        RunError: Weights are missing or damaged.
+        OutOfMemoryError: No memory is left.
+        DiskError: Results cannot be written.
+    """
+    rows: list[ScoreRow] = []
+    total = len(networks.supernets) * len(paths) + len(networks.alone)
+    supernets = {job.seed: checkpoint.StoredWeights.read(job.weights) for job in networks.supernets}
+    judge, parts = Judge(prepared, split, supernets), _parts(networks, paths, prepared.preset.retrain.threads)
+    with device.memory_errors():
+        try:
+            with contextlib.closing((spread or _here(between))(judge, parts)) as found:
+                for group in chain.from_iterable(found):
+                    new = [_row(group.kind, group.seed, path, score) for path, score in group.scores]
+                    answers = {str(path): _correct(score) for path, score in group.scores}
+                    if keep:
+                        keep_scores(run, split, new, {(group.kind, group.seed): answers}, group.cost)
+                    rows += new
+                    advance(f"evaluating on {split}", len(rows), total)
+        finally:
+            torch.set_num_threads(prepared.threads)
+        if keep:
+            _measure(prepared, run, paths, advance, between)
+    return sorted(rows, key=lambda row: (KINDS.index(row.kind), row.seed))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Networks that were evaluated together, and are stored at once."""
+
+    kind: Kind
+    seed: int
+    scores: Sequence[tuple[Architecture, Score]]
+    cost: JudgingCost | None = None
+
+
+@dataclass(frozen=True)
+class _InheritedPaths:
+    """Some paths of a supernet."""
+
+    seed: int
+    paths: Sequence[Architecture]
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """A path that was trained from scratch, with so many threads."""
+
+    kind: Kind
+    seed: int
+    weights: checkpoint.StoredWeights
+    path: Architecture
+    threads: int
+
+
+Part = _InheritedPaths | Sequence[_Alone]
+"""What is evaluated together."""
+
+Spread = Callable[["Judge", Iterable[Part]], Generator[list[Judged], None, None]]
+"""Applies a judge to parts, somewhere, and returns the results in their order, as the built-in `map` does."""
+
+
+def _here(between: Callable[[], None]) -> Spread:
+    return lambda judge, parts: (judge(part, between) for part in parts)
+
+
+def _parts(networks: Networks, paths: Sequence[Architecture], threads: int) -> Iterator[Part]:
+    """Yield what is evaluated together; weights of single paths are read when their turn comes.
+
+    Raises:
+        RunError: Weights are missing.
+    """
+    ordered = in_order(paths)
+    for job in networks.supernets:
+        for start in range(0, len(ordered), _JUDGED_TOGETHER):
+            yield _InheritedPaths(job.seed, ordered[start : start + _JUDGED_TOGETHER])
+    for start in range(0, len(networks.alone), _KEPT_TOGETHER):
+        yield [
+            _Alone(kind, job.seed, checkpoint.StoredWeights.read(job.weights), path, job.status().threads or threads)
+            for kind, path, job in networks.alone[start : start + _KEPT_TOGETHER]
+        ]
+
+
+@dataclass
+class Judge:
+    """Evaluates networks on a split's images; it can be sent to another process.
+
+    Args:
+        prepared: From `prepare`, with the run's preset.
+        split: Whose images.
+        supernets: Their weights, by seed.
+    """
+
+    prepared: Prepared
+    split: Split
+    supernets: Mapping[int, checkpoint.StoredWeights]
+
+    def __call__(self, part: Part, between: Callable[[], None] = lambda: None) -> list[Judged]:
+        """Evaluate networks.
+
+        Args:
+            part: Which networks.
+            between: Called again and again; what it raises ends the evaluation.
+
+        Raises:
+            RunError: Weights are damaged.
+            OutOfMemoryError: No memory is left.
+        """
+        together: dict[tuple[Kind, int], list[tuple[Architecture, Score]]] = defaultdict(list)
+        with device.memory_errors():
+            if isinstance(part, _InheritedPaths):
+                return [self._judge_inherited(part, between)]
+            for network in part:
+                between()
+                together[network.kind, network.seed].append((network.path, self._judge_alone(network)))
+        return [Judged(kind, seed, scored) for (kind, seed), scored in together.items()]
+
+    @cached_property
+    def _images(self) -> ResidentImages:
+        return self.prepared.resident(self.split)
+
+    @cached_property
+    def _calibration(self) -> ResidentImages | None:
+        return self.prepared.calibration_images()
+
+    @cached_property
+    def _supernet(self) -> Supernet:
+        """A supernet, with the weights that were put in last."""
+        return self.prepared.supernet(0)
+
+    def _judge_inherited(self, part: _InheritedPaths, between: Callable[[], None]) -> Judged:
+        prepared, images, calibration = self.prepared, self._images, self._calibration
+        device.prepare(prepared.device, prepared.threads)
+        sampler = prepared.sampler(0)
+        undropped = sampler.undropped if isinstance(sampler, Undropped) else None
+        supernet = self._supernet
+        self.supernets[part.seed].put_into(supernet)
+        started = time.perf_counter()
+        both_ways = prepared.preset.train.evaluate_unrecalibrated
+        scores = evaluate_paths(
+            supernet, part.paths, images, prepared.device, True, calibration, undropped, both_ways, between
+        )
+        calibrated = None if calibration is None else len(calibration)
+        costs = path_costs(supernet, images.shape, prepared.device)
+        work = (len(images), calibrated, undropped)
+        cost = JudgingCost(
+            split=self.split,
+            seed=part.seed,
+            forward_images=judging_images(supernet, len(scores), *work, both_ways=both_ways),
+            macs=judging_macs(supernet, costs, part.paths, *work, both_ways=both_ways),
+            seconds=time.perf_counter() - started,
+        )
+        if calibration is None or not supernet.space.has_batch_norm:
+            scores = {path: _with_running_statistics(score) for path, score in scores.items()}
+        return Judged("one-shot", part.seed, list(scores.items()), cost)
+
+    def _judge_alone(self, network: _Alone) -> Score:
+        """Evaluate one network with the threads that trained it: they change last bits, and training saw a score too.
+
+        Its batch normalisation has running statistics of its own, and is evaluated with them.
+        """
+        prepared = self.prepared
+        device.prepare(prepared.device, network.threads)
+        space = prepared.space.only(network.path)
+        module = seeded_supernet(space, prepared.image_shape, prepared.num_classes, 0, prepared.device)
+        network.weights.put_into(module)
+        (score,) = evaluate_paths(module, [space.at(0)], self._images, prepared.device, keep_correct=True).values()
+        return _with_running_statistics(score)
+
+
+def _with_running_statistics(score: Score) -> Score:
+    """Return a score that was measured without recalibration as what it is."""
+    return replace(score, accuracy_unrecalibrated=score.accuracy)
+
+
+def _correct(score: Score) -> np.ndarray:
+    assert score.correct is not None
+    return score.correct.numpy()
+
+
+def _row(kind: Kind, seed: int, path: Architecture, score: Score) -> ScoreRow:
+    return ScoreRow(
+        path=str(path),
+        kind=kind,
+        seed=seed,
+        accuracy=score.accuracy,
+        loss=score.loss if math.isfinite(score.loss) else None,
+        accuracy_unrecalibrated=score.accuracy_unrecalibrated,
+        divergence=score.divergence,
+    )
+
+
+def _measure(
+    prepared: Prepared, run: Run, paths: Sequence[Architecture], advance: Advance, between: Callable[[], None]
+) -> None:
+    """Measure the paths that have not been measured yet, on this device."""
+    empty = Profiles(device=prepared.device.name, threads=prepared.threads, batch=BATCH)
+    known = profiles(run)
+    if known.model_copy(update={"paths": {}}) != empty:
+        known = empty
+    missing = [path for path in paths if (there := known.paths.get(str(path))) is None or there.synflow is None]
+    for start in range(0, len(missing), _KEPT_TOGETHER):
+        between()
+        group = missing[start : start + _KEPT_TOGETHER]
+        found = {str(path): measured for path, measured in profile_paths(prepared, group)}
+        keep_profiles(run, empty.model_copy(update={"paths": found}))
+        advance("measuring paths", start + len(group), len(missing))
+
+
+def profile_paths(prepared: Prepared, paths: Sequence[Architecture]) -> Iterator[tuple[Architecture, PathProfile]]:
+    """Measure paths: their subnets' parameters, multiply-accumulates and latencies, and their synflow."""
+    supernet = prepared.supernet(0).eval()
+    for path in paths:
+        network = supernet.extract(path)
+        size = profile(network, prepared.image_shape, prepared.device)
+        one = latency(network, prepared.image_shape, 1, prepared.device)
+        batch = latency(network, prepared.image_shape, BATCH, prepared.device, warm_up=1, runs=5)
+        yield (
+            path,
+            PathProfile(
+                parameters=size.parameters,
+                macs=size.macs,
+                latency_seconds=one,
+                latency_batch_seconds=batch,
+                synflow=synflow(network, prepared.image_shape),
+            ),
+        )

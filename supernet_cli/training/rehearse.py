@@ -1,0 +1,175 @@
+"""A dry run: the sizes of the paths, and how long training would take, from a short measurement."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from supernet_cli import seed
+from supernet_cli.config.schema import Recipe
+from supernet_cli.device import prepare as prepare_device
+from supernet_cli.glyphs import counted
+from supernet_cli.networks.profile import Profile, profile
+from supernet_cli.networks.scoring import evaluate_paths
+from supernet_cli.networks.supernet import Supernet
+from supernet_cli.runs.data_report import DataReport
+from supernet_cli.sampling import Sampler, build_sampler, steps_per_epoch
+from supernet_cli.space import Architecture
+from supernet_cli.training.loop import Learner, LossWindow, train_step
+from supernet_cli.training.losses import build_loss
+from supernet_cli.training.optimiser import build_optimizer
+from supernet_cli.training.prepare import Prepared, seeded_supernet
+from supernet_cli.training.train import judged_paths, watched_paths
+
+_WARM_UP_STEPS, _TIMED_STEPS = 5, 25
+_LARGEST_TIMED_BATCH = 1024
+_PROFILED = 256  # paths, at most
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long a training will take here.
+
+    Args:
+        images_per_second: Forward images while training.
+        seconds: For one supernet, including the evaluation of its paths.
+    """
+
+    images_per_second: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a dry run finds out.
+
+    Args:
+        num_paths: Size of the space.
+        num_profiled: How many paths were measured: all, or a sample.
+        smallest: Fewest parameters and fewest multiply-accumulates among them.
+        largest: Most parameters and most multiply-accumulates.
+        data: The images.
+        device: Where it would run.
+        estimate: How long one supernet would take.
+    """
+
+    num_paths: int
+    num_profiled: int
+    smallest: Profile
+    largest: Profile
+    data: DataReport
+    device: str
+    estimate: Estimate
+
+
+def rehearse(prepared: Prepared) -> Rehearsal:
+    """Measure the sizes of the paths, and estimate how long training would take.
+
+    Args:
+        prepared: From `prepare`.
+    """
+    supernet = prepared.supernet(0)
+    paths = prepared.space.sample_distinct(_PROFILED, seed.python_rng(0, "profiled"))
+    profiles = [profile(supernet.extract(path), prepared.image_shape, prepared.device) for path in paths]
+    parameters, macs = [p.parameters for p in profiles], [p.macs for p in profiles]
+    return Rehearsal(
+        num_paths=prepared.space.size,
+        num_profiled=len(paths),
+        smallest=Profile(min(parameters), min(macs)),
+        largest=Profile(max(parameters), max(macs)),
+        data=prepared.splits.report,
+        device=f"{prepared.device.name}, {counted(prepared.threads, 'thread')}",
+        estimate=estimate(prepared),
+    )
+
+
+def estimate(prepared: Prepared) -> Estimate:
+    """Train a few steps and evaluate a few paths, to estimate how long training one supernet takes."""
+    recipe = prepared.train_recipe
+    supernet, sampler = prepared.supernet(0), prepared.sampler(0)
+    rate = _images_per_second(prepared, supernet, sampler, recipe)
+    watched, last = watched_paths(prepared), judged_paths(prepared)
+    evaluations = -(-recipe.epochs // recipe.evaluate_every)
+    paths = (evaluations - 1) * len(watched) + len(last)
+    evaluation = paths * _seconds_per_path(prepared, supernet, watched)
+    return Estimate(rate, recipe.epochs * len(prepared.splits.train) / rate + evaluation)
+
+
+@dataclass(frozen=True)
+class AloneEstimate:
+    """How long stand-alone trainings will take here.
+
+    Args:
+        workers: How many run side by side.
+        seconds: Until all of them are done, if side by side each is as fast as on its own.
+        macs: Multiply-accumulates of all of them; a training image costs three forward passes.
+    """
+
+    workers: int
+    seconds: float
+    macs: int
+
+
+def estimate_alone(
+    prepared: Prepared, trainings: Sequence[Architecture], workers: int, steps: int | None = None
+) -> AloneEstimate:
+    """Train one path for a few steps, to estimate how long some trainings take.
+
+    Args:
+        prepared: From `prepare`, with the run's preset.
+        trainings: The path of each; at least one.
+        workers: How many run side by side.
+        steps: Length of each, if not the recipe's.
+    """
+    recipe, costs = prepared.standalone_recipe, prepared.costs
+    by_cost = sorted(trainings, key=costs.of)
+    path = by_cost[len(by_cost) // 2]
+    space = prepared.space.only(path)
+    network = seeded_supernet(space, prepared.image_shape, prepared.num_classes, 0, prepared.device)
+    sampler = build_sampler("uniform", space, seed.python_rng(0, "estimate"), {})
+    prepare_device(prepared.device, prepared.preset.retrain.threads)
+    try:
+        rate = _images_per_second(prepared, network, sampler, recipe)
+    finally:
+        prepare_device(prepared.device, prepared.threads)
+    images = recipe.epochs * len(prepared.splits.train) if steps is None else steps * recipe.batch_size
+    macs = images * sum(costs.of(each) for each in trainings)
+    workers = min(workers, len(trainings))
+    return AloneEstimate(workers, macs / (rate * costs.of(path)) / workers, 3 * macs)
+
+
+def _images_per_second(prepared: Prepared, network: Supernet, sampler: Sampler, recipe: Recipe) -> float:
+    """Train a network for a few steps and return its forward images per second."""
+    device, images_per_epoch = prepared.device, len(prepared.splits.train)
+    halfway = steps_per_epoch(images_per_epoch, recipe.batch_size, sampler.passes_per_step) * recipe.epochs // 2
+    learner = Learner(
+        supernet=network,
+        objective=build_loss(recipe.loss, len(prepared.splits.classes)).to(device.place),
+        optimizer=build_optimizer(recipe.optimizer, network.parameters()),
+        schedule=None,
+        device=device,
+        window=LossWindow(_WARM_UP_STEPS + _TIMED_STEPS, device.place),
+    )
+    batch_size = min(recipe.batch_size, _LARGEST_TIMED_BATCH)  # larger ones are no faster
+    resident, images, steps, started = prepared.training_images(), 0, 0, 0.0
+    while steps < _WARM_UP_STEPS + _TIMED_STEPS:
+        for batch_BCHW, labels_B in resident.epoch(seed.torch_rng(0, "estimate"), batch_size):
+            if steps == _WARM_UP_STEPS:
+                device.synchronize()
+                images, started = 0, time.perf_counter()
+            plan = sampler.plan(halfway + steps, recipe.epochs // 2)
+            train_step(learner, batch_BCHW, labels_B, plan)
+            images, steps = images + sum(each.images(len(labels_B)) for each in plan.passes), steps + 1
+            if steps == _WARM_UP_STEPS + _TIMED_STEPS:
+                break
+    device.synchronize()
+    return images / (time.perf_counter() - started)
+
+
+def _seconds_per_path(prepared: Prepared, supernet: Supernet, paths: Sequence[Architecture]) -> float:
+    """Evaluate some paths on validation and return how long each took."""
+    validation, calibration = prepared.resident("validation"), prepared.calibration_images()
+    started = time.perf_counter()
+    evaluate_paths(supernet, paths, validation, prepared.device, calibration=calibration)
+    return (time.perf_counter() - started) / len(paths)
