@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from supernet_cli.cli.executors import CpusPerJob, ExecutorOption, GpusPerJob, RayAddress, Workplace
+from supernet_cli.cli.executors import CpusPerJob, ExecutorOption, GpusPerJob, RayAddress
 from supernet_cli.cli.options import (
     DATA,
     PATHS,
@@ -26,15 +23,7 @@ from supernet_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.console import RenderableType
-
-    from supernet_cli.cli.output import Output
-    from supernet_cli.runs.store import Run
-    from supernet_cli.space import Architecture
-
-logger = logging.getLogger(__name__)
 
 _TITLES = {
     "one-shot": "one-shot: weights inherited from a supernet",
@@ -95,16 +84,17 @@ def evaluate(
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.cli.render import scores_table
-    from supernet_cli.cli.selection import Scorer, paths_to_evaluate
     from supernet_cli.reports.next_step import next_step
     from supernet_cli.runs.results import is_writable
+    from supernet_cli.workflows import evaluate as workflow
+    from supernet_cli.workflows.session import Session
+    from supernet_cli.workflows.workplace import Workplace
 
     voice = Output(json, quiet, output)
     workplace = Workplace(executor, None, ray_address, cpus_per_job, gpus_per_job)
     found, words = run_and_paths(runs_dir, paths or [], run)
-    scorer = Scorer(found, workplace, voice, data_root)
-    chosen = paths_to_evaluate(scorer, words, sample, top)
-    rows = judge(found, chosen, split, workplace, voice, data_root)
+    evaluated = workflow.evaluate(Session(found, workplace, voice, data_root), words, split, sample, top)
+    rows = [row.model_dump() for row in evaluated.rows]
     document = {"run": found.id, "split": split, "paths": rows}
     parts: list[RenderableType] = []
     for kind, title in _TITLES.items():
@@ -113,60 +103,3 @@ def evaluate(
     voice.result(document, *parts)
     if split == "test" and is_writable(found):  # else it would be to evaluate what was not stored
         voice.next_step(next_step(found))
-
-
-def judge(
-    run: Run,
-    paths: Sequence[Architecture],
-    split: Split,
-    workplace: Workplace,
-    voice: Output,
-    data_root: Path | None = None,
-) -> list[dict[str, Any]]:
-    """Evaluate the trained networks of a run, store the results, and return them as rows.
-
-    Args:
-        run: The run.
-        paths: Which paths.
-        split: Whose images.
-        workplace: Where to evaluate.
-        voice: Shows progress.
-        data_root: Folder of the images, if not where the preset says.
-
-    Raises:
-        RunError: The run has no trained network yet, its results are damaged, or a cluster is not there.
-        KeyboardInterrupt: A signal came; what was evaluated until then is stored.
-    """
-    from supernet_cli.cli.signals import Interruption
-    from supernet_cli.runs.results import check_results, is_writable
-
-    _check_anything_to_judge(run)
-    check_results(run)
-    writable = is_writable(run)
-    with voice.working("loading torch and the data") as advance, Interruption() as interruption:
-        from supernet_cli.training.judge import Networks, judge_run
-        from supernet_cli.training.prepare import prepare_run
-
-        threads = max((job.status().threads for job in run.supernet_jobs()), default=0)
-        prepared = prepare_run(run, threads or None, advance, data_root=data_root)
-
-        def stop_if_asked() -> None:
-            if interruption.requested:
-                raise KeyboardInterrupt
-
-        spread = None
-        if workplace.executor == "ray":
-            spread = partial(workplace.cluster(prepared, prepared.threads).map, between=stop_if_asked)
-        networks = Networks.of(run, paths)
-        rows = judge_run(prepared, run, networks, paths, split, advance, stop_if_asked, spread, keep=writable)
-    if not writable:
-        with voice.warnings():
-            logger.warning("%s is read-only: these results were not stored", run.folder)
-    return [row.model_dump() for row in rows]
-
-
-def _check_anything_to_judge(run: Run) -> None:
-    from supernet_cli.reports.next_step import finish_first
-
-    if not any(job.weights.is_file() for job in run.jobs()):
-        raise finish_first(run, "trained network yet")

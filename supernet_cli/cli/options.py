@@ -276,6 +276,26 @@ def _one(what: str, argument: str | None, option: str | None) -> str | None:
     return option if argument is None else argument
 
 
+def parse_seeds(text: str, option: str = "--seeds") -> tuple[int, ...]:
+    """Return the seeds of a `0,1,2`.
+
+    Raises:
+        UsageError: It is no such list, or names one twice.
+    """
+    from supernet_cli.errors import UsageError
+
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and word.isascii() and len(word) <= 10 and int(word) < 2**32 for word in words):
+        raise UsageError(
+            f"{option} {text}: expected whole numbers from 0 to {2**32 - 1}, separated by commas.",
+            f"For example {option} 0,1,2.",
+        )
+    seeds = tuple(int(word) for word in words)
+    if len(set(seeds)) < len(seeds):
+        raise UsageError(f"{option} {text}: the same seed twice would train the same network twice.")
+    return seeds
+
+
 def with_data_root(settings: list[str] | None, data_root: Path | None) -> list[str]:
     """Return settings of a new run, with the folder of its images where one is given as --data-root."""
     import json

@@ -7,18 +7,20 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from supernet_cli.errors import SupernetError, UsageError
+from supernet_cli.workflows.observer import Advance, Observer, Take
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType  # rich is imported only to draw, so that errors come sooner
 
     from supernet_cli.reports.next_step import NextStep
+    from supernet_cli.runs.snapshot import JobSnapshot
 
 _PLAIN_WIDTH = 200  # lines in a file or a pipe are not folded
 
@@ -45,7 +47,7 @@ def console(stream: TextIO) -> Console:
 
 
 @dataclass(frozen=True)
-class Output:
+class Output(Observer):
     """How one command prints.
 
     Args:
@@ -115,13 +117,18 @@ class Output:
         if not self.quiet and not self.json:
             console(sys.stderr).print(printable(text), style="dim", markup=False, soft_wrap=True)
 
+    def announce(self, text: str) -> None:
+        """Print what begins, where it is not drawn."""
+        if not self.is_live:
+            self.note(text)
+
     def next_step(self, step: NextStep | None) -> None:
         """Print what to do next, where there is something, unless quiet."""
         if step is not None:
             self.note(f"\n{step}")
 
     @contextmanager
-    def working(self, what: str) -> Iterator[Callable[[str, int, int], None]]:
+    def working(self, what: str) -> Iterator[Advance]:
         """Show that something takes a while.
 
         Args:
@@ -136,7 +143,7 @@ class Output:
         else:
             yield self._plain_progress()
 
-    def _plain_progress(self) -> Callable[[str, int, int], None]:
+    def _plain_progress(self) -> Advance:
         """Return a function that prints each new activity once, in a line."""
         printed: set[str] = set()
 
@@ -146,6 +153,14 @@ class Output:
                 self.note(doing)
 
         return advance
+
+    @contextmanager
+    def watching(self, run: str, jobs: Sequence[tuple[str, JobSnapshot]], side_by_side: bool = False) -> Iterator[Take]:
+        """Show the progress of jobs as a drawing, in lines, or not at all; see `Observer`."""
+        from supernet_cli.cli.watch import watching
+
+        with watching(self, sys.stderr, run, jobs, side_by_side) as watch:
+            yield watch.take
 
     @contextmanager
     def warnings(self) -> Iterator[None]:
@@ -189,7 +204,7 @@ def check_folder(file: Path, what: str) -> None:
 
 
 @contextmanager
-def _drawn_progress(what: str) -> Iterator[Callable[[str, int, int], None]]:
+def _drawn_progress(what: str) -> Iterator[Advance]:
     from rich.markup import escape
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from supernet_cli.cli.output import Output, verbatim
@@ -14,8 +13,10 @@ from supernet_cli.glyphs import clock, counted
 from supernet_cli.runs.data_report import SPLITS
 
 if TYPE_CHECKING:
-    from supernet_cli.cli.executors import Workplace
-    from supernet_cli.training.rehearse import AloneEstimate, Rehearsal
+    from supernet_cli.training.rehearse import Rehearsal
+    from supernet_cli.workflows.selection import Wanted
+    from supernet_cli.workflows.session import Session
+    from supernet_cli.workflows.workplace import Workplace
 
 
 def say_rehearsal(loaded: LoadedPreset, voice: Output, workplace: Workplace | None = None) -> None:
@@ -26,23 +27,16 @@ def say_rehearsal(loaded: LoadedPreset, voice: Output, workplace: Workplace | No
         voice: Where to print.
         workplace: Where paths are trained from scratch; None if they are not, as by `train`.
     """
-    preset = loaded.preset
-    with voice.working("loading torch and the data, and timing a few steps") as progress:
-        from supernet_cli.training.prepare import prepare_loaded
-        from supernet_cli.training.rehearse import estimate_alone, rehearse
+    from supernet_cli.workflows.rehearse import rehearse_new
 
-        prepared = prepare_loaded(loaded, progress)
-        rehearsal = rehearse(prepared)
-        alone = None
-        if workplace is not None:
-            trainings = list(prepared.space.enumerate()) * len(preset.retrain.seeds)
-            alone = estimate_alone(prepared, trainings, workplace.side_by_side(prepared))
+    preset, found = loaded.preset, rehearse_new(loaded, voice, workplace)
+    rehearsal, alone = found.supernet, found.alone
     from supernet_cli.cli.data_report import drawn_report
 
     seconds = rehearsal.estimate.seconds * len(preset.train.seeds)
     pairs, document = _pairs(rehearsal, seconds), _document(preset, rehearsal, seconds)
     if alone is not None:
-        paths, seeds = counted(prepared.space.size, "path"), counted(len(preset.retrain.seeds), "seed")
+        paths, seeds = counted(rehearsal.num_paths, "path"), counted(len(preset.retrain.seeds), "seed")
         total = seconds + alone.seconds
         pairs[-1] = ("supernets", f"{len(preset.train.seeds)}, in {clock(seconds)}")
         pairs += [
@@ -54,40 +48,18 @@ def say_rehearsal(loaded: LoadedPreset, voice: Output, workplace: Workplace | No
     voice.result(document, facts(pairs), "", *report, "", verbatim(dump_toml(preset)))
 
 
-@dataclass(frozen=True)
-class AloneRehearsal:
-    """What `retrain --dry-run` finds out.
+def say_alone_rehearsal(session: Session, wanted: Wanted, seeds: Sequence[int], voice: Output) -> None:
+    """Measure and print what training some paths alone would be.
 
     Args:
-        run: The run.
-        paths: The paths; None where they are only known after more paths are scored.
-        num_paths: How many they are.
-        seeds: Seeds of their trainings.
-        done: Trainings that are done already.
-        scored_first: The paths that are scored before the choice, in words; empty for none.
-        where: Where trainings run, in words.
-        length: Of each training, in words.
-        estimate: How long those that are not done take; None where all are.
-    """
-
-    run: str
-    paths: Sequence[str] | None
-    num_paths: int
-    seeds: Sequence[int]
-    done: int
-    scored_first: str
-    where: str
-    length: str
-    estimate: AloneEstimate | None
-
-
-def say_alone_rehearsal(rehearsal: AloneRehearsal, voice: Output) -> None:
-    """Print what training some paths would be.
-
-    Args:
-        rehearsal: What was found out.
+        session: The run, and where its paths would be trained.
+        wanted: Which paths, and how.
+        seeds: Trainings of each.
         voice: Where to print.
     """
+    from supernet_cli.workflows.rehearse import rehearse_alone
+
+    rehearsal = rehearse_alone(session, wanted, seeds)
     estimate, trainings = rehearsal.estimate, rehearsal.num_paths * len(rehearsal.seeds)
     seconds = 0.0 if estimate is None else estimate.seconds
     paths = rehearsal.paths
@@ -95,11 +67,11 @@ def say_alone_rehearsal(rehearsal: AloneRehearsal, voice: Output) -> None:
         named = f"{rehearsal.num_paths:,}, chosen after scoring {rehearsal.scored_first}"
     else:
         named = f"{rehearsal.num_paths:,}: {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}"
-    seeds = counted(len(rehearsal.seeds), "seed")
+    each = counted(len(rehearsal.seeds), "seed")
     pairs = [
         ("run", rehearsal.run),
         ("paths", named),
-        ("trainings", f"{trainings:,} ({counted(rehearsal.num_paths, 'path')} × {seeds}), {rehearsal.done:,} done"),
+        ("trainings", f"{trainings:,} ({counted(rehearsal.num_paths, 'path')} × {each}), {rehearsal.done:,} done"),
         ("length of each", rehearsal.length),
         ("where", rehearsal.where),
         ("estimated time", "nothing is left to train" if estimate is None else clock(seconds)),

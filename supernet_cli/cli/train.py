@@ -23,6 +23,7 @@ from supernet_cli.cli.options import (
     Settings,
     complete_run,
     one_preset,
+    parse_seeds,
     typed,
     with_data_root,
 )
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
     from supernet_cli.config.load import LoadedPreset
     from supernet_cli.runs.store import Run
+    from supernet_cli.workflows.train import Trained
 
 
 def train(
@@ -116,24 +118,19 @@ def train(
 
         say_rehearsal(_load(name, changes, seeds), voice)
         return
-    from supernet_cli.cli.supernets import begin, reopen, train_supernets
+    from supernet_cli.workflows import train as workflow
 
-    with voice.working("loading torch and the data") as progress:
-        if tensorboard:
-            _check_tensorboard()
-        run, prepared = (
-            begin(runs_dir, _load(name, changes, seeds), progress, place)
-            if resume is None
-            else reopen(_find(runs_dir, resume), progress, place, data_root, epochs)
-        )
-    train_supernets(run, prepared, voice, tensorboard, place)
+    if resume is None:
+        trained = workflow.train(runs_dir, _load(name, changes, seeds), voice, place, tensorboard)
+    else:
+        trained = workflow.resume(_find(runs_dir, resume), voice, place, tensorboard, data_root, epochs)
     try:
-        _report(run, voice, prepared.splits.report.line() if voice.quiet else "")
+        _report(trained, voice)
     except OSError as error:
         if error.errno != errno.EIO:
             raise
         # The terminal was closed: the run is saved, and nobody is left to read.
-        raise typer.Exit(0 if run.state(run.supernet_jobs()) == "finished" else INTERRUPTED) from error
+        raise typer.Exit(0 if trained.supernets == "finished" else INTERRUPTED) from error
 
 
 def _find(runs_dir: Path, name: str) -> Run:
@@ -157,9 +154,10 @@ def _is_only_to_help(place: Place, is_no_training: bool, data_root: Path | None)
         )
     if place.is_first:
         return False
-    from supernet_cli.cli.ranks import help_to_train
+    from supernet_cli.workflows.ranks import help_to_train
 
-    help_to_train(place, data_root)
+    if code := help_to_train(place, data_root):
+        raise typer.Exit(code)
     return True
 
 
@@ -190,37 +188,11 @@ def _train_beside_the_monitor(
     open_monitor(runs_dir, None, launched=launch(runs_dir, ["train", *words]))
 
 
-def _check_tensorboard() -> None:
-    from supernet_cli.training.tensorboard import check_installed
-
-    check_installed()
-
-
 def _load(name: str, settings: list[str], seeds: str | None) -> LoadedPreset:
     """Load a preset with settings, and with the seeds of its supernets."""
     from supernet_cli.config.load import load_preset
 
     return load_preset(name, [*settings, *([f"train.seeds={list(parse_seeds(seeds))}"] if seeds is not None else [])])
-
-
-def parse_seeds(text: str, option: str = "--seeds") -> tuple[int, ...]:
-    """Return the seeds of a `0,1,2`.
-
-    Raises:
-        UsageError: It is no such list, or names one twice.
-    """
-    from supernet_cli.errors import UsageError
-
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() and word.isascii() and len(word) <= 10 and int(word) < 2**32 for word in words):
-        raise UsageError(
-            f"{option} {text}: expected whole numbers from 0 to {2**32 - 1}, separated by commas.",
-            f"For example {option} 0,1,2.",
-        )
-    seeds = tuple(int(word) for word in words)
-    if len(set(seeds)) < len(seeds):
-        raise UsageError(f"{option} {text}: the same seed twice would train the same network twice.")
-    return seeds
 
 
 def _longer(settings: list[str]) -> int:
@@ -245,24 +217,23 @@ def _longer(settings: list[str]) -> int:
     return int(value)
 
 
-def _report(run: Run, voice: Output, data: str) -> None:
+def _report(trained: Trained, voice: Output) -> None:
     """Report how it went, from what is stored, with the line about the data if that was not shown at the start."""
     from supernet_cli.cli.output import error_document
     from supernet_cli.cli.render import scores_table
-    from supernet_cli.cli.supernets import divergence
     from supernet_cli.reports.next_step import next_step
 
+    run, error = trained.run, trained.failure
     document = _document(run)
     rows = [
         {"seed": job["seed"], "accuracy": path["validation_accuracy"], "loss": path["validation_loss"], **path}
         for job in document["jobs"]
         for path in job["paths"]
     ]
-    unfinished = any(job["status"] in ("interrupted", "stopped", "created") for job in document["jobs"])
-    error = divergence(run) if document["status"] == "diverged" and not unfinished else None
     title = f"{run.id}  {document['status']}  {document['images_per_second'] or 0:,.0f} images/s"
     table = scores_table(rows, "validation") if rows else "No path has been evaluated yet."
-    voice.result(document | (error_document(error) if error else {}), title, *filter(None, [data]), "", table)
+    data = [trained.data.line()] if voice.quiet else []
+    voice.result(document | (error_document(error) if error else {}), title, *data, "", table)
     if error is not None:
         voice.fail(error)
     if document["status"] != "finished":

@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TextIO
 
 from supernet_cli.cli.output import Output, console, printable
 from supernet_cli.glyphs import clock
 from supernet_cli.runs.ranking import ranked
-from supernet_cli.runs.records import JobEnded, PathsEvaluated, Record, Recorder
+from supernet_cli.runs.records import JobEnded, PathsEvaluated, Record
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot, fold_run
 
 
@@ -34,29 +33,12 @@ class Watch:
         self._listener = listener
         self.view = RunSnapshot(run, tuple(jobs), jobs[0][0])
 
-    def of(self, key: str) -> Recorder:
-        """Return the recorder of one job."""
-        return _JobRecorder(self, key)
-
-    def record(self, record: Record) -> None:
-        """Take a record that belongs to no job: a sample of the devices."""
-        self.take(None, record)
-
     def take(self, key: str | None, record: Record) -> None:
-        """Take a record of a job."""
+        """Take a record of a job, or a sample of the devices, which belongs to none."""
         with self._guard:
             self.view = fold_run(self.view, key, record)
         if self._listener is not None:
             self._listener(self.view, record)
-
-
-@dataclass(frozen=True)
-class _JobRecorder:
-    watch: Watch
-    key: str
-
-    def record(self, record: Record) -> None:
-        self.watch.take(self.key, record)
 
 
 class Lines:

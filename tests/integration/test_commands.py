@@ -225,8 +225,8 @@ def test_divergence_before_the_first_checkpoint_claims_none(supernet: Invoke, ti
 
 
 def test_divergence_names_where_the_last_good_checkpoint_is(supernet: Invoke, trained: str, tmp_path: Path) -> None:
-    from supernet_cli.cli.supernets import divergence
     from supernet_cli.runs.store import find_run
+    from supernet_cli.workflows.train import divergence
 
     run = find_run(tmp_path / "runs", trained)
     for job, gone in zip(run.supernet_jobs(), (True, False), strict=True):

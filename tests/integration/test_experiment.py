@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from helpers import PATIENCE, only_run, program, store_run, wait_for
 
-from supernet_cli.cli.signals import Interruption
 from supernet_cli.config.schema import Preset
 from supernet_cli.runs.job import JobWriter
 from supernet_cli.runs.store import create_run
 from supernet_cli.space import SearchSpace
 from supernet_cli.training import judge
+from supernet_cli.workflows.interruption import Interruption
 
 Invoke = Callable[..., tuple[int, str, str]]
 PATHS = [f"conv{a}x{a}_conv{b}x{b}" for a in (3, 5) for b in (3, 5)]
@@ -231,12 +231,11 @@ def test_a_run_that_cannot_be_written_is_compared_all_the_same(
     supernet: Invoke, stored: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from supernet_cli.errors import DiskError
-    from supernet_cli.runs import results
 
     def full(run: Any, document: Any) -> None:
         raise DiskError("results/lock cannot be written: Read-only file system.")
 
-    monkeypatch.setattr(results, "keep_comparison", full)
+    monkeypatch.setattr("supernet_cli.workflows.compare.keep_comparison", full)
     code, out, err = supernet("compare")
     assert (code, "NOT ENOUGH EVIDENCE" in out, "was not stored" in err) == (0, True, True)
 
@@ -326,7 +325,7 @@ def test_the_comparison_fits_the_terminal(
 
     from rich.console import Console
 
-    from supernet_cli.cli.compare import _rendered
+    from supernet_cli.cli.comparison import _rendered
     from supernet_cli.reports.compare import compare
     from supernet_cli.runs.store import find_run
 

@@ -25,6 +25,7 @@ from supernet_cli.runs.records import (
     StepsTrained,
 )
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot
+from supernet_cli.workflows.observer import JobRecorder
 
 SIZES = [60, 80, 120, 200]
 
@@ -32,7 +33,7 @@ SIZES = [60, 80, 120, 200]
 def watched(paths: int = 4, epochs: int = 3, cores: int = 2, gpus: int = 0) -> RunSnapshot:
     """Return the view of a run that has done some epochs."""
     watch = Watch("20260102-120000-[red]x", [("supernet/seed-0", JobSnapshot()), ("supernet/seed-1", JobSnapshot())])
-    job = watch.of("supernet/seed-0")
+    job = JobRecorder(watch.take, "supernet/seed-0")
     job.record(
         JobStarted(
             time=0.0,
@@ -65,7 +66,7 @@ def watched(paths: int = 4, epochs: int = 3, cores: int = 2, gpus: int = 0) -> R
             for n in range(paths)
         )
         job.record(PathsEvaluated(time=epoch * 10.0, step=100 * epoch, epoch=epoch, seconds=1.0, scores=scores))
-    watch.record(
+    JobRecorder(watch.take).record(
         DevicesSampled(
             cores=(50.0,) * cores,
             memory_used_bytes=2**31,
@@ -107,7 +108,7 @@ def test_paths_are_listed_by_validation_loss_under_names_of_their_own() -> None:
         PathScore(path=path, accuracy=accuracy, loss=loss)
         for path, accuracy, loss in zip(paths, (0.9, 0.8, 0.7), (0.3, 0.1, 0.2), strict=True)
     )
-    watch.of("supernet/seed-0").record(PathsEvaluated(step=1, epoch=1, seconds=1.0, scores=scores))
+    JobRecorder(watch.take, "supernet/seed-0").record(PathsEvaluated(step=1, epoch=1, seconds=1.0, scores=scores))
     rows = [line.split() for line in drawn(watch.view, 80)]
     accuracies = [word for row in rows for word, unit in pairwise(row) if unit == "%" and "." in word]
     assert accuracies == ["80.00", "70.00", "90.00"]
@@ -222,7 +223,7 @@ def test_a_loss_that_is_no_number_can_be_drawn(loss: float) -> None:
         record = StepsTrained(
             step=1, epoch=1, objective=value, loss=value, learning_rate=1, forward_images=1, seconds=1
         )
-        watch.of("supernet/seed-0").record(record)
+        JobRecorder(watch.take, "supernet/seed-0").record(record)
     assert "1.0000" in "\n".join(drawn(watch.view, 80))
 
 

@@ -1,15 +1,12 @@
-"""Which paths a command works on: named, all, sampled, or the best by one-shot score, which may have to be scored."""
+"""Which paths to work on: named, all, sampled, or the best by one-shot score, which may have to be scored."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
-from supernet_cli.cli.executors import Workplace
-from supernet_cli.cli.output import Output
 from supernet_cli.errors import UsageError
 from supernet_cli.glyphs import clock, counted
 from supernet_cli.reports.next_step import SAMPLED, finish_first
@@ -17,6 +14,8 @@ from supernet_cli.reports.scores import MeanScore, known_paths, ranking, sampled
 from supernet_cli.runs.results import Order, Selection, evaluation, selections
 from supernet_cli.runs.store import Init, Run
 from supernet_cli.space import Architecture, SearchSpace
+from supernet_cli.workflows.judge import judge
+from supernet_cli.workflows.session import Session
 
 MOST_PATHS = 4096
 """Largest space of which every path is evaluated, or trained from scratch, unless paths are named."""
@@ -37,25 +36,15 @@ class Scorer:
     """Scores paths of a run on validation when a choice needs more of them than have a score.
 
     Args:
-        run: The run.
-        workplace: Where paths are evaluated.
-        voice: Says how many paths are scored and how long that takes.
-        data_root: Folder of the images, if not where the preset says.
+        session: The run, where its paths are evaluated, and who sees how many are scored and how long that takes.
     """
 
-    run: Run
-    workplace: Workplace
-    voice: Output
-    data_root: Path | None = None
-
-    @cached_property
-    def space(self) -> SearchSpace:
-        """The run's space."""
-        return SearchSpace.from_config(self.run.preset().space)
+    session: Session
 
     def ranking(self) -> list[MeanScore]:
         """Return the paths that have a one-shot score, best first."""
-        return ranking(scores(self.run, evaluation(self.run), "validation", "one-shot"))
+        run = self.session.run
+        return ranking(scores(run, evaluation(run), "validation", "one-shot"))
 
     def unscored(self, candidates: int) -> list[Architecture]:
         """Return the random paths to score so that so many have a score; none if they already do.
@@ -63,51 +52,49 @@ class Scorer:
         Raises:
             RunError: Some must be scored, and the run has no finished supernet.
         """
+        run, space = self.session.run, self.session.space
         known = {score.path for score in self.ranking()}
-        missing = min(candidates, self.space.size) - len(known)
+        missing = min(candidates, space.size) - len(known)
         if missing <= 0:
             return []
-        if not any(job.weights.is_file() for job in self.run.supernet_jobs()):
-            raise finish_first(self.run, "one-shot scores to choose by")
-        sample = self.space.sampled(candidates + len(known))
+        if not any(job.weights.is_file() for job in run.supernet_jobs()):
+            raise finish_first(run, "one-shot scores to choose by")
+        sample = space.sampled(candidates + len(known))
         return [path for path in sample if str(path) not in known][:missing]
 
     def largest(self, count: int) -> list[str]:
         """Return the paths with most multiply-accumulates, the largest first."""
-        from supernet_cli.training.prepare import prepare_run
-
-        with self.voice.working("loading torch and the data, and measuring sizes") as progress:
-            costs = prepare_run(self.run, progress=progress, data_root=self.data_root).costs
-        return [str(self.space.architecture(choices)) for choices in costs.largest(count)]
+        with self.session.observer.working("loading torch and the data, and measuring sizes") as advance:
+            costs = self.session.prepare(advance).costs
+        return [str(self.session.space.architecture(choices)) for choices in costs.largest(count)]
 
     def note_if_fewer(self, wanted: int) -> None:
         """Say so if the space has fewer paths than are wanted."""
-        if wanted > self.space.size:
-            self.voice.note(f"You asked for {wanted:,} paths; the space has {self.space.size:,}, which are all taken.")
+        size = self.session.space.size
+        if wanted > size:
+            self.session.observer.note(f"You asked for {wanted:,} paths; the space has {size:,}, which are all taken.")
 
     def describe(self, count: int) -> str:
         """Return how many paths are scored, and how long that takes where it is known."""
-        seconds = seconds_per_path(self.run)
+        seconds = seconds_per_path(self.session.run)
         time = f", about {clock(seconds * count)}" if seconds and seconds * count >= 1 else ""
         return f"{counted(count, 'more path')} on the validation images{time}"
 
     def ranking_of(self, candidates: int) -> list[MeanScore]:
         """Return the ranking after scoring random paths until so many have a score."""
-        from supernet_cli.cli.evaluate import judge
-
         unscored = self.unscored(candidates)
         if unscored:
-            known = len(self.ranking())
-            self.voice.note(
-                f"{known:,} of {self.space.size:,} paths have a one-shot score; scoring {self.describe(len(unscored))}"
+            known, size = len(self.ranking()), self.session.space.size
+            self.session.observer.note(
+                f"{known:,} of {size:,} paths have a one-shot score; scoring {self.describe(len(unscored))}"
             )
-            judge(self.run, unscored, "validation", self.workplace, self.voice, self.data_root)
+            judge(self.session, unscored, "validation")
         return self.ranking()
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The paths to train that a command line asks for.
+    """The paths to train that somebody asks for.
 
     Args:
         paths: Named ones.
@@ -117,7 +104,7 @@ class Wanted:
         by: The order whose first are trained.
     """
 
-    paths: list[str]
+    paths: Sequence[str]
     top: int | None
     sample: int | None
     init: Init
@@ -125,7 +112,7 @@ class Wanted:
 
     @classmethod
     def one_of(
-        cls, paths: list[str], every: bool, top: int | None, sample: int | None, init: Init, by: Order | None = None
+        cls, paths: Sequence[str], every: bool, top: int | None, sample: int | None, init: Init, by: Order | None = None
     ) -> Wanted:
         """Return what is asked for.
 
@@ -178,23 +165,24 @@ class Wanted:
                     return known.model_copy(update={"init": self.init})
         return _earlier(run, space, self, count)
 
-    def select(self, scorer: Scorer) -> Selection:
+    def select(self, session: Session) -> Selection:
         """Return the paths, after scoring as many as the choice needs.
 
         Raises:
             UsageError: There is no such path, or there are too many.
             RunError: There are no scores to choose by.
         """
-        if (earlier := self.earlier(scorer.run, scorer.space)) is not None:
+        if (earlier := self.earlier(session.run, session.space)) is not None:
             return earlier
         assert self.count is not None
+        scorer = Scorer(session)
         scorer.note_if_fewer(self.count)
         if self.by == "size":
             chosen = scorer.largest(self.count)
         else:
             ranked = scorer.ranking_of(self.candidates)
             best = [score.path for score in ranked[: self.count]]
-            chosen = best if self.top else sampled(ranked, scorer.space, self.count)
+            chosen = best if self.top else sampled(ranked, session.space, self.count)
         at_random = self.sample is not None
         return Selection(how=self.how, init=self.init, paths=tuple(chosen), by=self.by, at_random=at_random)
 
@@ -204,18 +192,20 @@ class Wanted:
         return "top" if self.top is not None else "sample"
 
 
-def paths_to_evaluate(scorer: Scorer, words: list[str], sample: int | None, top: int | None) -> list[Architecture]:
-    """Return the paths that `evaluate` is asked for: named, sampled, the best, or all.
+def paths_to_evaluate(
+    session: Session, names: Sequence[str], sample: int | None, top: int | None
+) -> list[Architecture]:
+    """Return the paths that an evaluation is asked for: named, sampled, the best, or all.
 
     Raises:
         UsageError: Several ways to choose are given, or there is no such path.
     """
-    given = [name for name, value in (("PATH", words), ("--sample", sample), ("--top", top)) if value]
+    given = [name for name, value in (("PATH", names), ("--sample", sample), ("--top", top)) if value]
     if len(given) > 1:
         raise UsageError(f"You chose paths in several ways: {' and '.join(given)}.", "Give one of them.")
-    space = scorer.space
-    if words:
-        return [space.parse(path) for path in dict.fromkeys(words)]
+    scorer, space = Scorer(session), session.space
+    if names:
+        return [space.parse(path) for path in dict.fromkeys(names)]
     scorer.note_if_fewer(sample or top or 0)
     if sample is not None:
         return space.sampled(sample)
@@ -223,7 +213,7 @@ def paths_to_evaluate(scorer: Scorer, words: list[str], sample: int | None, top:
         return [space.parse(score.path) for score in scorer.ranking_of(top)[:top]]
     if space.size <= MOST_PATHS:
         return list(space.enumerate())
-    return [space.parse(path) for path in known_paths(scorer.run, evaluation(scorer.run))]
+    return [space.parse(path) for path in known_paths(session.run, evaluation(session.run))]
 
 
 def everything(space: SearchSpace, instead: str, init: Init = "scratch") -> Selection:

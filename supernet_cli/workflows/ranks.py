@@ -1,4 +1,4 @@
-"""`supernet train` under torchrun: the first rank acts like a single process, the others help it silently."""
+"""Training under torchrun: the first rank acts like a single process, the others help it silently."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import logging
 import os
 from pathlib import Path
 
-import typer
 from pydantic import BaseModel
 
 from supernet_cli.config.schema import Preset
 from supernet_cli.config.torchrun import Place
 from supernet_cli.errors import RankError
 from supernet_cli.runs.records import State
+from supernet_cli.workflows.interruption import Interruption
 
 
 class Orders(BaseModel):
@@ -31,14 +31,16 @@ class Orders(BaseModel):
     seeds: tuple[int, ...]
 
 
-def help_to_train(place: Place, data_root: Path | None = None) -> None:
+def help_to_train(place: Place, data_root: Path | None = None) -> int:
     """Train together with the first rank, as another rank.
 
     Args:
         place: Place of this process.
         data_root: Folder of the images, if not where the preset says.
+
+    Returns:
+        The exit code of the process: that of an error only where torchrun asked it to end.
     """
-    from supernet_cli.cli.signals import Interruption
     from supernet_cli.runs.job import JobFolder
     from supernet_cli.runs.records import Fanout
     from supernet_cli.training.prepare import prepare
@@ -64,6 +66,7 @@ def help_to_train(place: Place, data_root: Path | None = None) -> None:
                     if ranks.agree("stopped" if outcome.state in ("interrupted", "stopped") else stop()):
                         break
     except RankError as error:
-        if interruption.requested:  # torchrun knows, and has asked this rank to end
-            raise typer.Exit(error.exit_code) from error
-        raise
+        if not interruption.requested:  # else torchrun knows, and has asked this rank to end
+            raise
+        return error.exit_code
+    return 0

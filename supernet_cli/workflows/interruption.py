@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from types import FrameType
 from typing import Any
 
@@ -10,7 +11,7 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # as far as the platform has them
 
 
 class Interruption:
-    """A context in which signals are noted instead of ending the process.
+    """A context in which signals are noted instead of ending the process; outside the main thread, none arrive.
 
     Args:
         lasting: Whether they are also noted afterwards. torchrun ends all ranks as soon as one is gone, when the first
@@ -26,7 +27,7 @@ class Interruption:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
-        for name in _NAMES:
+        for name in _NAMES if threading.current_thread() is threading.main_thread() else ():
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` ignores hang-ups
                 self._before[number] = signal.signal(number, self._handle)

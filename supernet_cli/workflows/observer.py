@@ -1,0 +1,82 @@
+"""Who is told what happens while a use case works: a command's output, a notebook's, or nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from supernet_cli.runs.records import Record
+    from supernet_cli.runs.snapshot import JobSnapshot
+
+Advance = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and of how much (0 where that is unknown)."""
+
+Take = Callable[[str | None, "Record"], None]
+"""Called with a job's key and one of its records, or with None and a sample of the devices; from any thread."""
+
+
+class Observer:
+    """Sees what a use case does. This one shows nothing: override what you want to see.
+
+    `record` alone is enough to follow a training: it is called with every record that is also written to the run.
+    """
+
+    def note(self, text: str) -> None:
+        """Take a remark beside the result."""
+
+    def announce(self, text: str) -> None:
+        """Take a line on what begins now, for those who do not draw it."""
+
+    def advance(self, doing: str, done: int, total: int) -> None:
+        """Take how far something is that trains nothing: loading data, evaluating, measuring.
+
+        Args:
+            doing: What is being done.
+            done: How much of it is done.
+            total: Of how much; 0 where that is unknown.
+        """
+
+    def record(self, key: str | None, record: Record) -> None:
+        """Take a record of a training; called from any thread.
+
+        Args:
+            key: The job, such as `supernet/seed-0`; None for a sample of the devices.
+            record: What happened.
+        """
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[Advance]:
+        """Be shown that something takes a while; yields the function that says how far it is."""
+        self.advance(what, 0, 0)
+        yield self.advance
+
+    @contextmanager
+    def watching(self, run: str, jobs: Sequence[tuple[str, JobSnapshot]], side_by_side: bool = False) -> Iterator[Take]:
+        """Watch jobs while they are trained; yields the function that takes their records.
+
+        Args:
+            run: The run's id.
+            jobs: Key and current state of each job.
+            side_by_side: Whether many jobs run at once, rather than one after another.
+        """
+        yield self.record
+
+    @contextmanager
+    def warnings(self) -> Iterator[None]:
+        """Show what this package logs as warnings while inside."""
+        yield
+
+
+@dataclass(frozen=True)
+class JobRecorder:
+    """The recorder of one job, or of the devices where it has no key."""
+
+    take: Take
+    key: str | None = None
+
+    def record(self, record: Record) -> None:
+        """Pass a record on with its job's key."""
+        self.take(self.key, record)

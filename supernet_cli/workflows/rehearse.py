@@ -1,0 +1,128 @@
+"""What a training would be and how long it would take, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from supernet_cli.glyphs import counted
+from supernet_cli.runs.results import Selection
+from supernet_cli.workflows.observer import Observer
+from supernet_cli.workflows.retrain import short_steps, trainings
+from supernet_cli.workflows.selection import Scorer, Wanted
+from supernet_cli.workflows.session import Session
+from supernet_cli.workflows.workplace import Workplace
+
+if TYPE_CHECKING:
+    from supernet_cli.config.load import LoadedPreset
+    from supernet_cli.training.rehearse import AloneEstimate, Rehearsal
+
+_TIMING = "loading torch and the data, and timing a few steps"
+
+
+@dataclass(frozen=True)
+class NewRehearsal:
+    """What a new training or experiment would be.
+
+    Args:
+        supernet: One supernet: its space, its data, how long it takes.
+        alone: All stand-alone trainings of an experiment; None for a training.
+    """
+
+    supernet: Rehearsal
+    alone: AloneEstimate | None
+
+
+def rehearse_new(loaded: LoadedPreset, observer: Observer, workplace: Workplace | None = None) -> NewRehearsal:
+    """Measure what a training or an experiment would be, without creating a run.
+
+    Args:
+        loaded: What would be trained.
+        observer: Sees how far the measurement is.
+        workplace: Where paths are trained from scratch; None if they are not, as by `train`.
+
+    Raises:
+        PresetError: Something that the preset asks for is impossible.
+        DataError: The images are missing or damaged.
+    """
+    with observer.working(_TIMING) as advance:
+        from supernet_cli.training.prepare import prepare_loaded
+        from supernet_cli.training.rehearse import estimate_alone, rehearse
+
+        prepared = prepare_loaded(loaded, advance)
+        rehearsal = rehearse(prepared)
+        if workplace is None:
+            return NewRehearsal(rehearsal, None)
+        paths = list(prepared.space.enumerate()) * len(loaded.preset.retrain.seeds)
+        return NewRehearsal(rehearsal, estimate_alone(prepared, paths, workplace.side_by_side(prepared)))
+
+
+@dataclass(frozen=True)
+class AloneRehearsal:
+    """What training some paths of a run alone would be.
+
+    Args:
+        run: The run's id.
+        paths: The paths; None where they are only known after more paths are scored.
+        num_paths: How many they are.
+        seeds: Seeds of their trainings.
+        done: Trainings that are done already.
+        scored_first: The paths that are scored before the choice, in words; empty for none.
+        where: Where trainings run, in words.
+        length: Of each training, in words.
+        estimate: How long those that are not done take; None where all are.
+    """
+
+    run: str
+    paths: Sequence[str] | None
+    num_paths: int
+    seeds: Sequence[int]
+    done: int
+    scored_first: str
+    where: str
+    length: str
+    estimate: AloneEstimate | None
+
+
+def rehearse_alone(session: Session, wanted: Wanted, seeds: Sequence[int]) -> AloneRehearsal:
+    """Measure what training some paths alone would be, without scoring or training anything.
+
+    Args:
+        session: The run, and where its paths would be trained.
+        wanted: Which paths, and how.
+        seeds: Trainings of each.
+
+    Raises:
+        UsageError: There is no such path, or the workplace does not suit the run's device.
+        RunError: There are no scores to choose by, or the run is damaged.
+        DataError: The images are missing or damaged.
+    """
+    run, space, scorer = session.run, session.space, Scorer(session)
+    selection = wanted.earlier(run, space)
+    unscored = scorer.unscored(wanted.candidates) if selection is None else []
+    if selection is None and not unscored:
+        selection = wanted.select(session)
+    names = [str(path) for path in space.sampled(wanted.count or 1)] if selection is None else selection.paths
+    as_chosen = Selection(how="named", init=wanted.init, paths=tuple(names)) if selection is None else selection
+    jobs = trainings(run, as_chosen, seeds, space)
+    waiting = [job for job in jobs if not job.folder.is_done]
+    with session.observer.working(_TIMING) as advance:
+        from supernet_cli.training.rehearse import estimate_alone
+
+        prepared = session.prepare(advance)
+        _, where = session.workplace.for_trainings(prepared, max(1, len(waiting)))
+        steps = short_steps(run, as_chosen, prepared, space) if wanted.init == "short" else None
+        workers = session.workplace.side_by_side(prepared)
+        estimate = estimate_alone(prepared, [job.path for job in waiting], workers, steps) if waiting else None
+    return AloneRehearsal(
+        run=run.id,
+        paths=None if selection is None else selection.paths,
+        num_paths=len(names),
+        seeds=tuple(seeds),
+        done=len(jobs) - len(waiting),
+        scored_first=scorer.describe(len(unscored)) if unscored else "",
+        where=where,
+        length=f"{steps:,} steps" if steps else counted(prepared.standalone_recipe.epochs, "epoch"),
+        estimate=estimate,
+    )
