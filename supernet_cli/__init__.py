@@ -1,3 +1,69 @@
-"""Train a supernet once, evaluate every path through it, and know whether the ranking can be trusted."""
+"""Train a supernet once, evaluate every path through it, and know whether the ranking can be trusted.
 
-__version__ = "0.1.0"
+    import supernet_cli as supernet
+
+    run = supernet.train("quick", {"train.epochs": 3})
+    supernet.retrain(run, "all", seeds=[0, 1])
+    supernet.evaluate(run)
+    comparison = supernet.compare(run)
+
+Everything here does what the command of the same name does, with the same defaults, results and errors. Nothing is
+imported before it is used: torch, for instance, only by what trains, evaluates or loads a network.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from supernet_cli.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from supernet_cli.api import compare as compare
+    from supernet_cli.api import evaluate as evaluate
+    from supernet_cli.api import experiment as experiment
+    from supernet_cli.api import retrain as retrain
+    from supernet_cli.api import run as run
+    from supernet_cli.api import runs as runs
+    from supernet_cli.api import sample as sample
+    from supernet_cli.api import top as top
+    from supernet_cli.api import train as train
+    from supernet_cli.errors import SupernetError as SupernetError
+    from supernet_cli.workflows.observer import Observer as Observer
+    from supernet_cli.workflows.workplace import Workplace as Workplace
+
+_HOMES = {
+    **dict.fromkeys(["compare", "evaluate", "experiment", "retrain", "run", "runs", "sample", "top", "train"], "api"),
+    "SupernetError": "errors",
+    "Observer": "workflows.observer",
+    "Workplace": "workflows.workplace",
+}
+
+__all__ = [
+    "Observer",
+    "SupernetError",
+    "Workplace",
+    "compare",
+    "evaluate",
+    "experiment",
+    "retrain",
+    "run",
+    "runs",
+    "sample",
+    "top",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -12,11 +12,11 @@ from typing import Annotated, get_type_hints
 
 import typer
 
-from supernet_cli import __version__
 from supernet_cli.cli import compare, doctor, evaluate, experiment, preset, retrain, runs, streams, train, tui
 from supernet_cli.cli.options import Group
 from supernet_cli.config.torchrun import here
 from supernet_cli.errors import INTERRUPTED, DiskError, OutOfMemoryError, SupernetError, UsageError
+from supernet_cli.version import __version__
 
 _FIRST_RANK_SECONDS = 10.0
 """How long another rank waits for the first to report what is wrong; once it has, torchrun ends all of them."""

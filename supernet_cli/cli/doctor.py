@@ -46,7 +46,7 @@ def _examine(runs_dir: Path) -> dict[str, Any]:
 
     import psutil
 
-    from supernet_cli import __version__
+    from supernet_cli.version import __version__
 
     memory = psutil.virtual_memory()
     machine = cores()
@@ -112,9 +112,7 @@ def _installed_from() -> tuple[list[str], str]:
     from urllib.parse import urlsplit
     from urllib.request import url2pathname
 
-    import supernet_cli
-
-    clone = Path(supernet_cli.__file__).parent.parent
+    clone = Path(__file__).parents[2]
     try:
         origin = json.loads(importlib.metadata.distribution("supernet-cli").read_text("direct_url.json") or "{}")
     except importlib.metadata.PackageNotFoundError:

@@ -102,7 +102,7 @@ def train(
             "--resume uses the run's own preset, so it takes no PRESET or --seeds.",
             "Drop them, or start a new run without --resume.",
         )
-    epochs = _longer(settings or []) if resume is not None and "settings" in given else None
+    epochs = _epochs(settings or []) if resume is not None and "settings" in given else None
     name, changes = one_preset(preset, preset_option), with_data_root(settings, data_root)
     if tui:
         if dry_run or json or quiet or output is not None:
@@ -118,19 +118,19 @@ def train(
 
         say_rehearsal(_load(name, changes, seeds), voice)
         return
+    loaded = None if resume is not None else _load(name, changes, seeds)  # a wrong preset is reported sooner
     from supernet_cli.workflows import train as workflow
 
-    if resume is None:
-        trained = workflow.train(runs_dir, _load(name, changes, seeds), voice, place, tensorboard)
-    else:
-        trained = workflow.resume(_find(runs_dir, resume), voice, place, tensorboard, data_root, epochs)
-    try:
-        _report(trained, voice)
-    except OSError as error:
-        if error.errno != errno.EIO:
-            raise
-        # The terminal was closed: the run is saved, and nobody is left to read.
-        raise typer.Exit(0 if trained.supernets == "finished" else INTERRUPTED) from error
+    if loaded is not None:
+        _report(workflow.train(runs_dir, loaded, voice, place, tensorboard), voice)
+    elif resume is not None:
+        _report(workflow.resume(_find(runs_dir, resume), voice, place, tensorboard, data_root, epochs), voice)
+
+
+def _epochs(settings: list[str]) -> int:
+    from supernet_cli.workflows.train import longer
+
+    return longer(settings)
 
 
 def _find(runs_dir: Path, name: str) -> Run:
@@ -195,30 +195,18 @@ def _load(name: str, settings: list[str], seeds: str | None) -> LoadedPreset:
     return load_preset(name, [*settings, *([f"train.seeds={list(parse_seeds(seeds))}"] if seeds is not None else [])])
 
 
-def _longer(settings: list[str]) -> int:
-    """Return the length that `--resume RUN --set train.epochs=N` asks for.
-
-    Raises:
-        UsageError: Another key is changed, or the number is none.
-    """
-    from supernet_cli.errors import UsageError
-
-    key, _, value = settings[-1].partition("=")
-    if any(setting.partition("=")[0].strip() != "train.epochs" for setting in settings):
-        raise UsageError(
-            "--resume uses the run's own preset; only train.epochs can be changed.",
-            "Drop the other settings, or start a new run without --resume.",
-        )
-    if not value.strip().isdecimal() or not 0 < int(value) <= 1_000_000:
-        raise UsageError(
-            f"--set {settings[-1]}: expected a number of epochs, from 1 to 1000000.",
-            f"For example --set {key.strip()}=20.",
-        )
-    return int(value)
-
-
 def _report(trained: Trained, voice: Output) -> None:
-    """Report how it went, from what is stored, with the line about the data if that was not shown at the start."""
+    """Report how it went, unless the terminal was closed: then the run is saved, and nobody is left to read."""
+    try:
+        _say(trained, voice)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise typer.Exit(0 if trained.supernets == "finished" else INTERRUPTED) from error
+
+
+def _say(trained: Trained, voice: Output) -> None:
+    """Say how it went, from what is stored, with the line about the data if that was not shown at the start."""
     from supernet_cli.cli.output import error_document
     from supernet_cli.cli.render import scores_table
     from supernet_cli.reports.next_step import next_step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,16 +59,40 @@ def load_preset(name: str, settings: Sequence[str] = (), warn: Callable[[str], N
         PresetError: The file, a key or a value is wrong.
     """
     file = find_preset(name)
-    table = read_toml(file.path)
+    folder = file.path.absolute().parent
+    return _loaded(read_toml(file.path), file.name, file.path, settings, f"the preset's folder, {folder}", warn)
+
+
+def load_table(table: Mapping[str, Any], settings: Sequence[str] = (), name: str = "preset") -> LoadedPreset:
+    """Load a preset that is a table already, as `load_preset` does; a relative `data.root` starts here.
+
+    Args:
+        table: Its sections and keys, as in a file.
+        settings: Changes to it.
+        name: The name that its runs carry.
+
+    Raises:
+        PresetError: A key or a value is wrong.
+    """
+    return _loaded(copy.deepcopy(dict(table)), name, Path(name), settings, f"the working directory, {Path.cwd()}", None)
+
+
+def _loaded(
+    table: dict[str, Any],
+    name: str,
+    path: Path,
+    settings: Sequence[str],
+    base: str,
+    warn: Callable[[str], None] | None,
+) -> LoadedPreset:
     origin = {apply_setting(table, setting): f"--set {setting}" for setting in settings}
     if any(related(key, ("data", "root")) for key in origin):
         root = resolve(table, Path.cwd(), f"the working directory, {Path.cwd()}", warn=None)
     else:
-        folder = file.path.absolute().parent
-        root = resolve(table, folder, f"the preset's folder, {folder}", warn)
-    preset = validate(table, file.path, origin)
-    _check_names_of_torch(preset, file.path, origin)
-    return LoadedPreset(file.name, preset, file.path, root)
+        root = resolve(table, path.absolute().parent, base, warn)
+    preset = validate(table, path, origin)
+    _check_names_of_torch(preset, path, origin)
+    return LoadedPreset(name, preset, path, root)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tomli
@@ -30,6 +32,33 @@ def apply_setting(table: dict[str, Any], setting: str) -> str:
         inner = _descend(inner, part, below, setting, _default_of(parts[: depth + 1]))
     _assign(inner, parts[-1], _literal(text, setting), setting)
     return key
+
+
+def as_setting(key: str, value: Any) -> str:
+    """Return what sets a key to a value when it is typed after `--set`.
+
+    Args:
+        key: Its place, such as `train.epochs`.
+        value: A value as it is read from TOML, or a path.
+
+    Raises:
+        PresetError: TOML has no such value.
+    """
+    return f"{key}={_written(key, value)}"
+
+
+def _written(key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str | os.PathLike):
+        return json.dumps(os.fspath(value), ensure_ascii=False)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(str(k))} = {_written(key, v)}" for k, v in value.items()) + "}"
+    if isinstance(value, Sequence):
+        return f"[{', '.join(_written(key, item) for item in value)}]"
+    raise PresetError(f"{key} = {value!r}: a preset cannot hold this.", "Give a number, text, a list or a table.")
 
 
 def _descend(inner: Any, part: str, below: str, setting: str, default: dict[str, Any]) -> Any:

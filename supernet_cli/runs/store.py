@@ -23,7 +23,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from supernet_cli import __version__
 from supernet_cli.config.load import LoadedPreset, dump_toml, read_toml, validate
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import PresetError, RunError, did_you_mean
@@ -32,6 +31,7 @@ from supernet_cli.runs.job import JobFolder, create_job, list_jobs
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import ALIVE, Record, State, encode
 from supernet_cli.space import Architecture, SearchSpace
+from supernet_cli.version import __version__
 
 FORMAT = 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,6 +68,61 @@ class Observer:
     def warnings(self) -> Iterator[None]:
         """Show what this package logs as warnings while inside."""
         yield
+
+
+class Together(Observer):
+    """Several observers as one.
+
+    Args:
+        observers: Each sees everything, in this order.
+    """
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def note(self, text: str) -> None:
+        """Pass it to all."""
+        for observer in self._observers:
+            observer.note(text)
+
+    def announce(self, text: str) -> None:
+        """Pass it to all."""
+        for observer in self._observers:
+            observer.announce(text)
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[Advance]:
+        """Pass it to all."""
+        with ExitStack() as open_ones:
+            all_of_them = [open_ones.enter_context(observer.working(what)) for observer in self._observers]
+            yield _each(all_of_them)
+
+    @contextmanager
+    def watching(self, run: str, jobs: Sequence[tuple[str, JobSnapshot]], side_by_side: bool = False) -> Iterator[Take]:
+        """Pass it to all."""
+        with ExitStack() as open_ones:
+            all_of_them = [
+                open_ones.enter_context(observer.watching(run, jobs, side_by_side)) for observer in self._observers
+            ]
+            yield _each(all_of_them)
+
+    @contextmanager
+    def warnings(self) -> Iterator[None]:
+        """Pass it to all."""
+        with ExitStack() as open_ones:
+            for observer in self._observers:
+                open_ones.enter_context(observer.warnings())
+            yield
+
+
+def _each(functions: Sequence[Callable[..., None]]) -> Callable[..., None]:
+    """Return a function that calls all of these with what it is given."""
+
+    def call(*values: object) -> None:
+        for function in functions:
+            function(*values)
+
+    return call
 
 
 @dataclass(frozen=True)

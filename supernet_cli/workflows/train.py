@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +139,26 @@ def resume(
         threads = max((status.threads for status in statuses if status.ranks == place.size), default=0)
         prepared = prepare_run(run, threads or None, advance, place, data_root)
     return Trained(run, prepared.splits.report, train_supernets(run, prepared, observer, place, tensorboard))
+
+
+def longer(settings: Sequence[str]) -> int:
+    """Return the length of training that the settings of a resumed run ask for.
+
+    Raises:
+        UsageError: Another key is changed, or the number is none.
+    """
+    key, _, value = settings[-1].partition("=")
+    if any(setting.partition("=")[0].strip() != "train.epochs" for setting in settings):
+        raise UsageError(
+            "--resume uses the run's own preset; only train.epochs can be changed.",
+            "Drop the other settings, or start a new run without --resume.",
+        )
+    if not value.strip().isdecimal() or not 0 < int(value) <= 1_000_000:
+        raise UsageError(
+            f"--set {settings[-1]}: expected a number of epochs, from 1 to 1000000.",
+            f"For example --set {key.strip()}=20.",
+        )
+    return int(value)
 
 
 def check_idle(run: Run) -> None:
