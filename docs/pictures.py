@@ -24,6 +24,7 @@ from supernet_cli.cli.live import draw_supernets
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import DevicesSampled, JobEnded, Record, decode_lines, encode
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot, fold, fold_all
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import read_run
 from supernet_cli.tui.app import MonitorApp
 from supernet_cli.tui.screens.compare import ComparisonScreen
@@ -95,7 +96,7 @@ def in_training(source: Path, folder: Path, key: str, records: list[Record]) -> 
     evaluated = [line for line in (source / key / "log.txt").read_text().splitlines() if "finished" not in line]
     epochs = fold_all(JobSnapshot(), records).epoch
     (job / "log.txt").write_text("\n".join(evaluated[:epochs]) + "\n")
-    owner = {"state": "running", "pid": me.pid, "process_started": me.create_time(), "host": socket.gethostname()}
+    owner = {"state": State.RUNNING, "pid": me.pid, "process_started": me.create_time(), "host": socket.gethostname()}
     status = JobFolder(source / key, key).status().model_copy(update={**owner, "step": 0, "seconds": 0.0})
     (job / "status.json").write_text(status.model_dump_json())
     return folder

@@ -12,6 +12,7 @@ from helpers import score, wait_for
 
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.results import keep_scores
+from supernet_cli.runs.state import State, Wish
 from supernet_cli.runs.store import Run
 from supernet_cli.training.retrain import AloneTraining
 
@@ -40,8 +41,8 @@ class Nothing:
 
         if job.seed == 3:
             os._exit(9)
-        recorder.record(JobEnded(step=1, state="finished"))
-        return Outcome("finished")
+        recorder.record(JobEnded(step=1, state=State.FINISHED))
+        return Outcome(State.FINISHED)
 
 
 class Shares:
@@ -57,7 +58,7 @@ class Shares:
         from supernet_cli.training.driver import Outcome
 
         tensors = [value for value in vars(self.training.data.training).values() if isinstance(value, torch.Tensor)]
-        return Outcome("finished", f"{len(tensors)} {all(tensor.is_shared() for tensor in tensors)}")
+        return Outcome(State.FINISHED, f"{len(tensors)} {all(tensor.is_shared() for tensor in tensors)}")
 
 
 class Trivial(Nothing):
@@ -67,8 +68,8 @@ class Trivial(Nothing):
         from supernet_cli.runs.records import JobEnded
         from supernet_cli.training.driver import Outcome
 
-        recorder.record(JobEnded(step=1, state="finished"))
-        return Outcome("finished")
+        recorder.record(JobEnded(step=1, state=State.FINISHED))
+        return Outcome(State.FINISHED)
 
 
 class Unfit(Nothing):
@@ -123,7 +124,8 @@ class Mortal(Nothing):
             wait_for(lambda: self.kept.exists() and self.kept.read_text() == begun, 600)
             self.is_dead = True
             wait_for(lambda: False, 600)
-        while (state := stop()) in (None, "paused") and job.seed == 99:
+        while (wish := stop()) in (None, Wish.PAUSE) and job.seed == 99:
             time.sleep(0.01)
-        recorder.record(JobEnded(step=1, state=state or "finished"))
-        return Outcome(state or "finished", begun)
+        state = wish.state if wish is not None else State.FINISHED
+        recorder.record(JobEnded(step=1, state=state))
+        return Outcome(state, begun)

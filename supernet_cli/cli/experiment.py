@@ -225,9 +225,10 @@ def _check_supernets(run: Run) -> None:
         DivergedError: All supernets diverged.
     """
     from supernet_cli.cli.supernets import divergence
+    from supernet_cli.runs.state import State
 
     jobs = run.supernet_jobs()
-    if jobs and all(job.status().state == "diverged" for job in jobs):
+    if jobs and all(job.status().state is State.DIVERGED for job in jobs):
         raise divergence(run)
 
 

@@ -94,7 +94,7 @@ def _row(key: str, name: str, job: JobSnapshot, room: int) -> tuple[Text, Text, 
 
 def _word(job: JobSnapshot) -> str:
     """Return a job's state as shown here: one that is yet to start or to be resumed is queued."""
-    return "queued" if job.state in ("created", "interrupted", "stopped", "lost") else job.state
+    return "queued" if job.state.can_resume else job.state
 
 
 def _path(key: str) -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from supernet_cli.config.schema import Preset
 from supernet_cli.config.torchrun import Place
 from supernet_cli.errors import RankError
-from supernet_cli.runs.records import State
+from supernet_cli.runs.state import Wish
 
 
 class Orders(BaseModel):
@@ -47,10 +47,6 @@ def help_to_train(place: Place, data_root: Path | None = None) -> None:
 
     logging.getLogger("supernet_cli").addHandler(logging.NullHandler())  # the first rank logs and warns for all
     interruption = Interruption()
-
-    def stop() -> State | None:
-        return "interrupted" if interruption.requested else None
-
     try:
         with Ranks(place) as ranks:
             orders = Orders.model_validate_json(ranks.hear())
@@ -60,8 +56,8 @@ def help_to_train(place: Place, data_root: Path | None = None) -> None:
             with interruption:
                 for seed in orders.seeds:
                     nowhere = JobFolder(Path(os.devnull), f"supernet/seed-{seed}")
-                    outcome = train_supernet(prepared, nowhere, seed, Fanout(), stop, ranks)
-                    if ranks.agree("stopped" if outcome.state in ("interrupted", "stopped") else stop()):
+                    outcome = train_supernet(prepared, nowhere, seed, Fanout(), lambda: interruption.wish, ranks)
+                    if ranks.agree(Wish.STOP if outcome.state.is_by_request else interruption.wish):
                         break
     except RankError as error:
         if interruption.requested:  # torchrun knows, and has asked this rank to end

@@ -308,9 +308,8 @@ def _check_free(run: Run, waiting: Sequence[AloneJob]) -> None:
         RunError: One does.
     """
     from supernet_cli.errors import RunError
-    from supernet_cli.runs.records import ALIVE
 
-    busy = [job for job in waiting if job.folder.status().state in ALIVE]
+    busy = [job for job in waiting if job.folder.status().state.is_alive]
     if busy:
         raise RunError(
             f"Another process is running {len(busy)} of these trainings, {busy[0].folder.key} among them.",
@@ -341,8 +340,8 @@ def _run(
         Sampling(Fanout(devices, watch)),
         Interruption() as interruption,
     ):
-        outcomes = executor.run(work, waiting, watch.take, lambda: "interrupted" if interruption.requested else None)
-    stopped = any(outcome.state in ("interrupted", "stopped") for outcome in outcomes.values())
+        outcomes = executor.run(work, waiting, watch.take, lambda: interruption.wish)
+    stopped = any(outcome.state.is_by_request for outcome in outcomes.values())
     return TrainedAlone(run, jobs, outcomes, interruption.requested or stopped)
 
 
@@ -385,7 +384,7 @@ def failure(trained: TrainedAlone) -> SupernetError | None:
     for job in trained.jobs:
         status, outcome = job.folder.status(), trained.outcomes.get(job.folder.key)
         state = outcome.state if outcome is not None else status.state
-        if state in ("failed", "diverged"):
+        if state.has_failed:
             reason = outcome.reason if outcome is not None else status.reason
             failures.append(f"{job.folder.key}: {state}: {reason}\n    {job.folder.path / 'log.txt'}")
     if not failures:

@@ -23,6 +23,7 @@ from supernet_cli.cli.options import (
     complete_run,
     one_run,
 )
+from supernet_cli.runs.state import State
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -143,12 +144,11 @@ def stop(
     from supernet_cli.errors import RunError
     from supernet_cli.reports.next_step import next_step
     from supernet_cli.runs.lock import is_held
-    from supernet_cli.runs.records import ALIVE
     from supernet_cli.runs.store import EXPERIMENT_LOCK, find_run, runs_dir_option
 
     voice = Output(json, quiet, output)
     found = find_run(runs_dir, one_run(run, run_option))
-    running = [job for job in found.jobs() if job.status().state in ALIVE]
+    running = [job for job in found.jobs() if job.status().state.is_alive]
     if not running:
         raise RunError(
             f"Run {found.id} is not being trained (status: {found.state()}).",
@@ -167,7 +167,7 @@ def stop(
                 f"Look at {running[0].path / 'log.txt'}.",
             )
         time.sleep(0.1)
-        running = [job for job in found.jobs() if job.status().state in ALIVE]
+        running = [job for job in found.jobs() if job.status().state.is_alive]
     while is_held(found.folder / EXPERIMENT_LOCK) and time.monotonic() < deadline:  # it leaves in a moment
         time.sleep(0.1)
     voice.result({"run": found.id, "status": found.state()}, f"{found.id}  {found.state()}")
@@ -216,7 +216,7 @@ def _row(run: Run) -> dict[str, Any]:
         "started": datetime.fromtimestamp(run.manifest.created, UTC).isoformat(timespec="seconds"),
         "seconds": sum(status.seconds for status in statuses),
         "jobs": len(statuses),
-        "jobs_finished": sum(status.state == "finished" for status in statuses),
+        "jobs_finished": sum(status.state is State.FINISHED for status in statuses),
         "notes": [status.reason for status in statuses if status.reason],
     }
 
@@ -256,7 +256,7 @@ def _progress_lines(jobs: list[dict[str, Any]]) -> list[tuple[str, str]]:
         states = Counter(job["status"] for job in alone)
         if alone:
             lines.append((room, ", ".join(f"{count} {state}" for state, count in states.most_common())))
-        unfinished = [job for job in alone if job["status"] not in ("finished", "created")]
+        unfinished = [job for job in alone if job["status"] not in (State.FINISHED, State.CREATED)]
         lines += [(job["job"], _progress(job)) for job in unfinished[:_MOST_UNFINISHED]]
     return lines
 
@@ -264,7 +264,7 @@ def _progress_lines(jobs: list[dict[str, Any]]) -> list[tuple[str, str]]:
 def _progress(job: dict[str, Any]) -> str:
     from supernet_cli.glyphs import counted
 
-    if job["status"] == "created":
+    if job["status"] == State.CREATED:
         return "queued"
     words = [job["status"], f"epoch {job['epoch']}/{job['epochs']}", f"step {job['step']:,}/{job['steps']:,}"]
     if job["loss"] is not None:

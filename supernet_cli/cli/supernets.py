@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from supernet_cli.data import Progress
     from supernet_cli.errors import SupernetError
     from supernet_cli.runs.job import JobFolder, JobWriter
-    from supernet_cli.runs.records import Recorder, State
+    from supernet_cli.runs.records import Recorder
+    from supernet_cli.runs.state import Wish
     from supernet_cli.runs.store import Run
     from supernet_cli.training.prepare import Prepared
     from supernet_cli.training.ranks import Ranks
@@ -47,9 +48,8 @@ def check_idle(run: Run) -> None:
         RunError: One does.
     """
     from supernet_cli.errors import RunError
-    from supernet_cli.runs.records import ALIVE
 
-    if any(job.status().state in ALIVE for job in run.supernet_jobs()):
+    if any(job.status().state.is_alive for job in run.supernet_jobs()):
         raise RunError(
             f"Another process is training run {run.id}.",
             f"Watch it with `{run.command('tui')}`, or stop it with `{run.command('runs stop')}`.",
@@ -79,6 +79,7 @@ def reopen(
     """
     from supernet_cli.errors import DivergedError, UsageError
     from supernet_cli.reports.next_step import gentler_step, next_step
+    from supernet_cli.runs.state import State
 
     run.preset()
     place = place or Place()
@@ -87,7 +88,7 @@ def reopen(
 
         extend(run, epochs)
     states = [job.status().state for job in run.supernet_jobs()]
-    if states and "diverged" not in states and all(job.is_done for job in run.supernet_jobs()):
+    if states and State.DIVERGED not in states and all(job.is_done for job in run.supernet_jobs()):
         step = next_step(run)
         raise UsageError(f"Run {run.id} is already finished; nothing to resume.", step.hint if step else "")
     if states and all(job.is_done for job in run.supernet_jobs()):
@@ -112,6 +113,7 @@ def train_supernets(
     from supernet_cli.cli.watch import watching
     from supernet_cli.runs.job import JobWriter
     from supernet_cli.runs.records import Fanout
+    from supernet_cli.runs.state import Wish
     from supernet_cli.runs.store import DeviceLog
     from supernet_cli.telemetry import Sampling
     from supernet_cli.training.ranks import Ranks
@@ -143,8 +145,8 @@ def train_supernets(
                 with JobWriter(job) as writer, event_files as events:
                     recorder = Fanout(writer, watch.of(job.key), *events)
                     outcome = train_supernet(prepared, job, job.seed, recorder, _stop(interruption, writer), ranks)
-                asked = outcome.state in ("interrupted", "stopped") or interruption.requested or writer.stop_requested
-                if ranks.agree("stopped" if asked else None):
+                asked = outcome.state.is_by_request or interruption.requested or writer.stop_requested
+                if ranks.agree(Wish.STOP if asked else None):
                     return True  # also where the request came too late to stop the job that was just finished
     return False
 
@@ -165,7 +167,7 @@ def warn_of_a_lost_checkpoint(job: JobFolder) -> None:
     """Warn that a job starts over although it had started: its checkpoints are gone, or it never wrote one."""
     status = job.status()
     done = max(status.step, job.snapshot()[0].step)
-    if done and not job.has_checkpoint and status.state not in ("finished", "diverged"):
+    if done and not job.has_checkpoint and not status.state.is_over:
         logger.warning("%s: none of its %d steps are in a checkpoint; it starts over", job.key, done)
 
 
@@ -181,21 +183,18 @@ def _event_files(folder: Path, wanted: bool) -> Iterator[list[Recorder]]:
         yield [events]
 
 
-def _stop(interruption: Any, writer: JobWriter) -> Callable[[], State | None]:
+def _stop(interruption: Any, writer: JobWriter) -> Callable[[], Wish | None]:
     """Return what the loop asks after every step: a few attribute reads."""
-
-    def stop() -> State | None:
-        return "interrupted" if interruption.requested else writer.wanted()
-
-    return stop
+    return lambda: interruption.wish or writer.wanted()
 
 
 def divergence(run: Run) -> SupernetError:
     """Return what to say of supernets that diverged."""
     from supernet_cli.errors import DivergedError
     from supernet_cli.reports.next_step import gentler_step
+    from supernet_cli.runs.state import State
 
-    diverged: list[JobFolder] = [job for job in run.supernet_jobs() if job.status().state == "diverged"]
+    diverged: list[JobFolder] = [job for job in run.supernet_jobs() if job.status().state is State.DIVERGED]
     reasons = "; ".join(f"{job.key}: {job.status().reason}" for job in diverged)
     kept = ", ".join(str(job.path) for job in diverged if job.has_checkpoint)
     what = f"The last good checkpoint is kept in {kept}." if kept else "That was before the first checkpoint."

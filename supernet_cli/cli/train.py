@@ -28,6 +28,7 @@ from supernet_cli.cli.options import (
 )
 from supernet_cli.config.torchrun import Place, here
 from supernet_cli.errors import INTERRUPTED
+from supernet_cli.runs.state import State
 
 if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
@@ -133,7 +134,7 @@ def train(
         if error.errno != errno.EIO:
             raise
         # The terminal was closed: the run is saved, and nobody is left to read.
-        raise typer.Exit(0 if run.state(run.supernet_jobs()) == "finished" else INTERRUPTED) from error
+        raise typer.Exit(0 if run.state(run.supernet_jobs()) is State.FINISHED else INTERRUPTED) from error
 
 
 def _find(runs_dir: Path, name: str) -> Run:
@@ -258,14 +259,14 @@ def _report(run: Run, voice: Output, data: str) -> None:
         for job in document["jobs"]
         for path in job["paths"]
     ]
-    unfinished = any(job["status"] in ("interrupted", "stopped", "created") for job in document["jobs"])
-    error = divergence(run) if document["status"] == "diverged" and not unfinished else None
+    unfinished = any(State(job["status"]).can_resume for job in document["jobs"])
+    error = divergence(run) if document["status"] == State.DIVERGED and not unfinished else None
     title = f"{run.id}  {document['status']}  {document['images_per_second'] or 0:,.0f} images/s"
     table = scores_table(rows, "validation") if rows else "No path has been evaluated yet."
     voice.result(document | (error_document(error) if error else {}), title, *filter(None, [data]), "", table)
     if error is not None:
         voice.fail(error)
-    if document["status"] != "finished":
+    if document["status"] != State.FINISHED:
         voice.note(f"\nResume with: {run.command('train')}")
         raise typer.Exit(INTERRUPTED)
     voice.next_step(next_step(run))

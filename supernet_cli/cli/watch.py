@@ -13,6 +13,7 @@ from supernet_cli.glyphs import clock
 from supernet_cli.runs.ranking import ranked
 from supernet_cli.runs.records import JobEnded, PathsEvaluated, Record, Recorder
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot, fold_run
+from supernet_cli.runs.state import State
 
 
 class Watch:
@@ -84,7 +85,7 @@ class PlainLines:
         job = view.job
         if isinstance(record, PathsEvaluated):
             self._say(self._epoch(view, job, record))
-        elif isinstance(record, JobEnded) and record.state != "finished":
+        elif isinstance(record, JobEnded) and record.state is not State.FINISHED:
             self._say(f"{view.current}  {record.state} at step {record.step}: {record.reason}")
 
     def _epoch(self, view: RunSnapshot, job: JobSnapshot, record: PathsEvaluated) -> str:
@@ -111,7 +112,7 @@ class JobLines:
         """Print how a job ended."""
         if not isinstance(record, JobEnded):
             return
-        ended = sum(job.state in ("finished", "diverged", "failed") for _, job in view.jobs)
+        ended = sum(job.state.is_over or job.state.has_failed for _, job in view.jobs)
         job = view.job
         parts = [f"{ended}/{len(view.jobs)}  {view.current}  {record.state}"]
         parts += [f"{100 * path.score.accuracy:.2f} %" for path in job.ranked()[:1]]

@@ -24,7 +24,8 @@ import torch
 from supernet_cli.errors import SupernetError
 from supernet_cli.executors import Job, Work
 from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.records import Record, State
+from supernet_cli.runs.records import Record
+from supernet_cli.runs.state import State, Wish
 from supernet_cli.training.driver import Outcome
 
 _BEAT_SECONDS = 1.0  # longest wait of an exchange
@@ -73,7 +74,7 @@ class Trainer(logging.Handler):
         super().__init__(logging.INFO)
         self._work: Work = unpacked(shared)
         self._messages: queue.SimpleQueue[Record | Line | Outcome] = queue.SimpleQueue()
-        self._asked: State | None = None
+        self._asked: Wish | None = None
         self._at_rest = threading.Event()
         self._at_rest.set()
         self._thread: threading.Thread | None = None
@@ -97,11 +98,11 @@ class Trainer(logging.Handler):
         self._thread = threading.Thread(target=self._do, args=(job, files), name=job.folder.key, daemon=True)
         self._thread.start()
 
-    def exchange(self, asked: State | None) -> Reply:
+    def exchange(self, asked: Wish | None) -> Reply:
         """Return what is new since the last call, after a second or when the job ends, whichever is sooner.
 
         Args:
-            asked: State that the job is asked to enter.
+            asked: What the job is asked for.
         """
         self._asked = asked
         is_over = self._at_rest.wait(_BEAT_SECONDS)  # if so, there will be no further messages
@@ -150,7 +151,7 @@ class Trainer(logging.Handler):
         except Exception as error:
             logger.error("%s", error, exc_info=error)
             reason = error.message if isinstance(error, SupernetError) else f"{type(error).__name__}: {error}"
-            return Outcome("failed", reason)
+            return Outcome(State.FAILED, reason)
 
     def _new_files(self) -> Iterator[tuple[str, bytes]]:
         if self._directory is None:

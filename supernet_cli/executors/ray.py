@@ -30,7 +30,8 @@ from supernet_cli.executors import Job, Report, Work
 from supernet_cli.executors._trainer import Line, Packed, Reply, Trainer, packed, unpacked
 from supernet_cli.glyphs import counted
 from supernet_cli.runs.job import JobFolder, JobWriter
-from supernet_cli.runs.records import JobEnded, Record, State
+from supernet_cli.runs.records import JobEnded, Record
+from supernet_cli.runs.state import State, Wish
 from supernet_cli.training import checkpoint
 from supernet_cli.training.driver import Outcome, Stop
 
@@ -120,7 +121,7 @@ class RayCluster:
                 patience = _HASTE_SECONDS
                 raise
             except Exception:
-                crew.finish(deque(), lambda key, record: None, lambda: "interrupted")
+                crew.finish(deque(), lambda key, record: None, lambda: Wish.INTERRUPT)
                 raise
             finally:
                 crew.dismiss(patience)
@@ -224,7 +225,7 @@ class _Crew:
         self._shared = ray.put(packed(work))
         self._kind = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(Trainer)
         self._workers: list[_Worker] = []
-        self._asked: State | None = None
+        self._asked: Wish | None = None
         self._deaths: Counter[str] = Counter()
         self._stillborn = 0  # trainers that died before they were ready, since the last one that became ready
 
@@ -241,13 +242,12 @@ class _Crew:
             for worker in self._replied():
                 for key, outcome in self._listen(worker, waiting, report).items():
                     outcomes[key] = outcome
-                    if outcome.state in ("stopped", "interrupted"):  # a request to one job is meant for all
-                        self._asked = self._asked or outcome.state
+                    self._asked = self._asked or Wish.behind(outcome.state)  # a request to one job is meant for all
 
     def dismiss(self, patience: float) -> None:
         """Dismiss all trainers; kill those that do not exit within this many seconds."""
         for worker in self._workers:
-            worker.end(Outcome("interrupted", "ended immediately"))
+            worker.end(Outcome(State.INTERRUPTED, "ended immediately"))
         farewells = [worker.dismiss() for worker in self._workers]
         if farewells:
             self._ray.wait(farewells, num_returns=len(farewells), timeout=patience)
@@ -316,8 +316,9 @@ class _Crew:
         key = job.folder.key
         self._deaths[key] += 1
         if self._deaths[key] > _RETRIES:
-            return worker.end(Outcome("failed", f"{why}, even after {counted(_RETRIES, 'retry', 'retries')}"), report)
-        outcome = worker.end(Outcome("interrupted", why), report)
+            reason = f"{why}, even after {counted(_RETRIES, 'retry', 'retries')}"
+            return worker.end(Outcome(State.FAILED, reason), report)
+        outcome = worker.end(Outcome(State.INTERRUPTED, why), report)
         if self._asked is not None:
             return outcome
         waiting.appendleft(job)
@@ -346,14 +347,14 @@ class _Worker:
             self._writer = self._open.enter_context(JobWriter(job.folder, self._log))
             files = {path.name: path.read_bytes() for path in _checkpoints(job.folder) if path.exists()}
         except SupernetError as error:
-            return self.end(Outcome("failed", error.message), report)
+            return self.end(Outcome(State.FAILED, error.message), report)
         except OSError as error:
-            return self.end(Outcome("failed", f"its checkpoint cannot be read: {error.strerror}"), report)
+            return self.end(Outcome(State.FAILED, f"its checkpoint cannot be read: {error.strerror}"), report)
         self._begun = self._trainer.begin.remote(job, files)
         self.ask(None)
         return {}
 
-    def ask(self, asked: State | None) -> None:
+    def ask(self, asked: Wish | None) -> None:
         """Ask for its news, and pass on what its job is asked for, if it has one."""
         assert self._writer is not None or self.job is None
         self.call = None if self._writer is None else self._trainer.exchange.remote(self._writer.wanted(asked))
@@ -380,7 +381,7 @@ class _Worker:
                 self._take(message, report)
         except SupernetError as error:
             self.kill()
-            return self.end(Outcome("failed", error.message), report)
+            return self.end(Outcome(State.FAILED, error.message), report)
         return {}
 
     def end(self, outcome: Outcome, report: Report | None = None) -> dict[str, Outcome]:

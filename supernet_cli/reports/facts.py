@@ -26,6 +26,7 @@ from supernet_cli.runs.results import (
     selections,
 )
 from supernet_cli.runs.snapshot import JobSnapshot
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import Run
 from supernet_cli.space import Architecture, SearchSpace
 
@@ -191,7 +192,7 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
         one_shot={seed: one_shot[seed] for seed in seeds},
         one_shot_test={seed: rows for seed, rows in test.items() if seed in seeds},
         short=short,
-        short_diverged=sum(job.status().state == "diverged" for job in run.alone_jobs("short")),
+        short_diverged=sum(job.status().state is State.DIVERGED for job in run.alone_jobs("short")),
         short_cost=training_cost(short_jobs) + evaluation_cost(short_jobs),
         truth=truth,
         profiles=profiles(run).paths or profiles(source).paths,
@@ -236,7 +237,7 @@ def _truth(run: Run, stored: Evaluation, space: SearchSpace) -> Truth:
     there = {(name, seed) for seed, rows in test.items() for name in rows if (folders[name], seed) in jobs}
     if not there:  # a deleted training does not count
         raise RunError(*_no_truth(run))
-    diverged = {folder for (folder, _), job in jobs.items() if job.status().state == "diverged"}
+    diverged = {folder for (folder, _), job in jobs.items() if job.status().state is State.DIVERGED}
     there = {(name, seed) for name, seed in there if folders[name] not in diverged} or there
     paths = sorted((known.get(name) or space.parse(name) for name in {name for name, _ in there}), key=space.index)
     order, seeds = [str(path) for path in paths], sorted({seed for _, seed in there})

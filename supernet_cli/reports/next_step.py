@@ -10,7 +10,6 @@ from supernet_cli.reports.scores import scores
 from supernet_cli.runs.activity import is_worked_on
 from supernet_cli.runs.files import file_stamp
 from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.records import ALIVE
 from supernet_cli.runs.results import Evaluation, Kind, Selection, evaluation, selections
 from supernet_cli.runs.store import EXPERIMENT_LOCK, Run
 from supernet_cli.space import SearchSpace
@@ -94,7 +93,7 @@ def supernets_step(run: Run) -> NextStep | None:
     """Return the step that finishes a run's supernets, or None if they are finished."""
     jobs = run.supernet_jobs()
     statuses = [job.status() for job in jobs]
-    if any(status.state in ALIVE for status in statuses) or is_worked_on(run.folder, statuses):
+    if any(status.state.is_alive for status in statuses) or is_worked_on(run.folder, statuses):
         return _watch(run, "It is being trained; watch it")
     if not jobs or not all(job.is_done for job in jobs):
         return NextStep("Resume with", run.command("experiment" if _is_experiment(run) else "train"))
@@ -112,7 +111,7 @@ def retrain_step(run: Run, space: SearchSpace, jobs: Sequence[JobFolder]) -> Nex
         jobs: Trainings that are not done.
     """
     statuses = [job.status() for job in run.alone_jobs()]
-    if any(status.state in ALIVE for status in statuses) or is_worked_on(run.folder, statuses):
+    if any(status.state.is_alive for status in statuses) or is_worked_on(run.folder, statuses):
         return _watch(run, "Its paths are being trained from scratch; watch it")
     if _is_experiment(run) and all(job.seed in run.preset().retrain.seeds for job in jobs):
         return NextStep("Resume with", run.command("experiment"))

@@ -11,6 +11,7 @@ from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.ranking import ranked
 from supernet_cli.runs.records import PathScore
 from supernet_cli.runs.results import KINDS, Evaluation, Kind, ScoreRow, Split
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import Init, Run
 from supernet_cli.space import SearchSpace
 
@@ -45,7 +46,7 @@ def scores(run: Run, stored: Evaluation, split: Split, kind: Kind) -> dict[int, 
 
 def last_judged(job: JobFolder) -> list[PathScore]:
     """Return the scores of a job's last evaluation; none unless the job is finished."""
-    if job.status().state != "finished":
+    if job.status().state is not State.FINISHED:
         return []
     snapshot, _ = job.snapshot()
     return [view.score for view in snapshot.paths.values() if view.history.last_step == snapshot.steps]

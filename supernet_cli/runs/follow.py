@@ -21,7 +21,8 @@ from supernet_cli.errors import SupernetError
 from supernet_cli.runs.activity import is_worked_on
 from supernet_cli.runs.files import file_stamp, read_small
 from supernet_cli.runs.job import JobFolder, JobStatus, list_jobs
-from supernet_cli.runs.records import ALIVE, DevicesSampled, decode_lines
+from supernet_cli.runs.records import DevicesSampled, decode_lines
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import EXPERIMENT_LOCK, Run, read_run
 from supernet_cli.runs.tail import FileTail, JobReader, last_lines
 from supernet_cli.runs.views import JobView, RunView, StandAlone
@@ -124,14 +125,14 @@ class RunFollower:
         if self.selected in self._jobs:
             return self.selected
         jobs = list(self._jobs.values())
-        alive = [job.view for job in jobs if job.view.state in ALIVE]
+        alive = [job.view for job in jobs if job.view.state.is_alive]
         supernets = [job.view for job in jobs if job.view.kind == "supernet"]
         candidates = (
             [job for job in alive if job.kind == "supernet"] or supernets or alive or [job.view for job in jobs]
         )
         if not candidates:
             return ""
-        return max(candidates, key=lambda job: (job.state in ALIVE, job.status.heartbeat or 0.0)).key
+        return max(candidates, key=lambda job: (job.state.is_alive, job.status.heartbeat or 0.0)).key
 
     def _see(self) -> RunView:
         jobs = tuple(job.view for job in self._jobs.values())
@@ -182,7 +183,7 @@ class _JobFollower:
 
     def is_due(self, now: float) -> bool:
         """Whether it is time to look again."""
-        busy = self._more or self.view.state in ALIVE
+        busy = self._more or self.view.state.is_alive
         return busy and self._looked != now or now - self._looked >= _REST_SECONDS
 
     def read(self, now: float) -> bool:
@@ -192,13 +193,13 @@ class _JobFollower:
             self._looked = now
         stamp = file_stamp(self._folder.path / "status.json")
         status = self.view.status
-        if stamp != self._stamp or status.state in ALIVE:
+        if stamp != self._stamp or status.state.is_alive:
             self._stamp = stamp
             status = self._folder.status()
-            self.is_damaged = status.state == "failed" and status.reason.startswith("status.json is damaged")
+            self.is_damaged = status.state is State.FAILED and status.reason.startswith("status.json is damaged")
             if self.is_damaged:  # fall back to what its records say
                 state = self._reader.snapshot.state
-                status = JobStatus(state="lost" if state in ALIVE else state)
+                status = JobStatus(state=State.LOST if state.is_alive else state)
         view = JobView(
             self.view.key,
             status,
@@ -269,7 +270,7 @@ def _stand_alone(jobs: tuple[JobView, ...]) -> Mapping[str, StandAlone]:
     reached: dict[str, list[float]] = {}
     for job in jobs:
         view = job.snapshot.paths.get(job.path)
-        if job.kind == "standalone" and job.state == "finished" and view is not None:
+        if job.kind == "standalone" and job.state is State.FINISHED and view is not None:
             reached.setdefault(job.path, []).append(view.score.accuracy)
     table = {
         path: StandAlone(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal
+from typing import IO
 
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -24,7 +24,6 @@ from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs.files import append, disk_errors, new_numbered, read_small, replace_file
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import (
-    ALIVE,
     Count,
     JobEnded,
     JobPaused,
@@ -34,20 +33,17 @@ from supernet_cli.runs.records import (
     PathsEvaluated,
     Record,
     Seconds,
-    State,
     StepsTrained,
     encode,
 )
 from supernet_cli.runs.snapshot import JobSnapshot, fold
+from supernet_cli.runs.state import State, Wish
 from supernet_cli.runs.tail import JobTail
 
 LOST_AFTER_SECONDS = 60.0
 """Age of another host's heartbeat at which its job counts as lost."""
 
 _CLOCKS_APART = 3600.0  # seconds that another host's clock may be ahead
-
-Request = Literal["pause", "resume", "stop"]
-"""What can be requested from a job's owner, through the file `control` in its folder."""
 
 _BEAT_SECONDS = 1.0
 _LARGEST = 1 << 20  # bytes of a status or a request
@@ -61,7 +57,7 @@ class JobStatus(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    state: State = "created"
+    state: State = State.CREATED
     reason: str = ""
     pid: Count = 0
     process_started: Moment = 0.0
@@ -118,9 +114,9 @@ class JobFolder:
             return JobStatus()
         except (OSError, ValidationError) as error:
             reason = error.strerror if isinstance(error, OSError) else "its content is not valid"
-            return JobStatus(state="failed", reason=f"status.json is damaged: {reason}")
-        if stored.state in ALIVE and not _owner_lives(stored):
-            state: State = "interrupted" if stored.host == socket.gethostname() else "lost"
+            return JobStatus(state=State.FAILED, reason=f"status.json is damaged: {reason}")
+        if stored.state.is_alive and not _owner_lives(stored):
+            state = State.INTERRUPTED if stored.host == socket.gethostname() else State.LOST
             return stored.model_copy(update={"state": state, "reason": "its process is gone"})
         return stored
 
@@ -128,12 +124,12 @@ class JobFolder:
     def is_done(self) -> bool:
         """Whether running it again would give nothing new: it has its weights, or diverged."""
         state = self.status().state
-        return state == "diverged" or (state == "finished" and self.weights.is_file())
+        return state is State.DIVERGED or (state is State.FINISHED and self.weights.is_file())
 
     def reopen(self, reason: str) -> None:
         """Make a finished job resumable: its weights are no longer its last ones."""
         self.weights.unlink(missing_ok=True)
-        status = self.status().model_copy(update={"state": "interrupted", "reason": reason})
+        status = self.status().model_copy(update={"state": State.INTERRUPTED, "reason": reason})
         replace_file(self.path / "status.json", status.model_dump_json(indent=2).encode())
 
     def snapshot(self) -> tuple[JobSnapshot, int]:
@@ -143,7 +139,7 @@ class JobFolder:
             pass
         return tail.snapshot, tail.damaged
 
-    def request(self, what: Request) -> None:
+    def request(self, what: Wish) -> None:
         """Request something from the owner, which responds at its next step by changing its state.
 
         Raises:
@@ -153,7 +149,7 @@ class JobFolder:
 
     def request_stop(self) -> None:
         """Ask the owner to save and stop."""
-        self.request("stop")
+        self.request(Wish.STOP)
 
 
 class JobWriter:
@@ -201,20 +197,20 @@ class JobWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if self._status.state in ALIVE:
+            if self._status.state.is_alive:
                 reason = str(error) or (kind.__name__ if kind is not None else "its process ended without a result")
                 self._source.error("%s", reason, exc_info=error)
-                state: State = "interrupted" if kind is KeyboardInterrupt else "failed"
+                state = State.INTERRUPTED if kind is KeyboardInterrupt else State.FAILED
                 with contextlib.suppress(DiskError):  # the disk may be the reason
                     self.record(JobEnded(step=self._status.step, state=state, reason=reason))
         finally:
             self._close()
 
-    def wanted(self, otherwise: State | None = None) -> State | None:
-        """Return the state requested through `control` or otherwise; any end takes precedence over a pause."""
+    def wanted(self, otherwise: Wish | None = None) -> Wish | None:
+        """Return what is requested through `control` or otherwise; any end takes precedence over a pause."""
         if self.stop_requested:
-            return "stopped"
-        return otherwise or ("paused" if self.pause_requested else None)
+            return Wish.STOP
+        return otherwise or (Wish.PAUSE if self.pause_requested else None)
 
     def record(self, record: Record) -> None:
         """Append a record to the job's metrics and update its status."""
@@ -225,7 +221,7 @@ class JobWriter:
         match record:
             case JobStarted():
                 self._update(
-                    state="running",
+                    state=State.RUNNING,
                     step=record.step,
                     steps=record.steps,
                     threads=record.threads,
@@ -236,9 +232,9 @@ class JobWriter:
                 with self._guard:  # the heartbeat writes the same
                     self._status = self._status.model_copy(update={"step": record.step, "seconds": seconds})
             case JobPaused():
-                self._update(state="paused", step=record.step)
+                self._update(state=State.PAUSED, step=record.step)
             case JobResumed():
-                self._update(state="running")
+                self._update(state=State.RUNNING)
             case JobEnded():
                 self._update(state=record.state, step=record.step, reason=record.reason)
 
@@ -249,7 +245,7 @@ class JobWriter:
             RunError: The owner was alive less than `LOST_AFTER_SECONDS` ago.
         """
         status = self.folder.status()
-        if status.state in ALIVE and status.host != socket.gethostname():
+        if status.state.is_alive and status.host != socket.gethostname():
             raise RunError(
                 f"The job {self.folder.key} is held by another process, on {status.host}.",
                 f"Wait for it or stop it. If that host is gone, try again in {LOST_AFTER_SECONDS:.0f} s.",
@@ -266,7 +262,7 @@ class JobWriter:
         self._source.setLevel(logging.INFO)
         me = psutil.Process()
         started = {"process_started": me.create_time(), "since_boot": max(0.0, _since_boot(me))}
-        self._update(state="running", pid=me.pid, host=socket.gethostname(), **started)
+        self._update(state=State.RUNNING, pid=me.pid, host=socket.gethostname(), **started)
         self._beat.start()
 
     def _close(self) -> None:
@@ -304,14 +300,14 @@ class JobWriter:
         except OSError:
             return
         try:
-            request = json.loads(read_small(taken, _LARGEST))["request"]
+            request = Wish(json.loads(read_small(taken, _LARGEST))["request"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            request = "stop"
+            request = Wish.STOP
         with contextlib.suppress(OSError):
             taken.unlink()
         self._source.info("received the request to %s", request)
-        if request in ("pause", "resume"):
-            self.pause_requested = request == "pause"
+        if request in (Wish.PAUSE, Wish.RESUME):
+            self.pause_requested = request is Wish.PAUSE
         else:
             self.stop_requested = True
 

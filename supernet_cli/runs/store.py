@@ -16,7 +16,7 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +30,8 @@ from supernet_cli.errors import PresetError, RunError, did_you_mean
 from supernet_cli.runs.files import append, disk_errors, new_numbered, replace_file
 from supernet_cli.runs.job import JobFolder, create_job, list_jobs
 from supernet_cli.runs.lock import FileLock
-from supernet_cli.runs.records import ALIVE, Record, State, encode
+from supernet_cli.runs.records import Record, encode
+from supernet_cli.runs.state import State
 from supernet_cli.space import Architecture, SearchSpace
 
 FORMAT = 1
@@ -156,7 +157,7 @@ class Run:
 
     def state(self, jobs: Sequence[JobFolder] | None = None) -> State:
         """Return the state of the job that most needs a look, of some jobs or of all."""
-        return overall_state(job.status().state for job in (self.jobs() if jobs is None else jobs))
+        return State.overall(job.status().state for job in (self.jobs() if jobs is None else jobs))
 
 
 @dataclass(frozen=True)
@@ -183,13 +184,6 @@ class DamagedRun:
             "Nothing else in it was read or changed: restore its run.json from a copy, "
             f"or remove the folder by hand: rm -r {shlex.quote(str(self.folder))}",
         )
-
-
-def overall_state(states: Iterable[State]) -> State:
-    """Return the state of several jobs together: that of the one that most needs a look."""
-    found = set(states)
-    order: tuple[State, ...] = ("running", "paused", "failed", "diverged", "lost", "interrupted", "stopped", "created")
-    return next((state for state in order if state in found), "finished" if found else "created")
 
 
 class DeviceLog:
@@ -358,7 +352,7 @@ def check_removable(runs_dir: Path, run: Run) -> None:
         raise RunError(
             f"{folder} is not a run inside {runs_dir}; nothing was removed.", "Give the runs directory with --runs-dir."
         )
-    if run.state() in ALIVE:
+    if run.state().is_alive:
         raise RunError(f"Run {run.id} is being trained.", f"Stop it first: `{run.command('runs stop')}`.")
     locks = {job.path / "lock": f"The job {job.key}" for job in run.jobs()}
     locks |= {run.folder / EXPERIMENT_LOCK: f"The run {run.id}", run.folder / "results" / "lock": f"The run {run.id}"}

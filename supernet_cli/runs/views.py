@@ -10,9 +10,10 @@ from typing import Any
 
 from supernet_cli.runs.activity import awaits_next_job
 from supernet_cli.runs.job import JobStatus
-from supernet_cli.runs.records import ALIVE, DevicesSampled, State
+from supernet_cli.runs.records import DevicesSampled
 from supernet_cli.runs.snapshot import JobSnapshot
-from supernet_cli.runs.store import Run, overall_state
+from supernet_cli.runs.state import State
+from supernet_cli.runs.store import Run
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class JobView:
     @property
     def is_starting(self) -> bool:
         """Whether its owner is still loading what it needs: it has not reported its number of steps."""
-        return self.state == "running" and not self.steps
+        return self.state is State.RUNNING and not self.steps
 
     @property
     def kind(self) -> str:
@@ -71,7 +72,7 @@ class JobView:
     @property
     def share(self) -> float:
         """Its progress, as a fraction."""
-        if self.state == "finished":
+        if self.state is State.FINISHED:
             return 1.0
         return min(1.0, self.step / self.steps) if self.steps else 0.0
 
@@ -146,20 +147,20 @@ class RunView:
     def state(self) -> State:
         """The state of the run: that of the job that most needs attention; `running` between two jobs."""
         if self.is_between_jobs:
-            return "running"
+            return State.RUNNING
         supernets = [job.state for job in self.jobs if job.kind == "supernet"]
-        busy = [job.state for job in self.jobs if job.state in ALIVE]
-        return overall_state(busy or supernets)
+        busy = [job.state for job in self.jobs if job.state.is_alive]
+        return State.overall(busy or supernets)
 
     @property
     def is_alive(self) -> bool:
         """Whether it is being trained now."""
-        return self.is_between_jobs or any(job.state in ALIVE for job in self.jobs)
+        return self.is_between_jobs or any(job.state.is_alive for job in self.jobs)
 
     @property
     def is_starting(self) -> bool:
         """Whether a process has begun to train it and no job has reported its number of steps yet."""
-        alive = [job for job in self.jobs if job.state == "running"]
+        alive = [job for job in self.jobs if job.state is State.RUNNING]
         return self.is_alive and all(job.is_starting for job in alive)
 
     @property

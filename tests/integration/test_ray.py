@@ -28,6 +28,7 @@ from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.follow import RunFollower
 from supernet_cli.runs.job import JobFolder, JobWriter, create_job
 from supernet_cli.runs.records import JobStarted
+from supernet_cli.runs.state import Wish
 from supernet_cli.runs.store import create_run, find_run
 from supernet_cli.space import SearchSpace
 from supernet_cli.training.prepare import prepare
@@ -155,9 +156,9 @@ def test_requests_and_signals_reach_the_node_and_a_cluster_of_our_own_leaves_no_
     process = program("retrain", FIRST, *ON_RAY, cwd=tmp_path)
     job = JobFolder(long / "standalone" / FIRST / "seed-0", "")
     wait_for(job.checkpoint.exists, PATIENCE)
-    job.request("pause")
+    job.request(Wish.PAUSE)
     wait_for(lambda: job.status().state == "paused", PATIENCE)
-    job.request("resume")
+    job.request(Wish.RESUME)
     wait_for(lambda: job.status().state == "running", PATIENCE)
     processes = [psutil.Process(trainer(job.path)), *psutil.Process(process.pid).children(recursive=True)]
     process.terminate()

@@ -24,6 +24,7 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.config.torchrun import Place
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import PathsEvaluated, StepsTrained
+from supernet_cli.runs.state import Wish
 from supernet_cli.training.ranks import PATIENCE_SECONDS
 
 Invoke = Callable[..., tuple[int, str, str]]
@@ -158,10 +159,10 @@ def test_ranks_pause_resume_and_stop_together_and_one_process_resumes_what_they_
     process = ranks(2, *training, "--json")
     wait_for(lambda: has_come(tmp_path, 50), PATIENCE)
     job = job_in(tmp_path)
-    job.request("pause")
+    job.request(Wish.PAUSE)
     wait_for(lambda: job.status().state == "paused", PATIENCE)
     time.sleep(0.5)
-    job.request("resume")
+    job.request(Wish.RESUME)
     paused_at = job.status().step
     wait_for(lambda: has_come(tmp_path, paused_at + 50), PATIENCE)
     process.send_signal(signal.SIGTERM)

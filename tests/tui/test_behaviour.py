@@ -22,7 +22,7 @@ from supernet_cli.errors import UsageError
 from supernet_cli.runs.job import JobStatus
 from supernet_cli.runs.launch import Launched, launch
 from supernet_cli.runs.lock import FileLock
-from supernet_cli.runs.records import State
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import EXPERIMENT_LOCK
 from supernet_cli.runs.views import RunView
 from supernet_cli.tui.app import MonitorApp
@@ -341,7 +341,7 @@ def test_q_is_text_in_the_filter_and_quits_outside_of_it(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("typed", ["training", "running", "queued", "created"])
 def test_the_filter_knows_a_state_by_every_name_it_is_shown_with(typed: str, tmp_path: Path) -> None:
-    states: dict[str, State] = {"training": "running", "running": "running", "queued": "created", "created": "created"}
+    states = {"training": State.RUNNING, "running": State.RUNNING, "queued": State.CREATED, "created": State.CREATED}
     record_run(tmp_path, "20261124-030000-a")
     stamp_all(record_run(tmp_path, "20261123-030000-b", state="created", created=BEGIN - 90_000), BEGIN)
 
@@ -518,9 +518,9 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ("stopped", "resume with: supernet train --resume"),
-        ("interrupted", "resume with: supernet train --resume"),
-        ("diverged", "supernet train "),
+        (State.STOPPED, "resume with: supernet train --resume"),
+        (State.INTERRUPTED, "resume with: supernet train --resume"),
+        (State.DIVERGED, "supernet train "),
     ],
 )
 def test_the_banner_suggests_a_command_for_this_runs_folder(state: State, words: str, tmp_path: Path) -> None:

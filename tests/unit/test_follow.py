@@ -12,7 +12,7 @@ from supernet_cli.runs.follow import RunFollower
 from supernet_cli.runs.job import list_jobs
 from supernet_cli.runs.lister import RunLister
 from supernet_cli.runs.lock import FileLock, is_held
-from supernet_cli.runs.records import State
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import EXPERIMENT_LOCK
 from supernet_cli.runs.views import RunView
 
@@ -39,13 +39,11 @@ def look(follower: RunFollower) -> RunView:
     return newest
 
 
-@pytest.mark.parametrize(
-    "state", ["created", "running", "paused", "finished", "stopped", "interrupted", "diverged", "failed", "lost"]
-)
+@pytest.mark.parametrize("state", State)
 def test_a_run_is_shown_as_what_it_is(state: State, tmp_path: Path) -> None:
     view = look(RunFollower(record_run(tmp_path, state=state)))
     assert (view.state, view.job.state) == (state, state)
-    assert view.is_alive == (state in ("running", "paused"))
+    assert view.is_alive == state.is_alive
     assert view.problems == ()
     assert (view.preset, view.num_paths, view.shown) == ("default", 4, "supernet/seed-0")
 

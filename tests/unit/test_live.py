@@ -21,10 +21,10 @@ from supernet_cli.runs.records import (
     JobStarted,
     PathScore,
     PathsEvaluated,
-    State,
     StepsTrained,
 )
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot
+from supernet_cli.runs.state import State
 
 SIZES = [60, 80, 120, 200]
 
@@ -120,7 +120,7 @@ def test_paths_are_listed_by_validation_loss_under_names_of_their_own() -> None:
 def test_jobs_side_by_side_fit_their_terminal_under_names_of_their_own(width: int) -> None:
     blocks = ["conv3x3", "conv5x5", "mbconv3x3e6", "identity", "conv7x7"]
     paths = ["_".join([first, *["conv3x3"] * 3, last]) for first in blocks for last in blocks][:12]
-    states: list[State] = ["finished", "running", "created", "diverged", "interrupted", "failed"]
+    states = [State(word) for word in ("finished", "running", "created", "diverged", "interrupted", "failed")]
     jobs = tuple(
         (f"standalone/{path}/seed-0", JobSnapshot(state=states[place % 6], step=50, steps=100, reason="it broke"))
         for place, path in enumerate(paths)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 
 from supernet_cli.glyphs import clock
+from supernet_cli.runs.state import State
 from supernet_cli.runs.views import JobView, RunView
 from supernet_cli.tui.draw import MUTED, WORDS, Part, fit, line, lines, state_words
 from supernet_cli.tui.panels.panel import Panel
@@ -50,7 +51,7 @@ def _progress(job: JobView, width: int) -> Content:
         figures.append(f"step {job.step:,}/{job.steps:,}")
     if shot.images_per_second:
         figures.append(f"{shot.images_per_second:,.0f} img/s")
-    if job.state == "running":
+    if job.state is State.RUNNING:
         figures.append("evaluating" if 0 < job.steps <= job.step else f"{clock(shot.seconds_left)} left")
     elif shot.train_seconds:
         figures.append(f"{clock(shot.train_seconds + shot.evaluation_seconds)} total")

@@ -8,23 +8,11 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from supernet_cli.glyphs import MARKS, bar, clock
-from supernet_cli.runs.records import ALIVE, State
+from supernet_cli.runs.state import State
 from supernet_cli.runs.views import JobView, RunView
 from supernet_cli.space.names import short_names
 from supernet_cli.tui.draw import MUTED, STYLES, WORDS, Part, fit, heading, line, lines
 from supernet_cli.tui.panels.panel import Panel
-
-_ORDER: tuple[State, ...] = (
-    "running",
-    "paused",
-    "failed",
-    "diverged",
-    "lost",
-    "interrupted",
-    "stopped",
-    "created",
-    "finished",
-)
 
 _WAYS = {"inherited": " fine-tuned", "short": " short"}
 
@@ -34,7 +22,7 @@ class JobsPanel(Panel):
 
     def draw(self, view: RunView, width: int, height: int) -> Content:
         """Return a line for each job that fits."""
-        done = sum(job.state == "finished" for job in view.jobs)
+        done = sum(job.state is State.FINISHED for job in view.jobs)
         info = f"{done}/{len(view.jobs)} done" if view.jobs else ""
         title = heading("Jobs", width, (info, MUTED))
         if not view.jobs:
@@ -53,7 +41,7 @@ class JobsPanel(Panel):
 def _choose(jobs: Sequence[JobView], rows: int) -> list[JobView]:
     if len(jobs) <= rows:
         return list(jobs)
-    urgent = sorted(jobs, key=lambda job: _ORDER.index(job.state))[: max(0, rows - 1)]
+    urgent = sorted(jobs, key=lambda job: -job.state.severity)[: max(0, rows - 1)]
     return [job for job in jobs if job in urgent]
 
 
@@ -65,11 +53,11 @@ def _tail(job: JobView, view: RunView) -> str:
 
 def _row(job: JobView, view: RunView, name: str, width: int) -> Content:
     marked = job.key == view.shown and len(view.jobs) > 1
-    left = job.snapshot.seconds_left if job.state == "running" else None
+    left = job.snapshot.seconds_left if job.state is State.RUNNING else None
     figures = f"{100 * job.share:3.0f} %"
-    if job.is_starting or job.state == "created":
+    if job.is_starting or job.state is State.CREATED:
         figures = "starting" if job.is_starting else WORDS[job.state]
-    elif job.state not in ("running", "finished"):
+    elif job.state not in (State.RUNNING, State.FINISHED):
         figures = f"{WORDS[job.state]}  {figures}"
     elif left is not None and width >= 44:
         figures = f"{clock(left)} left  {figures}"
@@ -84,10 +72,10 @@ def _row(job: JobView, view: RunView, name: str, width: int) -> Content:
 
 def _is_elsewhere(job: JobView, view: RunView) -> bool:
     """Whether a job runs on another host than the one that created the run."""
-    return job.state in ALIVE and job.snapshot.host not in ("", view.host)
+    return job.state.is_alive and job.snapshot.host not in ("", view.host)
 
 
 def _rest(jobs: Sequence[JobView], width: int) -> Content:
     counts = Counter(job.state for job in jobs)
-    words = ", ".join(f"{counts[state]:,} {WORDS[state]}" for state in _ORDER if counts[state])
+    words = ", ".join(f"{counts[state]:,} {WORDS[state]}" for state in reversed(State) if counts[state])
     return line((f"… and {words}", MUTED)).truncate(width, ellipsis=True)
