@@ -11,6 +11,7 @@ import torch
 from helpers import score, wait_for
 
 from supernet_cli.runs.alone import AloneJob
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.results import keep_scores
 from supernet_cli.runs.state import State, Wish
 from supernet_cli.runs.store import Run
@@ -23,7 +24,7 @@ def add_scores(run: Run, seed: int) -> None:
             run,
             "test",
             [score(f"p{number}", "one-shot", seed, 0.5, 1.0)],
-            {("one-shot", 0): {f"p{seed}x{number}": np.ones(9, bool)}},
+            {(Way.ONE_SHOT, 0): {f"p{seed}x{number}": np.ones(9, bool)}},
         )
 
 

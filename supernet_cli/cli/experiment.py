@@ -242,7 +242,8 @@ def _leave(run: Run, voice: Output) -> NoReturn:
 def _lacks_scores(run: Run, space: SearchSpace) -> bool:
     """Whether training has not evaluated every path on validation at its end: spaces may be too large for that."""
     from supernet_cli.reports.scores import scores
+    from supernet_cli.runs.layout import Way
     from supernet_cli.runs.results import evaluation
 
-    by_seed = scores(run, evaluation(run), "validation", "one-shot")
+    by_seed = scores(run, evaluation(run), "validation", Way.ONE_SHOT)
     return any(len(rows) < space.size for rows in by_seed.values())

@@ -26,6 +26,7 @@ from supernet_cli.cli.options import (
     run_and_paths,
 )
 from supernet_cli.errors import INTERRUPTED
+from supernet_cli.runs.layout import Way
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,7 +157,7 @@ def retrain(
     if short and init == "inherit":
         raise UsageError("--short starts from scratch, so it cannot be combined with --init inherit.", "Drop one.")
     found, words = run_and_paths(runs_dir, paths or [], run)
-    wanted = Wanted.one_of(words, every, top, sample, "short" if short else init, by)
+    wanted = Wanted.one_of(words, every, top, sample, Way.SHORT if short else Way.of_init(init), by)
     chosen_seeds = parse_seeds(seeds) if seeds is not None else found.preset().retrain.seeds
     scorer = Scorer(found, workplace, voice, data_root)
     if dry_run:
@@ -187,7 +188,7 @@ def _rehearse(scorer: Scorer, wanted: Wanted, seeds: Sequence[int]) -> None:
 
         prepared = prepare_run(run, progress=progress, data_root=scorer.data_root)
         _, where = scorer.workplace.for_trainings(prepared, max(1, len(waiting)))
-        steps = _short_steps(run, as_chosen, prepared, space) if wanted.init == "short" else None
+        steps = _short_steps(run, as_chosen, prepared, space) if wanted.init is Way.SHORT else None
         workers = scorer.workplace.side_by_side(prepared)
         estimate = estimate_alone(prepared, [job.path for job in waiting], workers, steps) if waiting else None
     rehearsal = AloneRehearsal(
@@ -253,7 +254,7 @@ def train_alone(
     jobs = trainings(run, selection, seeds, space)
     waiting = [job for job in jobs if not job.folder.is_done]
     if not waiting:
-        if selection.init != "short":  # that is kept with its length
+        if selection.init is not Way.SHORT:  # that is kept with its length
             keep_selection(run, selection)
         return TrainedAlone(run, jobs, {})
     _check_free(run, waiting)
@@ -262,7 +263,7 @@ def train_alone(
 
         prepared = prepare_run(run, progress=progress, data_root=data_root)
     executor, where = workplace.for_trainings(prepared, len(waiting))
-    if selection.init == "short":
+    if selection.init is Way.SHORT:
         selection = selection.model_copy(update={"steps": _short_steps(run, selection, prepared, space)})
         jobs, waiting = ([replace(job, steps=selection.steps) for job in several] for several in (jobs, waiting))
     keep_selection(run, selection)
@@ -291,7 +292,7 @@ def _short_steps(run: Run, selection: Selection, prepared: Prepared, space: Sear
     from supernet_cli.training.retrain import short_steps
 
     for known in selections(run):
-        if known.init == "short" and known.steps is not None and run.alone_jobs("short"):
+        if known.init is Way.SHORT and known.steps is not None and run.alone_jobs(Way.SHORT):
             if set(known.paths) != set(selection.paths):
                 raise UsageError(
                     f"{len(known.paths):,} other paths already share the budget of this run's short trainings.",
@@ -332,7 +333,7 @@ def _run(
     from supernet_cli.telemetry import Sampling
     from supernet_cli.training.retrain import AloneTraining
 
-    work = AloneTraining.of(prepared, _inherited(run) if waiting[0].init == "inherit" else None)
+    work = AloneTraining.of(prepared, _inherited(run) if waiting[0].way is Way.INHERITED else None)
     views = [(job.folder.key, _view(job.folder)) for job in jobs]
     with (
         DeviceLog(run) as devices,
@@ -400,7 +401,7 @@ def trainings(run: Run, selection: Selection, seeds: Sequence[int], space: Searc
     """Return the trainings, seed by seed: wherever they are stopped, the ranking is as whole as it can be."""
     from supernet_cli.runs.alone import AloneJob
 
-    if selection.init == "inherit":
+    if selection.init is Way.INHERITED:
         _inherited(run)
     paths = [space.parse(path) for path in selection.paths]
     return [
@@ -436,6 +437,6 @@ def _row(job: AloneJob, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
         "seconds": snapshot.train_seconds + snapshot.evaluation_seconds,
         "validation_accuracy": score.accuracy if score is not None else None,
         "validation_loss": score.loss if score is not None else None,
-        "init": job.init,
+        "init": job.way.init,
         "folder": str(job.folder.path),
     }

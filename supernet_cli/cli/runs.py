@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +24,7 @@ from supernet_cli.cli.options import (
     complete_run,
     one_run,
 )
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.state import State
 
 if TYPE_CHECKING:
@@ -41,12 +43,6 @@ app = typer.Typer(
 
 _PATIENCE_SECONDS = 60.0
 _MOST_UNFINISHED = 8
-_ROOMS = {
-    "supernet": "one-shot, at the last evaluation of the training",
-    "standalone": "alone: trained from scratch",
-    "inherited": "fine-tuned: trained from a supernet's weights",
-    "short": "trained from scratch, briefly",
-}
 
 
 @app.command("ls", epilog="Example: supernet runs ls")
@@ -98,9 +94,9 @@ def show(
 
     voice = Output(json, quiet, output)
     found = find_run(runs_dir, one_run(run, run_option))
-    jobs = [_job_row(job) for job in found.jobs()]
+    jobs = {way: [_job_row(job) for job in found.jobs(way)] for way in Way}
     document = _row(found) | {
-        "jobs": jobs,
+        "jobs": list(chain.from_iterable(jobs.values())),
         "folder": str(found.folder.resolve()),
         "fingerprints": found.manifest.fingerprints,
         "versions": found.manifest.versions,
@@ -117,14 +113,12 @@ def show(
         ("fingerprints", ", ".join(f"{what} {digest}" for what, digest in found.manifest.fingerprints.items())),
     ]
     parts: list[RenderableType] = [facts([*pairs, *_progress_lines(jobs)])]
-    for room, title in _ROOMS.items():
-        rows = [{"seed": job["seed"], **path} for job in jobs if _room(job) == room for path in job["paths"]]
+    is_one_kind = not any(jobs[way] for way in Way if way is not Way.ONE_SHOT)
+    for way in Way:
+        rows = [{"seed": job["seed"], **path} for job in jobs[way] for path in job["paths"]]
         if rows:
-            parts += [
-                "",
-                *([title] if len(jobs) > len(found.supernet_jobs()) else []),
-                scores_table(rows, "validation"),
-            ]
+            title = "one-shot, at the last evaluation of the training" if way is Way.ONE_SHOT else way.words
+            parts += ["", *([] if is_one_kind else [title]), scores_table(rows, "validation")]
     voice.result(document, *parts)
     with contextlib.suppress(RunError):  # a damaged run can still be shown
         voice.next_step(next_step(found))
@@ -244,18 +238,15 @@ def _job_row(job: JobFolder) -> dict[str, Any]:
     }
 
 
-def _room(job: dict[str, Any]) -> str:
-    return str(job["job"]).partition("/")[0]
-
-
-def _progress_lines(jobs: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def _progress_lines(jobs: dict[Way, list[dict[str, Any]]]) -> list[tuple[str, str]]:
     """Return a line for each supernet; for stand-alone trainings how many are done, and a line for what is not."""
-    lines = [(job["job"], _progress(job)) for job in jobs if _room(job) == "supernet"]
-    for room in [room for room in _ROOMS if room != "supernet"]:
-        alone = [job for job in jobs if _room(job) == room]
+    lines = [(job["job"], _progress(job)) for job in jobs[Way.ONE_SHOT]]
+    for way, alone in jobs.items():
+        if way is Way.ONE_SHOT:
+            continue
         states = Counter(job["status"] for job in alone)
         if alone:
-            lines.append((room, ", ".join(f"{count} {state}" for state, count in states.most_common())))
+            lines.append((way.folder, ", ".join(f"{count} {state}" for state, count in states.most_common())))
         unfinished = [job for job in alone if job["status"] not in (State.FINISHED, State.CREATED)]
         lines += [(job["job"], _progress(job)) for job in unfinished[:_MOST_UNFINISHED]]
     return lines

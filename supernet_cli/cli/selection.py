@@ -14,8 +14,9 @@ from supernet_cli.errors import UsageError
 from supernet_cli.glyphs import clock, counted
 from supernet_cli.reports.next_step import SAMPLED, finish_first
 from supernet_cli.reports.scores import MeanScore, known_paths, ranking, sampled, scores, seconds_per_path
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.results import Order, Selection, evaluation, selections
-from supernet_cli.runs.store import Init, Run
+from supernet_cli.runs.store import Run
 from supernet_cli.space import Architecture, SearchSpace
 
 MOST_PATHS = 4096
@@ -55,7 +56,7 @@ class Scorer:
 
     def ranking(self) -> list[MeanScore]:
         """Return the paths that have a one-shot score, best first."""
-        return ranking(scores(self.run, evaluation(self.run), "validation", "one-shot"))
+        return ranking(scores(self.run, evaluation(self.run), "validation", Way.ONE_SHOT))
 
     def unscored(self, candidates: int) -> list[Architecture]:
         """Return the random paths to score so that so many have a score; none if they already do.
@@ -120,12 +121,12 @@ class Wanted:
     paths: list[str]
     top: int | None
     sample: int | None
-    init: Init
+    init: Way
     by: Order = "one-shot"
 
     @classmethod
     def one_of(
-        cls, paths: list[str], every: bool, top: int | None, sample: int | None, init: Init, by: Order | None = None
+        cls, paths: list[str], every: bool, top: int | None, sample: int | None, init: Way, by: Order | None = None
     ) -> Wanted:
         """Return what is asked for.
 
@@ -169,9 +170,9 @@ class Wanted:
             sample = run.command("retrain", "--sample", str(SAMPLED))
             return everything(space, f"Train a sample of them: `{sample}`.", self.init)
         count = min(self.count, space.size)
-        if self.init != "scratch":  # a baseline for the paths that were trained from scratch in the same way
+        if self.init is not Way.ALONE:  # a baseline for the paths that were trained from scratch in the same way
             same = [
-                each for each in selections(run) if (each.how, each.init, each.by) == (self.how, "scratch", self.by)
+                each for each in selections(run) if (each.how, each.init, each.by) == (self.how, Way.ALONE, self.by)
             ]
             for known in same:
                 if len(known.paths) == count:
@@ -226,7 +227,7 @@ def paths_to_evaluate(scorer: Scorer, words: list[str], sample: int | None, top:
     return [space.parse(path) for path in known_paths(scorer.run, evaluation(scorer.run))]
 
 
-def everything(space: SearchSpace, instead: str, init: Init = "scratch") -> Selection:
+def everything(space: SearchSpace, instead: str, init: Way = Way.ALONE) -> Selection:
     """Return all paths of a space, to be trained.
 
     Args:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from supernet_cli.glyphs import counted
 from supernet_cli.reports.next_step import TRAINED_WHOLE, retrain_step, supernets_step, trained_names
 from supernet_cli.reports.scores import BySeed
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.results import Evaluation
 from supernet_cli.runs.state import State
 from supernet_cli.runs.store import Run
@@ -45,7 +46,7 @@ def missing_alone(run: Run, stored: Evaluation, space: SearchSpace, paths: Seque
     states = {job.key: job.status().state for _, job in jobs}
     diverged = [(name, job) for name, job in jobs if states[job.key] is State.DIVERGED]
     open_jobs = [(name, job) for name, job in jobs if not states[job.key].is_over]
-    rows = stored.rows("test", "stand-alone")
+    rows = stored.rows("test", Way.ALONE)
     finished = [(name, job) for name, job in jobs if states[job.key] is State.FINISHED]
     unevaluated = [job for name, job in finished if name not in rows.get(job.seed, {})]
     used = {str(path) for path in paths}

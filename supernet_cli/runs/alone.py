@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.store import Init
+from supernet_cli.runs.layout import Way
 from supernet_cli.space import Architecture
 
 
@@ -17,14 +17,14 @@ class AloneJob:
         folder: Where its files go.
         path: The path.
         seed: Seeds its initial weights and the order of its images, together with the path.
-        init: How its weights are initialised.
+        way: How it is trained.
         steps: Its length, if not that of the recipe.
     """
 
     folder: JobFolder
     path: Architecture
     seed: int
-    init: Init = "scratch"
+    way: Way = Way.ALONE
     steps: int | None = None
 
 

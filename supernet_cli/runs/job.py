@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs.files import append, disk_errors, new_numbered, read_small, replace_file
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import (
     Count,
@@ -328,20 +329,17 @@ class _JobLog(logging.FileHandler):
 
 _SEED = re.compile(r"seed-(0|[1-9][0-9]{0,9})")
 
-ROOMS = ("supernet", "standalone", "inherited", "short")
-"""Folders of jobs in a run: supernets, paths trained from scratch, fine-tuned from a supernet, short trainings."""
 
-
-def list_jobs(folder: Path, rooms: Sequence[str] = ROOMS) -> list[JobFolder]:
-    """Return the jobs in a run's folder, by room, path and seed.
+def list_jobs(folder: Path, ways: Sequence[Way] = tuple(Way)) -> list[JobFolder]:
+    """Return the jobs in a run's folder, by way, path and seed.
 
     Args:
         folder: The run's folder.
-        rooms: Which of `ROOMS`.
+        ways: How they train.
     """
     found = []
-    for room in rooms:
-        names = (folder / room).glob("seed-*" if room == "supernet" else "*/seed-*")
+    for way in ways:
+        names = (folder / way.folder).glob("seed-*" if way is Way.ONE_SHOT else "*/seed-*")
         paths = []
         with contextlib.suppress(OSError):  # a folder that is unreadable, or vanishes meanwhile
             paths = [path for path in names if _SEED.fullmatch(path.name) and path.is_dir()]

@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -29,6 +29,7 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.errors import PresetError, RunError, did_you_mean
 from supernet_cli.runs.files import append, disk_errors, new_numbered, replace_file
 from supernet_cli.runs.job import JobFolder, create_job, list_jobs
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import Record, encode
 from supernet_cli.runs.state import State
@@ -41,7 +42,6 @@ EXPERIMENT_LOCK = "experiment.lock"
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PRODUCT = "supernet"
-_ROOMS = {"scratch": "standalone", "inherit": "inherited", "short": "short"}
 _LONGEST_FOLDER = 200  # characters; file systems take 255
 _LIBRARIES = ("torch", "torchvision", "numpy")
 _LARGEST = 1_000_000  # bytes of a run.json; we write less than a thousand
@@ -50,10 +50,6 @@ _YEAR_9999 = 253_370_764_800
 
 _REFERENCES = {"train": ("--resume",), "experiment": ("--resume",), "retrain": ("--run",), "evaluate": ("--run",)}
 """How each command is given a run; the others take it by position."""
-
-Init = Literal["scratch", "inherit", "short"]
-"""How a path is trained alone: from weights drawn by its seed, from those it has in a supernet, or from drawn ones and
-only so long that all paths together cost what a supernet cost."""
 
 
 class Manifest(BaseModel):
@@ -139,21 +135,21 @@ class Run:
 
     def supernet_jobs(self) -> list[JobFolder]:
         """Return the supernet jobs there are, by seed."""
-        return list_jobs(self.folder, ["supernet"])
+        return self.jobs(Way.ONE_SHOT)
 
-    def alone_job(self, architecture: Architecture, seed: int, init: Init = "scratch") -> JobFolder:
+    def alone_job(self, architecture: Architecture, seed: int, way: Way = Way.ALONE) -> JobFolder:
         """Return the job that trains a path alone in one of these ways."""
-        name, room = f"seed-{seed}", _ROOMS[init]
+        name, room = f"seed-{seed}", way.folder
         path = _path_folder(architecture)
         return JobFolder(self.folder / room / path / name, f"{room}/{path}/{name}")
 
-    def alone_jobs(self, init: Init = "scratch") -> list[JobFolder]:
-        """Return the jobs that train paths alone, path by path, each by seed."""
-        return list_jobs(self.folder, [_ROOMS[init]])
+    def alone_jobs(self, way: Way = Way.ALONE) -> list[JobFolder]:
+        """Return the jobs that train paths alone in one of these ways, path by path, each by seed."""
+        return self.jobs(way)
 
-    def jobs(self) -> list[JobFolder]:
-        """Return all jobs: supernets first."""
-        return list_jobs(self.folder)
+    def jobs(self, *ways: Way) -> list[JobFolder]:
+        """Return the jobs that train in some ways, by default in any: supernets first."""
+        return list_jobs(self.folder, ways or tuple(Way))
 
     def state(self, jobs: Sequence[JobFolder] | None = None) -> State:
         """Return the state of the job that most needs a look, of some jobs or of all."""

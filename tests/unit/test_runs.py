@@ -17,6 +17,7 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs import files, store
 from supernet_cli.runs.job import JobFolder, JobWriter, create_job
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.records import JobEnded, StepsTrained
 from supernet_cli.runs.store import (
     DeviceLog,
@@ -280,13 +281,13 @@ def test_a_run_whose_lock_is_held_is_not_removed_whatever_its_status_says(runs: 
 
 def test_paths_trained_alone_have_jobs_of_their_own_and_fine_tuned_ones_apart(run: Run) -> None:
     space = SearchSpace.from_config(run.preset().space)
-    for seed, init in ((10, "scratch"), (2, "scratch"), (0, "inherit")):
-        create_job(run.alone_job(space.at(1), seed, init))
+    for seed, way in ((10, Way.ALONE), (2, Way.ALONE), (0, Way.INHERITED)):
+        create_job(run.alone_job(space.at(1), seed, way))
     assert [job.key for job in run.alone_jobs()] == [
         "standalone/conv3x3_conv5x5/seed-2",
         "standalone/conv3x3_conv5x5/seed-10",
     ]
-    assert [job.key for job in run.alone_jobs("inherit")] == ["inherited/conv3x3_conv5x5/seed-0"]
+    assert [job.key for job in run.alone_jobs(Way.INHERITED)] == ["inherited/conv3x3_conv5x5/seed-0"]
     assert len(run.jobs()) == 5
 
 
