@@ -19,6 +19,7 @@ import torch
 from supernet_cli.config.load import read_toml, validate
 from supernet_cli.config.torchrun import Place, here
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.records import PathsEvaluated, Record, StepsTrained
 from supernet_cli.runs.state import Wish
 from supernet_cli.training.prepare import Prepared, prepare
@@ -62,7 +63,7 @@ def train_all(folder: Path, place: Place) -> None:
             prepared = prepare(validate(read_toml(path), path), place=place)
             if number == 0:
                 ranks.join(prepared.device)
-            job = JobFolder(folder / path.stem / f"of-{place.size}", "supernet/seed-0")
+            job = JobFolder(folder / path.stem / f"of-{place.size}", JobKey.supernet(0))
             job.path.mkdir(parents=True, exist_ok=True)
             ranks.weights.clear()
             for stop in [stop_of_the_last(place, 5), lambda: None] if path.stem == "cut" else [lambda: None]:

@@ -102,7 +102,7 @@ def draw_supernets(view: RunSnapshot, width: int, height: int) -> RenderableType
         parts.append(draw_devices(view.devices))
     if len(view.jobs) > 1:
         parts.append(_jobs(view))
-    return frame(parts, view.run, view.current)
+    return frame(parts, view.run, str(view.current))
 
 
 def frame(parts: Sequence[RenderableType], run: str, what: str) -> RenderableType:
@@ -221,5 +221,5 @@ def _jobs(view: RunSnapshot) -> Text:
     for key, job in view.jobs:
         ranked = job.ranked()
         best = f" {100 * ranked[0].score.accuracy:.2f} %" if ranked else ""
-        line.append(f"  {MARKS[job.state]} {key.rpartition('-')[2]}{best}", "bold" if key == view.current else "")
+        line.append(f"  {MARKS[job.state]} {key.seed}{best}", "bold" if key == view.current else "")
     return line

@@ -40,6 +40,7 @@ def help_to_train(place: Place, data_root: Path | None = None) -> None:
     """
     from supernet_cli.cli.signals import Interruption
     from supernet_cli.runs.job import JobFolder
+    from supernet_cli.runs.layout import JobKey
     from supernet_cli.runs.records import Fanout
     from supernet_cli.training.prepare import prepare
     from supernet_cli.training.ranks import Ranks
@@ -55,7 +56,7 @@ def help_to_train(place: Place, data_root: Path | None = None) -> None:
             ranks.join(prepared.device)
             with interruption:
                 for seed in orders.seeds:
-                    nowhere = JobFolder(Path(os.devnull), f"supernet/seed-{seed}")
+                    nowhere = JobFolder(Path(os.devnull), JobKey.supernet(seed))
                     outcome = train_supernet(prepared, nowhere, seed, Fanout(), lambda: interruption.wish, ranks)
                     if ranks.agree(Wish.STOP if outcome.state.is_by_request else interruption.wish):
                         break

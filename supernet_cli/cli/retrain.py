@@ -26,7 +26,7 @@ from supernet_cli.cli.options import (
     run_and_paths,
 )
 from supernet_cli.errors import INTERRUPTED
-from supernet_cli.runs.layout import Way
+from supernet_cli.runs.layout import JobKey, Way
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -218,7 +218,7 @@ class TrainedAlone:
 
     run: Run
     jobs: Sequence[AloneJob]
-    outcomes: Mapping[str, Outcome]
+    outcomes: Mapping[JobKey, Outcome]
     interrupted: bool = False
 
 
@@ -404,11 +404,7 @@ def trainings(run: Run, selection: Selection, seeds: Sequence[int], space: Searc
     if selection.init is Way.INHERITED:
         _inherited(run)
     paths = [space.parse(path) for path in selection.paths]
-    return [
-        AloneJob(run.alone_job(path, seed, selection.init), path, seed, selection.init)
-        for seed in seeds
-        for path in paths
-    ]
+    return [AloneJob(run.alone_job(path, seed, selection.init), path, seed) for seed in seeds for path in paths]
 
 
 def _inherited(run: Run) -> Path:
@@ -425,7 +421,7 @@ def _inherited(run: Run) -> Path:
     return found
 
 
-def _row(job: AloneJob, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+def _row(job: AloneJob, outcomes: Mapping[JobKey, Outcome]) -> dict[str, Any]:
     status, (snapshot, _) = job.folder.status(), job.folder.snapshot()
     outcome = outcomes.get(job.folder.key)
     score = next((view.score for view in snapshot.paths.values()), None)

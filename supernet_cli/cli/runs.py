@@ -24,7 +24,7 @@ from supernet_cli.cli.options import (
     complete_run,
     one_run,
 )
-from supernet_cli.runs.layout import Way
+from supernet_cli.runs.layout import JobKey, Way
 from supernet_cli.runs.state import State
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def stop(
             f"See which runs are being trained: `supernet runs ls{runs_dir_option(runs_dir)}`.",
         )
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    asked: set[str] = set()
+    asked: set[JobKey] = set()
     while running:  # a request may come as one job ends and the next starts: that one is asked as well
         for job in running:
             if job.key not in asked:
@@ -223,7 +223,7 @@ def _damaged_row(run: DamagedRun) -> dict[str, Any]:
 def _job_row(job: JobFolder) -> dict[str, Any]:
     status, (snapshot, damaged) = job.status(), job.snapshot()
     return {
-        "job": job.key,
+        "job": str(job.key),
         "seed": job.seed,
         "status": status.state,
         "reason": status.reason,

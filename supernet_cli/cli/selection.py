@@ -14,7 +14,7 @@ from supernet_cli.errors import UsageError
 from supernet_cli.glyphs import clock, counted
 from supernet_cli.reports.next_step import SAMPLED, finish_first
 from supernet_cli.reports.scores import MeanScore, known_paths, ranking, sampled, scores, seconds_per_path
-from supernet_cli.runs.layout import Way
+from supernet_cli.runs.layout import Way, path_folder
 from supernet_cli.runs.results import Order, Selection, evaluation, selections
 from supernet_cli.runs.store import Run
 from supernet_cli.space import Architecture, SearchSpace
@@ -250,10 +250,10 @@ def _earlier(run: Run, space: SearchSpace, wanted: Wanted, count: int) -> Select
     """Return an earlier choice of the same kind and size: a sample, or one whose trainings are not all done."""
     done: dict[str, list[bool]] = defaultdict(list)
     for job in run.alone_jobs(wanted.init):
-        done[job.path.parent.name].append(job.is_done)
+        done[job.key.folder].append(job.is_done)
     for known in selections(run):
         if (known.how, known.init, known.by, len(known.paths)) == (wanted.how, wanted.init, wanted.by, count):
-            folders = [run.alone_job(space.parse(path), 0).path.parent.name for path in known.paths]
+            folders = [path_folder(str(space.parse(path))) for path in known.paths]
             if wanted.how == "sample" or not all(all(done[folder]) and done[folder] for folder in folders):
                 return known
     return None

@@ -141,7 +141,7 @@ def train_supernets(
             Interruption(lasting=ranks.size > 1) as interruption,
         ):
             for job in left:
-                event_files = _event_files(run.folder / "tensorboard" / job.key, tensorboard)
+                event_files = _event_files(run.folder / "tensorboard" / str(job.key), tensorboard)
                 with JobWriter(job) as writer, event_files as events:
                     recorder = Fanout(writer, watch.of(job.key), *events)
                     outcome = train_supernet(prepared, job, job.seed, recorder, _stop(interruption, writer), ranks)

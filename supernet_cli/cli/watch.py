@@ -10,6 +10,7 @@ from typing import TextIO
 
 from supernet_cli.cli.output import Output, console, printable
 from supernet_cli.glyphs import clock
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.ranking import ranked
 from supernet_cli.runs.records import JobEnded, PathsEvaluated, Record, Recorder
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot, fold_run
@@ -28,14 +29,14 @@ class Watch:
     def __init__(
         self,
         run: str,
-        jobs: Sequence[tuple[str, JobSnapshot]],
+        jobs: Sequence[tuple[JobKey, JobSnapshot]],
         listener: Callable[[RunSnapshot, Record], None] | None = None,
     ) -> None:
         self._guard = threading.Lock()
         self._listener = listener
         self.view = RunSnapshot(run, tuple(jobs), jobs[0][0])
 
-    def of(self, key: str) -> Recorder:
+    def of(self, key: JobKey) -> Recorder:
         """Return the recorder of one job."""
         return _JobRecorder(self, key)
 
@@ -43,7 +44,7 @@ class Watch:
         """Take a record that belongs to no job: a sample of the devices."""
         self.take(None, record)
 
-    def take(self, key: str | None, record: Record) -> None:
+    def take(self, key: JobKey | None, record: Record) -> None:
         """Take a record of a job."""
         with self._guard:
             self.view = fold_run(self.view, key, record)
@@ -54,7 +55,7 @@ class Watch:
 @dataclass(frozen=True)
 class _JobRecorder:
     watch: Watch
-    key: str
+    key: JobKey
 
     def record(self, record: Record) -> None:
         self.watch.take(self.key, record)
@@ -124,7 +125,7 @@ class JobLines:
 
 @contextmanager
 def watching(
-    output: Output, stream: TextIO, run: str, jobs: Sequence[tuple[str, JobSnapshot]], side_by_side: bool = False
+    output: Output, stream: TextIO, run: str, jobs: Sequence[tuple[JobKey, JobSnapshot]], side_by_side: bool = False
 ) -> Iterator[Watch]:
     """Open a watch that shows progress as a drawing, in lines, or not at all.
 

@@ -79,6 +79,7 @@ class Trainer(logging.Handler):
         self._at_rest.set()
         self._thread: threading.Thread | None = None
         self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._files: tuple[Path, ...] = ()  # what may be sent
         self._sent: dict[str, tuple[int, int, int]] = {}  # files as last sent
         package = logging.getLogger("supernet_cli")
         package.setLevel(logging.INFO)
@@ -95,7 +96,7 @@ class Trainer(logging.Handler):
             self._thread.join()  # it has reported its outcome and is about to end
         self._asked = None
         self._at_rest.clear()
-        self._thread = threading.Thread(target=self._do, args=(job, files), name=job.folder.key, daemon=True)
+        self._thread = threading.Thread(target=self._do, args=(job, files), name=str(job.folder.key), daemon=True)
         self._thread.start()
 
     def exchange(self, asked: Wish | None) -> Reply:
@@ -144,7 +145,8 @@ class Trainer(logging.Handler):
             local = JobFolder(Path(directory.name), job.folder.key)
             for name, content in files.items():
                 (local.path / name).write_bytes(content)
-            self._sent = {path.name: _stamp(path.stat()) for path in _results(local) if path.exists()}
+            self._files = (local.checkpoint, local.weights)
+            self._sent = {path.name: _stamp(path.stat()) for path in self._files if path.exists()}
             self._directory = directory  # from now on, new files in it are sent
             self._work.set_up()
             return self._work.run(dataclasses.replace(job, folder=local), self, lambda: self._asked)
@@ -156,7 +158,7 @@ class Trainer(logging.Handler):
     def _new_files(self) -> Iterator[tuple[str, bytes]]:
         if self._directory is None:
             return
-        for path in _results(JobFolder(Path(self._directory.name), "")):
+        for path in self._files:
             with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
                 stamp = _stamp(os.fstat(file.fileno()))
                 if stamp != self._sent.get(path.name):
@@ -167,10 +169,6 @@ class Trainer(logging.Handler):
         if self._directory is not None:
             self._directory.cleanup()
             self._directory = None
-
-
-def _results(folder: JobFolder) -> tuple[Path, Path]:
-    return folder.checkpoint, folder.weights
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:

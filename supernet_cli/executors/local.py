@@ -24,6 +24,7 @@ from typing import Any
 from supernet_cli.errors import DiskError, RunError, SupernetError
 from supernet_cli.executors import Job, Report, Work
 from supernet_cli.runs.job import JobFolder, JobWriter
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.records import Fanout, JobEnded, Record
 from supernet_cli.runs.state import State, Wish
 from supernet_cli.training.driver import Outcome, Stop
@@ -47,7 +48,7 @@ class LocalProcesses:
     def __init__(self, workers: int) -> None:
         self._workers = workers
 
-    def run(self, work: Work, jobs: Sequence[Job], report: Report, stop: Stop) -> Mapping[str, Outcome]:
+    def run(self, work: Work, jobs: Sequence[Job], report: Report, stop: Stop) -> Mapping[JobKey, Outcome]:
         """Run jobs until all are done or a stop is requested; see `Executor`.
 
         Raises:
@@ -77,9 +78,9 @@ class _Crew:
         self._workers: list[_Worker] = []
         self._stillborn = 0  # consecutive workers that died without reporting anything
 
-    def finish(self, waiting: deque[Job], report: Report, stop: Stop) -> dict[str, Outcome]:
+    def finish(self, waiting: deque[Job], report: Report, stop: Stop) -> dict[JobKey, Outcome]:
         """Work until no job is waiting or running; return the outcome of each job that was started."""
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[JobKey, Outcome] = {}
         while True:
             if self._asked_to.value < 0 and (asked := stop()) is not None:
                 self.ask_to(asked)
@@ -151,7 +152,7 @@ class _Worker:
         with contextlib.suppress(OSError):
             self.connection.send(job)
 
-    def hear(self, report: Report) -> dict[str, Outcome]:
+    def hear(self, report: Report) -> dict[JobKey, Outcome]:
         """Receive one report; return its job's outcome by key once there is one."""
         assert self.job is not None
         key = self.job.folder.key

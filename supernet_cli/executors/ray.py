@@ -30,6 +30,7 @@ from supernet_cli.executors import Job, Report, Work
 from supernet_cli.executors._trainer import Line, Packed, Reply, Trainer, packed, unpacked
 from supernet_cli.glyphs import counted
 from supernet_cli.runs.job import JobFolder, JobWriter
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.records import JobEnded, Record
 from supernet_cli.runs.state import State, Wish
 from supernet_cli.training import checkpoint
@@ -107,7 +108,7 @@ class RayCluster:
             except (OSError, OverflowError) as error:  # the latter if it is not a port
                 raise self._is_missing(error) from error
 
-    def run(self, work: Work, jobs: Sequence[Job], report: Report, stop: Stop) -> Mapping[str, Outcome]:
+    def run(self, work: Work, jobs: Sequence[Job], report: Report, stop: Stop) -> Mapping[JobKey, Outcome]:
         """Run jobs until all are done or a stop is requested; see `Executor`.
 
         Raises:
@@ -226,12 +227,12 @@ class _Crew:
         self._kind = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(Trainer)
         self._workers: list[_Worker] = []
         self._asked: Wish | None = None
-        self._deaths: Counter[str] = Counter()
+        self._deaths: Counter[JobKey] = Counter()
         self._stillborn = 0  # trainers that died before they were ready, since the last one that became ready
 
-    def finish(self, waiting: deque[Job], report: Report, stop: Stop) -> dict[str, Outcome]:
+    def finish(self, waiting: deque[Job], report: Report, stop: Stop) -> dict[JobKey, Outcome]:
         """Work until no job is waiting or running; return the outcome of each job that was started."""
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[JobKey, Outcome] = {}
         while True:
             self._asked = self._asked or stop()
             if self._asked is not None:
@@ -254,9 +255,9 @@ class _Crew:
         for worker in self._workers:
             worker.kill()
 
-    def _assign(self, waiting: deque[Job], report: Report) -> dict[str, Outcome]:
+    def _assign(self, waiting: deque[Job], report: Report) -> dict[JobKey, Outcome]:
         """Give jobs to idle trainers, start more if there is room, and dismiss those that are not needed."""
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[JobKey, Outcome] = {}
         self._workers = [worker for worker in self._workers if worker.lives]
         for worker in self._workers:
             if worker.is_ready and worker.job is None and waiting:
@@ -287,7 +288,7 @@ class _Crew:
             ready += self._ray.wait(rest, num_returns=len(rest), timeout=0)[0]
         return [by_call[call] for call in ready]
 
-    def _listen(self, worker: _Worker, waiting: deque[Job], report: Report) -> dict[str, Outcome]:
+    def _listen(self, worker: _Worker, waiting: deque[Job], report: Report) -> dict[JobKey, Outcome]:
         """Process a trainer's reply; return its job's outcome by key once there is one.
 
         Raises:
@@ -304,7 +305,7 @@ class _Crew:
         worker.ask(self._asked)
         return outcomes
 
-    def _bury(self, worker: _Worker, why: str, waiting: deque[Job], report: Report) -> dict[str, Outcome]:
+    def _bury(self, worker: _Worker, why: str, waiting: deque[Job], report: Report) -> dict[JobKey, Outcome]:
         """Queue the job of a dead trainer again, unless it has been retried too often."""
         job = worker.job
         if job is None:
@@ -340,9 +341,9 @@ class _Worker:
         self._step, self._ended = 0, False  # according to its job's records so far
         self.call = trainer.exchange.remote(None)
 
-    def give(self, job: Job, report: Report) -> dict[str, Outcome]:
+    def give(self, job: Job, report: Report) -> dict[JobKey, Outcome]:
         """Send it a job with its checkpoint; return the job's outcome if its folder cannot be opened."""
-        self.job, self._step, self._ended, self._log = job, 0, False, logging.Logger(job.folder.key)
+        self.job, self._step, self._ended, self._log = job, 0, False, logging.Logger(str(job.folder.key))
         try:
             self._writer = self._open.enter_context(JobWriter(job.folder, self._log))
             files = {path.name: path.read_bytes() for path in _checkpoints(job.folder) if path.exists()}
@@ -359,7 +360,7 @@ class _Worker:
         assert self._writer is not None or self.job is None
         self.call = None if self._writer is None else self._trainer.exchange.remote(self._writer.wanted(asked))
 
-    def hear(self, report: Report) -> dict[str, Outcome]:
+    def hear(self, report: Report) -> dict[JobKey, Outcome]:
         """Write its reply to the job's folder; return the job's outcome by key once there is one.
 
         Raises:
@@ -384,7 +385,7 @@ class _Worker:
             return self.end(Outcome(State.FAILED, error.message), report)
         return {}
 
-    def end(self, outcome: Outcome, report: Report | None = None) -> dict[str, Outcome]:
+    def end(self, outcome: Outcome, report: Report | None = None) -> dict[JobKey, Outcome]:
         """Close its job's folder, if it has a job, and return the outcome by key."""
         job, self.job = self.job, None
         if job is None:

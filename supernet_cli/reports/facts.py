@@ -16,7 +16,7 @@ from supernet_cli.reports.cost import Cost, evaluation_cost, training_cost
 from supernet_cli.reports.missing import Missing, missing_alone, missing_one_shot
 from supernet_cli.reports.next_step import finish_first, next_step
 from supernet_cli.reports.scores import BySeed, scores
-from supernet_cli.runs.layout import Way
+from supernet_cli.runs.layout import Way, path_folder
 from supernet_cli.runs.results import (
     Evaluation,
     PathProfile,
@@ -233,8 +233,8 @@ def _truth(run: Run, stored: Evaluation, space: SearchSpace) -> Truth:
 
     known = {str(path): path for path in space.enumerate()} if space.size <= 100_000 else {}
     test = stored.rows("test", Way.ALONE)
-    jobs = {(job.path.parent.name, job.seed): job for job in run.alone_jobs()}
-    folders = {name: run.alone_job(known.get(name) or space.parse(name), 0).path.parent.name for name in _all(test)}
+    jobs = {(job.key.folder, job.seed): job for job in run.alone_jobs()}
+    folders = {name: path_folder(str(known.get(name) or space.parse(name))) for name in _all(test)}
     there = {(name, seed) for seed, rows in test.items() for name in rows if (folders[name], seed) in jobs}
     if not there:  # a deleted training does not count
         raise RunError(*_no_truth(run))

@@ -42,7 +42,7 @@ def missing_alone(run: Run, stored: Evaluation, space: SearchSpace, paths: Seque
         paths: Paths that enter the comparison.
     """
     names = trained_names(run, space, map(str, paths))
-    jobs = [(names.get(job.path.parent.name, job.path.parent.name), job) for job in run.alone_jobs()]
+    jobs = [(names.get(job.key.folder, job.key.path), job) for job in run.alone_jobs()]
     states = {job.key: job.status().state for _, job in jobs}
     diverged = [(name, job) for name, job in jobs if states[job.key] is State.DIVERGED]
     open_jobs = [(name, job) for name, job in jobs if not states[job.key].is_over]

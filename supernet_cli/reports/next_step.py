@@ -10,7 +10,7 @@ from supernet_cli.reports.scores import scores
 from supernet_cli.runs.activity import is_worked_on
 from supernet_cli.runs.files import file_stamp
 from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import Way
+from supernet_cli.runs.layout import Way, path_folder
 from supernet_cli.runs.results import Evaluation, Selection, evaluation, selections
 from supernet_cli.runs.store import EXPERIMENT_LOCK, Run
 from supernet_cli.space import SearchSpace
@@ -117,7 +117,7 @@ def retrain_step(run: Run, space: SearchSpace, jobs: Sequence[JobFolder]) -> Nex
     if _is_experiment(run) and all(job.seed in run.preset().retrain.seeds for job in jobs):
         return NextStep("Resume with", run.command("experiment"))
     known = trained_names(run, space)
-    names = {known.get(job.path.parent.name, job.path.parent.name) for job in jobs}
+    names = {known.get(job.key.folder, job.key.path) for job in jobs}
     chosen = [selection for selection in selections(run) if selection.init is Way.ALONE]
     fitting = [selection for selection in chosen if selection.how in _WAYS and names <= set(selection.paths)]
     which = _WAYS[fitting[0].how](fitting[0]) if fitting else sorted(names)
@@ -128,7 +128,7 @@ def retrain_step(run: Run, space: SearchSpace, jobs: Sequence[JobFolder]) -> Nex
 def trained_names(run: Run, space: SearchSpace, more: Iterable[str] = ()) -> dict[str, str]:
     """Return the paths that were chosen to be trained from scratch, and more, by the names of their folders."""
     chosen = (path for selection in selections(run) if selection.init is Way.ALONE for path in selection.paths)
-    return {run.alone_job(space.parse(path), 0).path.parent.name: path for path in dict.fromkeys([*more, *chosen])}
+    return {path_folder(str(space.parse(path))): path for path in dict.fromkeys([*more, *chosen])}
 
 
 def gentler_step(run: Run) -> NextStep:

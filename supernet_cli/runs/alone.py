@@ -17,15 +17,18 @@ class AloneJob:
         folder: Where its files go.
         path: The path.
         seed: Seeds its initial weights and the order of its images, together with the path.
-        way: How it is trained.
         steps: Its length, if not that of the recipe.
     """
 
     folder: JobFolder
     path: Architecture
     seed: int
-    way: Way = Way.ALONE
     steps: int | None = None
+
+    @property
+    def way(self) -> Way:
+        """How it is trained."""
+        return self.folder.key.way
 
 
 FEWEST_STEPS = 10

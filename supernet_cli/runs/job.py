@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import os
-import re
 import socket
 import sys
 import threading
@@ -22,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs.files import append, disk_errors, new_numbered, read_small, replace_file
-from supernet_cli.runs.layout import Way
+from supernet_cli.runs.layout import JobKey, Way
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import (
     Count,
@@ -47,7 +46,8 @@ LOST_AFTER_SECONDS = 60.0
 _CLOCKS_APART = 3600.0  # seconds that another host's clock may be ahead
 
 _BEAT_SECONDS = 1.0
-_LARGEST = 1 << 20  # bytes of a status or a request
+_LARGEST = 1 << 20  # bytes of a status, a request or a name
+_PATH_NAME = "path.txt"
 
 logger = logging.getLogger(__name__)
 _package = logging.getLogger("supernet_cli")
@@ -78,16 +78,16 @@ class JobFolder:
 
     Args:
         path: The folder.
-        key: Its place in the run, such as `supernet/seed-0`.
+        key: Which job of its run it is.
     """
 
     path: Path
-    key: str
+    key: JobKey
 
     @property
     def seed(self) -> int:
-        """The job's seed, from the folder's name."""
-        return int(self.path.name.removeprefix("seed-"))
+        """The job's seed."""
+        return self.key.seed
 
     @property
     def checkpoint(self) -> Path:
@@ -327,9 +327,6 @@ class _JobLog(logging.FileHandler):
             logger.warning("%s cannot be written: %s", self.baseFilename, error.strerror or error)
 
 
-_SEED = re.compile(r"seed-(0|[1-9][0-9]{0,9})")
-
-
 def list_jobs(folder: Path, ways: Sequence[Way] = tuple(Way)) -> list[JobFolder]:
     """Return the jobs in a run's folder, by way, path and seed.
 
@@ -340,18 +337,34 @@ def list_jobs(folder: Path, ways: Sequence[Way] = tuple(Way)) -> list[JobFolder]
     found = []
     for way in ways:
         names = (folder / way.folder).glob("seed-*" if way is Way.ONE_SHOT else "*/seed-*")
-        paths = []
+        jobs = []
         with contextlib.suppress(OSError):  # a folder that is unreadable, or vanishes meanwhile
-            paths = [path for path in names if _SEED.fullmatch(path.name) and path.is_dir()]
-        paths.sort(key=lambda path: (path.parent.name, int(path.name[5:])))
-        found += [JobFolder(path, path.relative_to(folder).as_posix()) for path in paths]
+            for path in names:
+                with contextlib.suppress(ValueError):
+                    key = JobKey.parse(path.relative_to(folder).as_posix())
+                    if path.is_dir():
+                        jobs.append(JobFolder(path, _named(key, path.parent)))
+        found += sorted(jobs, key=lambda job: (job.key.folder, job.key.seed))
     return found
 
 
+def _named(key: JobKey, folder: Path) -> JobKey:
+    """Return the key of a job with the name of its path, if only a hash of that is in the folder's name."""
+    if key.is_nameless:
+        with contextlib.suppress(OSError, ValueError):
+            return key.named(read_small(folder / _PATH_NAME, _LARGEST).decode())
+    return key
+
+
 def create_job(folder: JobFolder) -> None:
-    """Create a job's folder in state `created`, so that readers know about it before it starts."""
+    """Create a job's folder in state `created`, so that readers know about it before it starts.
+
+    A path whose name is too long for its folder's has it in a file there.
+    """
     with disk_errors(folder.path):
         folder.path.mkdir(parents=True, exist_ok=True)
+    if folder.key.folder != folder.key.path:
+        replace_file(folder.path.parent / _PATH_NAME, folder.key.path.encode())
     replace_file(folder.path / "status.json", JobStatus().model_dump_json(indent=2).encode())
 
 

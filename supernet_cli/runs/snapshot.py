@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import NamedTuple, TypeGuard
 
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.ranking import ranked
 from supernet_cli.runs.records import (
     DevicesSampled,
@@ -162,8 +163,8 @@ class RunSnapshot:
     """
 
     run: str
-    jobs: tuple[tuple[str, JobSnapshot], ...]
-    current: str
+    jobs: tuple[tuple[JobKey, JobSnapshot], ...]
+    current: JobKey
     devices: DevicesSampled | None = None
 
     @property
@@ -187,7 +188,7 @@ class RunSnapshot:
         return left / sum(paces) if paces else None
 
 
-def fold_run(run: RunSnapshot, key: str | None, record: Record) -> RunSnapshot:
+def fold_run(run: RunSnapshot, key: JobKey | None, record: Record) -> RunSnapshot:
     """Return the run's state after a record.
 
     Args:

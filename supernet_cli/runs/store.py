@@ -29,7 +29,7 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.errors import PresetError, RunError, did_you_mean
 from supernet_cli.runs.files import append, disk_errors, new_numbered, replace_file
 from supernet_cli.runs.job import JobFolder, create_job, list_jobs
-from supernet_cli.runs.layout import Way
+from supernet_cli.runs.layout import JobKey, Way
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import Record, encode
 from supernet_cli.runs.state import State
@@ -42,7 +42,6 @@ EXPERIMENT_LOCK = "experiment.lock"
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PRODUCT = "supernet"
-_LONGEST_FOLDER = 200  # characters; file systems take 255
 _LIBRARIES = ("torch", "torchvision", "numpy")
 _LARGEST = 1_000_000  # bytes of a run.json; we write less than a thousand
 _YEAR_9999 = 253_370_764_800
@@ -131,7 +130,7 @@ class Run:
 
     def supernet_job(self, seed: int) -> JobFolder:
         """Return the job that trains the supernet of a seed."""
-        return JobFolder(self.folder / "supernet" / f"seed-{seed}", f"supernet/seed-{seed}")
+        return self._job(JobKey.supernet(seed))
 
     def supernet_jobs(self) -> list[JobFolder]:
         """Return the supernet jobs there are, by seed."""
@@ -139,9 +138,10 @@ class Run:
 
     def alone_job(self, architecture: Architecture, seed: int, way: Way = Way.ALONE) -> JobFolder:
         """Return the job that trains a path alone in one of these ways."""
-        name, room = f"seed-{seed}", way.folder
-        path = _path_folder(architecture)
-        return JobFolder(self.folder / room / path / name, f"{room}/{path}/{name}")
+        return self._job(JobKey(way, str(architecture), seed))
+
+    def _job(self, key: JobKey) -> JobFolder:
+        return JobFolder(self.folder / str(key), key)
 
     def alone_jobs(self, way: Way = Way.ALONE) -> list[JobFolder]:
         """Return the jobs that train paths alone in one of these ways, path by path, each by seed."""
@@ -400,14 +400,6 @@ def _fingerprints(preset: Preset, data: dict[str, Any]) -> dict[str, str]:
         "split": _hash(split),
         "retrain": _hash({"recipe": recipe, "data": data, "threads": preset.retrain.threads, **runtime}),
     }
-
-
-def _path_folder(architecture: Architecture) -> str:
-    """Return the name of a path's folder: the path, or a hash where that is too long for a file system."""
-    path = str(architecture)
-    if len(path) <= _LONGEST_FOLDER:
-        return path
-    return f"path-{hashlib.sha256(path.encode()).hexdigest()[:32]}"
 
 
 def _hash(value: dict[str, Any]) -> str:

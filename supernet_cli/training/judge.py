@@ -20,7 +20,7 @@ from supernet_cli.networks.profile import latency, path_costs, profile, synflow
 from supernet_cli.networks.scoring import BATCH, Score, evaluate_paths, in_order, judging_images, judging_macs
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import Way
+from supernet_cli.runs.layout import Way, path_folder
 from supernet_cli.runs.results import (
     JudgingCost,
     PathProfile,
@@ -59,16 +59,16 @@ class Networks:
     @classmethod
     def of(cls, run: Run, paths: Sequence[Architecture]) -> Networks:
         """Return those networks of some paths that have weights."""
-        wanted = {run.alone_job(path, 0).path.parent.name: path for path in paths}
+        wanted = {path_folder(str(path)): path for path in paths}
         kinds: tuple[tuple[Way, list[JobFolder]], ...] = (
             (Way.ALONE, run.alone_jobs()),
             (Way.INHERITED, run.alone_jobs(Way.INHERITED)),
         )
         alone = [
-            (kind, wanted[job.path.parent.name], job)
+            (kind, wanted[job.key.folder], job)
             for kind, jobs in kinds
             for job in jobs
-            if job.path.parent.name in wanted and job.weights.is_file()
+            if job.key.folder in wanted and job.weights.is_file()
         ]
         return cls([job for job in run.supernet_jobs() if job.weights.is_file()], alone)
 

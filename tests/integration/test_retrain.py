@@ -22,7 +22,7 @@ from supernet_cli.errors import DiskError, RunError
 from supernet_cli.executors.local import LocalProcesses, _shared_memory_errors
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.job import JobWriter, create_job
-from supernet_cli.runs.layout import Way
+from supernet_cli.runs.layout import JobKey, Way
 from supernet_cli.runs.records import JobEnded
 from supernet_cli.runs.results import Selection, keep_selection, selections
 from supernet_cli.runs.store import find_run
@@ -372,7 +372,7 @@ def test_the_executor_replaces_a_worker_that_dies(tiny: Any, tmp_path: Path) -> 
     run = create_run(tmp_path, "tiny", tiny())
     path = SearchSpace.from_config(run.preset().space).at(0)
     jobs = [AloneJob(run.alone_job(path, seed), path, seed) for seed in range(8)]
-    heard: list[str] = []
+    heard: list[JobKey] = []
     begun = time.monotonic()
     outcomes = LocalProcesses(1).run(Nothing(), jobs, lambda key, record: heard.append(key), lambda: None)
     assert {key: outcome.state for key, outcome in outcomes.items() if outcome.state != "finished"} == {
@@ -399,7 +399,7 @@ def test_a_process_that_cannot_be_made_ready_says_why_in_the_job_log(tiny: Any, 
 
 
 def test_workers_that_die_without_a_word_are_not_hired_for_ever(tiny: Any, tmp_path: Path) -> None:
-    heard: list[str] = []
+    heard: list[JobKey] = []
     with pytest.raises(RunError, match=r"before starting a job: its process died \(exit code 7\)"):
         LocalProcesses(1).run(Dying(), three_jobs(tiny, tmp_path), lambda key, record: heard.append(key), lambda: None)
     assert len(heard) == 3

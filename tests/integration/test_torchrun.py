@@ -23,6 +23,7 @@ from supernet_cli.config.load import dump_toml
 from supernet_cli.config.schema import Preset
 from supernet_cli.config.torchrun import Place
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.records import PathsEvaluated, StepsTrained
 from supernet_cli.runs.state import Wish
 from supernet_cli.training.ranks import PATIENCE_SECONDS
@@ -141,7 +142,7 @@ def training(tiny: Callable[..., Preset], tmp_path: Path) -> list[object]:
 
 
 def job_in(folder: Path) -> JobFolder:
-    return JobFolder(only_run(folder) / "supernet" / "seed-0", "supernet/seed-0")
+    return JobFolder(only_run(folder) / "supernet" / "seed-0", JobKey.supernet(0))
 
 
 def has_come(folder: Path, step: int) -> bool:

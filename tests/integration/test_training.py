@@ -19,6 +19,7 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.data import load_dataset
 from supernet_cli.errors import PresetError, RunError
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.records import JobStarted, PathsEvaluated, Record, StepsTrained
 from supernet_cli.runs.state import Wish
 from supernet_cli.training.checkpoint import StoredWeights
@@ -44,7 +45,7 @@ class Kept:
 
 def job_in(folder: Path) -> JobFolder:
     folder.mkdir(exist_ok=True)
-    return JobFolder(folder, "supernet/seed-0")
+    return JobFolder(folder, JobKey.supernet(0))
 
 
 def train(preset: Preset, folder: Path, kept: Kept | None = None, job_seed: int = 0) -> tuple[Outcome, Kept]:

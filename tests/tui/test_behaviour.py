@@ -21,6 +21,7 @@ from supernet_cli.cli.tui import check_terminal, say_what_continues
 from supernet_cli.errors import UsageError
 from supernet_cli.runs.job import JobStatus
 from supernet_cli.runs.launch import Launched, launch
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.state import State
 from supernet_cli.runs.store import EXPERIMENT_LOCK
@@ -210,7 +211,7 @@ def test_the_state_of_a_queued_job_is_not_that_of_the_run(tmp_path: Path) -> Non
     async def act(pilot: Pilot[None]) -> None:
         await view_of(pilot)
         await pilot.press("right_square_bracket")
-        await until(pilot, lambda: monitor(pilot).view.shown == "supernet/seed-2")  # type: ignore[union-attr]
+        await until(pilot, lambda: monitor(pilot).view.shown == JobKey.supernet(2))  # type: ignore[union-attr]
         await until(pilot, lambda: "seed 2 (queued)" in text_of(pilot))
         (row,) = (row for row in text_of(pilot).splitlines() if "supernet seed 2" in row)
         assert "queued" in row
@@ -276,9 +277,9 @@ def test_jobs_are_chosen_with_brackets(tmp_path: Path) -> None:
     run = record_run(tmp_path, seeds=(0, 1), done=2)
 
     async def act(pilot: Pilot[None]) -> None:
-        assert (await view_of(pilot)).shown == "supernet/seed-1"
+        assert (await view_of(pilot)).shown == JobKey.supernet(1)
         await pilot.press("right_square_bracket")
-        await until(pilot, lambda: monitor(pilot).view.shown == "supernet/seed-0")  # type: ignore[union-attr]
+        await until(pilot, lambda: monitor(pilot).view.shown == JobKey.supernet(0))  # type: ignore[union-attr]
 
     drive(run, act)
 

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from supernet_cli.glyphs import short
 from supernet_cli.runs.job import JobStatus
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.snapshot import JobSnapshot, Point
 from supernet_cli.runs.state import State
 from supernet_cli.runs.views import JobView, RunView
@@ -111,6 +112,6 @@ def test_the_web_answers_its_own_pages_alone(host: str, origin: str | None, own:
     [("node7", State.RUNNING, True), ("head", State.RUNNING, False), ("node7", State.FINISHED, False)],
 )
 def test_a_job_that_is_done_on_another_host_says_on_which(host: str, state: State, told: bool) -> None:
-    job = JobView("standalone/conv3x3_conv3x3/seed-0", JobStatus(state=state), JobSnapshot(host=host))
+    job = JobView(JobKey.parse("standalone/conv3x3_conv3x3/seed-0"), JobStatus(state=state), JobSnapshot(host=host))
     view = RunView("run", Path("run"), host="head", jobs=(job,), blocks=BLOCKS)
     assert (f"seed 0 on {host}" in jobs.JobsPanel().draw(view, 60, 5).plain) is told

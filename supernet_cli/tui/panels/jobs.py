@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from supernet_cli.glyphs import MARKS, bar, clock
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.state import State
 from supernet_cli.runs.views import JobView, RunView
 from supernet_cli.space.names import short_names
 from supernet_cli.tui.draw import MUTED, STYLES, WORDS, Part, fit, heading, line, lines
 from supernet_cli.tui.panels.panel import Panel
 
-_WAYS = {"inherited": " fine-tuned", "short": " short"}
+_WAYS = {Way.INHERITED: " fine-tuned", Way.SHORT: " short"}
 
 
 class JobsPanel(Panel):
@@ -30,8 +31,8 @@ class JobsPanel(Panel):
         shown = _choose(view.jobs, height - 1)
         tails = {job.key: _tail(job, view) for job in shown}
         room = max(9, width - 24 - max(map(len, tails.values())))
-        names = short_names(list(dict.fromkeys(job.path for job in shown if job.path)), room, view.blocks)
-        rows = [_row(job, view, names.get(job.path, "supernet") + tails[job.key], width) for job in shown]
+        names = short_names(list(dict.fromkeys(job.key.path for job in shown if job.key.path)), room, view.blocks)
+        rows = [_row(job, view, names.get(job.key.path, "supernet") + tails[job.key], width) for job in shown]
         hidden = [job for job in view.jobs if job not in shown]
         if hidden:
             rows.append(_rest(hidden, width))
@@ -48,7 +49,7 @@ def _choose(jobs: Sequence[JobView], rows: int) -> list[JobView]:
 def _tail(job: JobView, view: RunView) -> str:
     """Return what tells a job apart from others of the same path."""
     host = f" on {job.snapshot.host}" if _is_elsewhere(job, view) else ""
-    return f" seed {job.seed}{_WAYS.get(job.kind, '')}{host}"
+    return f" seed {job.key.seed}{_WAYS.get(job.key.way, '')}{host}"
 
 
 def _row(job: JobView, view: RunView, name: str, width: int) -> Content:

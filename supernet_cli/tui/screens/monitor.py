@@ -18,6 +18,7 @@ from textual_plot import PlotWidget
 
 from supernet_cli.errors import SupernetError
 from supernet_cli.runs.job import list_jobs
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.state import State, Wish
 from supernet_cli.runs.views import JobView, RunView
 from supernet_cli.tui.curves import SMOOTHINGS
@@ -54,7 +55,7 @@ class _Asked:
 
     request: Wish
     when: float
-    jobs: frozenset[str]
+    jobs: frozenset[JobKey]
 
     def answer(self, jobs: Sequence[JobView]) -> JobView | None:
         """Return a job that has done as asked, or one that ended before it could; None while none has."""
@@ -283,7 +284,7 @@ class MonitorScreen(Screen[None]):
         if self.view is None or not self.view.jobs:
             return
         keys = [job.key for job in self.view.jobs]
-        place = keys.index(self.view.shown) if self.view.shown in keys else 0
+        place = next((place for place, key in enumerate(keys) if key == self.view.shown), 0)
         self._readers[0].select(keys[(place + direction) % len(keys)])
 
     def action_scroll(self, rows: int) -> None:

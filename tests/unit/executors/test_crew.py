@@ -18,6 +18,7 @@ from supernet_cli.executors._trainer import Packed, Trainer, unpacked
 from supernet_cli.executors.ray import Needs, RayCluster
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.job import JobWriter
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.records import JobEnded
 from supernet_cli.runs.state import State, Wish
 from supernet_cli.runs.store import create_run
@@ -152,10 +153,10 @@ def nothing(key: str, record: Any) -> None:
 
 def test_many_jobs_share_as_many_trainers_as_there_is_room_for(threads: Threads, make: Any) -> None:
     jobs = make(*range(50))
-    heard: list[str] = []
+    heard: list[JobKey] = []
     outcomes = RayCluster(Needs(1)).run(Trivial(), jobs, lambda key, record: heard.append(key), lambda: None)
     assert [outcomes[job.folder.key].state for job in jobs] == ["finished"] * 50
-    assert sorted(heard) == sorted(job.folder.key for job in jobs)
+    assert sorted(heard, key=str) == sorted((job.folder.key for job in jobs), key=str)
     assert len(threads.actors) == 3
     assert all(job.folder.status().state == "finished" for job in jobs)
 
@@ -191,7 +192,7 @@ def test_a_stop_of_all_or_of_one_lets_what_runs_save_and_starts_nothing_more(
     how: State, threads: Threads, make: Any
 ) -> None:
     jobs = make(99, *range(8))
-    heard: list[str] = []
+    heard: list[JobKey] = []
 
     def stop() -> Any:
         if not jobs[0].folder.checkpoint.exists():

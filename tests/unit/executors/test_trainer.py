@@ -17,11 +17,12 @@ from supernet_cli.executors import _trainer
 from supernet_cli.executors._trainer import Reply, Trainer, packed
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.layout import JobKey, Way
 from supernet_cli.runs.state import State
 from supernet_cli.space import Architecture
 from supernet_cli.training.driver import Outcome
 
-JOB = AloneJob(JobFolder(Path("far/away"), "standalone/a/seed-0"), Architecture((), ()), 0)
+JOB = AloneJob(JobFolder(Path("far/away"), JobKey(Way.ALONE, "a", 0)), Architecture((), ()), 0)
 
 
 class Writing(Nothing):
