@@ -31,15 +31,9 @@ STYLES: Mapping[State, str] = {
 }
 
 WORDS: Mapping[State, str] = {
+    **{state: state.value for state in State},
     State.CREATED: "queued",
     State.RUNNING: "training",
-    State.PAUSED: "paused",
-    State.FINISHED: "finished",
-    State.STOPPED: "stopped",
-    State.INTERRUPTED: "interrupted",
-    State.DIVERGED: "diverged",
-    State.FAILED: "failed",
-    State.LOST: "lost",
 }
 
 
