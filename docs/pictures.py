@@ -22,8 +22,10 @@ from textual.pilot import Pilot
 
 from supernet_cli.cli.live import draw_supernets
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.records import DevicesSampled, JobEnded, Record, decode_lines, encode
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot, fold, fold_all
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import read_run
 from supernet_cli.tui.app import MonitorApp
 from supernet_cli.tui.screens.compare import ComparisonScreen
@@ -71,7 +73,7 @@ def until(job: JobFolder, share: float) -> list[Record]:
     return kept
 
 
-def draw_live_view(run: str, key: str, records: list[Record], devices: list[Record]) -> None:
+def draw_live_view(run: str, key: JobKey, records: list[Record], devices: list[Record]) -> None:
     """Draw what `supernet train` showed."""
     sample = next((record for record in devices if isinstance(record, DevicesSampled)), None)
     view = RunSnapshot(run, ((key, fold_all(JobSnapshot(), records)),), key, sample)
@@ -82,21 +84,21 @@ def draw_live_view(run: str, key: str, records: list[Record], devices: list[Reco
     console.save_svg(str(DOCS / "train.svg"), title="supernet train", code_format=form)
 
 
-def in_training(source: Path, folder: Path, key: str, records: list[Record]) -> Path:
+def in_training(source: Path, folder: Path, key: JobKey, records: list[Record]) -> Path:
     """Return a copy of a run with one job that trains in this process and has reported these records."""
     folder.mkdir()
     for name in ("run.json", "preset.toml"):
         shutil.copy(source / name, folder)
     samples = [record for record in read(source.glob("devices-*.jsonl")) if record.time <= records[-1].time]
     (folder / "devices-0.jsonl").write_text("".join(encode(record) + "\n" for record in samples))
-    job, me = folder / key, psutil.Process()
+    job, me = folder / str(key), psutil.Process()
     job.mkdir(parents=True)
     (job / "metrics-0.jsonl").write_text("".join(encode(record) + "\n" for record in records))
-    evaluated = [line for line in (source / key / "log.txt").read_text().splitlines() if "finished" not in line]
+    evaluated = [line for line in (source / str(key) / "log.txt").read_text().splitlines() if "finished" not in line]
     epochs = fold_all(JobSnapshot(), records).epoch
     (job / "log.txt").write_text("\n".join(evaluated[:epochs]) + "\n")
-    owner = {"state": "running", "pid": me.pid, "process_started": me.create_time(), "host": socket.gethostname()}
-    status = JobFolder(source / key, key).status().model_copy(update={**owner, "step": 0, "seconds": 0.0})
+    owner = {"state": State.RUNNING, "pid": me.pid, "process_started": me.create_time(), "host": socket.gethostname()}
+    status = JobFolder(source / str(key), key).status().model_copy(update={**owner, "step": 0, "seconds": 0.0})
     (job / "status.json").write_text(status.model_dump_json())
     return folder
 

@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from supernet_cli.config.load import LoadedPreset, load_preset, load_table
 from supernet_cli.config.settings import as_setting
 from supernet_cli.errors import UsageError
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.results import Order, Split
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import Run, default_runs_dir, find_run, list_runs
 from supernet_cli.workflows.observer import Observer, Together
 from supernet_cli.workflows.workplace import Workplace
 
 if TYPE_CHECKING:
+    from supernet_cli.runs.layout import JobKey
     from supernet_cli.runs.records import Record
     from supernet_cli.workflows.evaluate import Evaluated
     from supernet_cli.workflows.retrain import TrainedAlone
@@ -43,7 +46,7 @@ RunLike = Run | str | os.PathLike[str]
 Paths: TypeAlias = "str | Sequence[str] | Wanted"
 """Which paths: "all" of them, named ones, `top(k)` or `sample(n)`."""
 
-Watcher = Observer | Callable[[str | None, "Record"], None]
+Watcher = Observer | Callable[["JobKey | None", "Record"], None]
 """Who sees what happens: an Observer, or a function that is called with a job's key and one of its records."""
 
 Workers = int | Workplace | None
@@ -92,7 +95,7 @@ def train(
     else:
         changes = _settings(settings, {"train.seeds": seeds, "data.root": data_root})
         trained = workflow.train(_folder(runs_dir), _load(preset, changes, sees), sees, tensorboard=tensorboard)
-    if trained.supernets == "interrupted":
+    if trained.supernets is State.INTERRUPTED:
         raise KeyboardInterrupt(f"Saved; resume with: {trained.run.command('train')}")
     if trained.failure is not None:
         raise trained.failure
@@ -132,7 +135,7 @@ def retrain(
     from supernet_cli.workflows import retrain as workflow
 
     session = _session(run, workers, data_root, _observer(progress, observer))
-    trained = workflow.retrain(session, _wanted(paths, init), None if seeds is None else tuple(seeds))
+    trained = workflow.retrain(session, _wanted(paths, Way.of_init(init)), None if seeds is None else tuple(seeds))
     if trained.interrupted:
         raise KeyboardInterrupt("Saved; the same call continues.")
     if trained.failure is not None:
@@ -172,7 +175,7 @@ def evaluate(
     session = _session(run, workers, data_root, _observer(progress, observer))
     if paths == "all":
         return workflow.evaluate(session, split=split)
-    wanted = _wanted(paths, "scratch")
+    wanted = _wanted(paths, Way.ALONE)
     return workflow.evaluate(session, wanted.paths, split, wanted.sample, wanted.top)
 
 
@@ -274,7 +277,7 @@ def top(count: int, by: Order = "one-shot") -> Wanted:
     """
     from supernet_cli.workflows.selection import Wanted
 
-    return Wanted.one_of([], False, _counted(count), None, "scratch", by)
+    return Wanted.one_of([], False, _counted(count), None, Way.ALONE, by)
 
 
 def sample(count: int) -> Wanted:
@@ -285,7 +288,7 @@ def sample(count: int) -> Wanted:
     """
     from supernet_cli.workflows.selection import Wanted
 
-    return Wanted.one_of([], False, None, _counted(count), "scratch")
+    return Wanted.one_of([], False, None, _counted(count), Way.ALONE)
 
 
 def _counted(count: int) -> int:
@@ -294,16 +297,16 @@ def _counted(count: int) -> int:
     return count
 
 
-def _wanted(paths: Paths, init: Literal["scratch", "inherit", "short"]) -> Wanted:
+def _wanted(paths: Paths, way: Way) -> Wanted:
     """Return a choice of paths, to be trained in a certain way."""
     from dataclasses import replace
 
     from supernet_cli.workflows.selection import Wanted
 
     if isinstance(paths, Wanted):
-        return replace(paths, init=init)
+        return replace(paths, way=way)
     named = [] if paths == "all" else [paths] if isinstance(paths, str) else list(paths)
-    return Wanted.one_of(named, paths == "all", None, None, init)
+    return Wanted.one_of(named, paths == "all", None, None, way)
 
 
 def _run(run: RunLike) -> Run:
@@ -358,8 +361,8 @@ def _observer(progress: bool, observer: Watcher | None) -> Observer:
 class _Function(Observer):
     """An observer that passes records to a function."""
 
-    def __init__(self, function: Callable[[str | None, Record], None]) -> None:
+    def __init__(self, function: Callable[[JobKey | None, Record], None]) -> None:
         self._function = function
 
-    def record(self, key: str | None, record: Record) -> None:
+    def record(self, key: JobKey | None, record: Record) -> None:
         self._function(key, record)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from supernet_cli.config.schema import Preset, Space
 from supernet_cli.runs.job import JobFolder, JobWriter
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.records import (
     JobEnded,
     JobStarted,
@@ -22,7 +23,6 @@ from supernet_cli.runs.records import (
     decode,
 )
 from supernet_cli.runs.results import (
-    Kind,
     PathProfile,
     Profiles,
     ScoreRow,
@@ -121,15 +121,15 @@ def store_run(
     rng = np.random.default_rng(0)
     for seed, paths in one_shot.items():
         store_job(run.supernet_job(seed), {path: found[0] for path, found in paths.items()})
-        rows = [score(path, "one-shot", seed, *found) for path, found in paths.items()]
+        rows = [score(path, Way.ONE_SHOT, seed, *found) for path, found in paths.items()]
         for split in ("test", "validation"):
             keep_scores(run, split, rows, {})  # type: ignore[arg-type]
     for seed, accuracies in alone.items():
         for path, accuracy in accuracies.items():
             store_job(run.alone_job(space.parse(path), seed), {path: accuracy})
         answers = {path: rng.random(images) < accuracy for path, accuracy in accuracies.items()}
-        rows = [score(path, "stand-alone", seed, accuracy, 1 - accuracy) for path, accuracy in accuracies.items()]
-        keep_scores(run, "test", rows, {("stand-alone", seed): answers})
+        rows = [score(path, Way.ALONE, seed, accuracy, 1 - accuracy) for path, accuracy in accuracies.items()]
+        keep_scores(run, "test", rows, {(Way.ALONE, seed): answers})
     sizes = {
         str(path): PathProfile(
             parameters=1000 + space.index(path),
@@ -142,7 +142,7 @@ def store_run(
     keep_profiles(run, Profiles(device="cpu", threads=1, batch=250, paths=sizes))
     if alone:
         everything = tuple(dict.fromkeys(path for paths in alone.values() for path in paths))
-        keep_selection(run, Selection(how=how, init="scratch", paths=everything, at_random=how == "sample"))
+        keep_selection(run, Selection(how=how, init=Way.ALONE, paths=everything, at_random=how == "sample"))
     return run
 
 
@@ -177,6 +177,6 @@ def store_job(job: JobFolder, accuracies: Mapping[str, float]) -> None:
     job.weights.write_bytes(b"weights")
 
 
-def score(path: str, kind: Kind, seed: int, accuracy: float, loss: float) -> ScoreRow:
+def score(path: str, kind: Way, seed: int, accuracy: float, loss: float) -> ScoreRow:
     """Return a row of evaluation.json."""
     return ScoreRow(path=path, kind=kind, seed=seed, accuracy=accuracy, loss=loss, accuracy_unrecalibrated=accuracy)

@@ -19,7 +19,9 @@ import torch
 from supernet_cli.config.load import read_toml, validate
 from supernet_cli.config.torchrun import Place, here
 from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.records import PathsEvaluated, Record, State, StepsTrained
+from supernet_cli.runs.layout import JobKey
+from supernet_cli.runs.records import PathsEvaluated, Record, StepsTrained
+from supernet_cli.runs.state import Wish
 from supernet_cli.training.prepare import Prepared, prepare
 from supernet_cli.training.ranks import Ranks
 from supernet_cli.training.train import train_supernet
@@ -48,10 +50,10 @@ class Kept:
             self.records.append(record.model_dump(exclude={"time", "seconds"}))
 
 
-def stop_of_the_last(place: Place, polls: int) -> Callable[[], State | None]:
+def stop_of_the_last(place: Place, polls: int) -> Callable[[], Wish | None]:
     """Return what asks the last rank alone to stop, after so many steps."""
     left = iter([None] * polls)
-    return lambda: "interrupted" if place.rank == place.size - 1 and next(left, "over") == "over" else None
+    return lambda: Wish.INTERRUPT if place.rank == place.size - 1 and next(left, "over") == "over" else None
 
 
 def train_all(folder: Path, place: Place) -> None:
@@ -61,7 +63,7 @@ def train_all(folder: Path, place: Place) -> None:
             prepared = prepare(validate(read_toml(path), path), place=place)
             if number == 0:
                 ranks.join(prepared.device)
-            job = JobFolder(folder / path.stem / f"of-{place.size}", "supernet/seed-0")
+            job = JobFolder(folder / path.stem / f"of-{place.size}", JobKey.supernet(0))
             job.path.mkdir(parents=True, exist_ok=True)
             ranks.weights.clear()
             for stop in [stop_of_the_last(place, 5), lambda: None] if path.stem == "cut" else [lambda: None]:

@@ -23,10 +23,10 @@ from supernet_cli.runs.records import (
     PathScore,
     PathsEvaluated,
     Record,
-    State,
     StepsTrained,
     encode,
 )
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import FORMAT
 from supernet_cli.space import SearchSpace
 
@@ -42,7 +42,7 @@ def record_run(
     name: str = "20261124-030000-default",
     *,
     preset: str = "default",
-    state: State = "running",
+    state: str = State.RUNNING,
     epochs: int = 10,
     done: float = 4.4,
     blocks: Sequence[Sequence[str]] = (("conv3x3", "conv5x5"), ("conv3x3", "conv5x5")),
@@ -151,18 +151,18 @@ def score(path: str, epoch: int, rng: random.Random) -> PathScore:
     return PathScore(path=path, accuracy=1 - error, loss=3.2 * error, trained_images=epoch * 13_000 + len(path) * 97)
 
 
-def write_job(folder: Path, records: Sequence[Record], state: State, reason: str = "") -> None:
+def write_job(folder: Path, records: Sequence[Record], state: str, reason: str = "") -> None:
     """Write a job's folder; one that is alive belongs to this process."""
     folder.mkdir(parents=True)
     steps = [record for record in records if isinstance(record, StepsTrained)]
     begun = [record for record in records if isinstance(record, JobStarted)]
-    if state not in ("created", "running", "paused", "lost", "interrupted") and steps:
-        records = [*records, JobEnded(time=steps[-1].time, step=steps[-1].step, state=state, reason=reason)]
+    if not (State(state).is_alive or state in (State.CREATED, State.LOST, State.INTERRUPTED)) and steps:
+        records = [*records, JobEnded(time=steps[-1].time, step=steps[-1].step, state=State(state), reason=reason)]
     write_lines(folder / "metrics-0.jsonl", records if state != "created" else [])
     me = psutil.Process()
-    alive = state in ("running", "paused")
+    alive = State(state).is_alive
     status = JobStatus(
-        state="running" if state in ("lost", "interrupted") else state,
+        state=State.RUNNING if state in (State.LOST, State.INTERRUPTED) else State(state),
         reason=reason,
         pid=me.pid if alive else 0,
         process_started=me.create_time() if alive else 0.0,
@@ -189,9 +189,7 @@ def write_job(folder: Path, records: Sequence[Record], state: State, reason: str
     (folder / "log.txt").write_text("\n".join(lines) + "\n" if state != "created" else "")
 
 
-def record_stand_alone(
-    run: Path, path: str, seed: int, state: State, accuracy: float, kind: str = "standalone"
-) -> None:
+def record_stand_alone(run: Path, path: str, seed: int, state: str, accuracy: float, kind: str = "standalone") -> None:
     """Add a path that is trained alone."""
     steps = 936
     end = steps if state == "finished" else 340

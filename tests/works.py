@@ -11,7 +11,9 @@ import torch
 from helpers import score, wait_for
 
 from supernet_cli.runs.alone import AloneJob
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.results import keep_scores
+from supernet_cli.runs.state import State, Wish
 from supernet_cli.runs.store import Run
 from supernet_cli.training.retrain import AloneTraining
 
@@ -22,7 +24,7 @@ def add_scores(run: Run, seed: int) -> None:
             run,
             "test",
             [score(f"p{number}", "one-shot", seed, 0.5, 1.0)],
-            {("one-shot", 0): {f"p{seed}x{number}": np.ones(9, bool)}},
+            {(Way.ONE_SHOT, 0): {f"p{seed}x{number}": np.ones(9, bool)}},
         )
 
 
@@ -40,8 +42,8 @@ class Nothing:
 
         if job.seed == 3:
             os._exit(9)
-        recorder.record(JobEnded(step=1, state="finished"))
-        return Outcome("finished")
+        recorder.record(JobEnded(step=1, state=State.FINISHED))
+        return Outcome(State.FINISHED)
 
 
 class Shares:
@@ -57,7 +59,7 @@ class Shares:
         from supernet_cli.training.driver import Outcome
 
         tensors = [value for value in vars(self.training.data.training).values() if isinstance(value, torch.Tensor)]
-        return Outcome("finished", f"{len(tensors)} {all(tensor.is_shared() for tensor in tensors)}")
+        return Outcome(State.FINISHED, f"{len(tensors)} {all(tensor.is_shared() for tensor in tensors)}")
 
 
 class Trivial(Nothing):
@@ -67,8 +69,8 @@ class Trivial(Nothing):
         from supernet_cli.runs.records import JobEnded
         from supernet_cli.training.driver import Outcome
 
-        recorder.record(JobEnded(step=1, state="finished"))
-        return Outcome("finished")
+        recorder.record(JobEnded(step=1, state=State.FINISHED))
+        return Outcome(State.FINISHED)
 
 
 class Unfit(Nothing):
@@ -123,7 +125,8 @@ class Mortal(Nothing):
             wait_for(lambda: self.kept.exists() and self.kept.read_text() == begun, 600)
             self.is_dead = True
             wait_for(lambda: False, 600)
-        while (state := stop()) in (None, "paused") and job.seed == 99:
+        while (wish := stop()) in (None, Wish.PAUSE) and job.seed == 99:
             time.sleep(0.01)
-        recorder.record(JobEnded(step=1, state=state or "finished"))
-        return Outcome(state or "finished", begun)
+        state = wish.state if wish is not None else State.FINISHED
+        recorder.record(JobEnded(step=1, state=state))
+        return Outcome(state, begun)

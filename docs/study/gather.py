@@ -18,6 +18,7 @@ import numpy as np
 from supernet_cli.reports.cost import evaluation_cost, training_cost
 from supernet_cli.reports.facts import gather
 from supernet_cli.reports.scores import BySeed, scores
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.results import correct, evaluation, profiles, selections
 from supernet_cli.runs.store import Run, find_run
 from supernet_cli.space import SearchSpace
@@ -39,7 +40,7 @@ def main(folder: Path) -> None:
         "profile": _profile(truths["1"], paths),
         "truth": {epochs: _truth(run, paths, epochs) for epochs, run in truths.items()},
         "supernets": [_supernets(name, run, paths) for name, run in runs.items() if not name.startswith("truth-")],
-        "short": [_short(name, run, paths) for name, run in runs.items() if run.alone_jobs("short")],
+        "short": [_short(name, run, paths) for name, run in runs.items() if run.alone_jobs(Way.SHORT)],
     }
     text = ",\n".join(f'"{key}": {json.dumps(value, separators=(",", ":"))}' for key, value in document.items())
     (HERE / "data.json").write_text(f"{{\n{text}\n}}\n")
@@ -53,7 +54,7 @@ def _profile(run: Run, paths: list[str]) -> dict[str, list[float]]:
 def _truth(run: Run, paths: list[str], epochs: str) -> dict[str, Any]:
     found = gather(run).truth
     assert [str(path) for path in found.paths] == paths
-    bits = [correct(run, "test", "stand-alone", seed) for seed in found.seeds]
+    bits = [correct(run, "test", Way.ALONE, seed) for seed in found.seeds]
     answers = np.array([[by_path[path] for path in paths] for by_path in bits])
     np.savez_compressed(HERE / f"correct-{epochs}.npz", bits=np.packbits(answers, axis=2), images=answers.shape[2])
     return {
@@ -66,7 +67,7 @@ def _truth(run: Run, paths: list[str], epochs: str) -> dict[str, Any]:
 
 def _supernets(name: str, run: Run, paths: list[str]) -> dict[str, Any]:
     stored, preset = evaluation(run), run.preset()
-    rows = scores(run, stored, "validation", "one-shot")
+    rows = scores(run, stored, "validation", Way.ONE_SHOT)
     snapshots = [job.snapshot()[0] for job in run.supernet_jobs()]
     diverging = all(row.divergence is not None for by_path in rows.values() for row in by_path.values())
     return {
@@ -84,9 +85,9 @@ def _supernets(name: str, run: Run, paths: list[str]) -> dict[str, Any]:
 
 
 def _short(name: str, run: Run, paths: list[str]) -> dict[str, Any]:
-    rows = scores(run, evaluation(run), "validation", "short")
-    snapshots = [job.snapshot()[0] for job in run.alone_jobs("short")]
-    (chosen,) = [selection for selection in selections(run) if selection.init == "short"]
+    rows = scores(run, evaluation(run), "validation", Way.SHORT)
+    snapshots = [job.snapshot()[0] for job in run.alone_jobs(Way.SHORT)]
+    (chosen,) = [selection for selection in selections(run) if selection.init is Way.SHORT]
     return {
         "of": name,
         "steps": chosen.steps,

@@ -25,12 +25,6 @@ from supernet_cli.cli.options import (
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_TITLES = {
-    "one-shot": "one-shot: weights inherited from a supernet",
-    "stand-alone": "alone: trained from scratch",
-    "inherited": "fine-tuned: trained from a supernet's weights",
-}
-
 
 def evaluate(
     paths: Annotated[
@@ -85,6 +79,7 @@ def evaluate(
     from supernet_cli.cli.output import Output
     from supernet_cli.cli.render import scores_table
     from supernet_cli.reports.next_step import next_step
+    from supernet_cli.runs.layout import Way
     from supernet_cli.runs.results import is_writable
     from supernet_cli.workflows import evaluate as workflow
     from supernet_cli.workflows.session import Session
@@ -97,9 +92,9 @@ def evaluate(
     rows = [row.model_dump() for row in evaluated.rows]
     document = {"run": found.id, "split": split, "paths": rows}
     parts: list[RenderableType] = []
-    for kind, title in _TITLES.items():
-        if some := [row for row in rows if row["kind"] == kind]:
-            parts += ["" if parts else f"{found.id}  {split}", "", title, scores_table(some, split)]
+    for way in Way:
+        if some := [row for row in rows if row["kind"] == way]:
+            parts += ["" if parts else f"{found.id}  {split}", "", way.words, scores_table(some, split)]
     voice.result(document, *parts)
     if split == "test" and is_writable(found):  # else it would be to evaluate what was not stored
         voice.next_step(next_step(found))

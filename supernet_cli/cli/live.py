@@ -21,6 +21,7 @@ from supernet_cli.glyphs import MARKS, bar, clock, floor_below, gib, sparkline
 from supernet_cli.runs.ranking import RANKED_BY
 from supernet_cli.runs.records import DevicesSampled, Gpu
 from supernet_cli.runs.snapshot import JobSnapshot, PathView, RunSnapshot
+from supernet_cli.runs.state import State
 from supernet_cli.space.names import short_names
 
 _REDRAWS = 4  # a second
@@ -101,7 +102,7 @@ def draw_supernets(view: RunSnapshot, width: int, height: int) -> RenderableType
         parts.append(draw_devices(view.devices))
     if len(view.jobs) > 1:
         parts.append(_jobs(view))
-    return frame(parts, view.run, view.current)
+    return frame(parts, view.run, str(view.current))
 
 
 def frame(parts: Sequence[RenderableType], run: str, what: str) -> RenderableType:
@@ -129,7 +130,8 @@ def _progress(job: JobSnapshot, width: int) -> Text:
 
 def time_left(job: JobSnapshot) -> str:
     """Return the time left in words; after the last step, its paths are still being evaluated."""
-    return "evaluating" if 0 < job.steps <= job.step and job.state == "running" else f"{clock(job.seconds_left)} left"
+    is_evaluating = 0 < job.steps <= job.step and job.state is State.RUNNING
+    return "evaluating" if is_evaluating else f"{clock(job.seconds_left)} left"
 
 
 def _figures(job: JobSnapshot, width: int) -> Text:
@@ -219,5 +221,5 @@ def _jobs(view: RunSnapshot) -> Text:
     for key, job in view.jobs:
         ranked = job.ranked()
         best = f" {100 * ranked[0].score.accuracy:.2f} %" if ranked else ""
-        line.append(f"  {MARKS[job.state]} {key.rpartition('-')[2]}{best}", "bold" if key == view.current else "")
+        line.append(f"  {MARKS[job.state]} {key.seed}{best}", "bold" if key == view.current else "")
     return line

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from supernet_cli.cli.live import draw_devices, frame, progress_line
 from supernet_cli.glyphs import MARKS, bar, clock
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot
 from supernet_cli.space.names import short_names
 
@@ -44,7 +45,7 @@ def draw_jobs(view: RunSnapshot, width: int, height: int) -> RenderableType:
     return frame(parts, view.run, "stand-alone trainings")
 
 
-def _choose(jobs: Sequence[tuple[str, JobSnapshot]], room: int) -> list[tuple[str, JobSnapshot]]:
+def _choose(jobs: Sequence[tuple[JobKey, JobSnapshot]], room: int) -> list[tuple[JobKey, JobSnapshot]]:
     """Return the jobs to show, in order; running and failed ones first, then the last finished and the next queued."""
     if len(jobs) <= room:
         return list(jobs)
@@ -57,8 +58,8 @@ def _choose(jobs: Sequence[tuple[str, JobSnapshot]], room: int) -> list[tuple[st
     return [(key, job) for key, job in jobs if key in kept]
 
 
-def _table(jobs: Sequence[tuple[str, JobSnapshot]], width: int) -> Table:
-    names = short_names(list(dict.fromkeys(_path(key) for key, _ in jobs)), max(14, width // 3 - 2))
+def _table(jobs: Sequence[tuple[JobKey, JobSnapshot]], width: int) -> Table:
+    names = short_names(list(dict.fromkeys(key.path for key, _ in jobs)), max(14, width // 3 - 2))
     path = max(map(len, names.values())) + 2  # a mark and a space
     room = min(_LONGEST_BAR, max(6, width - path - _COLUMNS_BESIDE_BARS))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
@@ -69,11 +70,11 @@ def _table(jobs: Sequence[tuple[str, JobSnapshot]], width: int) -> Table:
     table.add_column("validation", justify="right", no_wrap=True, min_width=10)
     table.add_column("left", justify="right", no_wrap=True, min_width=5)
     for key, job in jobs:
-        table.add_row(*_row(key, names[_path(key)], job, room))
+        table.add_row(*_row(key, names[key.path], job, room))
     return table
 
 
-def _row(key: str, name: str, job: JobSnapshot, room: int) -> tuple[Text, Text, Text, Text, Text, Text]:
+def _row(key: JobKey, name: str, job: JobSnapshot, room: int) -> tuple[Text, Text, Text, Text, Text, Text]:
     share = job.step / job.steps if job.steps else 0.0
     word = _word(job)
     running, quiet = word == "running", word == "queued"
@@ -84,7 +85,7 @@ def _row(key: str, name: str, job: JobSnapshot, room: int) -> tuple[Text, Text, 
     losses, ranked = job.loss.values, job.ranked()
     return (
         Text.assemble(f"{MARKS['created' if quiet else job.state]} ", name, style=style),
-        Text(key.rpartition("-")[2], style=style),
+        Text(str(key.seed), style=style),
         Text() if quiet else progress,
         Text(f"{losses[-1]:.4f}" if losses else "", style=style),
         Text(f"{100 * ranked[0].score.accuracy:.2f} %" if ranked else "", style=style),
@@ -94,8 +95,4 @@ def _row(key: str, name: str, job: JobSnapshot, room: int) -> tuple[Text, Text, 
 
 def _word(job: JobSnapshot) -> str:
     """Return a job's state as shown here: one that is yet to start or to be resumed is queued."""
-    return "queued" if job.state in ("created", "interrupted", "stopped", "lost") else job.state
-
-
-def _path(key: str) -> str:
-    return key.split("/")[-2]
+    return "queued" if job.state.can_resume else job.state

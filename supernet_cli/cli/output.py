@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType  # rich is imported only to draw, so that errors come sooner
 
     from supernet_cli.reports.next_step import NextStep
+    from supernet_cli.runs.layout import JobKey
     from supernet_cli.runs.snapshot import JobSnapshot
 
 _PLAIN_WIDTH = 200  # lines in a file or a pipe are not folded
@@ -155,7 +156,9 @@ class Output(Observer):
         return advance
 
     @contextmanager
-    def watching(self, run: str, jobs: Sequence[tuple[str, JobSnapshot]], side_by_side: bool = False) -> Iterator[Take]:
+    def watching(
+        self, run: str, jobs: Sequence[tuple[JobKey, JobSnapshot]], side_by_side: bool = False
+    ) -> Iterator[Take]:
         """Show the progress of jobs as a drawing, in lines, or not at all; see `Observer`."""
         from supernet_cli.cli.watch import watching
 

@@ -23,6 +23,7 @@ from supernet_cli.cli.options import (
     run_and_paths,
 )
 from supernet_cli.errors import INTERRUPTED
+from supernet_cli.runs.layout import Way
 
 if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
@@ -132,7 +133,7 @@ def retrain(
     if short and init == "inherit":
         raise UsageError("--short starts from scratch, so it cannot be combined with --init inherit.", "Drop one.")
     found, words = run_and_paths(runs_dir, paths or [], run)
-    wanted = Wanted.one_of(words, every, top, sample, "short" if short else init, by)
+    wanted = Wanted.one_of(words, every, top, sample, Way.SHORT if short else Way.of_init(init), by)
     chosen_seeds = parse_seeds(seeds) if seeds is not None else found.preset().retrain.seeds
     session = Session(found, workplace, voice, data_root)
     if dry_run:
@@ -180,6 +181,6 @@ def _row(trained: TrainedAlone, job: AloneJob) -> dict[str, Any]:
         "seconds": snapshot.train_seconds + snapshot.evaluation_seconds,
         "validation_accuracy": score.accuracy if score is not None else None,
         "validation_loss": score.loss if score is not None else None,
-        "init": job.init,
+        "init": job.way.init,
         "folder": str(job.folder.path),
     }

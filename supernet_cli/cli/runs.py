@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +24,8 @@ from supernet_cli.cli.options import (
     complete_run,
     one_run,
 )
+from supernet_cli.runs.layout import JobKey, Way
+from supernet_cli.runs.state import State
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -40,12 +43,6 @@ app = typer.Typer(
 
 _PATIENCE_SECONDS = 60.0
 _MOST_UNFINISHED = 8
-_ROOMS = {
-    "supernet": "one-shot, at the last evaluation of the training",
-    "standalone": "alone: trained from scratch",
-    "inherited": "fine-tuned: trained from a supernet's weights",
-    "short": "trained from scratch, briefly",
-}
 
 
 @app.command("ls", epilog="Example: supernet runs ls")
@@ -97,9 +94,9 @@ def show(
 
     voice = Output(json, quiet, output)
     found = find_run(runs_dir, one_run(run, run_option))
-    jobs = [_job_row(job) for job in found.jobs()]
+    jobs = {way: [_job_row(job) for job in found.jobs(way)] for way in Way}
     document = _row(found) | {
-        "jobs": jobs,
+        "jobs": list(chain.from_iterable(jobs.values())),
         "folder": str(found.folder.resolve()),
         "fingerprints": found.manifest.fingerprints,
         "versions": found.manifest.versions,
@@ -116,14 +113,12 @@ def show(
         ("fingerprints", ", ".join(f"{what} {digest}" for what, digest in found.manifest.fingerprints.items())),
     ]
     parts: list[RenderableType] = [facts([*pairs, *_progress_lines(jobs)])]
-    for room, title in _ROOMS.items():
-        rows = [{"seed": job["seed"], **path} for job in jobs if _room(job) == room for path in job["paths"]]
+    is_one_kind = not any(jobs[way] for way in Way if way is not Way.ONE_SHOT)
+    for way in Way:
+        rows = [{"seed": job["seed"], **path} for job in jobs[way] for path in job["paths"]]
         if rows:
-            parts += [
-                "",
-                *([title] if len(jobs) > len(found.supernet_jobs()) else []),
-                scores_table(rows, "validation"),
-            ]
+            title = "one-shot, at the last evaluation of the training" if way is Way.ONE_SHOT else way.words
+            parts += ["", *([] if is_one_kind else [title]), scores_table(rows, "validation")]
     voice.result(document, *parts)
     with contextlib.suppress(RunError):  # a damaged run can still be shown
         voice.next_step(next_step(found))
@@ -143,19 +138,18 @@ def stop(
     from supernet_cli.errors import RunError
     from supernet_cli.reports.next_step import next_step
     from supernet_cli.runs.lock import is_held
-    from supernet_cli.runs.records import ALIVE
     from supernet_cli.runs.store import EXPERIMENT_LOCK, find_run, runs_dir_option
 
     voice = Output(json, quiet, output)
     found = find_run(runs_dir, one_run(run, run_option))
-    running = [job for job in found.jobs() if job.status().state in ALIVE]
+    running = [job for job in found.jobs() if job.status().state.is_alive]
     if not running:
         raise RunError(
             f"Run {found.id} is not being trained (status: {found.state()}).",
             f"See which runs are being trained: `supernet runs ls{runs_dir_option(runs_dir)}`.",
         )
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    asked: set[str] = set()
+    asked: set[JobKey] = set()
     while running:  # a request may come as one job ends and the next starts: that one is asked as well
         for job in running:
             if job.key not in asked:
@@ -167,7 +161,7 @@ def stop(
                 f"Look at {running[0].path / 'log.txt'}.",
             )
         time.sleep(0.1)
-        running = [job for job in found.jobs() if job.status().state in ALIVE]
+        running = [job for job in found.jobs() if job.status().state.is_alive]
     while is_held(found.folder / EXPERIMENT_LOCK) and time.monotonic() < deadline:  # it leaves in a moment
         time.sleep(0.1)
     voice.result({"run": found.id, "status": found.state()}, f"{found.id}  {found.state()}")
@@ -216,7 +210,7 @@ def _row(run: Run) -> dict[str, Any]:
         "started": datetime.fromtimestamp(run.manifest.created, UTC).isoformat(timespec="seconds"),
         "seconds": sum(status.seconds for status in statuses),
         "jobs": len(statuses),
-        "jobs_finished": sum(status.state == "finished" for status in statuses),
+        "jobs_finished": sum(status.state is State.FINISHED for status in statuses),
         "notes": [status.reason for status in statuses if status.reason],
     }
 
@@ -229,7 +223,7 @@ def _damaged_row(run: DamagedRun) -> dict[str, Any]:
 def _job_row(job: JobFolder) -> dict[str, Any]:
     status, (snapshot, damaged) = job.status(), job.snapshot()
     return {
-        "job": job.key,
+        "job": str(job.key),
         "seed": job.seed,
         "status": status.state,
         "reason": status.reason,
@@ -244,19 +238,16 @@ def _job_row(job: JobFolder) -> dict[str, Any]:
     }
 
 
-def _room(job: dict[str, Any]) -> str:
-    return str(job["job"]).partition("/")[0]
-
-
-def _progress_lines(jobs: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def _progress_lines(jobs: dict[Way, list[dict[str, Any]]]) -> list[tuple[str, str]]:
     """Return a line for each supernet; for stand-alone trainings how many are done, and a line for what is not."""
-    lines = [(job["job"], _progress(job)) for job in jobs if _room(job) == "supernet"]
-    for room in [room for room in _ROOMS if room != "supernet"]:
-        alone = [job for job in jobs if _room(job) == room]
+    lines = [(job["job"], _progress(job)) for job in jobs[Way.ONE_SHOT]]
+    for way, alone in jobs.items():
+        if way is Way.ONE_SHOT:
+            continue
         states = Counter(job["status"] for job in alone)
         if alone:
-            lines.append((room, ", ".join(f"{count} {state}" for state, count in states.most_common())))
-        unfinished = [job for job in alone if job["status"] not in ("finished", "created")]
+            lines.append((way.folder, ", ".join(f"{count} {state}" for state, count in states.most_common())))
+        unfinished = [job for job in alone if job["status"] not in (State.FINISHED, State.CREATED)]
         lines += [(job["job"], _progress(job)) for job in unfinished[:_MOST_UNFINISHED]]
     return lines
 
@@ -264,7 +255,7 @@ def _progress_lines(jobs: list[dict[str, Any]]) -> list[tuple[str, str]]:
 def _progress(job: dict[str, Any]) -> str:
     from supernet_cli.glyphs import counted
 
-    if job["status"] == "created":
+    if job["status"] == State.CREATED:
         return "queued"
     words = [job["status"], f"epoch {job['epoch']}/{job['epochs']}", f"step {job['step']:,}/{job['steps']:,}"]
     if job["loss"] is not None:

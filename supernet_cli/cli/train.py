@@ -29,6 +29,7 @@ from supernet_cli.cli.options import (
 )
 from supernet_cli.config.torchrun import Place, here
 from supernet_cli.errors import INTERRUPTED
+from supernet_cli.runs.state import State
 
 if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
@@ -202,7 +203,7 @@ def _report(trained: Trained, voice: Output) -> None:
     except OSError as error:
         if error.errno != errno.EIO:
             raise
-        raise typer.Exit(0 if trained.supernets == "finished" else INTERRUPTED) from error
+        raise typer.Exit(0 if trained.supernets is State.FINISHED else INTERRUPTED) from error
 
 
 def _say(trained: Trained, voice: Output) -> None:
@@ -224,7 +225,7 @@ def _say(trained: Trained, voice: Output) -> None:
     voice.result(document | (error_document(error) if error else {}), title, *data, "", table)
     if error is not None:
         voice.fail(error)
-    if document["status"] != "finished":
+    if document["status"] != State.FINISHED:
         voice.note(f"\nResume with: {run.command('train')}")
         raise typer.Exit(INTERRUPTED)
     voice.next_step(next_step(run))

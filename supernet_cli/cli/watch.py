@@ -9,9 +9,11 @@ from typing import TextIO
 
 from supernet_cli.cli.output import Output, console, printable
 from supernet_cli.glyphs import clock
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.ranking import ranked
 from supernet_cli.runs.records import JobEnded, PathsEvaluated, Record
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot, fold_run
+from supernet_cli.runs.state import State
 
 
 class Watch:
@@ -26,14 +28,14 @@ class Watch:
     def __init__(
         self,
         run: str,
-        jobs: Sequence[tuple[str, JobSnapshot]],
+        jobs: Sequence[tuple[JobKey, JobSnapshot]],
         listener: Callable[[RunSnapshot, Record], None] | None = None,
     ) -> None:
         self._guard = threading.Lock()
         self._listener = listener
         self.view = RunSnapshot(run, tuple(jobs), jobs[0][0])
 
-    def take(self, key: str | None, record: Record) -> None:
+    def take(self, key: JobKey | None, record: Record) -> None:
         """Take a record of a job, or a sample of the devices, which belongs to none."""
         with self._guard:
             self.view = fold_run(self.view, key, record)
@@ -66,7 +68,7 @@ class PlainLines:
         job = view.job
         if isinstance(record, PathsEvaluated):
             self._say(self._epoch(view, job, record))
-        elif isinstance(record, JobEnded) and record.state != "finished":
+        elif isinstance(record, JobEnded) and record.state is not State.FINISHED:
             self._say(f"{view.current}  {record.state} at step {record.step}: {record.reason}")
 
     def _epoch(self, view: RunSnapshot, job: JobSnapshot, record: PathsEvaluated) -> str:
@@ -93,7 +95,7 @@ class JobLines:
         """Print how a job ended."""
         if not isinstance(record, JobEnded):
             return
-        ended = sum(job.state in ("finished", "diverged", "failed") for _, job in view.jobs)
+        ended = sum(job.state.is_over or job.state.has_failed for _, job in view.jobs)
         job = view.job
         parts = [f"{ended}/{len(view.jobs)}  {view.current}  {record.state}"]
         parts += [f"{100 * path.score.accuracy:.2f} %" for path in job.ranked()[:1]]
@@ -105,7 +107,7 @@ class JobLines:
 
 @contextmanager
 def watching(
-    output: Output, stream: TextIO, run: str, jobs: Sequence[tuple[str, JobSnapshot]], side_by_side: bool = False
+    output: Output, stream: TextIO, run: str, jobs: Sequence[tuple[JobKey, JobSnapshot]], side_by_side: bool = False
 ) -> Iterator[Watch]:
     """Open a watch that shows progress as a drawing, in lines, or not at all.
 

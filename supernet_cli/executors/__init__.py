@@ -7,10 +7,11 @@ from dataclasses import Field
 from typing import Any, ClassVar, Protocol
 
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.records import Record, Recorder
 from supernet_cli.training.driver import Outcome, Stop
 
-Report = Callable[[str, Record], None]
+Report = Callable[[JobKey, Record], None]
 """Called with a job's key and one of its records, in the thread that called the executor."""
 
 
@@ -37,7 +38,7 @@ class Work(Protocol):
 class Executor(Protocol):
     """Runs jobs in parallel and writes each job's records to its folder."""
 
-    def run(self, work: Work, jobs: Sequence[Job], report: Report, stop: Stop) -> Mapping[str, Outcome]:
+    def run(self, work: Work, jobs: Sequence[Job], report: Report, stop: Stop) -> Mapping[JobKey, Outcome]:
         """Run jobs until all are done or a stop is requested.
 
         A job that fails, or whose process dies, is an outcome like any other and does not affect other jobs.

@@ -24,7 +24,8 @@ import torch
 from supernet_cli.errors import SupernetError
 from supernet_cli.executors import Job, Work
 from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.records import Record, State
+from supernet_cli.runs.records import Record
+from supernet_cli.runs.state import State, Wish
 from supernet_cli.training.driver import Outcome
 
 _BEAT_SECONDS = 1.0  # longest wait of an exchange
@@ -73,11 +74,12 @@ class Trainer(logging.Handler):
         super().__init__(logging.INFO)
         self._work: Work = unpacked(shared)
         self._messages: queue.SimpleQueue[Record | Line | Outcome] = queue.SimpleQueue()
-        self._asked: State | None = None
+        self._asked: Wish | None = None
         self._at_rest = threading.Event()
         self._at_rest.set()
         self._thread: threading.Thread | None = None
         self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._files: tuple[Path, ...] = ()  # what may be sent
         self._sent: dict[str, tuple[int, int, int]] = {}  # files as last sent
         package = logging.getLogger("supernet_cli")
         package.setLevel(logging.INFO)
@@ -94,14 +96,14 @@ class Trainer(logging.Handler):
             self._thread.join()  # it has reported its outcome and is about to end
         self._asked = None
         self._at_rest.clear()
-        self._thread = threading.Thread(target=self._do, args=(job, files), name=job.folder.key, daemon=True)
+        self._thread = threading.Thread(target=self._do, args=(job, files), name=str(job.folder.key), daemon=True)
         self._thread.start()
 
-    def exchange(self, asked: State | None) -> Reply:
+    def exchange(self, asked: Wish | None) -> Reply:
         """Return what is new since the last call, after a second or when the job ends, whichever is sooner.
 
         Args:
-            asked: State that the job is asked to enter.
+            asked: What the job is asked for.
         """
         self._asked = asked
         is_over = self._at_rest.wait(_BEAT_SECONDS)  # if so, there will be no further messages
@@ -143,19 +145,20 @@ class Trainer(logging.Handler):
             local = JobFolder(Path(directory.name), job.folder.key)
             for name, content in files.items():
                 (local.path / name).write_bytes(content)
-            self._sent = {path.name: _stamp(path.stat()) for path in _results(local) if path.exists()}
+            self._files = (local.checkpoint, local.weights)
+            self._sent = {path.name: _stamp(path.stat()) for path in self._files if path.exists()}
             self._directory = directory  # from now on, new files in it are sent
             self._work.set_up()
             return self._work.run(dataclasses.replace(job, folder=local), self, lambda: self._asked)
         except Exception as error:
             logger.error("%s", error, exc_info=error)
             reason = error.message if isinstance(error, SupernetError) else f"{type(error).__name__}: {error}"
-            return Outcome("failed", reason)
+            return Outcome(State.FAILED, reason)
 
     def _new_files(self) -> Iterator[tuple[str, bytes]]:
         if self._directory is None:
             return
-        for path in _results(JobFolder(Path(self._directory.name), "")):
+        for path in self._files:
             with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
                 stamp = _stamp(os.fstat(file.fileno()))
                 if stamp != self._sent.get(path.name):
@@ -166,10 +169,6 @@ class Trainer(logging.Handler):
         if self._directory is not None:
             self._directory.cleanup()
             self._directory = None
-
-
-def _results(folder: JobFolder) -> tuple[Path, Path]:
-    return folder.checkpoint, folder.weights
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:

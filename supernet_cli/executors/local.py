@@ -19,16 +19,18 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import connection
-from typing import Any, get_args
+from typing import Any
 
 from supernet_cli.errors import DiskError, RunError, SupernetError
 from supernet_cli.executors import Job, Report, Work
 from supernet_cli.runs.job import JobFolder, JobWriter
-from supernet_cli.runs.records import Fanout, JobEnded, Record, State
+from supernet_cli.runs.layout import JobKey
+from supernet_cli.runs.records import Fanout, JobEnded, Record
+from supernet_cli.runs.state import State, Wish
 from supernet_cli.training.driver import Outcome, Stop
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-_STATES: tuple[State, ...] = get_args(State)
+_WISHES = tuple(Wish)
 _POLL_SECONDS = 0.2
 _PATIENCE_SECONDS = 10.0
 _MOST_STILLBORN = 3
@@ -46,7 +48,7 @@ class LocalProcesses:
     def __init__(self, workers: int) -> None:
         self._workers = workers
 
-    def run(self, work: Work, jobs: Sequence[Job], report: Report, stop: Stop) -> Mapping[str, Outcome]:
+    def run(self, work: Work, jobs: Sequence[Job], report: Report, stop: Stop) -> Mapping[JobKey, Outcome]:
         """Run jobs until all are done or a stop is requested; see `Executor`.
 
         Raises:
@@ -60,7 +62,7 @@ class LocalProcesses:
             patience = 0.0
             raise
         except Exception:
-            crew.ask_to("interrupted")
+            crew.ask_to(Wish.INTERRUPT)
             raise
         finally:
             crew.dismiss(patience)
@@ -72,13 +74,13 @@ class _Crew:
     def __init__(self, work: Work, most: int) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._work, self._most = work, most
-        self._asked_to = self._context.RawValue("b", -1)  # position in _STATES of the state to end in
+        self._asked_to = self._context.RawValue("b", -1)  # position in _WISHES of what they are asked for
         self._workers: list[_Worker] = []
         self._stillborn = 0  # consecutive workers that died without reporting anything
 
-    def finish(self, waiting: deque[Job], report: Report, stop: Stop) -> dict[str, Outcome]:
+    def finish(self, waiting: deque[Job], report: Report, stop: Stop) -> dict[JobKey, Outcome]:
         """Work until no job is waiting or running; return the outcome of each job that was started."""
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[JobKey, Outcome] = {}
         while True:
             if self._asked_to.value < 0 and (asked := stop()) is not None:
                 self.ask_to(asked)
@@ -91,8 +93,8 @@ class _Crew:
             for worker in _ready(busy):
                 for key, outcome in worker.hear(report).items():
                     outcomes[key] = outcome
-                    if outcome.state in ("stopped", "interrupted"):  # a request to one job is meant for all
-                        self.ask_to(outcome.state)
+                    if (wish := Wish.behind(outcome.state)) is not None:  # a request to one job is meant for all
+                        self.ask_to(wish)
                 self._stillborn = 0 if worker.has_spoken else self._stillborn + 1
             if self._stillborn >= _MOST_STILLBORN:
                 reason = next(reversed(outcomes.values())).reason
@@ -100,9 +102,9 @@ class _Crew:
                     f"Workers exit before starting a job: {reason}.", "Read the jobs' log.txt, then try --workers 1."
                 )
 
-    def ask_to(self, state: State) -> None:
-        """Ask all workers to save and end in a state."""
-        self._asked_to.value = _STATES.index(state)
+    def ask_to(self, wish: Wish) -> None:
+        """Ask all workers to fulfil a wish."""
+        self._asked_to.value = _WISHES.index(wish)
 
     def dismiss(self, patience: float) -> None:
         """Dismiss all workers; kill those that do not exit within this many seconds."""
@@ -150,7 +152,7 @@ class _Worker:
         with contextlib.suppress(OSError):
             self.connection.send(job)
 
-    def hear(self, report: Report) -> dict[str, Outcome]:
+    def hear(self, report: Report) -> dict[JobKey, Outcome]:
         """Receive one report; return its job's outcome by key once there is one."""
         assert self.job is not None
         key = self.job.folder.key
@@ -160,7 +162,7 @@ class _Worker:
         except (EOFError, OSError, pickle.UnpicklingError):
             self.lives = False
             self.reap(_PATIENCE_SECONDS)
-            message = Outcome("failed", f"its process died ({_how_it_ended(self._process.exitcode)})")
+            message = Outcome(State.FAILED, f"its process died ({_how_it_ended(self._process.exitcode)})")
         match message:
             case Outcome() as outcome:
                 if not self._ended:
@@ -199,16 +201,19 @@ def _serve(work: Work, parent: connection.Connection, asked_to: Any) -> None:
     logging.getLogger("supernet_cli").addHandler(speaker)
     orphaned = _notice_the_parents_end()
 
-    def stop() -> State | None:
+    def stop() -> Wish | None:
         if orphaned.is_set():
-            return "interrupted"
-        return None if asked_to.value < 0 else _STATES[asked_to.value]
+            return Wish.INTERRUPT
+        return None if asked_to.value < 0 else _WISHES[asked_to.value]
 
     set_up = functools.cache(work.set_up)
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
         while (job := parent.recv()) is not None:
-            state = stop()  # requested while this process was starting
-            speaker.say(_do(work, set_up, job, speaker, stop) if state is None else Outcome(state, "before it started"))
+            wish = stop()  # requested while this process was starting
+            if wish is None:
+                speaker.say(_do(work, set_up, job, speaker, stop))
+            else:
+                speaker.say(Outcome(wish.state, "before it started"))
 
 
 def _do(work: Work, set_up: Callable[[], None], job: Job, speaker: _Speaker, stop: Stop) -> Outcome:
@@ -218,9 +223,9 @@ def _do(work: Work, set_up: Callable[[], None], job: Job, speaker: _Speaker, sto
             set_up()
             return work.run(job, Fanout(writer, speaker), lambda: writer.wanted(stop()))
     except SupernetError as error:
-        return Outcome("failed", error.message)
+        return Outcome(State.FAILED, error.message)
     except Exception as error:  # JobWriter has put its traceback into the job's log
-        return Outcome("failed", f"{type(error).__name__}: {error}")
+        return Outcome(State.FAILED, f"{type(error).__name__}: {error}")
 
 
 class _Speaker(logging.Handler):

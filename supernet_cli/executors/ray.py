@@ -30,7 +30,9 @@ from supernet_cli.executors import Job, Report, Work
 from supernet_cli.executors._trainer import Line, Packed, Reply, Trainer, packed, unpacked
 from supernet_cli.glyphs import counted
 from supernet_cli.runs.job import JobFolder, JobWriter
-from supernet_cli.runs.records import JobEnded, Record, State
+from supernet_cli.runs.layout import JobKey
+from supernet_cli.runs.records import JobEnded, Record
+from supernet_cli.runs.state import State, Wish
 from supernet_cli.training import checkpoint
 from supernet_cli.training.driver import Outcome, Stop
 
@@ -106,7 +108,7 @@ class RayCluster:
             except (OSError, OverflowError) as error:  # the latter if it is not a port
                 raise self._is_missing(error) from error
 
-    def run(self, work: Work, jobs: Sequence[Job], report: Report, stop: Stop) -> Mapping[str, Outcome]:
+    def run(self, work: Work, jobs: Sequence[Job], report: Report, stop: Stop) -> Mapping[JobKey, Outcome]:
         """Run jobs until all are done or a stop is requested; see `Executor`.
 
         Raises:
@@ -120,7 +122,7 @@ class RayCluster:
                 patience = _HASTE_SECONDS
                 raise
             except Exception:
-                crew.finish(deque(), lambda key, record: None, lambda: "interrupted")
+                crew.finish(deque(), lambda key, record: None, lambda: Wish.INTERRUPT)
                 raise
             finally:
                 crew.dismiss(patience)
@@ -224,13 +226,13 @@ class _Crew:
         self._shared = ray.put(packed(work))
         self._kind = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(Trainer)
         self._workers: list[_Worker] = []
-        self._asked: State | None = None
-        self._deaths: Counter[str] = Counter()
+        self._asked: Wish | None = None
+        self._deaths: Counter[JobKey] = Counter()
         self._stillborn = 0  # trainers that died before they were ready, since the last one that became ready
 
-    def finish(self, waiting: deque[Job], report: Report, stop: Stop) -> dict[str, Outcome]:
+    def finish(self, waiting: deque[Job], report: Report, stop: Stop) -> dict[JobKey, Outcome]:
         """Work until no job is waiting or running; return the outcome of each job that was started."""
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[JobKey, Outcome] = {}
         while True:
             self._asked = self._asked or stop()
             if self._asked is not None:
@@ -241,22 +243,21 @@ class _Crew:
             for worker in self._replied():
                 for key, outcome in self._listen(worker, waiting, report).items():
                     outcomes[key] = outcome
-                    if outcome.state in ("stopped", "interrupted"):  # a request to one job is meant for all
-                        self._asked = self._asked or outcome.state
+                    self._asked = self._asked or Wish.behind(outcome.state)  # a request to one job is meant for all
 
     def dismiss(self, patience: float) -> None:
         """Dismiss all trainers; kill those that do not exit within this many seconds."""
         for worker in self._workers:
-            worker.end(Outcome("interrupted", "ended immediately"))
+            worker.end(Outcome(State.INTERRUPTED, "ended immediately"))
         farewells = [worker.dismiss() for worker in self._workers]
         if farewells:
             self._ray.wait(farewells, num_returns=len(farewells), timeout=patience)
         for worker in self._workers:
             worker.kill()
 
-    def _assign(self, waiting: deque[Job], report: Report) -> dict[str, Outcome]:
+    def _assign(self, waiting: deque[Job], report: Report) -> dict[JobKey, Outcome]:
         """Give jobs to idle trainers, start more if there is room, and dismiss those that are not needed."""
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[JobKey, Outcome] = {}
         self._workers = [worker for worker in self._workers if worker.lives]
         for worker in self._workers:
             if worker.is_ready and worker.job is None and waiting:
@@ -287,7 +288,7 @@ class _Crew:
             ready += self._ray.wait(rest, num_returns=len(rest), timeout=0)[0]
         return [by_call[call] for call in ready]
 
-    def _listen(self, worker: _Worker, waiting: deque[Job], report: Report) -> dict[str, Outcome]:
+    def _listen(self, worker: _Worker, waiting: deque[Job], report: Report) -> dict[JobKey, Outcome]:
         """Process a trainer's reply; return its job's outcome by key once there is one.
 
         Raises:
@@ -304,7 +305,7 @@ class _Crew:
         worker.ask(self._asked)
         return outcomes
 
-    def _bury(self, worker: _Worker, why: str, waiting: deque[Job], report: Report) -> dict[str, Outcome]:
+    def _bury(self, worker: _Worker, why: str, waiting: deque[Job], report: Report) -> dict[JobKey, Outcome]:
         """Queue the job of a dead trainer again, unless it has been retried too often."""
         job = worker.job
         if job is None:
@@ -316,8 +317,9 @@ class _Crew:
         key = job.folder.key
         self._deaths[key] += 1
         if self._deaths[key] > _RETRIES:
-            return worker.end(Outcome("failed", f"{why}, even after {counted(_RETRIES, 'retry', 'retries')}"), report)
-        outcome = worker.end(Outcome("interrupted", why), report)
+            reason = f"{why}, even after {counted(_RETRIES, 'retry', 'retries')}"
+            return worker.end(Outcome(State.FAILED, reason), report)
+        outcome = worker.end(Outcome(State.INTERRUPTED, why), report)
         if self._asked is not None:
             return outcome
         waiting.appendleft(job)
@@ -339,26 +341,26 @@ class _Worker:
         self._step, self._ended = 0, False  # according to its job's records so far
         self.call = trainer.exchange.remote(None)
 
-    def give(self, job: Job, report: Report) -> dict[str, Outcome]:
+    def give(self, job: Job, report: Report) -> dict[JobKey, Outcome]:
         """Send it a job with its checkpoint; return the job's outcome if its folder cannot be opened."""
-        self.job, self._step, self._ended, self._log = job, 0, False, logging.Logger(job.folder.key)
+        self.job, self._step, self._ended, self._log = job, 0, False, logging.Logger(str(job.folder.key))
         try:
             self._writer = self._open.enter_context(JobWriter(job.folder, self._log))
             files = {path.name: path.read_bytes() for path in _checkpoints(job.folder) if path.exists()}
         except SupernetError as error:
-            return self.end(Outcome("failed", error.message), report)
+            return self.end(Outcome(State.FAILED, error.message), report)
         except OSError as error:
-            return self.end(Outcome("failed", f"its checkpoint cannot be read: {error.strerror}"), report)
+            return self.end(Outcome(State.FAILED, f"its checkpoint cannot be read: {error.strerror}"), report)
         self._begun = self._trainer.begin.remote(job, files)
         self.ask(None)
         return {}
 
-    def ask(self, asked: State | None) -> None:
+    def ask(self, asked: Wish | None) -> None:
         """Ask for its news, and pass on what its job is asked for, if it has one."""
         assert self._writer is not None or self.job is None
         self.call = None if self._writer is None else self._trainer.exchange.remote(self._writer.wanted(asked))
 
-    def hear(self, report: Report) -> dict[str, Outcome]:
+    def hear(self, report: Report) -> dict[JobKey, Outcome]:
         """Write its reply to the job's folder; return the job's outcome by key once there is one.
 
         Raises:
@@ -380,10 +382,10 @@ class _Worker:
                 self._take(message, report)
         except SupernetError as error:
             self.kill()
-            return self.end(Outcome("failed", error.message), report)
+            return self.end(Outcome(State.FAILED, error.message), report)
         return {}
 
-    def end(self, outcome: Outcome, report: Report | None = None) -> dict[str, Outcome]:
+    def end(self, outcome: Outcome, report: Report | None = None) -> dict[JobKey, Outcome]:
         """Close its job's folder, if it has a job, and return the outcome by key."""
         job, self.job = self.job, None
         if job is None:

@@ -16,6 +16,7 @@ from supernet_cli.reports.cost import Cost, evaluation_cost, training_cost
 from supernet_cli.reports.missing import Missing, missing_alone, missing_one_shot
 from supernet_cli.reports.next_step import finish_first, next_step
 from supernet_cli.reports.scores import BySeed, scores
+from supernet_cli.runs.layout import Way, path_folder
 from supernet_cli.runs.results import (
     Evaluation,
     PathProfile,
@@ -26,6 +27,7 @@ from supernet_cli.runs.results import (
     selections,
 )
 from supernet_cli.runs.snapshot import JobSnapshot
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import Run
 from supernet_cli.space import Architecture, SearchSpace
 
@@ -164,7 +166,7 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
     source = truth_run or run
     stored = evaluation(run)
     space = SearchSpace.from_config(run.preset().space)
-    one_shot = scores(run, stored, "validation", "one-shot")
+    one_shot = scores(run, stored, "validation", Way.ONE_SHOT)
     if not one_shot:
         raise finish_first(run, "one-shot scores yet")
     stored_truth = evaluation(source)
@@ -179,10 +181,10 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
     snapshots = [job.snapshot()[0] for job in run.supernet_jobs() if job.seed in seeds]
     judged_later = [cost for cost in stored.costs if cost.split == "validation" and cost.seed in seeds]
     training, judging = training_cost(snapshots), evaluation_cost(snapshots, judged_later)
-    test = scores(run, stored, "test", "one-shot")
-    briefly = scores(run, stored, "validation", "short")
+    test = scores(run, stored, "test", Way.ONE_SHOT)
+    briefly = scores(run, stored, "validation", Way.SHORT)
     short = {seed: rows for seed, rows in sorted(briefly.items()) if all(name in rows for name in names)}
-    short_jobs = [job.snapshot()[0] for job in run.alone_jobs("short") if job.seed in short]
+    short_jobs = [job.snapshot()[0] for job in run.alone_jobs(Way.SHORT) if job.seed in short]
     return Facts(
         run=run,
         sampler=run.preset().train.sampler.name,
@@ -191,7 +193,7 @@ def gather(run: Run, truth_run: Run | None = None) -> Facts:
         one_shot={seed: one_shot[seed] for seed in seeds},
         one_shot_test={seed: rows for seed, rows in test.items() if seed in seeds},
         short=short,
-        short_diverged=sum(job.status().state == "diverged" for job in run.alone_jobs("short")),
+        short_diverged=sum(job.status().state is State.DIVERGED for job in run.alone_jobs(Way.SHORT)),
         short_cost=training_cost(short_jobs) + evaluation_cost(short_jobs),
         truth=truth,
         profiles=profiles(run).paths or profiles(source).paths,
@@ -230,13 +232,13 @@ def _truth(run: Run, stored: Evaluation, space: SearchSpace) -> Truth:
     import numpy as np
 
     known = {str(path): path for path in space.enumerate()} if space.size <= 100_000 else {}
-    test = stored.rows("test", "stand-alone")
-    jobs = {(job.path.parent.name, job.seed): job for job in run.alone_jobs()}
-    folders = {name: run.alone_job(known.get(name) or space.parse(name), 0).path.parent.name for name in _all(test)}
+    test = stored.rows("test", Way.ALONE)
+    jobs = {(job.key.folder, job.seed): job for job in run.alone_jobs()}
+    folders = {name: path_folder(str(known.get(name) or space.parse(name))) for name in _all(test)}
     there = {(name, seed) for seed, rows in test.items() for name in rows if (folders[name], seed) in jobs}
     if not there:  # a deleted training does not count
         raise RunError(*_no_truth(run))
-    diverged = {folder for (folder, _), job in jobs.items() if job.status().state == "diverged"}
+    diverged = {folder for (folder, _), job in jobs.items() if job.status().state is State.DIVERGED}
     there = {(name, seed) for name, seed in there if folders[name] not in diverged} or there
     paths = sorted((known.get(name) or space.parse(name) for name in {name for name, _ in there}), key=space.index)
     order, seeds = [str(path) for path in paths], sorted({seed for _, seed in there})
@@ -245,8 +247,8 @@ def _truth(run: Run, stored: Evaluation, space: SearchSpace) -> Truth:
     def table(figure: Callable[[str, int], float]) -> np.ndarray:
         return np.array([[figure(name, s) if s in seeds_of[name] else float("nan") for s in seeds] for name in order])
 
-    validation = scores(run, stored, "validation", "stand-alone")
-    answers = {seed: correct(run, "test", "stand-alone", seed) for seed in seeds}
+    validation = scores(run, stored, "validation", Way.ALONE)
+    answers = {seed: correct(run, "test", Way.ALONE, seed) for seed in seeds}
     whole = all(name in answers[seed] for name, seed in there)
     shares = [np.mean([answers[seed][name] for seed in seeds_of[name]], axis=0) for name in order] if whole else []
     snapshots = [[run.alone_job(path, s).snapshot()[0] for s in seeds_of[str(path)]] for path in paths]
@@ -270,7 +272,7 @@ def _coverage(run: Run, names: set[str], space: SearchSpace) -> Coverage:
     """Return how paths were chosen, even if some of the chosen ones are unfinished or diverged."""
     if len(names) == space.size:
         return "all"
-    chosen = [selection for selection in selections(run) if selection.init == "scratch"]
+    chosen = [selection for selection in selections(run) if selection.init is Way.ALONE]
     if any(selection.how == "top" and names <= set(selection.paths) for selection in chosen):
         return "top"
     if any(selection.how == "sample" and names <= set(selection.paths) for selection in chosen):
@@ -284,7 +286,7 @@ def _coverage(run: Run, names: set[str], space: SearchSpace) -> Coverage:
 
 def _caution(run: Run, names: set[str], coverage: Coverage) -> str:
     """Return what the choice of paths does to τ as observed; empty if nothing."""
-    chosen = [each for each in selections(run) if each.init == "scratch" and names.intersection(each.paths)]
+    chosen = [each for each in selections(run) if each.init is Way.ALONE and names.intersection(each.paths)]
     if coverage == "top":
         orders = {"one-shot": "one-shot score", "size": "size"}
         by = " or ".join(dict.fromkeys(orders[each.by] for each in chosen if each.how == "top"))

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from supernet_cli.glyphs import counted
 from supernet_cli.reports.next_step import TRAINED_WHOLE, retrain_step, supernets_step, trained_names
 from supernet_cli.reports.scores import BySeed
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.results import Evaluation
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import Run
 from supernet_cli.space import Architecture, SearchSpace
 
@@ -40,12 +42,13 @@ def missing_alone(run: Run, stored: Evaluation, space: SearchSpace, paths: Seque
         paths: Paths that enter the comparison.
     """
     names = trained_names(run, space, map(str, paths))
-    jobs = [(names.get(job.path.parent.name, job.path.parent.name), job) for job in run.alone_jobs()]
+    jobs = [(names.get(job.key.folder, job.key.path), job) for job in run.alone_jobs()]
     states = {job.key: job.status().state for _, job in jobs}
-    diverged = [(name, job) for name, job in jobs if states[job.key] == "diverged"]
-    open_jobs = [(name, job) for name, job in jobs if states[job.key] not in ("diverged", "finished")]
-    rows = stored.rows("test", "stand-alone")
-    unevaluated = [job for name, job in jobs if states[job.key] == "finished" and name not in rows.get(job.seed, {})]
+    diverged = [(name, job) for name, job in jobs if states[job.key] is State.DIVERGED]
+    open_jobs = [(name, job) for name, job in jobs if not states[job.key].is_over]
+    rows = stored.rows("test", Way.ALONE)
+    finished = [(name, job) for name, job in jobs if states[job.key] is State.FINISHED]
+    unevaluated = [job for name, job in finished if name not in rows.get(job.seed, {})]
     used = {str(path) for path in paths}
     unused = [(name, job.seed) for name, job in jobs if name in rows.get(job.seed, {}) and name not in used]
     found = []
@@ -86,7 +89,7 @@ def missing_one_shot(
     """
     found = []
     states = {job.seed: job.status().state for job in run.supernet_jobs() if not job.weights.is_file()}
-    diverged = [seed for seed, state in states.items() if state == "diverged"]
+    diverged = [seed for seed, state in states.items() if state is State.DIVERGED]
     if diverged:
         found.append(Missing(f"{_seeds(diverged)} diverged and would diverge again"))
     if len(states) > len(diverged) and (step := supernets_step(run)) is not None:

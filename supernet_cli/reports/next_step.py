@@ -10,8 +10,8 @@ from supernet_cli.reports.scores import scores
 from supernet_cli.runs.activity import is_worked_on
 from supernet_cli.runs.files import file_stamp
 from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.records import ALIVE
-from supernet_cli.runs.results import Evaluation, Kind, Selection, evaluation, selections
+from supernet_cli.runs.layout import Way, path_folder
+from supernet_cli.runs.results import Evaluation, Selection, evaluation, selections
 from supernet_cli.runs.store import EXPERIMENT_LOCK, Run
 from supernet_cli.space import SearchSpace
 
@@ -66,14 +66,14 @@ def next_step(run: Run) -> NextStep | None:
     space, stored = SearchSpace.from_config(run.preset().space), evaluation(run)
     if not _is_evaluated(run, stored):
         return _evaluate(run)
-    if _unevaluated(run.alone_jobs("inherit"), stored, "inherited"):
+    if _unevaluated(run.alone_jobs(Way.INHERITED), stored, Way.INHERITED):
         return _evaluate(run)
     alone = run.alone_jobs()
     if not alone:
         return NextStep("Find out whether this ranking can be trusted", run.command("retrain", *_truth(space)))
     if unfinished := [job for job in alone if not job.is_done]:
         return retrain_step(run, space, unfinished)
-    if _unevaluated(alone, stored, "stand-alone"):
+    if _unevaluated(alone, stored, Way.ALONE):
         return _evaluate(run)
     if not any(job.weights.is_file() for job in alone):
         return NextStep("Every stand-alone training diverged; see why", run.command("runs show"))
@@ -94,7 +94,7 @@ def supernets_step(run: Run) -> NextStep | None:
     """Return the step that finishes a run's supernets, or None if they are finished."""
     jobs = run.supernet_jobs()
     statuses = [job.status() for job in jobs]
-    if any(status.state in ALIVE for status in statuses) or is_worked_on(run.folder, statuses):
+    if any(status.state.is_alive for status in statuses) or is_worked_on(run.folder, statuses):
         return _watch(run, "It is being trained; watch it")
     if not jobs or not all(job.is_done for job in jobs):
         return NextStep("Resume with", run.command("experiment" if _is_experiment(run) else "train"))
@@ -112,13 +112,13 @@ def retrain_step(run: Run, space: SearchSpace, jobs: Sequence[JobFolder]) -> Nex
         jobs: Trainings that are not done.
     """
     statuses = [job.status() for job in run.alone_jobs()]
-    if any(status.state in ALIVE for status in statuses) or is_worked_on(run.folder, statuses):
+    if any(status.state.is_alive for status in statuses) or is_worked_on(run.folder, statuses):
         return _watch(run, "Its paths are being trained from scratch; watch it")
     if _is_experiment(run) and all(job.seed in run.preset().retrain.seeds for job in jobs):
         return NextStep("Resume with", run.command("experiment"))
     known = trained_names(run, space)
-    names = {known.get(job.path.parent.name, job.path.parent.name) for job in jobs}
-    chosen = [selection for selection in selections(run) if selection.init == "scratch"]
+    names = {known.get(job.key.folder, job.key.path) for job in jobs}
+    chosen = [selection for selection in selections(run) if selection.init is Way.ALONE]
     fitting = [selection for selection in chosen if selection.how in _WAYS and names <= set(selection.paths)]
     which = _WAYS[fitting[0].how](fitting[0]) if fitting else sorted(names)
     seeds = ",".join(map(str, sorted({job.seed for job in jobs})))
@@ -127,8 +127,8 @@ def retrain_step(run: Run, space: SearchSpace, jobs: Sequence[JobFolder]) -> Nex
 
 def trained_names(run: Run, space: SearchSpace, more: Iterable[str] = ()) -> dict[str, str]:
     """Return the paths that were chosen to be trained from scratch, and more, by the names of their folders."""
-    chosen = (path for selection in selections(run) if selection.init == "scratch" for path in selection.paths)
-    return {run.alone_job(space.parse(path), 0).path.parent.name: path for path in dict.fromkeys([*more, *chosen])}
+    chosen = (path for selection in selections(run) if selection.init is Way.ALONE for path in selection.paths)
+    return {path_folder(str(space.parse(path))): path for path in dict.fromkeys([*more, *chosen])}
 
 
 def gentler_step(run: Run) -> NextStep:
@@ -167,12 +167,12 @@ def _truth(space: SearchSpace) -> tuple[str, ...]:
 
 def _is_evaluated(run: Run, stored: Evaluation) -> bool:
     """Whether every path with a one-shot score on validation has one on test, for every finished supernet."""
-    test = stored.rows("test", "one-shot")
-    known = scores(run, stored, "validation", "one-shot")
+    test = stored.rows("test", Way.ONE_SHOT)
+    known = scores(run, stored, "validation", Way.ONE_SHOT)
     return bool(test) and all(set(rows) <= set(test.get(seed, {})) for seed, rows in known.items())
 
 
-def _unevaluated(jobs: Sequence[JobFolder], stored: Evaluation, kind: Kind) -> bool:
+def _unevaluated(jobs: Sequence[JobFolder], stored: Evaluation, way: Way) -> bool:
     """Whether finished networks of single paths lack a score on test."""
-    known = sum(len(by_path) for by_path in stored.rows("test", kind).values())
+    known = sum(len(by_path) for by_path in stored.rows("test", way).values())
     return known < sum(job.weights.is_file() for job in jobs)

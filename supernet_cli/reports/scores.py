@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.ranking import ranked
 from supernet_cli.runs.records import PathScore
-from supernet_cli.runs.results import KINDS, Evaluation, Kind, ScoreRow, Split
-from supernet_cli.runs.store import Init, Run
+from supernet_cli.runs.results import Evaluation, ScoreRow, Split
+from supernet_cli.runs.state import State
+from supernet_cli.runs.store import Run
 from supernet_cli.space import SearchSpace
 
 _SAMPLE_SEED = 0
@@ -22,8 +24,8 @@ BySeed = Mapping[int, Mapping[str, ScoreRow]]
 """Scores by seed and path."""
 
 
-def scores(run: Run, stored: Evaluation, split: Split, kind: Kind) -> dict[int, dict[str, ScoreRow]]:
-    """Return the scores of one kind of networks, by seed and path.
+def scores(run: Run, stored: Evaluation, split: Split, way: Way) -> dict[int, dict[str, ScoreRow]]:
+    """Return the scores of the networks of one way, by seed and path.
 
     On validation, the last evaluation of a finished training counts if nothing else is stored: its weights are the
     same, and so is the score.
@@ -32,20 +34,20 @@ def scores(run: Run, stored: Evaluation, split: Split, kind: Kind) -> dict[int, 
         run: The run.
         stored: Its evaluation.json.
         split: The images.
-        kind: The networks.
+        way: How they got their weights.
     """
-    found = stored.rows(split, kind)
+    found = stored.rows(split, way)
     if split == "validation":
-        is_recalibrated = kind in ("one-shot", "short") and _recalibrates(run)
-        for job in _jobs(run, kind):
+        is_recalibrated = way in (Way.ONE_SHOT, Way.SHORT) and _recalibrates(run)
+        for job in run.jobs(way):
             for score in last_judged(job):
-                found.setdefault(job.seed, {}).setdefault(score.path, _row(score, kind, job.seed, is_recalibrated))
+                found.setdefault(job.seed, {}).setdefault(score.path, _row(score, way, job.seed, is_recalibrated))
     return found
 
 
 def last_judged(job: JobFolder) -> list[PathScore]:
     """Return the scores of a job's last evaluation; none unless the job is finished."""
-    if job.status().state != "finished":
+    if job.status().state is not State.FINISHED:
         return []
     snapshot, _ = job.snapshot()
     return [view.score for view in snapshot.paths.values() if view.history.last_step == snapshot.steps]
@@ -95,7 +97,7 @@ def sampled(ranking: Sequence[MeanScore], space: SearchSpace, count: int) -> lis
 def known_paths(run: Run, stored: Evaluation) -> list[str]:
     """Return the paths that something is known of: watched in training, scored, or trained from scratch."""
     known = {row.path for rows in stored.splits.values() for row in rows}
-    known.update(path for kind in KINDS for rows in scores(run, stored, "validation", kind).values() for path in rows)
+    known.update(path for way in Way for rows in scores(run, stored, "validation", way).values() for path in rows)
     return sorted(known)
 
 
@@ -108,23 +110,16 @@ def seconds_per_path(run: Run) -> float | None:
     return seconds / images * per_path * len(snapshots) if images else None
 
 
-def _jobs(run: Run, kind: Kind) -> list[JobFolder]:
-    if kind == "one-shot":
-        return run.supernet_jobs()
-    ways: dict[Kind, Init] = {"stand-alone": "scratch", "inherited": "inherit", "short": "short"}
-    return run.alone_jobs(ways[kind])
-
-
 def _recalibrates(run: Run) -> bool:
     """Return whether paths with shared or unsettled statistics are recalibrated before they are evaluated."""
     preset = run.preset()
     return bool(preset.train.calibration) and SearchSpace.from_config(preset.space).has_batch_norm
 
 
-def _row(score: PathScore, kind: Kind, seed: int, is_recalibrated: bool) -> ScoreRow:
+def _row(score: PathScore, way: Way, seed: int, is_recalibrated: bool) -> ScoreRow:
     return ScoreRow(
         path=score.path,
-        kind=kind,
+        kind=way,
         seed=seed,
         accuracy=score.accuracy,
         loss=score.loss,

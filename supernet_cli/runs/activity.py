@@ -9,7 +9,7 @@ from pathlib import Path
 from supernet_cli.runs.files import file_stamp
 from supernet_cli.runs.job import JobStatus
 from supernet_cli.runs.lock import is_held
-from supernet_cli.runs.records import ALIVE
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import EXPERIMENT_LOCK
 
 _FRESH_SECONDS = 10.0  # of samples of the devices, which are taken every second
@@ -31,9 +31,9 @@ def awaits_next_job(jobs: Sequence[JobStatus]) -> bool:
     Args:
         jobs: The status of each job of a run.
     """
-    if any(job.state in ALIVE for job in jobs) or not any(job.state == "created" for job in jobs):
+    if any(job.state.is_alive for job in jobs) or not any(job.state is State.CREATED for job in jobs):
         return False
-    return max(jobs, key=lambda job: job.heartbeat).state in ("finished", "diverged")
+    return max(jobs, key=lambda job: job.heartbeat).state.is_over
 
 
 def is_written_to(folder: Path) -> bool:

@@ -21,7 +21,9 @@ from supernet_cli.errors import SupernetError
 from supernet_cli.runs.activity import is_worked_on
 from supernet_cli.runs.files import file_stamp, read_small
 from supernet_cli.runs.job import JobFolder, JobStatus, list_jobs
-from supernet_cli.runs.records import ALIVE, DevicesSampled, decode_lines
+from supernet_cli.runs.layout import JobKey, Way, path_folder
+from supernet_cli.runs.records import DevicesSampled, decode_lines
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import EXPERIMENT_LOCK, Run, read_run
 from supernet_cli.runs.tail import FileTail, JobReader, last_lines
 from supernet_cli.runs.views import JobView, RunView, StandAlone
@@ -48,11 +50,11 @@ class RunFollower:
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self.folder = folder
-        self.selected = ""  # key of the job to show; empty for the running one
+        self.selected: JobKey | None = None  # the job to show; None for the running one
         self._clock = clock
         self._run: Run | None = None
         self._blocks: tuple[tuple[str, ...], ...] = ()
-        self._jobs: dict[str, _JobFollower] = {}
+        self._jobs: dict[JobKey, _JobFollower] = {}
         self._devices = _Devices(folder)
         self._files = _Files()
         self._listed = float("-inf")
@@ -119,19 +121,31 @@ class RunFollower:
             except SupernetError as error:
                 self._damage["preset"] = error.message
         self._run = run or self._run
+        self._name()
 
-    def _shown(self) -> str:
-        if self.selected in self._jobs:
+    def _name(self) -> None:
+        """Find the names of paths of which only the hash is stored, among the paths that other jobs evaluated."""
+        nameless = [job for job in self._jobs.values() if job.view.key.is_nameless]
+        if nameless:
+            known = (path for job in self._jobs.values() for path in job.view.snapshot.paths)
+            names = {path_folder(path): path for path in known}
+            for job in nameless:
+                if job.view.key.folder in names:
+                    job.view = replace(job.view, key=job.view.key.named(names[job.view.key.folder]))
+                    self._view = None  # views that differ only in names count as equal
+
+    def _shown(self) -> JobKey | None:
+        if self.selected is not None and self.selected in self._jobs:
             return self.selected
         jobs = list(self._jobs.values())
-        alive = [job.view for job in jobs if job.view.state in ALIVE]
-        supernets = [job.view for job in jobs if job.view.kind == "supernet"]
+        alive = [job.view for job in jobs if job.view.state.is_alive]
+        supernets = [job.view for job in jobs if job.view.key.way is Way.ONE_SHOT]
         candidates = (
-            [job for job in alive if job.kind == "supernet"] or supernets or alive or [job.view for job in jobs]
+            [job for job in alive if job.key.way is Way.ONE_SHOT] or supernets or alive or [job.view for job in jobs]
         )
         if not candidates:
-            return ""
-        return max(candidates, key=lambda job: (job.state in ALIVE, job.status.heartbeat or 0.0)).key
+            return None
+        return max(candidates, key=lambda job: (job.state.is_alive, job.status.heartbeat or 0.0)).key
 
     def _see(self) -> RunView:
         jobs = tuple(job.view for job in self._jobs.values())
@@ -147,7 +161,7 @@ class RunFollower:
             shown=shown,
             blocks=self._blocks,
             devices=self._devices.samples,
-            log=self._files.lines(self.folder / shown / "log.txt") if shown else (),
+            log=self._files.lines(self.folder / str(shown) / "log.txt") if shown else (),
             stand_alone=_stand_alone(jobs),
             comparison=comparison if isinstance(comparison, dict) else None,
             problems=self._problems(jobs, comparison),
@@ -182,7 +196,7 @@ class _JobFollower:
 
     def is_due(self, now: float) -> bool:
         """Whether it is time to look again."""
-        busy = self._more or self.view.state in ALIVE
+        busy = self._more or self.view.state.is_alive
         return busy and self._looked != now or now - self._looked >= _REST_SECONDS
 
     def read(self, now: float) -> bool:
@@ -192,15 +206,19 @@ class _JobFollower:
             self._looked = now
         stamp = file_stamp(self._folder.path / "status.json")
         status = self.view.status
-        if stamp != self._stamp or status.state in ALIVE:
+        if stamp != self._stamp or status.state.is_alive:
             self._stamp = stamp
             status = self._folder.status()
-            self.is_damaged = status.state == "failed" and status.reason.startswith("status.json is damaged")
+            self.is_damaged = status.state is State.FAILED and status.reason.startswith("status.json is damaged")
             if self.is_damaged:  # fall back to what its records say
                 state = self._reader.snapshot.state
-                status = JobStatus(state="lost" if state in ALIVE else state)
+                status = JobStatus(state=State.LOST if state.is_alive else state)
+        key = self.view.key
+        if key.is_nameless:
+            for path in self._reader.snapshot.paths:
+                key = key.named(path)
         view = JobView(
-            self.view.key,
+            key,
             status,
             self._reader.snapshot,
             self._reader.damaged,
@@ -268,9 +286,9 @@ class _Files:
 def _stand_alone(jobs: tuple[JobView, ...]) -> Mapping[str, StandAlone]:
     reached: dict[str, list[float]] = {}
     for job in jobs:
-        view = job.snapshot.paths.get(job.path)
-        if job.kind == "standalone" and job.state == "finished" and view is not None:
-            reached.setdefault(job.path, []).append(view.score.accuracy)
+        view = job.snapshot.paths.get(job.key.path)
+        if job.key.way is Way.ALONE and job.state is State.FINISHED and view is not None:
+            reached.setdefault(job.key.path, []).append(view.score.accuracy)
     table = {
         path: StandAlone(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
         for path, values in reached.items()

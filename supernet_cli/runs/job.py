@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import os
-import re
 import socket
 import sys
 import threading
@@ -15,16 +14,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal
+from typing import IO
 
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs.files import append, disk_errors, new_numbered, read_small, replace_file
+from supernet_cli.runs.layout import JobKey, Way
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import (
-    ALIVE,
     Count,
     JobEnded,
     JobPaused,
@@ -34,11 +33,11 @@ from supernet_cli.runs.records import (
     PathsEvaluated,
     Record,
     Seconds,
-    State,
     StepsTrained,
     encode,
 )
 from supernet_cli.runs.snapshot import JobSnapshot, fold
+from supernet_cli.runs.state import State, Wish
 from supernet_cli.runs.tail import JobTail
 
 LOST_AFTER_SECONDS = 60.0
@@ -46,11 +45,9 @@ LOST_AFTER_SECONDS = 60.0
 
 _CLOCKS_APART = 3600.0  # seconds that another host's clock may be ahead
 
-Request = Literal["pause", "resume", "stop"]
-"""What can be requested from a job's owner, through the file `control` in its folder."""
-
 _BEAT_SECONDS = 1.0
-_LARGEST = 1 << 20  # bytes of a status or a request
+_LARGEST = 1 << 20  # bytes of a status, a request or a name
+_PATH_NAME = "path.txt"
 
 logger = logging.getLogger(__name__)
 _package = logging.getLogger("supernet_cli")
@@ -61,7 +58,7 @@ class JobStatus(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    state: State = "created"
+    state: State = State.CREATED
     reason: str = ""
     pid: Count = 0
     process_started: Moment = 0.0
@@ -81,16 +78,16 @@ class JobFolder:
 
     Args:
         path: The folder.
-        key: Its place in the run, such as `supernet/seed-0`.
+        key: Which job of its run it is.
     """
 
     path: Path
-    key: str
+    key: JobKey
 
     @property
     def seed(self) -> int:
-        """The job's seed, from the folder's name."""
-        return int(self.path.name.removeprefix("seed-"))
+        """The job's seed."""
+        return self.key.seed
 
     @property
     def checkpoint(self) -> Path:
@@ -118,9 +115,9 @@ class JobFolder:
             return JobStatus()
         except (OSError, ValidationError) as error:
             reason = error.strerror if isinstance(error, OSError) else "its content is not valid"
-            return JobStatus(state="failed", reason=f"status.json is damaged: {reason}")
-        if stored.state in ALIVE and not _owner_lives(stored):
-            state: State = "interrupted" if stored.host == socket.gethostname() else "lost"
+            return JobStatus(state=State.FAILED, reason=f"status.json is damaged: {reason}")
+        if stored.state.is_alive and not _owner_lives(stored):
+            state = State.INTERRUPTED if stored.host == socket.gethostname() else State.LOST
             return stored.model_copy(update={"state": state, "reason": "its process is gone"})
         return stored
 
@@ -128,12 +125,12 @@ class JobFolder:
     def is_done(self) -> bool:
         """Whether running it again would give nothing new: it has its weights, or diverged."""
         state = self.status().state
-        return state == "diverged" or (state == "finished" and self.weights.is_file())
+        return state is State.DIVERGED or (state is State.FINISHED and self.weights.is_file())
 
     def reopen(self, reason: str) -> None:
         """Make a finished job resumable: its weights are no longer its last ones."""
         self.weights.unlink(missing_ok=True)
-        status = self.status().model_copy(update={"state": "interrupted", "reason": reason})
+        status = self.status().model_copy(update={"state": State.INTERRUPTED, "reason": reason})
         replace_file(self.path / "status.json", status.model_dump_json(indent=2).encode())
 
     def snapshot(self) -> tuple[JobSnapshot, int]:
@@ -143,7 +140,7 @@ class JobFolder:
             pass
         return tail.snapshot, tail.damaged
 
-    def request(self, what: Request) -> None:
+    def request(self, what: Wish) -> None:
         """Request something from the owner, which responds at its next step by changing its state.
 
         Raises:
@@ -153,7 +150,7 @@ class JobFolder:
 
     def request_stop(self) -> None:
         """Ask the owner to save and stop."""
-        self.request("stop")
+        self.request(Wish.STOP)
 
 
 class JobWriter:
@@ -201,20 +198,20 @@ class JobWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if self._status.state in ALIVE:
+            if self._status.state.is_alive:
                 reason = str(error) or (kind.__name__ if kind is not None else "its process ended without a result")
                 self._source.error("%s", reason, exc_info=error)
-                state: State = "interrupted" if kind is KeyboardInterrupt else "failed"
+                state = State.INTERRUPTED if kind is KeyboardInterrupt else State.FAILED
                 with contextlib.suppress(DiskError):  # the disk may be the reason
                     self.record(JobEnded(step=self._status.step, state=state, reason=reason))
         finally:
             self._close()
 
-    def wanted(self, otherwise: State | None = None) -> State | None:
-        """Return the state requested through `control` or otherwise; any end takes precedence over a pause."""
+    def wanted(self, otherwise: Wish | None = None) -> Wish | None:
+        """Return what is requested through `control` or otherwise; any end takes precedence over a pause."""
         if self.stop_requested:
-            return "stopped"
-        return otherwise or ("paused" if self.pause_requested else None)
+            return Wish.STOP
+        return otherwise or (Wish.PAUSE if self.pause_requested else None)
 
     def record(self, record: Record) -> None:
         """Append a record to the job's metrics and update its status."""
@@ -225,7 +222,7 @@ class JobWriter:
         match record:
             case JobStarted():
                 self._update(
-                    state="running",
+                    state=State.RUNNING,
                     step=record.step,
                     steps=record.steps,
                     threads=record.threads,
@@ -236,9 +233,9 @@ class JobWriter:
                 with self._guard:  # the heartbeat writes the same
                     self._status = self._status.model_copy(update={"step": record.step, "seconds": seconds})
             case JobPaused():
-                self._update(state="paused", step=record.step)
+                self._update(state=State.PAUSED, step=record.step)
             case JobResumed():
-                self._update(state="running")
+                self._update(state=State.RUNNING)
             case JobEnded():
                 self._update(state=record.state, step=record.step, reason=record.reason)
 
@@ -249,7 +246,7 @@ class JobWriter:
             RunError: The owner was alive less than `LOST_AFTER_SECONDS` ago.
         """
         status = self.folder.status()
-        if status.state in ALIVE and status.host != socket.gethostname():
+        if status.state.is_alive and status.host != socket.gethostname():
             raise RunError(
                 f"The job {self.folder.key} is held by another process, on {status.host}.",
                 f"Wait for it or stop it. If that host is gone, try again in {LOST_AFTER_SECONDS:.0f} s.",
@@ -266,7 +263,7 @@ class JobWriter:
         self._source.setLevel(logging.INFO)
         me = psutil.Process()
         started = {"process_started": me.create_time(), "since_boot": max(0.0, _since_boot(me))}
-        self._update(state="running", pid=me.pid, host=socket.gethostname(), **started)
+        self._update(state=State.RUNNING, pid=me.pid, host=socket.gethostname(), **started)
         self._beat.start()
 
     def _close(self) -> None:
@@ -304,14 +301,14 @@ class JobWriter:
         except OSError:
             return
         try:
-            request = json.loads(read_small(taken, _LARGEST))["request"]
+            request = Wish(json.loads(read_small(taken, _LARGEST))["request"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            request = "stop"
+            request = Wish.STOP
         with contextlib.suppress(OSError):
             taken.unlink()
         self._source.info("received the request to %s", request)
-        if request in ("pause", "resume"):
-            self.pause_requested = request == "pause"
+        if request in (Wish.PAUSE, Wish.RESUME):
+            self.pause_requested = request is Wish.PAUSE
         else:
             self.stop_requested = True
 
@@ -330,34 +327,44 @@ class _JobLog(logging.FileHandler):
             logger.warning("%s cannot be written: %s", self.baseFilename, error.strerror or error)
 
 
-_SEED = re.compile(r"seed-(0|[1-9][0-9]{0,9})")
-
-ROOMS = ("supernet", "standalone", "inherited", "short")
-"""Folders of jobs in a run: supernets, paths trained from scratch, fine-tuned from a supernet, short trainings."""
-
-
-def list_jobs(folder: Path, rooms: Sequence[str] = ROOMS) -> list[JobFolder]:
-    """Return the jobs in a run's folder, by room, path and seed.
+def list_jobs(folder: Path, ways: Sequence[Way] = tuple(Way)) -> list[JobFolder]:
+    """Return the jobs in a run's folder, by way, path and seed.
 
     Args:
         folder: The run's folder.
-        rooms: Which of `ROOMS`.
+        ways: How they train.
     """
     found = []
-    for room in rooms:
-        names = (folder / room).glob("seed-*" if room == "supernet" else "*/seed-*")
-        paths = []
+    for way in ways:
+        names = (folder / way.folder).glob("seed-*" if way is Way.ONE_SHOT else "*/seed-*")
+        jobs = []
         with contextlib.suppress(OSError):  # a folder that is unreadable, or vanishes meanwhile
-            paths = [path for path in names if _SEED.fullmatch(path.name) and path.is_dir()]
-        paths.sort(key=lambda path: (path.parent.name, int(path.name[5:])))
-        found += [JobFolder(path, path.relative_to(folder).as_posix()) for path in paths]
+            for path in names:
+                with contextlib.suppress(ValueError):
+                    key = JobKey.parse(path.relative_to(folder).as_posix())
+                    if path.is_dir():
+                        jobs.append(JobFolder(path, _named(key, path.parent)))
+        found += sorted(jobs, key=lambda job: (job.key.folder, job.key.seed))
     return found
 
 
+def _named(key: JobKey, folder: Path) -> JobKey:
+    """Return the key of a job with the name of its path, if only a hash of that is in the folder's name."""
+    if key.is_nameless:
+        with contextlib.suppress(OSError, ValueError):
+            return key.named(read_small(folder / _PATH_NAME, _LARGEST).decode())
+    return key
+
+
 def create_job(folder: JobFolder) -> None:
-    """Create a job's folder in state `created`, so that readers know about it before it starts."""
+    """Create a job's folder in state `created`, so that readers know about it before it starts.
+
+    A path whose name is too long for its folder's has it in a file there.
+    """
     with disk_errors(folder.path):
         folder.path.mkdir(parents=True, exist_ok=True)
+    if folder.key.folder != folder.key.path:
+        replace_file(folder.path.parent / _PATH_NAME, folder.key.path.encode())
     replace_file(folder.path / "status.json", JobStatus().model_dump_json(indent=2).encode())
 
 

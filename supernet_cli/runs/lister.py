@@ -11,8 +11,9 @@ from supernet_cli.runs.activity import awaits_next_job, is_written_to
 from supernet_cli.runs.files import file_stamp
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.ranking import ranked
-from supernet_cli.runs.records import ALIVE, PathScore, State
-from supernet_cli.runs.store import Run, list_damaged_runs, overall_state, read_run
+from supernet_cli.runs.records import PathScore
+from supernet_cli.runs.state import State
+from supernet_cli.runs.store import Run, list_damaged_runs, read_run
 from supernet_cli.runs.tail import JobTail, segments
 
 
@@ -68,7 +69,7 @@ class RunLister:
             return []
         stamps = [(run, file_stamp(run.folder / "run.json")) for run in found]
         return [
-            RunRow(run.id, run.folder, "", stamp[2] / 1e9 if stamp else 0.0, "failed", 0.0, is_damaged=True)
+            RunRow(run.id, run.folder, "", stamp[2] / 1e9 if stamp else 0.0, State.FAILED, 0.0, is_damaged=True)
             for run, stamp in stamps
         ]
 
@@ -85,17 +86,17 @@ class RunLister:
         best = next(iter(ranked(score for job in jobs if (score := self._best_of(job)))), None)
         done, steps = sum(status.step for status in statuses), sum(status.steps for status in statuses)
         states = [status.state for status in statuses]
-        if not any(state in ALIVE for state in states) and is_written_to(run.folder):
+        if not any(state.is_alive for state in states) and is_written_to(run.folder):
             everyone = [job.status() for job in run.jobs()]
-            states += [status.state for status in everyone if status.state in ALIVE]
-            states += ["running"] if awaits_next_job(everyone) else []
+            states += [status.state for status in everyone if status.state.is_alive]
+            states += [State.RUNNING] if awaits_next_job(everyone) else []
         return RunRow(
             id=run.id,
             folder=run.folder,
             preset=run.manifest.preset,
             created=run.manifest.created,
-            state=overall_state(states),
-            share=1.0 if all(s.state == "finished" for s in statuses) else min(1.0, done / max(1, steps)),
+            state=State.overall(states),
+            share=1.0 if all(s.state is State.FINISHED for s in statuses) else min(1.0, done / max(1, steps)),
             best_path=best.path if best else "",
             best_accuracy=best.accuracy if best else None,
         )

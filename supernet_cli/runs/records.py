@@ -14,11 +14,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-State = Literal["created", "running", "paused", "finished", "stopped", "interrupted", "diverged", "failed", "lost"]
-
-ALIVE: tuple[State, ...] = ("running", "paused")
-"""States of a job that a process is working on."""
-
+from supernet_cli.runs.state import State
 
 # The files may have been written by anybody: figures that no training can produce count as damage.
 Count = Annotated[int, Field(ge=0, lt=2**63)]

@@ -18,23 +18,18 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from supernet_cli.errors import RunError
 from supernet_cli.runs.files import disk_errors, read_small, replace_file
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.lock import FileLock
-from supernet_cli.runs.store import Init, Run
+from supernet_cli.runs.store import Run
 
 if TYPE_CHECKING:
     import numpy as np  # imported where it is used: most commands do without
-
-Kind = Literal["one-shot", "stand-alone", "inherited", "short"]
-"""How a network got its weights: from a supernet, trained from scratch, fine-tuned from a supernet, or trained from
-scratch in a short training."""
-
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Order = Literal["one-shot", "size"]
 """What paths can be ordered by, to train the first of them from scratch."""
@@ -54,7 +49,7 @@ class ScoreRow(_Stored):
     """One network's score on a split."""
 
     path: str
-    kind: Kind
+    kind: Way
     seed: int  # of the supernet, or of the stand-alone training
     accuracy: float = Field(ge=0, le=1)
     loss: float | None  # mean cross-entropy, nats per image; None if not finite
@@ -79,11 +74,11 @@ class Evaluation(_Stored):
     splits: dict[Split, list[ScoreRow]] = {}
     costs: list[JudgingCost] = []
 
-    def rows(self, split: Split, kind: Kind) -> dict[int, dict[str, ScoreRow]]:
-        """Return the rows of one kind, by seed and path."""
+    def rows(self, split: Split, way: Way) -> dict[int, dict[str, ScoreRow]]:
+        """Return the rows of the networks of one way, by seed and path."""
         found: dict[int, dict[str, ScoreRow]] = {}
         for row in self.splits.get(split, []):
-            if row.kind == kind:
+            if row.kind == way:
                 found.setdefault(row.seed, {})[row.path] = row
         return found
 
@@ -107,11 +102,15 @@ class Profiles(_Stored):
     paths: dict[str, PathProfile] = {}
 
 
+def _way(word: object) -> Way:
+    return word if isinstance(word, Way) else Way.of_init(str(word))
+
+
 class Selection(_Stored):
     """How some paths were chosen to be trained from scratch."""
 
     how: Literal["all", "top", "sample", "named"]
-    init: Init
+    init: Annotated[Way, BeforeValidator(_way), PlainSerializer(lambda way: way.init)]
     paths: tuple[str, ...]
     steps: int | None = None  # of each short training; None for the full recipe
     by: Order = "one-shot"  # of `top`
@@ -151,13 +150,13 @@ def selections(run: Run) -> list[Selection]:
     return _read(run, "selections", Selections()).selections
 
 
-def correct(run: Run, split: Split, kind: Kind, seed: int) -> dict[str, np.ndarray]:
+def correct(run: Run, split: Split, way: Way, seed: int) -> dict[str, np.ndarray]:
     """Return which images networks got right: by path, (N,) bool.
 
     Raises:
         RunError: The file is damaged.
     """
-    return _read_bits(run, _bits_path(run, split, kind, seed))
+    return _read_bits(run, _bits_path(run, split, way, seed))
 
 
 def _read_bits(run: Run, path: Path) -> dict[str, np.ndarray]:
@@ -201,7 +200,7 @@ def keep_scores(
     run: Run,
     split: Split,
     rows: Iterable[ScoreRow],
-    answers: Mapping[tuple[Kind, int], Mapping[str, np.ndarray]],
+    answers: Mapping[tuple[Way, int], Mapping[str, np.ndarray]],
     cost: JudgingCost | None = None,
 ) -> None:
     """Add scores and correct answers to a run's results, replacing earlier ones of the same network.
@@ -210,7 +209,7 @@ def keep_scores(
         run: The run.
         split: The images.
         rows: The scores.
-        answers: By kind and seed, and then by path, (N,) bool.
+        answers: By way and seed, and then by path, (N,) bool.
         cost: The cost of the evaluation, for a supernet; added to the stored one.
 
     Raises:
@@ -218,8 +217,8 @@ def keep_scores(
         RunError: The stored results are damaged.
     """
     with _exclusively(run):
-        for (kind, seed), by_path in answers.items():
-            _write_bits(_bits_path(run, split, kind, seed), {**correct(run, split, kind, seed), **by_path})
+        for (way, seed), by_path in answers.items():
+            _write_bits(_bits_path(run, split, way, seed), {**correct(run, split, way, seed), **by_path})
         before = evaluation(run)
         merged = {(row.kind, row.seed, row.path): row for row in [*before.splits.get(split, []), *rows]}
         splits = {**before.splits, split: [merged[key] for key in sorted(merged)]}
@@ -236,10 +235,10 @@ def forget_one_shot(run: Run) -> None:
     """
     with _exclusively(run):
         before = evaluation(run)
-        splits = {split: [row for row in rows if row.kind != "one-shot"] for split, rows in before.splits.items()}
+        splits = {split: [row for row in rows if row.kind is not Way.ONE_SHOT] for split, rows in before.splits.items()}
         _write(run, "evaluation", Evaluation(run=run.id, splits=splits))
         folder = _folder(run)
-        for path in [*(folder / "correct").glob("*/one-shot-seed-*.npz"), folder / "comparison.json"]:
+        for path in [*(folder / "correct").glob(f"*/{Way.ONE_SHOT}-seed-*.npz"), folder / "comparison.json"]:
             path.unlink(missing_ok=True)
 
 
@@ -256,8 +255,8 @@ def keep_selection(run: Run, selection: Selection) -> None:
     """Store how paths were chosen, each selection once."""
     with _exclusively(run):
         known = selections(run)
-        if selection.init == "short":  # a run has only one: all its paths share a budget
-            known = [earlier for earlier in known if earlier.init != "short" or earlier == selection]
+        if selection.init is Way.SHORT:  # a run has only one: all its paths share a budget
+            known = [earlier for earlier in known if earlier.init is not Way.SHORT or earlier == selection]
         if selection not in known:
             _write(run, "selections", Selections(selections=[*known, selection]))
 
@@ -285,8 +284,8 @@ def _folder(run: Run) -> Path:
     return run.folder / "results"
 
 
-def _bits_path(run: Run, split: Split, kind: Kind, seed: int) -> Path:
-    return _folder(run) / "correct" / split / f"{kind}-seed-{seed}.npz"
+def _bits_path(run: Run, split: Split, way: Way, seed: int) -> Path:
+    return _folder(run) / "correct" / split / f"{way}-seed-{seed}.npz"
 
 
 def _write_bits(path: Path, by_path: Mapping[str, np.ndarray]) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import NamedTuple, TypeGuard
 
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.ranking import ranked
 from supernet_cli.runs.records import (
     DevicesSampled,
@@ -23,9 +24,9 @@ from supernet_cli.runs.records import (
     PathScore,
     PathsEvaluated,
     Record,
-    State,
     StepsTrained,
 )
+from supernet_cli.runs.state import State
 
 _LIMIT = 1024
 _LARGEST = 1e38  # of a loss, that of float32
@@ -105,7 +106,7 @@ class PathView:
 class JobSnapshot:
     """The state of one job."""
 
-    state: State = "created"
+    state: State = State.CREATED
     reason: str = ""
     step: int = 0
     steps: int = 0
@@ -133,7 +134,8 @@ class JobSnapshot:
     @property
     def steps_per_second(self) -> float | None:
         """Speed of this segment, evaluation included."""
-        if self.started is None or self.updated is None or self.step <= self.first_step or self.state != "running":
+        is_running = self.state is State.RUNNING and self.step > self.first_step
+        if self.started is None or self.updated is None or not is_running:
             return None
         seconds = self.updated - self.started
         return (self.step - self.first_step) / seconds if seconds > 0 else None  # the clock may have been set back
@@ -161,8 +163,8 @@ class RunSnapshot:
     """
 
     run: str
-    jobs: tuple[tuple[str, JobSnapshot], ...]
-    current: str
+    jobs: tuple[tuple[JobKey, JobSnapshot], ...]
+    current: JobKey
     devices: DevicesSampled | None = None
 
     @property
@@ -180,13 +182,13 @@ class RunSnapshot:
     def seconds_left(self) -> float | None:
         """Time until all jobs are done, if as many run in parallel as now."""
         paces = [pace for _, job in self.jobs if (pace := job.steps_per_second) is not None]
-        open_jobs = [job for _, job in self.jobs if job.state in ("created", "running", "interrupted", "stopped")]
+        open_jobs = [job for _, job in self.jobs if job.state is State.RUNNING or job.state.can_resume]
         longest = max((job.steps for _, job in self.jobs), default=0)
         left = sum((job.steps or longest) - job.step for job in open_jobs)
         return left / sum(paces) if paces else None
 
 
-def fold_run(run: RunSnapshot, key: str | None, record: Record) -> RunSnapshot:
+def fold_run(run: RunSnapshot, key: JobKey | None, record: Record) -> RunSnapshot:
     """Return the run's state after a record.
 
     Args:
@@ -223,7 +225,7 @@ def fold(job: JobSnapshot, record: Record) -> JobSnapshot:
         case PathsEvaluated():
             return _evaluated(job, record)
         case JobPaused():
-            return replace(job, state="paused", updated=record.time)
+            return replace(job, state=State.PAUSED, updated=record.time)
         case JobResumed():
             return _resumed(job, record)
         case JobEnded():
@@ -235,7 +237,7 @@ def fold(job: JobSnapshot, record: Record) -> JobSnapshot:
 def _started(job: JobSnapshot, record: JobStarted) -> JobSnapshot:
     return replace(
         job,
-        state="running",
+        state=State.RUNNING,
         reason="",
         step=record.step,
         steps=record.steps,
@@ -256,7 +258,7 @@ def _resumed(job: JobSnapshot, record: JobResumed) -> JobSnapshot:
     """Shift the start by the length of the pause, which must not count towards the speed."""
     paused = 0.0 if job.updated is None else record.time - job.updated
     started = None if job.started is None else job.started + paused
-    return replace(job, state="running", started=started, updated=record.time)
+    return replace(job, state=State.RUNNING, started=started, updated=record.time)
 
 
 def _trained(job: JobSnapshot, records: Sequence[StepsTrained]) -> JobSnapshot:

@@ -16,10 +16,10 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,8 +28,10 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.errors import PresetError, RunError, did_you_mean
 from supernet_cli.runs.files import append, disk_errors, new_numbered, replace_file
 from supernet_cli.runs.job import JobFolder, create_job, list_jobs
+from supernet_cli.runs.layout import JobKey, Way
 from supernet_cli.runs.lock import FileLock
-from supernet_cli.runs.records import ALIVE, Record, State, encode
+from supernet_cli.runs.records import Record, encode
+from supernet_cli.runs.state import State
 from supernet_cli.space import Architecture, SearchSpace
 from supernet_cli.version import __version__
 
@@ -40,8 +42,6 @@ EXPERIMENT_LOCK = "experiment.lock"
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PRODUCT = "supernet"
-_ROOMS = {"scratch": "standalone", "inherit": "inherited", "short": "short"}
-_LONGEST_FOLDER = 200  # characters; file systems take 255
 _LIBRARIES = ("torch", "torchvision", "numpy")
 _LARGEST = 1_000_000  # bytes of a run.json; we write less than a thousand
 _YEAR_9999 = 253_370_764_800
@@ -49,10 +49,6 @@ _YEAR_9999 = 253_370_764_800
 
 _REFERENCES = {"train": ("--resume",), "experiment": ("--resume",), "retrain": ("--run",), "evaluate": ("--run",)}
 """How each command is given a run; the others take it by position."""
-
-Init = Literal["scratch", "inherit", "short"]
-"""How a path is trained alone: from weights drawn by its seed, from those it has in a supernet, or from drawn ones and
-only so long that all paths together cost what a supernet cost."""
 
 
 class Manifest(BaseModel):
@@ -134,29 +130,30 @@ class Run:
 
     def supernet_job(self, seed: int) -> JobFolder:
         """Return the job that trains the supernet of a seed."""
-        return JobFolder(self.folder / "supernet" / f"seed-{seed}", f"supernet/seed-{seed}")
+        return self._job(JobKey.supernet(seed))
 
     def supernet_jobs(self) -> list[JobFolder]:
         """Return the supernet jobs there are, by seed."""
-        return list_jobs(self.folder, ["supernet"])
+        return self.jobs(Way.ONE_SHOT)
 
-    def alone_job(self, architecture: Architecture, seed: int, init: Init = "scratch") -> JobFolder:
+    def alone_job(self, architecture: Architecture, seed: int, way: Way = Way.ALONE) -> JobFolder:
         """Return the job that trains a path alone in one of these ways."""
-        name, room = f"seed-{seed}", _ROOMS[init]
-        path = _path_folder(architecture)
-        return JobFolder(self.folder / room / path / name, f"{room}/{path}/{name}")
+        return self._job(JobKey(way, str(architecture), seed))
 
-    def alone_jobs(self, init: Init = "scratch") -> list[JobFolder]:
-        """Return the jobs that train paths alone, path by path, each by seed."""
-        return list_jobs(self.folder, [_ROOMS[init]])
+    def _job(self, key: JobKey) -> JobFolder:
+        return JobFolder(self.folder / str(key), key)
 
-    def jobs(self) -> list[JobFolder]:
-        """Return all jobs: supernets first."""
-        return list_jobs(self.folder)
+    def alone_jobs(self, way: Way = Way.ALONE) -> list[JobFolder]:
+        """Return the jobs that train paths alone in one of these ways, path by path, each by seed."""
+        return self.jobs(way)
+
+    def jobs(self, *ways: Way) -> list[JobFolder]:
+        """Return the jobs that train in some ways, by default in any: supernets first."""
+        return list_jobs(self.folder, ways or tuple(Way))
 
     def state(self, jobs: Sequence[JobFolder] | None = None) -> State:
         """Return the state of the job that most needs a look, of some jobs or of all."""
-        return overall_state(job.status().state for job in (self.jobs() if jobs is None else jobs))
+        return State.overall(job.status().state for job in (self.jobs() if jobs is None else jobs))
 
 
 @dataclass(frozen=True)
@@ -183,13 +180,6 @@ class DamagedRun:
             "Nothing else in it was read or changed: restore its run.json from a copy, "
             f"or remove the folder by hand: rm -r {shlex.quote(str(self.folder))}",
         )
-
-
-def overall_state(states: Iterable[State]) -> State:
-    """Return the state of several jobs together: that of the one that most needs a look."""
-    found = set(states)
-    order: tuple[State, ...] = ("running", "paused", "failed", "diverged", "lost", "interrupted", "stopped", "created")
-    return next((state for state in order if state in found), "finished" if found else "created")
 
 
 class DeviceLog:
@@ -358,7 +348,7 @@ def check_removable(runs_dir: Path, run: Run) -> None:
         raise RunError(
             f"{folder} is not a run inside {runs_dir}; nothing was removed.", "Give the runs directory with --runs-dir."
         )
-    if run.state() in ALIVE:
+    if run.state().is_alive:
         raise RunError(f"Run {run.id} is being trained.", f"Stop it first: `{run.command('runs stop')}`.")
     locks = {job.path / "lock": f"The job {job.key}" for job in run.jobs()}
     locks |= {run.folder / EXPERIMENT_LOCK: f"The run {run.id}", run.folder / "results" / "lock": f"The run {run.id}"}
@@ -410,14 +400,6 @@ def _fingerprints(preset: Preset, data: dict[str, Any]) -> dict[str, str]:
         "split": _hash(split),
         "retrain": _hash({"recipe": recipe, "data": data, "threads": preset.retrain.threads, **runtime}),
     }
-
-
-def _path_folder(architecture: Architecture) -> str:
-    """Return the name of a path's folder: the path, or a hash where that is too long for a file system."""
-    path = str(architecture)
-    if len(path) <= _LONGEST_FOLDER:
-        return path
-    return f"path-{hashlib.sha256(path.encode()).hexdigest()[:32]}"
 
 
 def _hash(value: dict[str, Any]) -> str:

@@ -10,9 +10,11 @@ from typing import Any
 
 from supernet_cli.runs.activity import awaits_next_job
 from supernet_cli.runs.job import JobStatus
-from supernet_cli.runs.records import ALIVE, DevicesSampled, State
+from supernet_cli.runs.layout import JobKey, Way
+from supernet_cli.runs.records import DevicesSampled
 from supernet_cli.runs.snapshot import JobSnapshot
-from supernet_cli.runs.store import Run, overall_state
+from supernet_cli.runs.state import State
+from supernet_cli.runs.store import Run
 
 
 @dataclass(frozen=True)
@@ -20,14 +22,14 @@ class JobView:
     """The state of a job.
 
     Args:
-        key: Its place in the run, such as `supernet/seed-0`.
+        key: Which job of its run it is.
         status: What its owner reports, corrected if the owner is gone.
         snapshot: The state that its records add up to.
         damaged: Number of damaged lines in its metrics.
         filled: How much of its history has been read, as a fraction.
     """
 
-    key: str
+    key: JobKey
     status: JobStatus = JobStatus()
     snapshot: JobSnapshot = JobSnapshot()
     damaged: int = 0
@@ -41,22 +43,7 @@ class JobView:
     @property
     def is_starting(self) -> bool:
         """Whether its owner is still loading what it needs: it has not reported its number of steps."""
-        return self.state == "running" and not self.steps
-
-    @property
-    def kind(self) -> str:
-        """One of `ROOMS`."""
-        return self.key.partition("/")[0]
-
-    @property
-    def path(self) -> str:
-        """The path that it trains alone; empty for a supernet."""
-        return self.key.split("/")[1] if self.key.count("/") == 2 else ""
-
-    @property
-    def seed(self) -> str:
-        """Its seed, as it is written."""
-        return self.key.rpartition("seed-")[2]
+        return self.state is State.RUNNING and not self.steps
 
     @property
     def step(self) -> int:
@@ -71,7 +58,7 @@ class JobView:
     @property
     def share(self) -> float:
         """Its progress, as a fraction."""
-        if self.state == "finished":
+        if self.state is State.FINISHED:
             return 1.0
         return min(1.0, self.step / self.steps) if self.steps else 0.0
 
@@ -106,7 +93,7 @@ class RunView:
         created: When it was created, in seconds since 1970.
         host: The host that created it.
         jobs: Its jobs: supernets first, then paths trained alone.
-        shown: Key of the job whose curves and log are shown.
+        shown: Key of the job whose curves and log are shown; None if there are no jobs.
         blocks: The labels of each choice block's candidates; empty if the preset cannot be read.
         devices: The newest samples, oldest first.
         log: The last lines of the shown job's log.
@@ -125,7 +112,7 @@ class RunView:
     created: float | None = None
     host: str = ""
     jobs: tuple[JobView, ...] = ()
-    shown: str = ""
+    shown: JobKey | None = None
     blocks: tuple[tuple[str, ...], ...] = ()
     devices: tuple[DevicesSampled, ...] = ()
     log: tuple[str, ...] = ()
@@ -140,26 +127,26 @@ class RunView:
     @property
     def job(self) -> JobView:
         """The job that is shown."""
-        return next((job for job in self.jobs if job.key == self.shown), JobView(self.shown))
+        return next((job for job in self.jobs if job.key == self.shown), JobView(JobKey.supernet(0)))
 
     @property
     def state(self) -> State:
         """The state of the run: that of the job that most needs attention; `running` between two jobs."""
         if self.is_between_jobs:
-            return "running"
-        supernets = [job.state for job in self.jobs if job.kind == "supernet"]
-        busy = [job.state for job in self.jobs if job.state in ALIVE]
-        return overall_state(busy or supernets)
+            return State.RUNNING
+        supernets = [job.state for job in self.jobs if job.key.way is Way.ONE_SHOT]
+        busy = [job.state for job in self.jobs if job.state.is_alive]
+        return State.overall(busy or supernets)
 
     @property
     def is_alive(self) -> bool:
         """Whether it is being trained now."""
-        return self.is_between_jobs or any(job.state in ALIVE for job in self.jobs)
+        return self.is_between_jobs or any(job.state.is_alive for job in self.jobs)
 
     @property
     def is_starting(self) -> bool:
         """Whether a process has begun to train it and no job has reported its number of steps yet."""
-        alive = [job for job in self.jobs if job.state == "running"]
+        alive = [job for job in self.jobs if job.state is State.RUNNING]
         return self.is_alive and all(job.is_starting for job in alive)
 
     @property

@@ -37,9 +37,9 @@ from supernet_cli.runs.records import (
     PathScore,
     PathsEvaluated,
     Recorder,
-    State,
     StepsTrained,
 )
+from supernet_cli.runs.state import State, Wish
 from supernet_cli.sampling import Adaptive, Reporting, Sampler, StepPlan, Undropped, steps_per_epoch
 from supernet_cli.space import Architecture, Bundle
 from supernet_cli.training import checkpoint
@@ -51,8 +51,8 @@ from supernet_cli.training.ranks import Ranks
 
 logger = logging.getLogger(__name__)
 
-Stop = Callable[[], State | None]
-"""Called after every step, so it must be fast; returns the state to end in, `paused`, or None to continue."""
+Stop = Callable[[], Wish | None]
+"""Called after every step, so it must be fast; returns what is asked for, or None to continue."""
 
 _PAUSE_SECONDS = 0.1  # between checks whether to continue
 
@@ -171,11 +171,11 @@ class Training:
             while self.outcome is None and self.step < self.steps:
                 self._train_epoch(self.step // self.steps_per_epoch)
         except DivergedError as error:
-            self.outcome = Outcome("diverged", error.message)
+            self.outcome = Outcome(State.DIVERGED, error.message)
         if self.outcome is None:
             if self.ranks.is_first:
                 checkpoint.save_weights(self.job.weights, self.learner.supernet)
-            self.outcome = Outcome("finished")
+            self.outcome = Outcome(State.FINISHED)
         self.recorder.record(JobEnded(step=self.step, state=self.outcome.state, reason=self.outcome.reason))
         logger.info("%s: %s at step %d %s", self.job.key, self.outcome.state, self.step, self.outcome.reason)
         return self.outcome
@@ -230,7 +230,7 @@ class Training:
     def _look_up(self) -> None:
         """Abort the evaluation if a stop is requested."""
         self.ranks.beat()
-        if self.stop() not in (None, "paused"):
+        if self.stop() not in (None, Wish.PAUSE):
             raise _JudgingStopped
 
     def _after_step(self, step: int, plan: StepPlan, num_images: int) -> bool:
@@ -351,27 +351,27 @@ class Training:
 
     def _stop_if_asked(self) -> bool:
         """If a stop was requested before the end, save and remember the reason."""
-        state = self.together_stop()
-        if state == "paused" and self.step < self.steps:
-            state = self._pause()
-        if state is None or (self.step == self.steps and not self.unjudged):
+        wish = self.together_stop()
+        if wish is Wish.PAUSE and self.step < self.steps:
+            wish = self._pause()
+        if wish is None or (self.step == self.steps and not self.unjudged):
             return False
         self._save()
-        self.outcome = Outcome(state, "stop requested" if state == "stopped" else "signal received")
+        self.outcome = Outcome(wish.state, "stop requested" if wish is Wish.STOP else "signal received")
         return True
 
-    def _pause(self) -> State | None:
-        """Save, record the pause and wait; returns the state to end in, or None to continue."""
+    def _pause(self) -> Wish | None:
+        """Save, record the pause and wait; returns what else is asked for, or None to continue."""
         self._save()
         self.recorder.record(JobPaused(step=self.step))
         logger.info("%s: paused at step %d", self.job.key, self.step)
-        while (state := self.together_stop()) == "paused":
+        while (wish := self.together_stop()) is Wish.PAUSE:
             time.sleep(_PAUSE_SECONDS)
-        if state is None:
+        if wish is None:
             self.recorder.record(JobResumed(step=self.step))
             logger.info("%s: resumed", self.job.key)
         self.clock = time.perf_counter()
-        return state
+        return wish
 
     def _count_time(self) -> None:
         """Add the time since the clock was started to the training time, and restart the clock."""

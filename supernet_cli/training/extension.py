@@ -6,8 +6,8 @@ import hashlib
 
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import RunError, UsageError
-from supernet_cli.runs.records import ALIVE
 from supernet_cli.runs.results import forget_one_shot
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import Run, replace_preset
 from supernet_cli.sampling import depends_on_length
 from supernet_cli.training.optimiser import is_stretched
@@ -38,9 +38,9 @@ def extend(run: Run, epochs: int) -> None:
     jobs = run.supernet_jobs()
     for job in jobs:
         state = job.status().state
-        if state in ALIVE:
+        if state.is_alive:
             raise RunError(f"Another process is training {job.key}.", f"Watch it: `{run.command('tui')}`.")
-        if state == "diverged" or not job.has_checkpoint:
+        if state is State.DIVERGED or not job.has_checkpoint:
             raise RunError(f"{job.key} has no checkpoint to resume from (status: {state}).", again)
     retrain = preset.retrain.model_copy(update={"epochs": preset.standalone_recipe().epochs})
     train = preset.train.model_copy(update={"epochs": epochs})

@@ -20,10 +20,9 @@ from supernet_cli.networks.profile import latency, path_costs, profile, synflow
 from supernet_cli.networks.scoring import BATCH, Score, evaluate_paths, in_order, judging_images, judging_macs
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.layout import Way, path_folder
 from supernet_cli.runs.results import (
-    KINDS,
     JudgingCost,
-    Kind,
     PathProfile,
     Profiles,
     ScoreRow,
@@ -55,21 +54,21 @@ class Networks:
     """
 
     supernets: Sequence[JobFolder]
-    alone: Sequence[tuple[Kind, Architecture, JobFolder]]
+    alone: Sequence[tuple[Way, Architecture, JobFolder]]
 
     @classmethod
     def of(cls, run: Run, paths: Sequence[Architecture]) -> Networks:
         """Return those networks of some paths that have weights."""
-        wanted = {run.alone_job(path, 0).path.parent.name: path for path in paths}
-        kinds: tuple[tuple[Kind, list[JobFolder]], ...] = (
-            ("stand-alone", run.alone_jobs()),
-            ("inherited", run.alone_jobs("inherit")),
+        wanted = {path_folder(str(path)): path for path in paths}
+        kinds: tuple[tuple[Way, list[JobFolder]], ...] = (
+            (Way.ALONE, run.alone_jobs()),
+            (Way.INHERITED, run.alone_jobs(Way.INHERITED)),
         )
         alone = [
-            (kind, wanted[job.path.parent.name], job)
+            (kind, wanted[job.key.folder], job)
             for kind, jobs in kinds
             for job in jobs
-            if job.path.parent.name in wanted and job.weights.is_file()
+            if job.key.folder in wanted and job.weights.is_file()
         ]
         return cls([job for job in run.supernet_jobs() if job.weights.is_file()], alone)
 
@@ -121,14 +120,14 @@ def judge_run(
             torch.set_num_threads(prepared.threads)
         if keep:
             _measure(prepared, run, paths, advance, between)
-    return sorted(rows, key=lambda row: (KINDS.index(row.kind), row.seed))
+    return sorted(rows, key=lambda row: (list(Way).index(row.kind), row.seed))
 
 
 @dataclass(frozen=True)
 class Judged:
     """Networks that were evaluated together, and are stored at once."""
 
-    kind: Kind
+    kind: Way
     seed: int
     scores: Sequence[tuple[Architecture, Score]]
     cost: JudgingCost | None = None
@@ -146,7 +145,7 @@ class _InheritedPaths:
 class _Alone:
     """A path that was trained from scratch, with so many threads."""
 
-    kind: Kind
+    kind: Way
     seed: int
     weights: checkpoint.StoredWeights
     path: Architecture
@@ -206,7 +205,7 @@ class Judge:
             RunError: Weights are damaged.
             OutOfMemoryError: No memory is left.
         """
-        together: dict[tuple[Kind, int], list[tuple[Architecture, Score]]] = defaultdict(list)
+        together: dict[tuple[Way, int], list[tuple[Architecture, Score]]] = defaultdict(list)
         with device.memory_errors():
             if isinstance(part, _InheritedPaths):
                 return [self._judge_inherited(part, between)]
@@ -252,7 +251,7 @@ class Judge:
         )
         if calibration is None or not supernet.space.has_batch_norm:
             scores = {path: _with_running_statistics(score) for path, score in scores.items()}
-        return Judged("one-shot", part.seed, list(scores.items()), cost)
+        return Judged(Way.ONE_SHOT, part.seed, list(scores.items()), cost)
 
     def _judge_alone(self, network: _Alone) -> Score:
         """Evaluate one network with the threads that trained it: they change last bits, and training saw a score too.
@@ -278,7 +277,7 @@ def _correct(score: Score) -> np.ndarray:
     return score.correct.numpy()
 
 
-def _row(kind: Kind, seed: int, path: Architecture, score: Score) -> ScoreRow:
+def _row(kind: Way, seed: int, path: Architecture, score: Score) -> ScoreRow:
     return ScoreRow(
         path=str(path),
         kind=kind,

@@ -29,7 +29,7 @@ from torch.optim import Optimizer
 from supernet_cli.config.torchrun import Place
 from supernet_cli.device import Device
 from supernet_cli.errors import RankError, SupernetError, UsageError
-from supernet_cli.runs.records import State
+from supernet_cli.runs.state import Wish
 
 PATIENCE_SECONDS = 300.0
 """How long a rank waits for another that is silent because its host is gone or its disk hangs."""
@@ -41,7 +41,7 @@ _BEAT_SECONDS = 1.0  # between signs of life of a rank that others wait for
 _POLL_SECONDS = 0.05
 _LEAVING_SECONDS = 10.0
 
-_WISHES: tuple[State | None, ...] = (None, "paused", "interrupted", "stopped")
+_WISHES: tuple[Wish | None, ...] = (None, Wish.PAUSE, Wish.INTERRUPT, Wish.STOP)
 """What a rank can be asked for; of several requests, the last in this order wins."""
 
 _RESUME = "Resume from the last checkpoint with --resume; any number of ranks works."
@@ -160,7 +160,7 @@ class Ranks:
             gradient.copy_(total.view_as(gradient))
         return losses
 
-    def agree(self, wish: State | None) -> State | None:
+    def agree(self, wish: Wish | None) -> Wish | None:
         """Return what any rank is asked for, the same on all ranks."""
         if self.size == 1:
             return wish

@@ -20,6 +20,7 @@ from supernet_cli.errors import UsageError
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.runs import alone
 from supernet_cli.runs.alone import SHORT_CALIBRATION, AloneJob
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.records import Recorder
 from supernet_cli.sampling import build_sampler, steps_per_epoch
 from supernet_cli.space import Architecture, SearchSpace
@@ -131,7 +132,7 @@ class AloneTraining:
     def _network(self, job: AloneJob, own_seed: int) -> Supernet:
         shape, num_classes = self.data.training.shape, self.data.num_classes
         network = seeded_supernet(self.space.only(job.path), shape, num_classes, own_seed, self.device)
-        if job.init == "inherit":
+        if job.way is Way.INHERITED:
             assert self.inherited is not None
             whole = seeded_supernet(self.space, shape, num_classes, 0, self.device)
             self.inherited.put_into(whole)

@@ -9,7 +9,7 @@ from textual.color import Color, ColorParseError
 from textual.content import Content
 
 from supernet_cli.glyphs import MARKS
-from supernet_cli.runs.records import State
+from supernet_cli.runs.state import State
 from supernet_cli.space.names import elided
 
 Part = str | tuple[str, str] | Content
@@ -19,40 +19,34 @@ MUTED = "$foreground 55%"
 """Style of secondary text."""
 
 STYLES: Mapping[State, str] = {
-    "created": MUTED,
-    "running": "bold $success",
-    "paused": "bold $warning",
-    "finished": "$success",
-    "stopped": "$warning",
-    "interrupted": "bold $warning",
-    "diverged": "bold $error",
-    "failed": "bold $error",
-    "lost": "bold $warning",
+    State.CREATED: MUTED,
+    State.RUNNING: "bold $success",
+    State.PAUSED: "bold $warning",
+    State.FINISHED: "$success",
+    State.STOPPED: "$warning",
+    State.INTERRUPTED: "bold $warning",
+    State.DIVERGED: "bold $error",
+    State.FAILED: "bold $error",
+    State.LOST: "bold $warning",
 }
 
 WORDS: Mapping[State, str] = {
-    "created": "queued",
-    "running": "training",
-    "paused": "paused",
-    "finished": "finished",
-    "stopped": "stopped",
-    "interrupted": "interrupted",
-    "diverged": "diverged",
-    "failed": "failed",
-    "lost": "lost",
+    **{state: state.value for state in State},
+    State.CREATED: "queued",
+    State.RUNNING: "training",
 }
 
 
 MEANINGS: Mapping[State, str] = {
-    "created": "has not started yet",
-    "running": "a live process is training it",
-    "paused": "waiting after a checkpoint; p resumes it",
-    "finished": "complete",
-    "stopped": "stopped on request; can be resumed",
-    "interrupted": "by a signal, or its process died; can be resumed",
-    "diverged": "the loss is not a number",
-    "failed": "ended by an error, which is in the log",
-    "lost": "on another host that has not reported for a minute",
+    State.CREATED: "has not started yet",
+    State.RUNNING: "a live process is training it",
+    State.PAUSED: "waiting after a checkpoint; p resumes it",
+    State.FINISHED: "complete",
+    State.STOPPED: "stopped on request; can be resumed",
+    State.INTERRUPTED: "by a signal, or its process died; can be resumed",
+    State.DIVERGED: "the loss is not a number",
+    State.FAILED: "ended by an error, which is in the log",
+    State.LOST: "on another host that has not reported for a minute",
 }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from textual.message import Message
 
 from supernet_cli.runs.follow import RunFollower
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.views import RunView
 
 POLL_SECONDS = 0.5
@@ -45,7 +46,7 @@ class RunReader:
         self._wanted = threading.Event()
         self._failed: RunView | None = None
 
-    def select(self, key: str) -> None:
+    def select(self, key: JobKey) -> None:
         """Show another job of the run."""
         self._follower.selected = key
         self._wanted.set()

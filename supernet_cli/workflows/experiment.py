@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from supernet_cli.errors import RunError, SupernetError
 from supernet_cli.reports.next_step import next_step
 from supernet_cli.reports.scores import scores
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.results import evaluation
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import EXPERIMENT_LOCK, Run, runs_dir_option
 from supernet_cli.space import SearchSpace
 from supernet_cli.workflows.compare import compare
@@ -145,11 +147,11 @@ def _check_supernets(run: Run) -> None:
         DivergedError: All supernets diverged.
     """
     jobs = run.supernet_jobs()
-    if jobs and all(job.status().state == "diverged" for job in jobs):
+    if jobs and all(job.status().state is State.DIVERGED for job in jobs):
         raise divergence(run)
 
 
 def _lacks_scores(run: Run, space: SearchSpace) -> bool:
     """Whether training has not evaluated every path on validation at its end: spaces may be too large for that."""
-    by_seed = scores(run, evaluation(run), "validation", "one-shot")
+    by_seed = scores(run, evaluation(run), "validation", Way.ONE_SHOT)
     return any(len(rows) < space.size for rows in by_seed.values())

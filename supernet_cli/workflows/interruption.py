@@ -7,6 +7,8 @@ import threading
 from types import FrameType
 from typing import Any
 
+from supernet_cli.runs.state import Wish
+
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # as far as the platform has them
 
 
@@ -25,6 +27,11 @@ class Interruption:
         self.requested = False
         self._lasting = lasting
         self._before: dict[int, Any] = {}
+
+    @property
+    def wish(self) -> Wish | None:
+        """What the signals received ask for, if there were any."""
+        return Wish.INTERRUPT if self.requested else None
 
     def __enter__(self) -> Interruption:
         for name in _NAMES if threading.current_thread() is threading.main_thread() else ():

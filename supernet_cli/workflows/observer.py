@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from supernet_cli.runs.layout import JobKey
     from supernet_cli.runs.records import Record
     from supernet_cli.runs.snapshot import JobSnapshot
 
 Advance = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much (0 where that is unknown)."""
 
-Take = Callable[[str | None, "Record"], None]
+Take = Callable[["JobKey | None", "Record"], None]
 """Called with a job's key and one of its records, or with None and a sample of the devices; from any thread."""
 
 
@@ -39,7 +40,7 @@ class Observer:
             total: Of how much; 0 where that is unknown.
         """
 
-    def record(self, key: str | None, record: Record) -> None:
+    def record(self, key: JobKey | None, record: Record) -> None:
         """Take a record of a training; called from any thread.
 
         Args:
@@ -54,7 +55,9 @@ class Observer:
         yield self.advance
 
     @contextmanager
-    def watching(self, run: str, jobs: Sequence[tuple[str, JobSnapshot]], side_by_side: bool = False) -> Iterator[Take]:
+    def watching(
+        self, run: str, jobs: Sequence[tuple[JobKey, JobSnapshot]], side_by_side: bool = False
+    ) -> Iterator[Take]:
         """Watch jobs while they are trained; yields the function that takes their records.
 
         Args:
@@ -98,7 +101,9 @@ class Together(Observer):
             yield _each(all_of_them)
 
     @contextmanager
-    def watching(self, run: str, jobs: Sequence[tuple[str, JobSnapshot]], side_by_side: bool = False) -> Iterator[Take]:
+    def watching(
+        self, run: str, jobs: Sequence[tuple[JobKey, JobSnapshot]], side_by_side: bool = False
+    ) -> Iterator[Take]:
         """Pass it to all."""
         with ExitStack() as open_ones:
             all_of_them = [
@@ -130,7 +135,7 @@ class JobRecorder:
     """The recorder of one job, or of the devices where it has no key."""
 
     take: Take
-    key: str | None = None
+    key: JobKey | None = None
 
     def record(self, record: Record) -> None:
         """Pass a record on with its job's key."""

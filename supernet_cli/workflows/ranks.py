@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from supernet_cli.config.schema import Preset
 from supernet_cli.config.torchrun import Place
 from supernet_cli.errors import RankError
-from supernet_cli.runs.records import State
+from supernet_cli.runs.state import Wish
 from supernet_cli.workflows.interruption import Interruption
 
 
@@ -42,6 +42,7 @@ def help_to_train(place: Place, data_root: Path | None = None) -> int:
         The exit code of the process: that of an error only where torchrun asked it to end.
     """
     from supernet_cli.runs.job import JobFolder
+    from supernet_cli.runs.layout import JobKey
     from supernet_cli.runs.records import Fanout
     from supernet_cli.training.prepare import prepare
     from supernet_cli.training.ranks import Ranks
@@ -49,10 +50,6 @@ def help_to_train(place: Place, data_root: Path | None = None) -> int:
 
     logging.getLogger("supernet_cli").addHandler(logging.NullHandler())  # the first rank logs and warns for all
     interruption = Interruption()
-
-    def stop() -> State | None:
-        return "interrupted" if interruption.requested else None
-
     try:
         with Ranks(place) as ranks:
             orders = Orders.model_validate_json(ranks.hear())
@@ -61,9 +58,9 @@ def help_to_train(place: Place, data_root: Path | None = None) -> int:
             ranks.join(prepared.device)
             with interruption:
                 for seed in orders.seeds:
-                    nowhere = JobFolder(Path(os.devnull), f"supernet/seed-{seed}")
-                    outcome = train_supernet(prepared, nowhere, seed, Fanout(), stop, ranks)
-                    if ranks.agree("stopped" if outcome.state in ("interrupted", "stopped") else stop()):
+                    nowhere = JobFolder(Path(os.devnull), JobKey.supernet(seed))
+                    outcome = train_supernet(prepared, nowhere, seed, Fanout(), lambda: interruption.wish, ranks)
+                    if ranks.agree(Wish.STOP if outcome.state.is_by_request else interruption.wish):
                         break
     except RankError as error:
         if not interruption.requested:  # else torchrun knows, and has asked this rank to end

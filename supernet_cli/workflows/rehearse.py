@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from supernet_cli.glyphs import counted
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.results import Selection
 from supernet_cli.workflows.observer import Observer
 from supernet_cli.workflows.retrain import short_steps, trainings
@@ -104,7 +105,7 @@ def rehearse_alone(session: Session, wanted: Wanted, seeds: Sequence[int]) -> Al
     if selection is None and not unscored:
         selection = wanted.select(session)
     names = [str(path) for path in space.sampled(wanted.count or 1)] if selection is None else selection.paths
-    as_chosen = Selection(how="named", init=wanted.init, paths=tuple(names)) if selection is None else selection
+    as_chosen = Selection(how="named", init=wanted.way, paths=tuple(names)) if selection is None else selection
     jobs = trainings(run, as_chosen, seeds, space)
     waiting = [job for job in jobs if not job.folder.is_done]
     with session.observer.working(_TIMING) as advance:
@@ -112,7 +113,7 @@ def rehearse_alone(session: Session, wanted: Wanted, seeds: Sequence[int]) -> Al
 
         prepared = session.prepare(advance)
         _, where = session.workplace.for_trainings(prepared, max(1, len(waiting)))
-        steps = short_steps(run, as_chosen, prepared, space) if wanted.init == "short" else None
+        steps = short_steps(run, as_chosen, prepared, space) if wanted.way is Way.SHORT else None
         workers = session.workplace.side_by_side(prepared)
         estimate = estimate_alone(prepared, [job.path for job in waiting], workers, steps) if waiting else None
     return AloneRehearsal(

@@ -12,9 +12,11 @@ from supernet_cli.reports.cost import macs_of_a_supernet
 from supernet_cli.reports.next_step import finish_first
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.job import JobFolder, create_job
-from supernet_cli.runs.records import ALIVE, Fanout, State
+from supernet_cli.runs.layout import JobKey, Way
+from supernet_cli.runs.records import Fanout
 from supernet_cli.runs.results import Selection, keep_selection, selections
 from supernet_cli.runs.snapshot import JobSnapshot
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import DeviceLog, Run
 from supernet_cli.space import SearchSpace
 from supernet_cli.workflows.interruption import Interruption
@@ -42,7 +44,7 @@ class TrainedAlone:
 
     run: Run
     jobs: Sequence[AloneJob]
-    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    outcomes: Mapping[JobKey, Outcome] = field(default_factory=dict)
     interrupted: bool = False
 
     def ending(self, job: AloneJob) -> tuple[State, str]:
@@ -56,7 +58,7 @@ class TrainedAlone:
         failures = []
         for job in self.jobs:
             state, reason = self.ending(job)
-            if state in ("failed", "diverged"):
+            if state.has_failed:
                 failures.append(f"{job.folder.key}: {state}: {reason}\n    {job.folder.path / 'log.txt'}")
         if not failures:
             return None
@@ -94,14 +96,14 @@ def train_selection(session: Session, selection: Selection, seeds: Sequence[int]
     jobs = trainings(run, selection, seeds, session.space)
     waiting = [job for job in jobs if not job.folder.is_done]
     if not waiting:
-        if selection.init != "short":  # that is kept with its length
+        if selection.init is not Way.SHORT:  # that is kept with its length
             keep_selection(run, selection)
         return TrainedAlone(run, jobs)
     _check_free(run, waiting)
     with observer.working("loading torch and the data") as advance:
         prepared = session.prepare(advance)
     executor, where = session.workplace.for_trainings(prepared, len(waiting))
-    if selection.init == "short":
+    if selection.init is Way.SHORT:
         selection = selection.model_copy(update={"steps": short_steps(run, selection, prepared, session.space)})
         jobs, waiting = ([replace(job, steps=selection.steps) for job in several] for several in (jobs, waiting))
     keep_selection(run, selection)
@@ -117,14 +119,10 @@ def train_selection(session: Session, selection: Selection, seeds: Sequence[int]
 
 def trainings(run: Run, selection: Selection, seeds: Sequence[int], space: SearchSpace) -> list[AloneJob]:
     """Return the trainings, seed by seed: wherever they are stopped, the ranking is as whole as it can be."""
-    if selection.init == "inherit":
+    if selection.init is Way.INHERITED:
         _inherited(run)
     paths = [space.parse(path) for path in selection.paths]
-    return [
-        AloneJob(run.alone_job(path, seed, selection.init), path, seed, selection.init)
-        for seed in seeds
-        for path in paths
-    ]
+    return [AloneJob(run.alone_job(path, seed, selection.init), path, seed) for seed in seeds for path in paths]
 
 
 def _inherited(run: Run) -> Path:
@@ -150,7 +148,7 @@ def short_steps(run: Run, selection: Selection, prepared: Prepared, space: Searc
     from supernet_cli.training.retrain import short_steps as affordable_steps
 
     for known in selections(run):
-        if known.init == "short" and known.steps is not None and run.alone_jobs("short"):
+        if known.init is Way.SHORT and known.steps is not None and run.alone_jobs(Way.SHORT):
             if set(known.paths) != set(selection.paths):
                 raise UsageError(
                     f"{len(known.paths):,} other paths already share the budget of this run's short trainings.",
@@ -166,7 +164,7 @@ def _check_free(run: Run, waiting: Sequence[AloneJob]) -> None:
     Raises:
         RunError: One does.
     """
-    busy = [job for job in waiting if job.folder.status().state in ALIVE]
+    busy = [job for job in waiting if job.folder.status().state.is_alive]
     if busy:
         raise RunError(
             f"Another process is running {len(busy)} of these trainings, {busy[0].folder.key} among them.",
@@ -181,7 +179,7 @@ def _run(
     from supernet_cli.training.retrain import AloneTraining
 
     run = session.run
-    work = AloneTraining.of(prepared, _inherited(run) if waiting[0].init == "inherit" else None)
+    work = AloneTraining.of(prepared, _inherited(run) if waiting[0].way is Way.INHERITED else None)
     views = [(job.folder.key, _view(job.folder)) for job in jobs]
     with (
         DeviceLog(run) as devices,
@@ -189,8 +187,8 @@ def _run(
         Sampling(Fanout(devices, JobRecorder(take))),
         Interruption() as interruption,
     ):
-        outcomes = executor.run(work, waiting, take, lambda: "interrupted" if interruption.requested else None)
-    stopped = any(outcome.state in ("interrupted", "stopped") for outcome in outcomes.values())
+        outcomes = executor.run(work, waiting, take, lambda: interruption.wish)
+    stopped = any(outcome.state.is_by_request for outcome in outcomes.values())
     return TrainedAlone(run, jobs, outcomes, interruption.requested or stopped)
 
 

@@ -11,8 +11,9 @@ from supernet_cli.errors import UsageError
 from supernet_cli.glyphs import clock, counted
 from supernet_cli.reports.next_step import SAMPLED, finish_first
 from supernet_cli.reports.scores import MeanScore, known_paths, ranking, sampled, scores, seconds_per_path
+from supernet_cli.runs.layout import Way, path_folder
 from supernet_cli.runs.results import Order, Selection, evaluation, selections
-from supernet_cli.runs.store import Init, Run
+from supernet_cli.runs.store import Run
 from supernet_cli.space import Architecture, SearchSpace
 from supernet_cli.workflows.judge import judge
 from supernet_cli.workflows.session import Session
@@ -44,7 +45,7 @@ class Scorer:
     def ranking(self) -> list[MeanScore]:
         """Return the paths that have a one-shot score, best first."""
         run = self.session.run
-        return ranking(scores(run, evaluation(run), "validation", "one-shot"))
+        return ranking(scores(run, evaluation(run), "validation", Way.ONE_SHOT))
 
     def unscored(self, candidates: int) -> list[Architecture]:
         """Return the random paths to score so that so many have a score; none if they already do.
@@ -100,19 +101,19 @@ class Wanted:
         paths: Named ones.
         top: The first of an order.
         sample: Drawn at random from those that have a one-shot score.
-        init: How they are trained. Where nothing else is given, all are.
+        way: How they are trained. Where nothing else is given, all are.
         by: The order whose first are trained.
     """
 
     paths: Sequence[str]
     top: int | None
     sample: int | None
-    init: Init
+    way: Way
     by: Order = "one-shot"
 
     @classmethod
     def one_of(
-        cls, paths: Sequence[str], every: bool, top: int | None, sample: int | None, init: Init, by: Order | None = None
+        cls, paths: Sequence[str], every: bool, top: int | None, sample: int | None, way: Way, by: Order | None = None
     ) -> Wanted:
         """Return what is asked for.
 
@@ -127,7 +128,7 @@ class Wanted:
             raise UsageError("You did not say which paths to train.", _WAYS)
         if len(given) > 1:
             raise UsageError(f"You chose paths in several ways: {' and '.join(given)}.", "Give one of them.")
-        return cls(paths, top, sample, init, by or "one-shot")
+        return cls(paths, top, sample, way, by or "one-shot")
 
     @property
     def count(self) -> int | None:
@@ -151,18 +152,18 @@ class Wanted:
         """
         if self.paths:
             names = dict.fromkeys(str(space.parse(path)) for path in self.paths)
-            return Selection(how="named", init=self.init, paths=tuple(names))
+            return Selection(how="named", init=self.way, paths=tuple(names))
         if self.count is None:
             sample = run.command("retrain", "--sample", str(SAMPLED))
-            return everything(space, f"Train a sample of them: `{sample}`.", self.init)
+            return everything(space, f"Train a sample of them: `{sample}`.", self.way)
         count = min(self.count, space.size)
-        if self.init != "scratch":  # a baseline for the paths that were trained from scratch in the same way
+        if self.way is not Way.ALONE:  # a baseline for the paths that were trained from scratch in the same way
             same = [
-                each for each in selections(run) if (each.how, each.init, each.by) == (self.how, "scratch", self.by)
+                each for each in selections(run) if (each.how, each.init, each.by) == (self.how, Way.ALONE, self.by)
             ]
             for known in same:
                 if len(known.paths) == count:
-                    return known.model_copy(update={"init": self.init})
+                    return known.model_copy(update={"init": self.way})
         return _earlier(run, space, self, count)
 
     def select(self, session: Session) -> Selection:
@@ -184,7 +185,7 @@ class Wanted:
             best = [score.path for score in ranked[: self.count]]
             chosen = best if self.top else sampled(ranked, session.space, self.count)
         at_random = self.sample is not None
-        return Selection(how=self.how, init=self.init, paths=tuple(chosen), by=self.by, at_random=at_random)
+        return Selection(how=self.how, init=self.way, paths=tuple(chosen), by=self.by, at_random=at_random)
 
     @property
     def how(self) -> Literal["top", "sample"]:
@@ -216,13 +217,13 @@ def paths_to_evaluate(
     return [space.parse(path) for path in known_paths(session.run, evaluation(session.run))]
 
 
-def everything(space: SearchSpace, instead: str, init: Init = "scratch") -> Selection:
+def everything(space: SearchSpace, instead: str, way: Way = Way.ALONE) -> Selection:
     """Return all paths of a space, to be trained.
 
     Args:
         space: The space.
         instead: What to do where it is too large, for a hint.
-        init: How they are trained.
+        way: How they are trained.
 
     Raises:
         UsageError: They are too many to train each.
@@ -232,17 +233,17 @@ def everything(space: SearchSpace, instead: str, init: Init = "scratch") -> Sele
             f"The space has {space.size:,} paths, too many to train each from scratch (the limit is {MOST_PATHS:,}).",
             instead,
         )
-    return Selection(how="all", init=init, paths=tuple(map(str, space.enumerate())))
+    return Selection(how="all", init=way, paths=tuple(map(str, space.enumerate())))
 
 
 def _earlier(run: Run, space: SearchSpace, wanted: Wanted, count: int) -> Selection | None:
     """Return an earlier choice of the same kind and size: a sample, or one whose trainings are not all done."""
     done: dict[str, list[bool]] = defaultdict(list)
-    for job in run.alone_jobs(wanted.init):
-        done[job.path.parent.name].append(job.is_done)
+    for job in run.alone_jobs(wanted.way):
+        done[job.key.folder].append(job.is_done)
     for known in selections(run):
-        if (known.how, known.init, known.by, len(known.paths)) == (wanted.how, wanted.init, wanted.by, count):
-            folders = [run.alone_job(space.parse(path), 0).path.parent.name for path in known.paths]
+        if (known.how, known.init, known.by, len(known.paths)) == (wanted.how, wanted.way, wanted.by, count):
+            folders = [path_folder(str(space.parse(path))) for path in known.paths]
             if wanted.how == "sample" or not all(all(done[folder]) and done[folder] for folder in folders):
                 return known
     return None

@@ -15,7 +15,8 @@ from supernet_cli.glyphs import counted
 from supernet_cli.reports.next_step import gentler_step, next_step
 from supernet_cli.runs.data_report import DataReport, keep_data_report
 from supernet_cli.runs.job import JobFolder, JobWriter
-from supernet_cli.runs.records import ALIVE, Fanout, Recorder, State
+from supernet_cli.runs.records import Fanout, Recorder
+from supernet_cli.runs.state import State, Wish
 from supernet_cli.runs.store import DeviceLog, Run, check_writable, create_run, name_for
 from supernet_cli.workflows.interruption import Interruption
 from supernet_cli.workflows.observer import JobRecorder, Observer
@@ -51,9 +52,8 @@ class Trained:
     @property
     def failure(self) -> SupernetError | None:
         """The error to end with: where supernets diverged, and none is left to be resumed."""
-        states = {job.status().state for job in self.run.supernet_jobs()}
-        is_over = self.supernets == "diverged" and not states & {"interrupted", "stopped", "created"}
-        return divergence(self.run) if is_over else None
+        is_left = any(job.status().state.can_resume for job in self.run.supernet_jobs())
+        return divergence(self.run) if self.supernets is State.DIVERGED and not is_left else None
 
 
 def train(
@@ -167,7 +167,7 @@ def check_idle(run: Run) -> None:
     Raises:
         RunError: One does.
     """
-    if any(job.status().state in ALIVE for job in run.supernet_jobs()):
+    if any(job.status().state.is_alive for job in run.supernet_jobs()):
         raise RunError(
             f"Another process is training run {run.id}.",
             f"Watch it with `{run.command('tui')}`, or stop it with `{run.command('runs stop')}`.",
@@ -176,7 +176,7 @@ def check_idle(run: Run) -> None:
 
 def divergence(run: Run) -> SupernetError:
     """Return the error of supernets that diverged."""
-    diverged = [job for job in run.supernet_jobs() if job.status().state == "diverged"]
+    diverged = [job for job in run.supernet_jobs() if job.status().state is State.DIVERGED]
     reasons = "; ".join(f"{job.key}: {job.status().reason}" for job in diverged)
     kept = ", ".join(str(job.path) for job in diverged if job.has_checkpoint)
     what = f"The last good checkpoint is kept in {kept}." if kept else "That was before the first checkpoint."
@@ -187,7 +187,7 @@ def warn_of_a_lost_checkpoint(job: JobFolder) -> None:
     """Warn that a job starts over although it had started: its checkpoints are gone, or it never wrote one."""
     status = job.status()
     done = max(status.step, job.snapshot()[0].step)
-    if done and not job.has_checkpoint and status.state not in ("finished", "diverged"):
+    if done and not job.has_checkpoint and not status.state.is_over:
         logger.warning("%s: none of its %d steps are in a checkpoint; it starts over", job.key, done)
 
 
@@ -208,7 +208,7 @@ def _check_resumable(run: Run) -> None:
     """
     jobs = run.supernet_jobs()
     if jobs and all(job.is_done for job in jobs):
-        if any(job.status().state == "diverged" for job in jobs):
+        if any(job.status().state is State.DIVERGED for job in jobs):
             raise DivergedError(f"Run {run.id} diverged, and would diverge again bit for bit.", gentler_step(run).hint)
         step = next_step(run)
         raise UsageError(f"Run {run.id} is already finished; nothing to resume.", step.hint if step else "")
@@ -236,12 +236,12 @@ def train_supernets(
             Interruption(lasting=ranks.size > 1) as interruption,
         ):
             for job in left:
-                event_files = _event_files(run.folder / "tensorboard" / job.key, tensorboard)
+                event_files = _event_files(run.folder / "tensorboard" / str(job.key), tensorboard)
                 with JobWriter(job) as writer, event_files as events:
                     recorder = Fanout(writer, JobRecorder(take, job.key), *events)
                     outcome = train_supernet(prepared, job, job.seed, recorder, _stop(interruption, writer), ranks)
-                asked = outcome.state in ("interrupted", "stopped") or interruption.requested or writer.stop_requested
-                if ranks.agree("stopped" if asked else None):
+                asked = outcome.state.is_by_request or interruption.requested or writer.stop_requested
+                if ranks.agree(Wish.STOP if asked else None):
                     return True  # also where the request came too late to stop the job that was just finished
     return False
 
@@ -282,10 +282,6 @@ def _event_files(folder: Path, wanted: bool) -> Iterator[list[Recorder]]:
         yield [events]
 
 
-def _stop(interruption: Interruption, writer: JobWriter) -> Callable[[], State | None]:
+def _stop(interruption: Interruption, writer: JobWriter) -> Callable[[], Wish | None]:
     """Return what the loop asks after every step: a few attribute reads."""
-
-    def stop() -> State | None:
-        return "interrupted" if interruption.requested else writer.wanted()
-
-    return stop
+    return lambda: interruption.wish or writer.wanted()

@@ -10,6 +10,7 @@ import pytest
 from measuring import say, spread
 
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.layout import JobKey
 
 ROUNDS = 3
 
@@ -48,5 +49,5 @@ def images_a_second(folder: Path, batch: int, ranks: int, threads: int) -> float
     command = [sys.executable, *starter, "-m", "supernet_cli", "train", *words, "--quiet"]
     subprocess.run(command, cwd=folder, capture_output=True, check=True)
     (job,) = folder.glob("runs/*/supernet/seed-0")
-    snapshot, _ = JobFolder(job, "").snapshot()
+    snapshot, _ = JobFolder(job, JobKey.supernet(0)).snapshot()
     return snapshot.forward_images / snapshot.train_seconds

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from helpers import PATIENCE, only_run, program, wait_for
 
+from supernet_cli.runs.state import Wish
 from supernet_cli.runs.store import find_run
 from supernet_cli.workflows.interruption import Interruption
 
@@ -108,14 +109,14 @@ def test_a_pause_is_acknowledged_and_leaves_no_trace_in_the_weights(
     wait_for(lambda: progressed(tmp_path, 100))
     job = find_run(tmp_path / "runs", "latest").supernet_job(0)
     for _ in range(2):
-        job.request("pause")
+        job.request(Wish.PAUSE)
         wait_for(lambda: job.status().state == "paused")
         assert not (job.path / "control").exists()
         paused_at = job.status().step
         assert job.snapshot()[0].state == "paused"
         time.sleep(0.3)
         assert job.status().step == paused_at
-        job.request("resume")
+        job.request(Wish.RESUME)
         wait_for(lambda: job.status().state == "running")
         wait_for(lambda at=paused_at: job.status().step > at)
     process.communicate(timeout=PATIENCE)
@@ -128,10 +129,10 @@ def test_a_paused_training_can_be_stopped(how: str, long_training: list[object],
     process = program(*long_training, cwd=tmp_path)
     wait_for(lambda: progressed(tmp_path, 20))
     job = find_run(tmp_path / "runs", "latest").supernet_job(0)
-    job.request("pause")
+    job.request(Wish.PAUSE)
     wait_for(lambda: job.status().state == "paused")
     if how == "stop":
-        job.request("stop")
+        job.request(Wish.STOP)
     else:
         process.send_signal(signal.SIGTERM)
     process.communicate(timeout=PATIENCE)

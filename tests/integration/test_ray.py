@@ -27,7 +27,9 @@ from supernet_cli.executors.ray import Needs, RayCluster
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.follow import RunFollower
 from supernet_cli.runs.job import JobFolder, JobWriter, create_job
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.records import JobStarted
+from supernet_cli.runs.state import Wish
 from supernet_cli.runs.store import create_run, find_run
 from supernet_cli.space import SearchSpace
 from supernet_cli.training.prepare import prepare
@@ -85,7 +87,7 @@ def test_trainings_and_judgements_are_those_of_local_processes(
     for path in sorted((here / "standalone").glob("*/*")):
         twin = there / path.relative_to(here)
         assert (twin / "weights.safetensors").read_bytes() == (path / "weights.safetensors").read_bytes()
-        mine, others = (records_of(JobFolder(folder, "")) for folder in (path, twin))
+        mine, others = (records_of(JobFolder(folder, JobKey.supernet(0))) for folder in (path, twin))
         apart = {"time", "seconds"}
         assert [r.model_dump(exclude=apart) for r in mine] == [r.model_dump(exclude=apart) for r in others]
         names = [{file.name for file in folder.iterdir()} for folder in (path, twin)]
@@ -108,7 +110,7 @@ def test_trainings_and_judgements_are_those_of_local_processes(
 def test_a_job_whose_process_dies_goes_on_from_its_checkpoint_elsewhere(
     cluster: str, supernet: Invoke, long: Path, tmp_path: Path
 ) -> None:
-    job = JobFolder(long / "standalone" / FIRST / "seed-0", "")
+    job = JobFolder(long / "standalone" / FIRST / "seed-0", JobKey.supernet(0))
 
     def kill() -> None:
         wait_for(job.checkpoint.exists, PATIENCE)
@@ -138,7 +140,7 @@ def test_a_job_that_kills_its_process_again_and_again_has_failed_and_costs_no_ot
 ) -> None:
     monkeypatch.setattr(executor, "_RETRIES", 1)
     jobs = jobs_of(tiny, tmp_path, 6)
-    heard: list[str] = []
+    heard: list[JobKey] = []
     outcomes = RayCluster(Needs(1), most=2).run(Failing(), jobs, lambda key, record: heard.append(key), lambda: None)
     states = [outcomes[job.folder.key].state for job in jobs]
     assert states == ["finished", "failed", "finished", "failed", "finished", "finished"]
@@ -153,11 +155,11 @@ def test_requests_and_signals_reach_the_node_and_a_cluster_of_our_own_leaves_no_
     long: Path, tmp_path: Path
 ) -> None:
     process = program("retrain", FIRST, *ON_RAY, cwd=tmp_path)
-    job = JobFolder(long / "standalone" / FIRST / "seed-0", "")
+    job = JobFolder(long / "standalone" / FIRST / "seed-0", JobKey.supernet(0))
     wait_for(job.checkpoint.exists, PATIENCE)
-    job.request("pause")
+    job.request(Wish.PAUSE)
     wait_for(lambda: job.status().state == "paused", PATIENCE)
-    job.request("resume")
+    job.request(Wish.RESUME)
     wait_for(lambda: job.status().state == "running", PATIENCE)
     processes = [psutil.Process(trainer(job.path)), *psutil.Process(process.pid).children(recursive=True)]
     process.terminate()
@@ -247,7 +249,7 @@ def both_train(run: Path) -> bool:
 def begun_on(run: Path, node: str) -> list[JobFolder]:
     """Return the jobs that a node has begun, oldest first."""
     found = [path for path in run.glob("standalone/*/*/log.txt") if f"node {node[:12]}," in path.read_text()]
-    return [JobFolder(path.parent, "") for path in sorted(found, key=lambda path: path.stat().st_mtime)]
+    return [JobFolder(path.parent, JobKey.supernet(0)) for path in sorted(found, key=lambda path: path.stat().st_mtime)]
 
 
 @pytest.mark.slow

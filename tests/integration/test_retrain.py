@@ -22,6 +22,7 @@ from supernet_cli.errors import DiskError, RunError
 from supernet_cli.executors.local import LocalProcesses, _shared_memory_errors
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.job import JobWriter, create_job
+from supernet_cli.runs.layout import JobKey, Way
 from supernet_cli.runs.records import JobEnded
 from supernet_cli.runs.results import Selection, keep_selection, selections
 from supernet_cli.runs.store import find_run
@@ -67,7 +68,7 @@ def test_short_trainings_share_the_cost_of_a_supernet_and_are_a_baseline(
     assert code == 0, err
     code, out, err = supernet("retrain", "--all", "--short", "--seeds", "0,1", "--workers", "1", "--json")
     assert code == 0, err
-    assert {(job["init"], job["status"]) for job in json.loads(out)["jobs"]} == {("short", "finished")}
+    assert {(job["init"], job["status"]) for job in json.loads(out)["jobs"]} == {(Way.SHORT, "finished")}
     folder = only_run(tmp_path)
     (chosen,) = json.loads((folder / "results" / "selections.json").read_text())["selections"]
     preset = find_run(tmp_path / "runs", "latest").preset()
@@ -172,7 +173,7 @@ def test_inherited_weights_are_those_of_the_supernet_and_stay_apart(supernet: In
     path, whole = prepared.space.parse(LAST), prepared.supernet(0)
     checkpoint.StoredWeights.read(run.supernet_job(0).weights).put_into(whole)
     work = AloneTraining.of(prepared, run.supernet_job(0).weights)
-    network = work._network(AloneJob(run.alone_job(path, 0), path, 0, "inherit"), 0)
+    network = work._network(AloneJob(run.alone_job(path, 0), path, 0, Way.INHERITED), 0)
     images = next(prepared.resident("test").batches(50))[0]
     with torch.inference_mode():
         assert torch.equal(network(images, network.space.at(0)), whole(images, path))
@@ -309,7 +310,7 @@ def test_an_unfinished_choice_by_size_is_resumed_as_it_was_typed(
 
     run = find_run(tmp_path / "runs", trained)
     assert supernet("evaluate", "--quiet")[0] == 0
-    keep_selection(run, Selection(how="top", init="scratch", paths=(LAST,), by="size"))
+    keep_selection(run, Selection(how="top", init=Way.ALONE, paths=(LAST,), by="size"))
     create_job(run.alone_job(SearchSpace.from_config(run.preset().space).parse(LAST), 0))
     step = next_step(run)
     assert step is not None
@@ -371,7 +372,7 @@ def test_the_executor_replaces_a_worker_that_dies(tiny: Any, tmp_path: Path) -> 
     run = create_run(tmp_path, "tiny", tiny())
     path = SearchSpace.from_config(run.preset().space).at(0)
     jobs = [AloneJob(run.alone_job(path, seed), path, seed) for seed in range(8)]
-    heard: list[str] = []
+    heard: list[JobKey] = []
     begun = time.monotonic()
     outcomes = LocalProcesses(1).run(Nothing(), jobs, lambda key, record: heard.append(key), lambda: None)
     assert {key: outcome.state for key, outcome in outcomes.items() if outcome.state != "finished"} == {
@@ -398,7 +399,7 @@ def test_a_process_that_cannot_be_made_ready_says_why_in_the_job_log(tiny: Any, 
 
 
 def test_workers_that_die_without_a_word_are_not_hired_for_ever(tiny: Any, tmp_path: Path) -> None:
-    heard: list[str] = []
+    heard: list[JobKey] = []
     with pytest.raises(RunError, match=r"before starting a job: its process died \(exit code 7\)"):
         LocalProcesses(1).run(Dying(), three_jobs(tiny, tmp_path), lambda key, record: heard.append(key), lambda: None)
     assert len(heard) == 3

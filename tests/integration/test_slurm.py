@@ -20,6 +20,7 @@ from helpers import PATIENCE, only_run, wait_for
 from supernet_cli.config.load import dump_toml
 from supernet_cli.config.schema import Preset
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.layout import JobKey
 
 Invoke = Callable[..., tuple[int, str, str]]
 
@@ -82,7 +83,7 @@ def test_one_supernet_trains_on_two_hosts(tiny: Callable[..., Preset], tmp_path:
     slurm |= {"SLURM_CPUS_PER_TASK": "1", "PRESET": str(tmp_path / "training.toml"), "RUNS": "runs", "RANKS": "1"}
     with submit(tmp_path, scripts, slurm) as process:
         wait_for(lambda: any((tmp_path / "runs").glob("*/supernet/seed-0")), PATIENCE)
-        job = JobFolder(only_run(tmp_path) / "supernet" / "seed-0", "")
+        job = JobFolder(only_run(tmp_path) / "supernet" / "seed-0", JobKey.supernet(0))
         wait_for(lambda: has_come(job, 50), PATIENCE)
         os.killpg(process.pid, signal.SIGTERM)
     wait_for(lambda: job.status().state == "interrupted", PATIENCE)
@@ -109,10 +110,10 @@ def test_many_trainings_run_on_a_cluster_of_their_own(supernet: Invoke, tiny_fil
         wait_for(lambda: len(list(jobs.glob("*/*/checkpoint.pt"))) == 2, PATIENCE)  # one a node
         process.send_signal(signal.SIGTERM)
     assert process.returncode == 130
-    states = [JobFolder(path, "").status().state for path in jobs.glob("*/*")]
+    states = [JobFolder(path, JobKey.supernet(0)).status().state for path in jobs.glob("*/*")]
     assert states.count("interrupted") == 2
     assert submit(tmp_path, scripts, slurm).wait(PATIENCE) == 0
-    states = [JobFolder(path, "").status().state for path in jobs.glob("*/*")]
+    states = [JobFolder(path, JobKey.supernet(0)).status().state for path in jobs.glob("*/*")]
     assert set(states) == {"finished"}
     nodes = {line.split("node ")[1][:12] for line in lines(jobs) if " node " in line}
     assert len(nodes) == 4  # two, twice

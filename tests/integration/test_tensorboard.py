@@ -24,7 +24,7 @@ def test_tensorboards_own_reader_finds_the_values_of_the_metrics_file(
     run = find_run(tmp_path / "runs", "latest")
     (job,) = run.supernet_jobs()
     records = records_of(job)
-    events = EventAccumulator(str(run.folder / "tensorboard" / job.key))
+    events = EventAccumulator(str(run.folder / "tensorboard" / str(job.key)))
     events.Reload()
     losses = [(event.step, event.value) for event in events.Scalars("loss/train")]
     expected = [(r.step, r.loss) for r in records if isinstance(r, StepsTrained)]

@@ -23,7 +23,9 @@ from supernet_cli.config.load import dump_toml
 from supernet_cli.config.schema import Preset
 from supernet_cli.config.torchrun import Place
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.records import PathsEvaluated, StepsTrained
+from supernet_cli.runs.state import Wish
 from supernet_cli.training.ranks import PATIENCE_SECONDS
 
 Invoke = Callable[..., tuple[int, str, str]]
@@ -140,7 +142,7 @@ def training(tiny: Callable[..., Preset], tmp_path: Path) -> list[object]:
 
 
 def job_in(folder: Path) -> JobFolder:
-    return JobFolder(only_run(folder) / "supernet" / "seed-0", "supernet/seed-0")
+    return JobFolder(only_run(folder) / "supernet" / "seed-0", JobKey.supernet(0))
 
 
 def has_come(folder: Path, step: int) -> bool:
@@ -158,10 +160,10 @@ def test_ranks_pause_resume_and_stop_together_and_one_process_resumes_what_they_
     process = ranks(2, *training, "--json")
     wait_for(lambda: has_come(tmp_path, 50), PATIENCE)
     job = job_in(tmp_path)
-    job.request("pause")
+    job.request(Wish.PAUSE)
     wait_for(lambda: job.status().state == "paused", PATIENCE)
     time.sleep(0.5)
-    job.request("resume")
+    job.request(Wish.RESUME)
     paused_at = job.status().step
     wait_for(lambda: has_come(tmp_path, paused_at + 50), PATIENCE)
     process.send_signal(signal.SIGTERM)

@@ -19,7 +19,9 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.data import load_dataset
 from supernet_cli.errors import PresetError, RunError
 from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.records import JobStarted, PathsEvaluated, Record, State, StepsTrained
+from supernet_cli.runs.layout import JobKey
+from supernet_cli.runs.records import JobStarted, PathsEvaluated, Record, StepsTrained
+from supernet_cli.runs.state import Wish
 from supernet_cli.training.checkpoint import StoredWeights
 from supernet_cli.training.driver import Outcome
 from supernet_cli.training.prepare import prepare
@@ -36,14 +38,14 @@ class Kept:
     def record(self, record: Record) -> None:
         self.records.append(record)
 
-    def stop(self) -> State | None:
+    def stop(self) -> Wish | None:
         self.polls -= 1
-        return "interrupted" if self.polls <= 0 else None
+        return Wish.INTERRUPT if self.polls <= 0 else None
 
 
 def job_in(folder: Path) -> JobFolder:
     folder.mkdir(exist_ok=True)
-    return JobFolder(folder, "supernet/seed-0")
+    return JobFolder(folder, JobKey.supernet(0))
 
 
 def train(preset: Preset, folder: Path, kept: Kept | None = None, job_seed: int = 0) -> tuple[Outcome, Kept]:
@@ -172,7 +174,7 @@ def test_a_training_that_crashes_anywhere_goes_on_from_its_checkpoint(
     tiny: Callable[..., Preset], tmp_path: Path, steps_before_the_crash: int
 ) -> None:
     class Crash(Kept):
-        def stop(self) -> State | None:
+        def stop(self) -> Wish | None:
             if super().stop():
                 raise RuntimeError("power cut")
             return None
@@ -246,9 +248,9 @@ def test_a_stop_while_paths_are_judged_is_at_once_and_what_was_left_is_judged_la
     class StopsInJudging(Kept):
         looks = 0
 
-        def stop(self) -> State | None:
+        def stop(self) -> Wish | None:
             self.looks += sys._getframe(1).f_code.co_name == "_look_up"
-            return "interrupted" if self.looks >= look else None
+            return Wish.INTERRUPT if self.looks >= look else None
 
     preset = tiny(train={"sampler": sampler})
     _, whole = train(preset, tmp_path / "whole")

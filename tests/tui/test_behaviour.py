@@ -21,8 +21,9 @@ from supernet_cli.cli.tui import check_terminal, say_what_continues
 from supernet_cli.errors import UsageError
 from supernet_cli.runs.job import JobStatus
 from supernet_cli.runs.launch import Launched, launch
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.lock import FileLock
-from supernet_cli.runs.records import State
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import EXPERIMENT_LOCK
 from supernet_cli.runs.views import RunView
 from supernet_cli.tui.app import MonitorApp
@@ -210,7 +211,7 @@ def test_the_state_of_a_queued_job_is_not_that_of_the_run(tmp_path: Path) -> Non
     async def act(pilot: Pilot[None]) -> None:
         await view_of(pilot)
         await pilot.press("right_square_bracket")
-        await until(pilot, lambda: monitor(pilot).view.shown == "supernet/seed-2")  # type: ignore[union-attr]
+        await until(pilot, lambda: monitor(pilot).view.shown == JobKey.supernet(2))  # type: ignore[union-attr]
         await until(pilot, lambda: "seed 2 (queued)" in text_of(pilot))
         (row,) = (row for row in text_of(pilot).splitlines() if "supernet seed 2" in row)
         assert "queued" in row
@@ -276,9 +277,9 @@ def test_jobs_are_chosen_with_brackets(tmp_path: Path) -> None:
     run = record_run(tmp_path, seeds=(0, 1), done=2)
 
     async def act(pilot: Pilot[None]) -> None:
-        assert (await view_of(pilot)).shown == "supernet/seed-1"
+        assert (await view_of(pilot)).shown == JobKey.supernet(1)
         await pilot.press("right_square_bracket")
-        await until(pilot, lambda: monitor(pilot).view.shown == "supernet/seed-0")  # type: ignore[union-attr]
+        await until(pilot, lambda: monitor(pilot).view.shown == JobKey.supernet(0))  # type: ignore[union-attr]
 
     drive(run, act)
 
@@ -341,7 +342,7 @@ def test_q_is_text_in_the_filter_and_quits_outside_of_it(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("typed", ["training", "running", "queued", "created"])
 def test_the_filter_knows_a_state_by_every_name_it_is_shown_with(typed: str, tmp_path: Path) -> None:
-    states: dict[str, State] = {"training": "running", "running": "running", "queued": "created", "created": "created"}
+    states = {"training": State.RUNNING, "running": State.RUNNING, "queued": State.CREATED, "created": State.CREATED}
     record_run(tmp_path, "20261124-030000-a")
     stamp_all(record_run(tmp_path, "20261123-030000-b", state="created", created=BEGIN - 90_000), BEGIN)
 
@@ -518,9 +519,9 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ("stopped", "resume with: supernet train --resume"),
-        ("interrupted", "resume with: supernet train --resume"),
-        ("diverged", "supernet train "),
+        (State.STOPPED, "resume with: supernet train --resume"),
+        (State.INTERRUPTED, "resume with: supernet train --resume"),
+        (State.DIVERGED, "supernet train "),
     ],
 )
 def test_the_banner_suggests_a_command_for_this_runs_folder(state: State, words: str, tmp_path: Path) -> None:

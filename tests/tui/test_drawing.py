@@ -9,8 +9,9 @@ from rich.cells import cell_len
 
 from supernet_cli.glyphs import short
 from supernet_cli.runs.job import JobStatus
-from supernet_cli.runs.records import State
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.snapshot import JobSnapshot, Point
+from supernet_cli.runs.state import State
 from supernet_cli.runs.views import JobView, RunView
 from supernet_cli.tui.curves import limits, smoothed, trimmed, visible
 from supernet_cli.tui.draw import fit, heading
@@ -107,9 +108,10 @@ def test_the_web_answers_its_own_pages_alone(host: str, origin: str | None, own:
 
 
 @pytest.mark.parametrize(
-    ("host", "state", "told"), [("node7", "running", True), ("head", "running", False), ("node7", "finished", False)]
+    ("host", "state", "told"),
+    [("node7", State.RUNNING, True), ("head", State.RUNNING, False), ("node7", State.FINISHED, False)],
 )
 def test_a_job_that_is_done_on_another_host_says_on_which(host: str, state: State, told: bool) -> None:
-    job = JobView("standalone/conv3x3_conv3x3/seed-0", JobStatus(state=state), JobSnapshot(host=host))
+    job = JobView(JobKey.parse("standalone/conv3x3_conv3x3/seed-0"), JobStatus(state=state), JobSnapshot(host=host))
     view = RunView("run", Path("run"), host="head", jobs=(job,), blocks=BLOCKS)
     assert (f"seed 0 on {host}" in jobs.JobsPanel().draw(view, 60, 5).plain) is told

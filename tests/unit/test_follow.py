@@ -10,9 +10,10 @@ from recorded import grow, record_comparison, record_run, record_stand_alone, st
 
 from supernet_cli.runs.follow import RunFollower
 from supernet_cli.runs.job import list_jobs
+from supernet_cli.runs.layout import JobKey, Way
 from supernet_cli.runs.lister import RunLister
 from supernet_cli.runs.lock import FileLock, is_held
-from supernet_cli.runs.records import State
+from supernet_cli.runs.state import State
 from supernet_cli.runs.store import EXPERIMENT_LOCK
 from supernet_cli.runs.views import RunView
 
@@ -39,15 +40,13 @@ def look(follower: RunFollower) -> RunView:
     return newest
 
 
-@pytest.mark.parametrize(
-    "state", ["created", "running", "paused", "finished", "stopped", "interrupted", "diverged", "failed", "lost"]
-)
+@pytest.mark.parametrize("state", State)
 def test_a_run_is_shown_as_what_it_is(state: State, tmp_path: Path) -> None:
     view = look(RunFollower(record_run(tmp_path, state=state)))
     assert (view.state, view.job.state) == (state, state)
-    assert view.is_alive == (state in ("running", "paused"))
+    assert view.is_alive == state.is_alive
     assert view.problems == ()
-    assert (view.preset, view.num_paths, view.shown) == ("default", 4, "supernet/seed-0")
+    assert (view.preset, view.num_paths, view.shown) == ("default", 4, JobKey.supernet(0))
 
 
 def between_jobs(runs_dir: Path, age: float) -> Path:
@@ -112,18 +111,18 @@ def test_stand_alone_results_stand_beside_their_paths(tmp_path: Path) -> None:
     assert list(view.stand_alone) == ["conv3x3_conv3x3"]
     assert view.stand_alone["conv3x3_conv3x3"].accuracy == pytest.approx(0.985)
     assert view.stand_alone["conv3x3_conv3x3"].seeds == 2
-    assert [(job.kind, job.path, job.seed) for job in view.jobs[-2:]] == [
-        ("standalone", "conv3x3_conv5x5", "0"),
-        ("inherited", "conv5x5_conv5x5", "0"),
+    assert [job.key for job in view.jobs[-2:]] == [
+        JobKey(Way.ALONE, "conv3x3_conv5x5", 0),
+        JobKey(Way.INHERITED, "conv5x5_conv5x5", 0),
     ]
-    assert (view.state, view.shown) == ("running", "supernet/seed-0")
+    assert (view.state, view.shown) == ("running", JobKey.supernet(0))
     assert [job.key for job in list_jobs(run)] == [job.key for job in view.jobs]
 
 
 def test_a_chosen_job_is_the_one_that_is_shown(tmp_path: Path) -> None:
     follower = RunFollower(record_run(tmp_path, seeds=(0, 1), done=2), Ticking())
-    assert look(follower).shown == "supernet/seed-1"
-    follower.selected = "supernet/seed-0"
+    assert look(follower).shown == JobKey.supernet(1)
+    follower.selected = JobKey.supernet(0)
     assert look(follower).job.state == "finished"
     assert "epoch 10" in look_at_log(follower)
 

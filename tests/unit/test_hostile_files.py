@@ -18,6 +18,7 @@ from supernet_cli.glyphs import clock
 from supernet_cli.runs.files import append, read_small
 from supernet_cli.runs.follow import RunFollower
 from supernet_cli.runs.job import JobFolder, JobStatus, JobWriter, list_jobs
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.lister import RunLister
 from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import decode
@@ -180,7 +181,7 @@ def test_json_of_a_hundred_thousand_brackets_is_damage(run: Run, job: JobFolder)
 def test_folders_that_only_look_like_jobs_are_none(run: Run) -> None:
     for name in ("seed-007", "seed-٣", "seed-99999999999999999999", "seed--1", "seed-1.bak"):
         (run.folder / "supernet" / name).mkdir()
-    assert [job.key for job in list_jobs(run.folder)] == ["supernet/seed-0"]
+    assert [str(job.key) for job in list_jobs(run.folder)] == ["supernet/seed-0"]
 
 
 def test_a_link_to_itself_among_runs_hides_none(run: Run) -> None:
@@ -196,7 +197,7 @@ def test_answers_that_claim_more_images_than_there_are_bits_are_damage(run: Run)
     for images in (10**15, -1):
         np.savez(folder / "one-shot-seed-0.npz", paths=["a"], images=images, bits=np.zeros((1, 2), np.uint8))
         with pytest.raises(RunError, match="do not match"):
-            correct(run, "test", "one-shot", 0)
+            correct(run, "test", Way.ONE_SHOT, 0)
 
 
 @pytest.mark.parametrize(

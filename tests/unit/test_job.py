@@ -20,6 +20,7 @@ from helpers import records_of
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs.job import LOST_AFTER_SECONDS, JobFolder, JobStatus, JobWriter
+from supernet_cli.runs.layout import JobKey, Way
 from supernet_cli.runs.records import JobEnded, StepsTrained
 from supernet_cli.runs.store import (
     create_run,
@@ -140,7 +141,8 @@ OWN_AND_DIE = """
 import os, sys
 from pathlib import Path
 from supernet_cli.runs.job import JobFolder, JobWriter
-JobWriter(JobFolder(Path(sys.argv[1]), "supernet/seed-0")).__enter__()
+from supernet_cli.runs.layout import JobKey
+JobWriter(JobFolder(Path(sys.argv[1]), JobKey.supernet(0))).__enter__()
 os.kill(os.getpid(), 9)
 """
 
@@ -194,8 +196,8 @@ def test_an_owner_on_another_host_is_respected_until_it_has_been_silent_for_long
 
 
 def test_jobs_of_one_process_have_logs_of_their_own_where_each_has_its_own_source(tmp_path: Path) -> None:
-    one, two = (JobFolder(tmp_path / name, name) for name in ("one", "two"))
-    sources = [logging.Logger(job.key) for job in (one, two)]
+    one, two = (JobFolder(tmp_path / name, JobKey(Way.ALONE, name, 0)) for name in ("one", "two"))
+    sources = [logging.Logger(str(job.key)) for job in (one, two)]
     with JobWriter(one, sources[0]) as first, JobWriter(two, sources[1]) as second:
         for source in sources:
             source.info("from %s", source.name)

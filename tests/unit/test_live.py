@@ -14,6 +14,7 @@ from supernet_cli.cli.live_jobs import draw_jobs
 from supernet_cli.cli.resizing import clearing_after_resize
 from supernet_cli.cli.watch import PlainLines, Watch
 from supernet_cli.glyphs import MARKS, bar, clock, sparkline
+from supernet_cli.runs.layout import JobKey, Way
 from supernet_cli.runs.records import (
     DevicesSampled,
     Gpu,
@@ -21,10 +22,10 @@ from supernet_cli.runs.records import (
     JobStarted,
     PathScore,
     PathsEvaluated,
-    State,
     StepsTrained,
 )
 from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot
+from supernet_cli.runs.state import State
 from supernet_cli.workflows.observer import JobRecorder
 
 SIZES = [60, 80, 120, 200]
@@ -32,8 +33,8 @@ SIZES = [60, 80, 120, 200]
 
 def watched(paths: int = 4, epochs: int = 3, cores: int = 2, gpus: int = 0) -> RunSnapshot:
     """Return the view of a run that has done some epochs."""
-    watch = Watch("20260102-120000-[red]x", [("supernet/seed-0", JobSnapshot()), ("supernet/seed-1", JobSnapshot())])
-    job = JobRecorder(watch.take, "supernet/seed-0")
+    watch = Watch("20260102-120000-[red]x", [(JobKey.supernet(0), JobSnapshot()), (JobKey.supernet(1), JobSnapshot())])
+    job = JobRecorder(watch.take, JobKey.supernet(0))
     job.record(
         JobStarted(
             time=0.0,
@@ -102,13 +103,13 @@ def test_a_resized_terminal_is_cleared_before_the_next_frame() -> None:
 
 
 def test_paths_are_listed_by_validation_loss_under_names_of_their_own() -> None:
-    watch = Watch("run", [("supernet/seed-0", JobSnapshot())])
+    watch = Watch("run", [(JobKey.supernet(0), JobSnapshot())])
     paths = ["_".join(["mbconv3x3e6"] * 20 + [last]) for last in ("conv3x3", "conv5x5", "identity")]
     scores = tuple(
         PathScore(path=path, accuracy=accuracy, loss=loss)
         for path, accuracy, loss in zip(paths, (0.9, 0.8, 0.7), (0.3, 0.1, 0.2), strict=True)
     )
-    JobRecorder(watch.take, "supernet/seed-0").record(PathsEvaluated(step=1, epoch=1, seconds=1.0, scores=scores))
+    JobRecorder(watch.take, JobKey.supernet(0)).record(PathsEvaluated(step=1, epoch=1, seconds=1.0, scores=scores))
     rows = [line.split() for line in drawn(watch.view, 80)]
     accuracies = [word for row in rows for word, unit in pairwise(row) if unit == "%" and "." in word]
     assert accuracies == ["80.00", "70.00", "90.00"]
@@ -121,9 +122,9 @@ def test_paths_are_listed_by_validation_loss_under_names_of_their_own() -> None:
 def test_jobs_side_by_side_fit_their_terminal_under_names_of_their_own(width: int) -> None:
     blocks = ["conv3x3", "conv5x5", "mbconv3x3e6", "identity", "conv7x7"]
     paths = ["_".join([first, *["conv3x3"] * 3, last]) for first in blocks for last in blocks][:12]
-    states: list[State] = ["finished", "running", "created", "diverged", "interrupted", "failed"]
+    states = [State(word) for word in ("finished", "running", "created", "diverged", "interrupted", "failed")]
     jobs = tuple(
-        (f"standalone/{path}/seed-0", JobSnapshot(state=states[place % 6], step=50, steps=100, reason="it broke"))
+        (JobKey(Way.ALONE, path, 0), JobSnapshot(state=states[place % 6], step=50, steps=100, reason="it broke"))
         for place, path in enumerate(paths)
     )
     rows = drawn(RunSnapshot("run", jobs, jobs[0][0]), width, draw_jobs)
@@ -218,12 +219,12 @@ def test_plain_lines_are_one_an_epoch_and_one_for_an_early_end() -> None:
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_can_be_drawn(loss: float) -> None:
-    watch = Watch("run", [("supernet/seed-0", JobSnapshot())])
+    watch = Watch("run", [(JobKey.supernet(0), JobSnapshot())])
     for value in (1.0, loss):
         record = StepsTrained(
             step=1, epoch=1, objective=value, loss=value, learning_rate=1, forward_images=1, seconds=1
         )
-        JobRecorder(watch.take, "supernet/seed-0").record(record)
+        JobRecorder(watch.take, JobKey.supernet(0)).record(record)
     assert "1.0000" in "\n".join(drawn(watch.view, 80))
 
 
@@ -235,5 +236,5 @@ def test_a_terminal_of_no_session_of_ours_is_drawn_on_and_left_as_it_is(monkeypa
         monkeypatch.setattr("sys.stdin", terminal)
         before = termios.tcgetattr(terminal)
         stream = io.StringIO()
-        with drawing(Watch("a-run", [("supernet/seed-0", JobSnapshot())]), stream, draw_supernets):
+        with drawing(Watch("a-run", [(JobKey.supernet(0), JobSnapshot())]), stream, draw_supernets):
             assert termios.tcgetattr(terminal) == before

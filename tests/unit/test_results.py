@@ -10,6 +10,7 @@ from works import add_scores
 
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import RunError
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.results import (
     PathProfile,
     Profiles,
@@ -33,7 +34,7 @@ def run(tmp_path: Path, tiny: Callable[..., Preset]) -> Run:
 
 def row(path: str, seed: int = 0, accuracy: float = 0.5) -> ScoreRow:
     return ScoreRow(
-        path=path, kind="one-shot", seed=seed, accuracy=accuracy, loss=1.0, accuracy_unrecalibrated=accuracy
+        path=path, kind=Way.ONE_SHOT, seed=seed, accuracy=accuracy, loss=1.0, accuracy_unrecalibrated=accuracy
     )
 
 
@@ -46,25 +47,25 @@ def test_scores_are_added_and_those_of_the_same_network_replaced(run: Run) -> No
     keep_scores(run, "test", [row("a"), row("b")], {})
     keep_scores(run, "test", [row("b", accuracy=0.7), row("b", seed=1)], {})
     keep_scores(run, "validation", [row("a")], {})
-    found = evaluation(run).rows("test", "one-shot")
+    found = evaluation(run).rows("test", Way.ONE_SHOT)
     assert {seed: {path: r.accuracy for path, r in rows.items()} for seed, rows in found.items()} == {
         0: {"a": 0.5, "b": 0.7},
         1: {"b": 0.5},
     }
-    assert evaluation(run).rows("test", "stand-alone") == {}
+    assert evaluation(run).rows("test", Way.ALONE) == {}
 
 
 @pytest.mark.parametrize("images", [1, 8, 203])
 def test_correct_answers_come_back_bit_for_bit(run: Run, images: int) -> None:
     rng = np.random.default_rng(0)
     first, second, newer = (rng.random(images) < 0.5 for _ in range(3))
-    keep_scores(run, "test", [], {("stand-alone", 3): {"a": first, "b": second}})
-    keep_scores(run, "test", [], {("stand-alone", 3): {"b": newer}})
-    found = correct(run, "test", "stand-alone", 3)
+    keep_scores(run, "test", [], {(Way.ALONE, 3): {"a": first, "b": second}})
+    keep_scores(run, "test", [], {(Way.ALONE, 3): {"b": newer}})
+    found = correct(run, "test", Way.ALONE, 3)
     assert set(found) == {"a", "b"}
     assert np.array_equal(found["a"], first)
     assert np.array_equal(found["b"], newer)
-    assert correct(run, "validation", "stand-alone", 3) == {}
+    assert correct(run, "validation", Way.ALONE, 3) == {}
 
 
 def test_latencies_of_another_machine_are_forgotten(run: Run) -> None:
@@ -76,8 +77,8 @@ def test_latencies_of_another_machine_are_forgotten(run: Run) -> None:
 
 
 def test_a_selection_is_remembered_once(run: Run) -> None:
-    top = Selection(how="top", init="scratch", paths=("a",))
-    everything = Selection(how="all", init="scratch", paths=("a", "b"))
+    top = Selection(how="top", init=Way.ALONE, paths=("a",))
+    everything = Selection(how="all", init=Way.ALONE, paths=("a", "b"))
     for selection in (top, everything, top):
         keep_selection(run, selection)
     assert selections(run) == [top, everything]
@@ -96,13 +97,13 @@ def test_a_damaged_evaluation_is_told(run: Run, content: str) -> None:
 
 
 def test_damaged_answers_are_told(run: Run) -> None:
-    keep_scores(run, "test", [], {("one-shot", 0): {"a": np.ones(10, bool)}})
+    keep_scores(run, "test", [], {(Way.ONE_SHOT, 0): {"a": np.ones(10, bool)}})
     path = run.folder / "results" / "correct" / "test" / "one-shot-seed-0.npz"
     whole = path.read_bytes()
     for content in (b"", whole[: len(whole) // 2], b"PK" + whole[2:40], whole[:-60] + b"x" * 60):
         path.write_bytes(content)
         with pytest.raises(RunError, match="damaged"):
-            correct(run, "test", "one-shot", 0)
+            correct(run, "test", Way.ONE_SHOT, 0)
 
 
 def test_answers_that_are_a_pickle_are_refused_and_not_run(run: Run, tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_answers_that_are_a_pickle_are_refused_and_not_run(run: Run, tmp_path: P
     crafted = np.array([Crafted()], dtype=object)
     np.savez(folder / "one-shot-seed-0.npz", paths=crafted, images=np.array(1), bits=np.zeros((1, 1), np.uint8))
     with pytest.raises(RunError, match="damaged"):
-        correct(run, "test", "one-shot", 0)
+        correct(run, "test", Way.ONE_SHOT, 0)
     assert not (tmp_path / "executed").exists()
 
 
@@ -126,5 +127,5 @@ def test_two_processes_that_add_scores_lose_none(run: Run) -> None:
         process.start()
     for process in others:
         process.join()
-    assert sum(map(len, evaluation(run).rows("test", "one-shot").values())) == 20
-    assert len(correct(run, "test", "one-shot", 0)) == 20
+    assert sum(map(len, evaluation(run).rows("test", Way.ONE_SHOT).values())) == 20
+    assert len(correct(run, "test", Way.ONE_SHOT, 0)) == 20

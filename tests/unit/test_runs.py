@@ -17,6 +17,7 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs import files, store
 from supernet_cli.runs.job import JobFolder, JobWriter, create_job
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.records import JobEnded, StepsTrained
 from supernet_cli.runs.store import (
     DeviceLog,
@@ -60,7 +61,7 @@ def steps(step: int) -> StepsTrained:
 def test_a_run_has_its_id_its_preset_and_a_folder_for_each_job(run: Run, tiny: Callable[..., Preset]) -> None:
     assert run.id == "20260102-120000-tiny"
     assert run.preset() == tiny(train={"seeds": [0, 1]})
-    assert [job.key for job in run.supernet_jobs()] == ["supernet/seed-0", "supernet/seed-1"]
+    assert [str(job.key) for job in run.supernet_jobs()] == ["supernet/seed-0", "supernet/seed-1"]
     assert run.state() == "created"
     assert set(run.manifest.fingerprints) == {"space", "split", "retrain"}
     assert run.manifest.versions["torch"]
@@ -280,13 +281,13 @@ def test_a_run_whose_lock_is_held_is_not_removed_whatever_its_status_says(runs: 
 
 def test_paths_trained_alone_have_jobs_of_their_own_and_fine_tuned_ones_apart(run: Run) -> None:
     space = SearchSpace.from_config(run.preset().space)
-    for seed, init in ((10, "scratch"), (2, "scratch"), (0, "inherit")):
-        create_job(run.alone_job(space.at(1), seed, init))
-    assert [job.key for job in run.alone_jobs()] == [
+    for seed, way in ((10, Way.ALONE), (2, Way.ALONE), (0, Way.INHERITED)):
+        create_job(run.alone_job(space.at(1), seed, way))
+    assert [str(job.key) for job in run.alone_jobs()] == [
         "standalone/conv3x3_conv5x5/seed-2",
         "standalone/conv3x3_conv5x5/seed-10",
     ]
-    assert [job.key for job in run.alone_jobs("inherit")] == ["inherited/conv3x3_conv5x5/seed-0"]
+    assert [str(job.key) for job in run.alone_jobs(Way.INHERITED)] == ["inherited/conv3x3_conv5x5/seed-0"]
     assert len(run.jobs()) == 5
 
 
@@ -296,6 +297,7 @@ def test_a_path_too_long_for_a_folder_gets_a_short_one_of_its_own(run: Run) -> N
     assert len(names) == 3
     assert max(map(len, names)) < 100
     create_job(run.alone_job(space.at(0), 0))
+    assert [job.key.path for job in run.alone_jobs()] == [str(space.at(0))]
 
 
 def test_a_runs_folder_that_cannot_be_written_is_found_without_leaving_anything(

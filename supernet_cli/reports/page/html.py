@@ -40,6 +40,7 @@ from supernet_cli.reports.sheets import (
 )
 from supernet_cli.reports.summary import MARKS, summary
 from supernet_cli.reports.verdict import Word, judge
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.results import evaluation
 from supernet_cli.runs.store import Run
 
@@ -390,7 +391,7 @@ def _foot(entry: dict[str, Any], run: Run) -> str:
 def _losses(entry: dict[str, Any], run: Run) -> dict[str, list[float]]:
     """Return each path's loss for every supernet seed; empty if the scores no longer exist."""
     try:
-        by_seed = scores(run, evaluation(run), "validation", "one-shot")
+        by_seed = scores(run, evaluation(run), "validation", Way.ONE_SHOT)
     except RunError:
         return {}
     found: dict[str, list[float]] = {}

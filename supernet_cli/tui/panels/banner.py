@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 
 from supernet_cli.errors import SupernetError
+from supernet_cli.runs.state import State
 from supernet_cli.runs.views import RunView
 from supernet_cli.tui.draw import MUTED, line, lines
 from supernet_cli.tui.panels.panel import Panel
@@ -60,17 +61,17 @@ def _state(view: RunView) -> list[tuple[str, str]]:
     job = next((other for other in (view.job, *view.jobs) if other.state == view.state), view.job)
     reason = job.status.reason
     match view.state:
-        case "paused":
+        case State.PAUSED:
             return [(f"paused at step {job.step:,}; press p to resume", "$warning")]
-        case "stopped":
+        case State.STOPPED:
             return [(f"stopped at step {job.step:,} after a checkpoint{_resume(view)}", "$warning")]
-        case "interrupted":
+        case State.INTERRUPTED:
             return [(f"interrupted at step {job.step:,}: {reason or 'a signal'}{_resume(view)}", "$warning")]
-        case "diverged":
+        case State.DIVERGED:
             return [(f"diverged: {reason}{_gentler(view)}", "$error")]
-        case "failed":
+        case State.FAILED:
             return [(f"failed: {reason or 'see the log (l)'}", "$error")]
-        case "lost":
+        case State.LOST:
             return [(f"lost: {job.status.host or 'its host'} has not reported for at least a minute", "$warning")]
         case _:
             return _activity(view)
@@ -99,6 +100,6 @@ def _activity(view: RunView) -> list[tuple[str, str]]:
         return [("the next training is about to start", MUTED)]
     if view.worked_on and not view.is_alive:
         return [("an experiment is working on this run; no training is running at the moment", MUTED)]
-    if view.state == "created":
+    if view.state is State.CREATED:
         return [("queued: the training has not reported yet" if view.jobs else "no jobs in this folder yet", MUTED)]
     return []

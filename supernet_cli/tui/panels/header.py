@@ -5,6 +5,8 @@ from __future__ import annotations
 from textual.content import Content
 
 from supernet_cli.glyphs import clock
+from supernet_cli.runs.layout import Way
+from supernet_cli.runs.state import State
 from supernet_cli.runs.views import JobView, RunView
 from supernet_cli.tui.draw import MUTED, WORDS, Part, fit, line, lines, state_words
 from supernet_cli.tui.panels.panel import Panel
@@ -22,7 +24,7 @@ def _name(view: RunView, width: int) -> Content:
     job = view.job
     word = "starting" if view.is_starting else ""
     state = state_words(view.state, word) if not view.gone else Content.styled("? gone", "bold $error")
-    what = _what(job, sum(other.kind == "supernet" for other in view.jobs))
+    what = _what(job, sum(other.key.way is Way.ONE_SHOT for other in view.jobs))
     if what and job.state != view.state:
         what += f" ({WORDS[job.state]})"
     room = width - state.cell_length - 2
@@ -36,9 +38,9 @@ def _name(view: RunView, width: int) -> Content:
 
 
 def _what(job: JobView, supernets: int) -> str:
-    if job.path:
-        return f"{job.path} seed {job.seed}"
-    return f"seed {job.seed}" if supernets > 1 else ""
+    if job.key.path:
+        return f"{job.key.path} seed {job.key.seed}"
+    return f"seed {job.key.seed}" if supernets > 1 else ""
 
 
 def _progress(job: JobView, width: int) -> Content:
@@ -50,7 +52,7 @@ def _progress(job: JobView, width: int) -> Content:
         figures.append(f"step {job.step:,}/{job.steps:,}")
     if shot.images_per_second:
         figures.append(f"{shot.images_per_second:,.0f} img/s")
-    if job.state == "running":
+    if job.state is State.RUNNING:
         figures.append("evaluating" if 0 < job.steps <= job.step else f"{clock(shot.seconds_left)} left")
     elif shot.train_seconds:
         figures.append(f"{clock(shot.train_seconds + shot.evaluation_seconds)} total")

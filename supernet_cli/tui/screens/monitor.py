@@ -17,8 +17,9 @@ from textual.widgets import Footer
 from textual_plot import PlotWidget
 
 from supernet_cli.errors import SupernetError
-from supernet_cli.runs.job import Request, list_jobs
-from supernet_cli.runs.records import ALIVE
+from supernet_cli.runs.job import list_jobs
+from supernet_cli.runs.layout import JobKey
+from supernet_cli.runs.state import State, Wish
 from supernet_cli.runs.views import JobView, RunView
 from supernet_cli.tui.curves import SMOOTHINGS
 from supernet_cli.tui.draw import WORDS, clean
@@ -52,17 +53,16 @@ class _Asked:
         jobs: Keys of the jobs that were asked.
     """
 
-    request: Request
+    request: Wish
     when: float
-    jobs: frozenset[str]
+    jobs: frozenset[JobKey]
 
     def answer(self, jobs: Sequence[JobView]) -> JobView | None:
         """Return a job that has done as asked, or one that ended before it could; None while none has."""
-        wanted = {"pause": "paused", "resume": "running", "stop": "stopped"}[self.request]
         asked = [job for job in jobs if job.key in self.jobs]
-        if any(job.state in ALIVE and job.state != wanted for job in asked):
+        if any(job.state.is_alive and job.state is not self.request.state for job in asked):
             return None
-        return next((job for job in asked if job.state == wanted), asked[0] if asked else None)
+        return next((job for job in asked if job.state is self.request.state), asked[0] if asked else None)
 
     def message(self, now: float) -> str:
         """Return what to show until it is answered."""
@@ -172,8 +172,8 @@ class MonitorScreen(Screen[None]):
 
     def action_pause(self) -> None:
         """Ask the trainer to pause or to resume."""
-        paused = self.view is not None and self.view.state == "paused"
-        self._ask("resume" if paused else "pause")
+        paused = self.view is not None and self.view.state is State.PAUSED
+        self._ask(Wish.RESUME if paused else Wish.PAUSE)
 
     def action_stop(self) -> None:
         """Ask the trainer to stop, after confirmation."""
@@ -184,21 +184,21 @@ class MonitorScreen(Screen[None]):
         question = ConfirmScreen(
             "Stop training?", "A checkpoint is saved and you can resume later.", "Stop", "Keep training"
         )
-        self.app.push_screen(question, lambda yes: self._ask("stop") if yes else None)
+        self.app.push_screen(question, lambda yes: self._ask(Wish.STOP) if yes else None)
 
     def _can_ask(self) -> bool:
         view = self.view
-        if view is not None and not view.gone and any(job.state in ALIVE for job in view.jobs):
+        if view is not None and not view.gone and any(job.state.is_alive for job in view.jobs):
             return True
         is_busy = view is not None and not view.gone and view.worked_on
         self.app.notify(_BUSY if is_busy else "This run is not being trained.", severity="warning")
         return False
 
-    def _ask(self, request: Request) -> None:
+    def _ask(self, request: Wish) -> None:
         if not self._can_ask():
             return
         try:
-            asked = [job for job in list_jobs(self.folder) if job.status().state in ALIVE]
+            asked = [job for job in list_jobs(self.folder) if job.status().state.is_alive]
             for job in asked:
                 job.request(request)
         except SupernetError as error:
@@ -215,7 +215,7 @@ class MonitorScreen(Screen[None]):
         answer = self._asked.answer(view.jobs)
         if answer is not None:
             self._asked = None
-            word = "resumed" if answer.state == "running" else WORDS[answer.state]
+            word = "resumed" if answer.state is State.RUNNING else WORDS[answer.state]
             self.app.notify(f"Training {word} at step {answer.step:,}.")
             self._show_request()
 
@@ -284,7 +284,7 @@ class MonitorScreen(Screen[None]):
         if self.view is None or not self.view.jobs:
             return
         keys = [job.key for job in self.view.jobs]
-        place = keys.index(self.view.shown) if self.view.shown in keys else 0
+        place = next((place for place, key in enumerate(keys) if key == self.view.shown), 0)
         self._readers[0].select(keys[(place + direction) % len(keys)])
 
     def action_scroll(self, rows: int) -> None:

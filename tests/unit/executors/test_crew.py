@@ -18,7 +18,9 @@ from supernet_cli.executors._trainer import Packed, Trainer, unpacked
 from supernet_cli.executors.ray import Needs, RayCluster
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.job import JobWriter
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.records import JobEnded
+from supernet_cli.runs.state import State, Wish
 from supernet_cli.runs.store import create_run
 from supernet_cli.space import SearchSpace
 from supernet_cli.training.driver import Outcome
@@ -151,10 +153,10 @@ def nothing(key: str, record: Any) -> None:
 
 def test_many_jobs_share_as_many_trainers_as_there_is_room_for(threads: Threads, make: Any) -> None:
     jobs = make(*range(50))
-    heard: list[str] = []
+    heard: list[JobKey] = []
     outcomes = RayCluster(Needs(1)).run(Trivial(), jobs, lambda key, record: heard.append(key), lambda: None)
     assert [outcomes[job.folder.key].state for job in jobs] == ["finished"] * 50
-    assert sorted(heard) == sorted(job.folder.key for job in jobs)
+    assert sorted(heard, key=str) == sorted((job.folder.key for job in jobs), key=str)
     assert len(threads.actors) == 3
     assert all(job.folder.status().state == "finished" for job in jobs)
 
@@ -169,7 +171,7 @@ def test_a_job_whose_trainer_dies_goes_on_from_its_checkpoint(threads: Threads, 
     heard: list[JobEnded] = []
     work = Mortal(1, 2, job.folder.checkpoint)
     outcomes = RayCluster(Needs(1)).run(work, [job], lambda key, record: heard.append(record), lambda: None)
-    assert outcomes[job.folder.key] == Outcome("finished", "111")  # the last found what the two before it left
+    assert outcomes[job.folder.key] == Outcome(State.FINISHED, "111")  # the last found what the two before it left
     assert [record.state for record in heard] == ["interrupted", "interrupted", "finished"]
     assert heard[0].reason == "its worker process has died"
     assert len(list(job.folder.path.glob("metrics-*.jsonl"))) == 3
@@ -185,18 +187,18 @@ def test_a_job_that_is_deadly_has_failed_after_some_retries_and_costs_no_other(t
     assert jobs[1].folder.status().state == "failed"
 
 
-@pytest.mark.parametrize("how", ["interrupted", "stopped"])
+@pytest.mark.parametrize("how", [State.INTERRUPTED, State.STOPPED])
 def test_a_stop_of_all_or_of_one_lets_what_runs_save_and_starts_nothing_more(
-    how: str, threads: Threads, make: Any
+    how: State, threads: Threads, make: Any
 ) -> None:
     jobs = make(99, *range(8))
-    heard: list[str] = []
+    heard: list[JobKey] = []
 
     def stop() -> Any:
         if not jobs[0].folder.checkpoint.exists():
             return None
-        if how == "interrupted":
-            return how
+        if how is State.INTERRUPTED:
+            return Wish.INTERRUPT
         jobs[0].folder.request_stop()
         return None
 
@@ -287,7 +289,7 @@ def test_a_job_that_cannot_be_handed_over_has_failed_after_some_retries(
     monkeypatch.setattr(Trainer, "begin", refuse)
     (job,) = make(0)
     outcomes = RayCluster(Needs(1)).run(Trivial(), [job], nothing, lambda: None)
-    assert outcomes[job.folder.key] == Outcome("failed", "can't start new thread, even after 3 retries")
+    assert outcomes[job.folder.key] == Outcome(State.FAILED, "can't start new thread, even after 3 retries")
 
 
 def square(number: int) -> int:

@@ -10,6 +10,7 @@ import torch
 from supernet_cli import seed
 from supernet_cli.executors._trainer import Packed, packed, unpacked
 from supernet_cli.runs.alone import AloneJob
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.store import create_run
 from supernet_cli.training import checkpoint
 from supernet_cli.training.prepare import prepare
@@ -46,7 +47,7 @@ def test_what_trainings_share_is_sent_whole_inherited_weights_included(tiny: Any
     sent = packed(AloneTraining.of(prepared, weights))
     weights.unlink()  # a node does not see it
     work = unpacked(read_only(sent))
-    network = work._network(AloneJob(run.alone_job(path, 0), path, 0, "inherit"), 0)
+    network = work._network(AloneJob(run.alone_job(path, 0), path, 0, Way.INHERITED), 0)
     images = next(prepared.resident("test").batches(50))[0]
     with torch.inference_mode():
         assert torch.equal(network(images, network.space.at(0)), whole(images, path))

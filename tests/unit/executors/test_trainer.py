@@ -17,10 +17,12 @@ from supernet_cli.executors import _trainer
 from supernet_cli.executors._trainer import Reply, Trainer, packed
 from supernet_cli.runs.alone import AloneJob
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.layout import JobKey, Way
+from supernet_cli.runs.state import State
 from supernet_cli.space import Architecture
 from supernet_cli.training.driver import Outcome
 
-JOB = AloneJob(JobFolder(Path("far/away"), "standalone/a/seed-0"), Architecture((), ()), 0)
+JOB = AloneJob(JobFolder(Path("far/away"), JobKey(Way.ALONE, "a", 0)), Architecture((), ()), 0)
 
 
 class Writing(Nothing):
@@ -35,7 +37,7 @@ class Writing(Nothing):
         fresh.write_bytes(begun + b"+")
         fresh.replace(job.folder.checkpoint)
         job.folder.weights.write_bytes(b"weights of " + begun)
-        return Outcome("finished")
+        return Outcome(State.FINISHED)
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trainer]:
 
 
 def ended(reply: Reply) -> bool:
-    return Outcome("finished") in reply.messages
+    return Outcome(State.FINISHED) in reply.messages
 
 
 def test_a_job_that_ends_while_it_is_asked_loses_neither_weights_nor_checkpoint(

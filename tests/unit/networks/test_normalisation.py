@@ -23,6 +23,7 @@ from supernet_cli.networks.profile import path_costs
 from supernet_cli.networks.scoring import evaluate_paths, judging_images, judging_macs
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.records import PathsEvaluated, Record
 from supernet_cli.space import Bundle, SearchSpace
 from supernet_cli.training.prepare import prepare
@@ -223,7 +224,7 @@ class Kept:
 def last_judgement(preset: Preset, folder: Path) -> PathsEvaluated:
     folder.mkdir()
     kept = Kept()
-    train_supernet(prepare(preset), JobFolder(folder, "supernet/seed-0"), 0, kept, lambda: None)
+    train_supernet(prepare(preset), JobFolder(folder, JobKey.supernet(0)), 0, kept, lambda: None)
     return [record for record in kept.records if isinstance(record, PathsEvaluated)][-1]
 
 

@@ -19,6 +19,7 @@ from supernet_cli.reports.export import as_csv, as_markdown, sort_rows
 from supernet_cli.reports.facts import gather
 from supernet_cli.reports.sheets import sheets
 from supernet_cli.runs.job import create_job
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.results import (
     JudgingCost,
     Selection,
@@ -101,8 +102,8 @@ def test_a_perfect_ranking_is_told_as_one(whole: Run) -> None:
 def test_rows_hold_means_over_seeds(whole: Run) -> None:
     entry, stored = entry_of(whole), evaluation(whole)
     row = entry["rows"][3]
-    alone = [stored.rows("test", "stand-alone")[seed][row["path"]].accuracy for seed in (0, 1, 2)]
-    one_shot = [stored.rows("validation", "one-shot")[seed][row["path"]] for seed in (0, 1)]
+    alone = [stored.rows("test", Way.ALONE)[seed][row["path"]].accuracy for seed in (0, 1, 2)]
+    one_shot = [stored.rows("validation", Way.ONE_SHOT)[seed][row["path"]] for seed in (0, 1)]
     assert row["stand_alone_test_accuracy"] == pytest.approx(np.mean(alone))
     assert row["stand_alone_sd"] == pytest.approx(np.std(alone, ddof=1))
     assert row["one_shot_validation_loss"] == pytest.approx(np.mean([r.loss for r in one_shot]))
@@ -133,8 +134,10 @@ def test_short_trainings_and_synflow_stand_among_the_baselines_and_in_the_verdic
     exact, space = ladder(lab), SearchSpace.from_config(lab.space)
     for seed in (0, 1):
         for path, accuracy in exact.items():
-            store_job(whole.alone_job(space.parse(path), seed, "short"), {path: accuracy})
-    store_job(whole.alone_job(space.parse(names(lab)[0]), 2, "short"), {names(lab)[0]: 0.5})  # a seed that lacks paths
+            store_job(whole.alone_job(space.parse(path), seed, Way.SHORT), {path: accuracy})
+    store_job(
+        whole.alone_job(space.parse(names(lab)[0]), 2, Way.SHORT), {names(lab)[0]: 0.5}
+    )  # a seed that lacks paths
     sizes = profiles(whole)
     grown = {path: size.model_copy(update={"synflow": -exact[path]}) for path, size in sizes.paths.items()}
     keep_profiles(whole, sizes.model_copy(update={"paths": grown}))
@@ -250,8 +253,8 @@ def test_favourites_are_labelled_and_never_quoted_as_the_space(tmp_path: Path, l
 def test_favourites_of_which_one_is_not_done_are_favourites_still(tmp_path: Path, lab: Preset) -> None:
     best = dict(list(ladder(lab).items())[:6])
     run = store_run(tmp_path, lab, {0: scored(ladder(lab))}, {0: best}, how="top")
-    keep_selection(run, Selection(how="top", init="scratch", paths=tuple(names(lab)[:7])))
-    keep_selection(run, Selection(how="named", init="scratch", paths=(names(lab)[3],)))
+    keep_selection(run, Selection(how="top", init=Way.ALONE, paths=tuple(names(lab)[:7])))
+    keep_selection(run, Selection(how="named", init=Way.ALONE, paths=(names(lab)[3],)))
     create_job(run.alone_job(SearchSpace.from_config(lab.space).at(6), 0))
     entry = entry_of(run)
     assert entry["coverage"] == "top"
@@ -278,8 +281,8 @@ def test_every_result_counts_even_if_other_paths_lack_the_seed(whole: Run, lab: 
         "1 of 50 stand-alone trainings not finished": whole.command("retrain", "--all", "--seeds", "3"),
         "1 stand-alone network not evaluated on the test images": whole.command("evaluate"),
     }
-    answers = {("stand-alone", 3): {str(space.at(6)): np.arange(2000) % 10 > 0}}
-    keep_scores(whole, "test", [score(str(space.at(6)), "stand-alone", 3, 0.9, 0.1)], answers)
+    answers = {(Way.ALONE, 3): {str(space.at(6)): np.arange(2000) % 10 > 0}}
+    keep_scores(whole, "test", [score(str(space.at(6)), Way.ALONE, 3, 0.9, 0.1)], answers)
     more = entry_of(whole)
     assert (more["n"], more["stand_alone_seeds"]) == (16, [0, 1, 2, 3])
     assert [row["stand_alone_seeds"] for row in more["rows"]] == [4 if index == 6 else 3 for index in range(16)]
@@ -585,8 +588,8 @@ def test_a_sample_and_more_is_still_a_sample_and_says_so(sampled: Callable[..., 
     for seed in (0, 1):
         job = run.alone_job(SearchSpace.from_config(lab.space).parse(first), seed)
         store_job(job, {first: 0.9})
-        keep_scores(run, "test", [score(first, "stand-alone", seed, 0.9, 0.1)], {})
-    keep_selection(run, Selection(how="top", init="scratch", paths=(first,)))
+        keep_scores(run, "test", [score(first, Way.ALONE, seed, 0.9, 0.1)], {})
+    keep_selection(run, Selection(how="top", init=Way.ALONE, paths=(first,)))
     entry = entry_of(run)
     assert (entry["n"], entry["coverage"], entry["answer"]["word"]) == (13, "mixed", "trust")
     assert entry["notes"]["kendall_tau"].startswith("12 paths are a random sample; the other 1 were chosen")

@@ -27,6 +27,7 @@ from supernet_cli.reports.page.curves import Curve, Training, trainings
 from supernet_cli.reports.page.html import as_html
 from supernet_cli.reports.page.pareto import front
 from supernet_cli.reports.sheets import PATH_COLUMNS, overview, sheets, strategies
+from supernet_cli.runs.layout import Way
 from supernet_cli.runs.records import JobEnded, JobStarted, PathScore, PathsEvaluated, Record, StepsTrained, encode
 from supernet_cli.runs.results import PathProfile, Profiles, ScoreRow, keep_profiles, keep_scores
 from supernet_cli.runs.store import Run, create_run
@@ -95,11 +96,11 @@ def made(root: Path, name: str = "made", sampler: str = "uniform", candidates: i
     test, validation, answers = [], [], {}
     for seed in range(seeds):
         right = {str(path): rng.random(200) < 0.8 + 0.02 * sum(path.choices) for path in paths}
-        answers["stand-alone", seed] = right
+        answers[Way.ALONE, seed] = right
         for path in paths:
             alone, shared = float(right[str(path)].mean()), 0.7 + 0.03 * sum(path.choices) + 0.01 * rng.random()
-            test += [row(str(path), "stand-alone", seed, alone), row(str(path), "one-shot", seed, shared)]
-            validation += [row(str(path), "stand-alone", seed, alone), row(str(path), "one-shot", seed, shared)]
+            test += [row(str(path), Way.ALONE, seed, alone), row(str(path), Way.ONE_SHOT, seed, shared)]
+            validation += [row(str(path), Way.ALONE, seed, alone), row(str(path), Way.ONE_SHOT, seed, shared)]
             write_metrics(run.alone_job(path, seed).path, [str(path)])
         write_metrics(run.supernet_job(seed).path, [str(path) for path in paths])
     keep_scores(run, "test", test, answers)

@@ -15,6 +15,7 @@ from supernet_cli.config.torchrun import Place, here
 from supernet_cli.errors import PresetError
 from supernet_cli.networks import normalisation
 from supernet_cli.networks.supernet import Supernet
+from supernet_cli.runs.state import Wish
 from supernet_cli.space import SearchSpace
 from supernet_cli.training.ranks import Ranks
 
@@ -51,7 +52,7 @@ def test_the_shares_of_a_pass_add_up_and_none_is_a_single_image_of_several(image
 def test_a_process_alone_waits_for_nobody() -> None:
     with Ranks() as alone:
         alone.tell("orders")
-        assert alone.agree("paused") == "paused"
+        assert alone.agree(Wish.PAUSE) is Wish.PAUSE
         assert alone.from_first(lambda: 7) == 7
         alone.beat()
         alone.check_same("ever", nn.Linear(1, 1))
