@@ -82,6 +82,15 @@ def compare(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            help="Print the JSON Schema of the JSON document; needs no run",
+            show_envvar=False,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     runs_dir: RunsDir = RUNS_DIR,
     json: Json = False,
     quiet: Quiet = False,
@@ -104,7 +113,7 @@ def compare(
     With --details: agreement with training from scratch, what chance and simple baselines reach, which operations the
     supernet over- or under-rates, and what all of it cost.
     """
-    from supernet_cli.cli.comparison import say_comparison
+    from supernet_cli.cli.comparison import as_json, say_comparison
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import UsageError
     from supernet_cli.reports.export import sort_rows
@@ -112,6 +121,15 @@ def compare(
     from supernet_cli.workflows import compare as workflow
 
     chosen = "form" in typed(context)
+    if schema:
+        from supernet_cli.reports.comparison import json_schema
+
+        if typed(context) - {"schema", "json", "quiet", "output", "runs_dir"}:
+            raise UsageError(
+                "--schema needs no run and no other option.", "Drop the rest: `supernet compare --schema`."
+            )
+        Output(json, quiet, output, any_ending=True).text(as_json(json_schema()))
+        return
     if json and chosen and form != "json":
         raise UsageError(f"--json and --format {form} contradict each other.", "Drop one of them.")
     if output is not None and not json and not chosen:

@@ -49,7 +49,7 @@ def say_comparison(
     comparison = sort_rows(comparison, sort)
     document = comparison.document() | (error_document(error) if error else {})
     if voice.json or form == "json":
-        voice.text(_as_json(document))
+        voice.text(as_json(document))
     elif form == "csv":
         voice.text(as_csv(comparison))
     elif form == "markdown":
@@ -60,7 +60,8 @@ def say_comparison(
             voice.note(f"missing: {missing.what}" + (f": {missing.command}" if missing.command else ""))
 
 
-def _as_json(document: dict[str, Any]) -> str:
+def as_json(document: dict[str, Any]) -> str:
+    """Return a document as the commands print it."""
     import json
 
     return json.dumps(document, indent=2, allow_nan=False) + "\n"

@@ -259,7 +259,7 @@ class Comparison(Sparse):
         return self.model_dump(mode="json")
 
 
-def schema() -> dict[str, Any]:
+def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of the document."""
     return Comparison.model_json_schema(mode="serialization")
 
