@@ -24,6 +24,10 @@ import numpy as np
 
 from supernet_cli.glyphs import number
 from supernet_cli.reports.beliefs import beliefs_of
+from supernet_cli.reports.comparison import RunComparison
+from supernet_cli.reports.figures import Spread
+from supernet_cli.reports.measured import bounds, measure
+from supernet_cli.reports.parts import Baseline, Relabelling
 from supernet_cli.reports.statistics.chance import relabel_p
 from supernet_cli.reports.statistics.choice import Bounds
 from supernet_cli.reports.statistics.posterior import tau_of_draws
@@ -121,7 +125,7 @@ def world(
     )
 
 
-def entry_of(world: World, rng: np.random.Generator) -> dict[str, Any]:
+def comparison_of(world: World, rng: np.random.Generator) -> RunComparison:
     """Return what the rules of the verdict read, computed as `supernet compare` does."""
     n, size = len(world.trained), len(world.choices)
     order = np.concatenate([world.trained, np.setdiff1d(np.arange(size), world.trained)])
@@ -135,19 +139,19 @@ def entry_of(world: World, rng: np.random.Generator) -> dict[str, Any]:
     )
     assert tau is not None
     assert other is not None
-    return {
-        "n": n,
-        "space_size": size,
-        "coverage": "all" if n == size else "sample",
-        "relabelling": {"smallest_p": tested.smallest.value, "relabellings": tested.relabellings},
-        "relabel_p": tested.p.value,
-        "kendall_tau": {"mean": float(tau.mean())},
-        "kendall_tau_expected": vars(Bounds.of(tau)),
-        "baselines": [
-            {"name": "random", "kendall_tau": 0.0},
-            {"name": "macs", "kendall_tau": float(other.mean()), "difference": vars(Bounds.of(tau - other))},
-        ],
-    }
+    return RunComparison(
+        n=n,
+        space_size=size,
+        coverage="all" if n == size else "sample",
+        relabelling=Relabelling(smallest_p=tested.smallest.value, relabellings=tested.relabellings),
+        relabel_p=measure(tested.p),
+        kendall_tau=Spread(mean=float(tau.mean())),
+        kendall_tau_expected=bounds(Bounds.of(tau)),
+        baselines=(
+            Baseline(name="random", kendall_tau=0.0),
+            Baseline(name="macs", kendall_tau=float(other.mean()), difference=bounds(Bounds.of(tau - other))),
+        ),
+    )
 
 
 def is_wrong(word: str, world: World) -> bool:
@@ -191,7 +195,7 @@ class _Drawn:
         wrong, taus, sizes = 0, [], []
         for _ in range(worlds):
             drawn = world(rng, *setting, **more)
-            word = judge(entry_of(drawn, rng)).word
+            word = judge(comparison_of(drawn, rng)).word
             found[word] += 1
             wrong += is_wrong(word, drawn)
             taus.append(drawn.tau)

@@ -25,6 +25,7 @@ from supernet_cli.workflows.observer import Observer, Together
 from supernet_cli.workflows.workplace import Workplace
 
 if TYPE_CHECKING:
+    from supernet_cli.reports.comparison import Comparison
     from supernet_cli.runs.layout import JobKey
     from supernet_cli.runs.records import Record
     from supernet_cli.workflows.evaluate import Evaluated
@@ -179,7 +180,7 @@ def evaluate(
     return workflow.evaluate(session, wanted.paths, split, wanted.sample, wanted.top)
 
 
-def compare(run: RunLike | Sequence[RunLike], *more: RunLike, truth: RunLike | None = None) -> Any:
+def compare(run: RunLike | Sequence[RunLike], *more: RunLike, truth: RunLike | None = None) -> Comparison:
     """Compare one-shot scores with stand-alone trainings: whether the ranking can be trusted, and which path to take.
 
     Reads stored results only.
@@ -208,7 +209,7 @@ def experiment(
     runs_dir: str | os.PathLike[str] | None = None,
     progress: bool = False,
     observer: Watcher | None = None,
-) -> Any:
+) -> Comparison:
     """Train a supernet and every path from scratch, evaluate them all, and compare.
 
     Args:

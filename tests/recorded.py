@@ -9,11 +9,14 @@ import random
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
+from helpers import store_run
 
 from supernet_cli.config.load import dump_toml, validate
+from supernet_cli.reports.compare import compare
 from supernet_cli.runs.job import JobStatus
 from supernet_cli.runs.records import (
     DevicesSampled,
@@ -226,127 +229,47 @@ def write_lines(path: Path, records: Sequence[Record]) -> None:
     path.write_text("".join(encode(record) + "\n" for record in records))
 
 
-def record_comparison(run: Path, paths: int = 4, full: bool = True) -> None:
-    """Store what `supernet compare` finds; with nothing but what a single seed can give where it is not full."""
-    rng = random.Random(3)
-    names = (
-        sorted(f"conv{a}x{a}_conv{b}x{b}" for a in range(1, 200, 2) for b in (3, 5))[:paths]
-        if paths > 4
-        else ["conv3x3_conv3x3", "conv3x3_conv5x5", "conv5x5_conv3x3", "conv5x5_conv5x5"]
+KERNELS = ("conv1x1", "conv3x3", "conv5x5", "conv7x7")
+
+_NEWER = ("answer", "decision", "kendall_tau_expected", "at_equal_macs", "space_size", "coverage")
+"""Fields that the first versions did not write."""
+
+
+def record_comparison(run: Path, kernels: Sequence[str] = KERNELS, seeds: int = 3, newest: bool = True) -> None:
+    """Store with a run what `supernet compare` finds for another one: two blocks of some kernels.
+
+    Args:
+        run: Where to store it.
+        kernels: Candidates of both blocks.
+        seeds: Of the supernets and of the stand-alone trainings.
+        newest: Whether this version stored it; the first ones wrote less.
+    """
+    block = {"channels": 8, "pool": 1, "candidates": list(kernels)}
+    preset = validate(
+        {"space": {"hidden": 64, "blocks": [block, block]}, "retrain": {"seeds": list(range(seeds))}}, Path("x.toml")
     )
-    rows: list[dict[str, Any]] = []
-    for place, name in enumerate(names):
-        alone = 0.985 + 0.009 * place / len(names) + rng.gauss(0, 0.0006)
-        shot = 0.98 + 0.012 * place / len(names) + rng.gauss(0, 0.001)
-        rows.append(
-            {
-                "path": name,
-                "one_shot_validation_loss": 1.1 - shot,
-                "one_shot_validation_accuracy": shot,
-                "one_shot_test_accuracy": shot + 0.0005,
-                "stand_alone_test_accuracy": alone,
-                "stand_alone_sd": 0.0004 if full else None,
-                "stand_alone_test_loss": 1.05 - alone,
-                "difference": alone - shot,
-                "parameters": 30_000 + 9000 * place,
-                "macs": 4_000_000 + 900_000 * place,
-                "latency_seconds": 0.002 if full else None,
-                "seconds": 41.0,
-            }
-            | ({"expected_accuracy": alone, "expected_error": 0.0005} if full else {})
-        )
-    document = {
-        "runs": [
-            {
-                "run": run.name,
-                "n": len(rows),
-                "supernet_seeds": [0, 1, 2] if full else [0],
-                "stand_alone_seeds": [0, 1, 2] if full else [0],
-                "score": "validation_loss",
-                "truth": {"run": run.name, "split": "test"},
-                "rows": rows,
-                **(_answered(run, rows) if full else {}),  # earlier versions had no answer
-                "kendall_tau": {"mean": 0.67, "per_seed": [0.33, 0.67, 1.0] if full else [0.67]},
-                "spearman_rho": {"mean": 0.8, "per_seed": [0.4, 0.8, 1.0] if full else [0.8]},
-                "kendall_tau_top_quarter": {"mean": 0.4, "per_seed": [0.4]}
-                if full
-                else {"mean": None, "per_seed": [None]},
-                "supernet_agreement": 0.6 if full else None,
-                "seed_agreement": 0.56 if full else None,
-                "tau_ceiling": 0.91 if full else None,
-                "tau_corrected": {"stand_alone": 0.71, "both": 0.73} if full else None,
-                "relabel_p": 0.17,
-                "resolved_share": 0.5 if full else None,
-                "resolved_pairs": 3 if full else None,
-                "pairs": len(rows) * (len(rows) - 1) // 2,
-                "resolved_gamma": 1.0 if full else None,
-                "sparse_tau": 0.6 if full else None,
-                "regret_at_1": 0.0002,
-                "regret_at_3": 0.0,
-                "baselines": [
-                    {"name": "random", "kendall_tau": 0.0, "range": [-0.67, 0.67]},
-                    {
-                        "name": "parameters",
-                        "kendall_tau": 1.0,
-                        "difference": {"mean": -0.33, "low": -0.67, "high": 0.0},
-                    },
-                    {"name": "macs", "kendall_tau": None},
-                    {"name": "synflow", "kendall_tau": 0.67},
-                    {"name": "short_training", "kendall_tau": 0.33, "per_seed": [0.33], "low": 0.33, "high": 0.33},
-                ],
-                "audit": {},
-                "cost": {
-                    "training": {"forward_images": 550_000, "macs": 2.1e12, "seconds": 88.0},
-                    "evaluation": {"forward_images": 40_000, "macs": 1.6e11, "seconds": 4.0},
-                    "stand_alone": {"forward_images": 2_640_000, "macs": 1.1e13, "seconds": 492.0},
-                },
-                "verdict": "Four paths cannot tell: a ranking made by chance agrees as well in 17 of 100 cases.",
-                "notes": {"kendall_tau_top_quarter.mean": "Needs at least 8 paths; this comparison has 4."}
-                if full
-                else dict.fromkeys(("tau_ceiling", "seed_sd"), "Needs 2 stand-alone seeds; this comparison has 1."),
-            }
-        ]
-    }
+    rng, paths = random.Random(3), [str(path) for path in SearchSpace.from_config(preset.space).enumerate()]
+    worth = {path: 0.985 + 0.009 * place / len(paths) + rng.gauss(0, 0.0006) for place, path in enumerate(paths)}
+
+    def seen(noise: float) -> dict[str, float]:
+        return {path: min(1.0, accuracy + rng.gauss(0, noise)) for path, accuracy in worth.items()}
+
+    shared = {seed: {path: (found, 1.1 - found) for path, found in seen(0.002).items()} for seed in range(seeds)}
+    with TemporaryDirectory() as place:
+        stored = store_run(Path(place), preset, shared, {seed: seen(0.0006) for seed in range(seeds)}, images=2000)
+        document = compare([stored]).document()
+        text = json.dumps(document if newest else _aged(document))
+        for old, new in ((f" --runs-dir {place}", ""), (str(stored.folder), str(run)), (stored.id, run.name)):
+            text = text.replace(old, new)
     (run / "results").mkdir(exist_ok=True)
-    (run / "results" / "comparison.json").write_text(json.dumps(document))
+    (run / "results" / "comparison.json").write_text(text)
 
 
-def _answered(run: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what a comparison opens with: the answer, the decision, and the figures behind them."""
-    best, cheaper = (
-        {
-            "path": row["path"],
-            "accuracy": row["stand_alone_test_accuracy"],
-            "low": row["stand_alone_test_accuracy"] - 0.0005,
-            "high": row["stand_alone_test_accuracy"] + 0.0005,
-            "parameters": row["parameters"],
-            "macs": row["macs"],
-            "latency_seconds": row["latency_seconds"],
-        }
-        for row in (rows[-1], rows[-2])
-    )
-    return {
-        "answer": {
-            "word": "do not trust",
-            "reason": "Ordering by parameters costs nothing and ranks these paths better than the supernet does "
-            "(τ = 1.00 against 0.67).",
-            "next": {
-                "purpose": "Train the 3 largest paths from scratch, and take the best of them",
-                "command": f"supernet retrain --top 3 --by size --run {run.name}",
-                "seconds": 123.0,
-                "weights": "",
-            },
-        },
-        "decision": {
-            "best": {**best, "probability_best": 0.9},
-            "cheapest": {**cheaper, "loss": 0.0004, "loss_low": -0.0001, "loss_high": 0.0009},
-            "trusting": {"paths": 3, "regret": 0.0002, "low": 0.0, "high": 0.0011, "trainings": 9, "macs": 10**13},
-        },
-        "kendall_tau_expected": {"mean": 0.67, "low": 0.21, "high": 0.93},
-        "at_equal_macs": {"correlation": {"mean": 0.31, "per_seed": [0.31]}, "null": [-0.9, 0.91], "p": 0.5},
-        "regret_at_1_interval": [0.0, 0.0021],
-        "regret_at_3_interval": [0.0, 0.0004],
-    }
+def _aged(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document as a first version would have stored it."""
+    (run,) = document["runs"]
+    rows = [{name: value for name, value in row.items() if "expected" not in name} for row in run["rows"]]
+    return {"runs": [{name: value for name, value in run.items() if name not in _NEWER} | {"rows": rows}]}
 
 
 def grow(run: Path, step: int, loss: float = 0.05, key: str = "supernet/seed-0") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from supernet_cli.cli.options import A_RUN, DATA, OUTPUT, PATHS, RUNS_DIR, Json,
 
 if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
+    from supernet_cli.reports.comparison import Comparison
     from supernet_cli.runs.store import Run
 
 _SUFFIXES: dict[str, Format] = {".json": "json", ".csv": "csv", ".md": "markdown", ".html": "html", ".htm": "html"}
@@ -81,6 +82,15 @@ def compare(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            help="Print the JSON Schema of the JSON document; needs no run",
+            show_envvar=False,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     runs_dir: RunsDir = RUNS_DIR,
     json: Json = False,
     quiet: Quiet = False,
@@ -103,13 +113,23 @@ def compare(
     With --details: agreement with training from scratch, what chance and simple baselines reach, which operations the
     supernet over- or under-rates, and what all of it cost.
     """
-    from supernet_cli.cli.comparison import say_comparison
+    from supernet_cli.cli.comparison import as_json, say_comparison
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import UsageError
+    from supernet_cli.reports.export import sort_rows
     from supernet_cli.runs.store import find_run
     from supernet_cli.workflows import compare as workflow
 
     chosen = "form" in typed(context)
+    if schema:
+        from supernet_cli.reports.comparison import json_schema
+
+        if typed(context) - {"schema", "json", "quiet", "output", "runs_dir"}:
+            raise UsageError(
+                "--schema needs no run and no other option.", "Drop the rest: `supernet compare --schema`."
+            )
+        Output(json, quiet, output, any_ending=True).text(as_json(json_schema()))
+        return
     if json and chosen and form != "json":
         raise UsageError(f"--json and --format {form} contradict each other.", "Drop one of them.")
     if output is not None and not json and not chosen:
@@ -118,11 +138,11 @@ def compare(
     names = [*(runs or []), *(run_options or [])] or ["latest"]
     found = list({run.folder.resolve(): run for run in (find_run(runs_dir, name) for name in names)}.values())
     borrowed = find_run(runs_dir, truth) if truth is not None else None
-    document = workflow.compare(found, borrowed, voice)
+    comparison = workflow.compare(found, borrowed, voice)
     if form == "html":
-        _write_report(found, borrowed, document, voice)
+        _write_report(found, borrowed, sort_rows(comparison, sort), voice)
     else:
-        say_comparison(document, voice, form, sort, details or sort is not None)
+        say_comparison(comparison, voice, form, sort, details or sort is not None)
 
 
 def _format_of(file: Path, otherwise: Format) -> Format:
@@ -146,10 +166,10 @@ def _format_of(file: Path, otherwise: Format) -> Format:
     return _SUFFIXES.get(ending, otherwise)
 
 
-def _write_report(runs: Sequence[Run], truth: Run | None, document: dict[str, Any], voice: Output) -> None:
+def _write_report(runs: Sequence[Run], truth: Run | None, comparison: Comparison, voice: Output) -> None:
     """Write the report to a file: the one that was asked for, or one in the first run's results."""
     from supernet_cli.reports.page.html import as_html
 
     file = voice.file or runs[0].folder / "results" / "report.html"
-    replace(voice, file=file).text(as_html(document, runs, truth))
+    replace(voice, file=file).text(as_html(comparison, runs, truth))
     replace(voice, file=None).result({"report": str(file)}, f"The report is in {file}")

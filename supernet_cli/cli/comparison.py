@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import SupernetError
+    from supernet_cli.reports.comparison import Comparison, RunComparison
     from supernet_cli.reports.sheets import Sheet
 
 Format = Literal["table", "json", "csv", "markdown", "html"]
@@ -22,7 +23,7 @@ _COLOURS = {"trust": "green", "use with care": "yellow", "do not trust": "red", 
 
 
 def say_comparison(
-    document: dict[str, Any],
+    comparison: Comparison,
     voice: Output,
     form: Format = "table",
     sort: str | None = None,
@@ -32,7 +33,7 @@ def say_comparison(
     """Print a comparison.
 
     Args:
-        document: The comparison.
+        comparison: The comparison.
         voice: How to speak.
         form: In which format.
         sort: The column to sort paths by.
@@ -45,43 +46,44 @@ def say_comparison(
     from supernet_cli.cli.output import error_document
     from supernet_cli.reports.export import as_csv, as_markdown, sort_rows
 
-    document = sort_rows(document, sort) | (error_document(error) if error else {})
+    comparison = sort_rows(comparison, sort)
+    document = comparison.document() | (error_document(error) if error else {})
     if voice.json or form == "json":
-        voice.text(_as_json(document))
+        voice.text(as_json(document))
     elif form == "csv":
-        voice.text(as_csv(document))
+        voice.text(as_csv(comparison))
     elif form == "markdown":
-        voice.text(as_markdown(document))
+        voice.text(as_markdown(comparison))
     else:
-        voice.result(document, *_rendered(document, details))
-        for entry in document["runs"]:
-            for missing in entry["missing"]:
-                voice.note(f"missing: {missing['what']}" + (f": {missing['command']}" if missing["command"] else ""))
+        voice.result(document, *_rendered(comparison, details))
+        for missing in (missing for run in comparison.runs for missing in run.missing):
+            voice.note(f"missing: {missing.what}" + (f": {missing.command}" if missing.command else ""))
 
 
-def _as_json(document: dict[str, Any]) -> str:
+def as_json(document: dict[str, Any]) -> str:
+    """Return a document as the commands print it."""
     import json
 
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
-def _rendered(document: dict[str, Any], details: bool) -> list[RenderableType]:
+def _rendered(comparison: Comparison, details: bool) -> list[RenderableType]:
     """Return what a person reads: one screen, or every figure."""
     from rich.text import Text
 
     from supernet_cli.cli.render import sheet_table
     from supernet_cli.reports.sheets import leading, overview, sheets, strategies
 
-    several = len(document["runs"]) > 1
-    tables = [overview(document)] if several else []
-    tables += [strategies(document)] if document.get("strategies") else []
+    several = len(comparison.runs) > 1
+    tables = [overview(comparison)] if several else []
+    tables += [strategies(comparison)] if comparison.strategies else []
     parts: list[RenderableType] = [*_titled(tables)]
-    for entry in document["runs"] if details or not several else []:
-        parts += [_answer(entry, named=several), ""]
-        shown = sheets(entry, _MOST_ROWS) if details else [leading(entry, _LEADING)]
+    for run in comparison.runs if details or not several else ():
+        parts += [_answer(run, named=several), ""]
+        shown = sheets(run, _MOST_ROWS) if details else [leading(run, _LEADING)]
         parts += _titled(shown) if details else [sheet_table(shown[0])]
         if details:
-            parts += [Text(entry["verdict"]), ""]
+            parts += [Text(run.verdict), ""]
     if not details:
         parts.append(Text("In brackets: 95 % intervals. Every figure: --details, or --format html.", style="dim"))
     return parts if parts[-1] else parts[:-1]
@@ -96,11 +98,11 @@ def _titled(tables: Sequence[Sheet]) -> Iterator[RenderableType]:
         yield from (Text(sheet.title, style="bold"), sheet_table(sheet), "")
 
 
-def _answer(entry: dict[str, Any], named: bool) -> RenderableType:
+def _answer(run: RunComparison, named: bool) -> RenderableType:
     """Return the answer of one run: the word, the reason, the decision, and what to do next.
 
     Args:
-        entry: The run's.
+        run: The run's comparison.
         named: Whether it says which run it is.
     """
     from rich.console import Group
@@ -110,9 +112,9 @@ def _answer(entry: dict[str, Any], named: bool) -> RenderableType:
     from supernet_cli.cli.render import facts
     from supernet_cli.reports.summary import MARKS, summary
 
-    found = summary(entry)
+    found = summary(run)
     assert found is not None  # just made
-    head = Text(f"{entry['run']}  " if named else "", style="bold")
+    head = Text(f"{run.run}  " if named else "", style="bold")
     head.append(f"{MARKS[found.word]} {found.word.upper()}", style=f"bold {_COLOURS[found.word]}")
     head.append(f"  {printable(found.reason)}")
     lines = [(line.label, line.text) for line in found.lines]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
+from supernet_cli.reports.comparison import RunComparison
 from supernet_cli.reports.facts import Facts
 from supernet_cli.reports.next_step import SAMPLED, TRAINED_WHOLE
+from supernet_cli.reports.parts import Step
 from supernet_cli.reports.scores import ranking
 from supernet_cli.reports.verdict import Judgement
-from supernet_cli.runs.store import Run
 
 TRUSTED = 3
 """Paths to train from scratch where a ranking is trusted."""
@@ -21,29 +21,24 @@ CAREFUL = 10
 _SEEDS = 3
 
 
-def advice(run: Run, facts: Facts, judgement: Judgement, entry: dict[str, Any]) -> dict[str, Any]:
+def advice(facts: Facts, judgement: Judgement, found: RunComparison) -> Step:
     """Return what to do next.
 
     Args:
-        run: The run that was compared.
-        facts: Its facts.
+        facts: What is known of the run that was compared.
         judgement: Whether its ranking can be trusted.
-        entry: Its entry of the comparison, as far as it is known.
-
-    Returns:
-        `purpose`, the beginning of a sentence; `command`, empty if there is nothing to type; `seconds`, about how long
-        that takes on one worker, None if unknown; and `weights`, the file of the path to take, if it is there.
+        found: Its comparison, without an answer.
     """
-    return _Advice(run, facts, judgement, entry).next()
+    return _Advice(facts, judgement, found).next()
 
 
 class _Advice:
-    def __init__(self, run: Run, facts: Facts, judgement: Judgement, entry: dict[str, Any]) -> None:
-        self.run, self.facts, self.word, self.entry = run, facts, judgement.word, entry
+    def __init__(self, facts: Facts, judgement: Judgement, found: RunComparison) -> None:
+        self.run, self.facts, self.word, self.found = facts.run, facts, judgement.word, found
         self.trained = {str(path) for path in facts.truth.paths}
         self.seeds = facts.truth.seeds
 
-    def next(self) -> dict[str, Any]:
+    def next(self) -> Step:
         for missing in self.facts.missing:
             if missing.begun and missing.command:
                 return _step(f"Complete the comparison ({missing.what})", missing.command)
@@ -59,7 +54,7 @@ class _Advice:
             return self._top(CAREFUL)
         return self._instead()
 
-    def _more_evidence(self) -> dict[str, Any]:
+    def _more_evidence(self) -> Step:
         known = len(self.trained) if self.facts.truth.coverage in ("sample", "mixed", "part") else 0
         size = self.facts.space.size
         if known < SAMPLED:
@@ -72,28 +67,24 @@ class _Advice:
         more = min(wanted, size) - known
         return self._retrain("Train more paths from scratch, to find out", which, more)
 
-    def _more_seeds(self, *which: str) -> dict[str, Any]:
+    def _more_seeds(self, *which: str) -> Step:
         unused = (seed for seed in itertools.count() if seed not in self.seeds)
         seeds = sorted([*self.seeds, *itertools.islice(unused, _SEEDS - len(self.seeds))])
         command = self.run.command("retrain", *which, "--seeds", ",".join(map(str, seeds)))
         seconds = self._seconds(len(self.trained) * (_SEEDS - len(self.seeds)))
         return _step("Train these paths with more seeds, to tell real differences from noise", command, seconds)
 
-    def _top(self, count: int) -> dict[str, Any]:
+    def _top(self, count: int) -> Step:
         first = [score.path for score in ranking(self.facts.one_shot)[:count]]
         if self.trained.issuperset(first):
             return self._take()
         purpose = f"Train the supernet's first {count} paths from scratch, and take the best of them"
         return self._retrain(purpose, ["--top", str(count)], len(set(first) - self.trained))
 
-    def _instead(self) -> dict[str, Any]:
+    def _instead(self) -> Step:
         """Return what to do if the supernet's order is no good."""
-        better = [
-            each["name"]
-            for each in self.entry["baselines"]
-            if each.get("difference") and each["difference"]["high"] < 0 and each["name"] in ("macs", "parameters")
-        ]
-        if better:
+        by_size = [each.difference for each in self.found.baselines if each.name in ("macs", "parameters")]
+        if any(difference.high is not None and difference.high < 0 for difference in by_size):
             purpose = f"Train the {TRUSTED} largest paths from scratch, and take the best of them"
             largest = sorted(
                 self.facts.profiles.items(), key=lambda item: (-item[1].macs, -item[1].parameters, item[0])
@@ -110,8 +101,9 @@ class _Advice:
         epochs = 2 * self.run.preset().train.epochs
         return _step("Try a longer training", self.run.repeated(f"--set train.epochs={epochs}"))
 
-    def _take(self) -> dict[str, Any]:
-        best = self.entry["decision"]["best"]["path"]
+    def _take(self) -> Step:
+        assert self.found.decision is not None
+        best = self.found.decision.best.path
         whole = len(self.trained) == self.facts.space.size
         why = "every path was trained from scratch, so no ranking is needed" if whole else "the best one trained so far"
         return _step(f"Take {best}: {why}", "", weights=self._weights(best))
@@ -125,7 +117,7 @@ class _Advice:
         there = [(accuracy, str(job.weights)) for accuracy, job in known if job.weights.is_file()]
         return max(there)[1] if there else ""
 
-    def _retrain(self, purpose: str, which: Sequence[str], paths: int) -> dict[str, Any]:
+    def _retrain(self, purpose: str, which: Sequence[str], paths: int) -> Step:
         seeds = self.seeds
         preset = tuple(self.run.preset().retrain.seeds)
         more = [] if seeds == preset else ["--seeds", ",".join(map(str, seeds))]
@@ -138,5 +130,5 @@ class _Advice:
         return float(known.mean()) * trainings if len(known) else None
 
 
-def _step(purpose: str, command: str, seconds: float | None = None, weights: str = "") -> dict[str, Any]:
-    return {"purpose": purpose, "command": command, "seconds": seconds, "weights": weights}
+def _step(purpose: str, command: str, seconds: float | None = None, weights: str = "") -> Step:
+    return Step(purpose=purpose, command=command, seconds=seconds, weights=weights)

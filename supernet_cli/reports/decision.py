@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from supernet_cli.reports.beliefs import Beliefs
 from supernet_cli.reports.facts import Facts
+from supernet_cli.reports.parts import BestPath, CheapestPath, Decision, Trainings, Trust
 
 if TYPE_CHECKING:
-    from supernet_cli.reports.statistics.choice import Choice
+    from supernet_cli.reports.statistics.choice import Bounds
     from supernet_cli.reports.statistics.regret import Loss, Regret
 
 
-def decision(beliefs: Beliefs, losses: Regret, names: Sequence[str]) -> dict[str, Any]:
+def decision(beliefs: Beliefs, losses: Regret, names: Sequence[str]) -> Decision:
     """Return the best path, the cheapest within noise of it, and what trusting the supernet's first paths loses.
 
     Args:
@@ -24,49 +25,57 @@ def decision(beliefs: Beliefs, losses: Regret, names: Sequence[str]) -> dict[str
     from supernet_cli.reports.statistics.choice import choose
 
     facts = beliefs.facts
-    found: Choice = choose(beliefs.trained, facts.sizes(names, "macs"))
-    best = {**_path(facts, names[found.best]), **_accuracy(found.accuracy), "probability_best": found.probability}
+    found = choose(beliefs.trained, facts.sizes(names, "macs"))
+    best = BestPath(**_chosen(facts, names[found.best], found.accuracy), probability_best=found.probability)
     cheapest = None
     if found.cheapest is not None and found.loss is not None:
-        loss = {"loss": found.loss.mean, "loss_low": found.loss.low, "loss_high": found.loss.high}
-        expected = beliefs.expected(names[found.cheapest])
-        cheapest = {**_path(facts, names[found.cheapest]), **_accuracy(expected), **loss}
-    trusting = None
-    if losses.supernet.mean.value is not None:
-        interval = losses.supernet.interval
-        trusting = {
-            "paths": losses.k,
-            "regret": losses.supernet.mean.value,
-            "low": interval.low.value,
-            "high": interval.high.value,
-            **cost(facts, losses.supernet),
-        }
-    return {"best": best, "cheapest": cheapest, "trusting": trusting}
+        name, loss = names[found.cheapest], found.loss
+        chosen = _chosen(facts, name, beliefs.expected(name))
+        cheapest = CheapestPath(**chosen, loss=loss.mean, loss_low=loss.low, loss_high=loss.high)
+    return Decision(best=best, cheapest=cheapest, trusting=_trusting(facts, losses))
 
 
-def cost(facts: Facts, loss: Loss) -> dict[str, Any]:
+def cost(facts: Facts, loss: Loss) -> Trainings:
     """Return what training some paths from scratch costs, with all their seeds.
 
     Args:
         facts: The run's.
         loss: Of training them.
-
-    Returns:
-        `trainings`, each one seed of an average path, and `macs`; None if sizes are unknown.
     """
     paths, truth = loss.paths.value, facts.truth
-    per_path = truth.trainings / len(truth.paths)
-    return {
-        "trainings": None if paths is None else paths * per_path,
-        "macs": None if paths is None else round(paths * truth.cost.macs / len(truth.paths)),
-    }
+    if paths is None:
+        return Trainings(trainings=None, macs=None)
+    count = len(truth.paths)
+    return Trainings(trainings=paths * (truth.trainings / count), macs=round(paths * truth.cost.macs / count))
 
 
-def _path(facts: Facts, name: str) -> dict[str, Any]:
+def _trusting(facts: Facts, losses: Regret) -> Trust | None:
+    """Return what trusting the supernet's first paths loses; None if it is unknown."""
+    loss, spent = losses.supernet, cost(facts, losses.supernet)
+    regret, low, high = loss.mean.value, loss.interval.low.value, loss.interval.high.value
+    if regret is None or low is None or high is None:
+        return None
+    return Trust(paths=losses.k, regret=regret, low=low, high=high, trainings=spent.trainings, macs=spent.macs)
+
+
+class _Chosen(TypedDict):
+    path: str
+    parameters: int | None
+    macs: int | None
+    latency_seconds: float | None
+    accuracy: float
+    low: float
+    high: float
+
+
+def _chosen(facts: Facts, name: str, accuracy: Bounds) -> _Chosen:
     profile = facts.profiles.get(name)
-    sizes = {what: getattr(profile, what, None) for what in ("parameters", "macs", "latency_seconds")}
-    return {"path": name, **sizes}
-
-
-def _accuracy(bounds: Any) -> dict[str, float]:
-    return {"accuracy": bounds.mean, "low": bounds.low, "high": bounds.high}
+    return {
+        "path": name,
+        "parameters": None if profile is None else profile.parameters,
+        "macs": None if profile is None else profile.macs,
+        "latency_seconds": None if profile is None else profile.latency_seconds,
+        "accuracy": accuracy.mean,
+        "low": accuracy.low,
+        "high": accuracy.high,
+    }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any
+from collections.abc import Sequence
 
 from supernet_cli.errors import UsageError, did_you_mean
+from supernet_cli.reports.comparison import Comparison, PathRow
 from supernet_cli.reports.sheets import Sheet, overview, sheets, strategies
 
 _ASCENDING = {
@@ -20,11 +21,11 @@ _ASCENDING = {
 }
 
 
-def sort_rows(document: dict[str, Any], column: str | None) -> dict[str, Any]:
-    """Return the document with each run's rows sorted; rows without a value come last.
+def sort_rows(comparison: Comparison, column: str | None) -> Comparison:
+    """Return the comparison with each run's rows sorted; rows without a value come last.
 
     Args:
-        document: Of `supernet compare`.
+        comparison: Of some runs.
         column: A field of the rows (default: stand-alone accuracy). Accuracies are sorted from the highest, losses and
             costs from the lowest.
 
@@ -32,40 +33,41 @@ def sort_rows(document: dict[str, Any], column: str | None) -> dict[str, Any]:
         UsageError: The rows have no such field.
     """
     column = column or "stand_alone_test_accuracy"
+    known = [name for name, field in PathRow.model_fields.items() if not field.exclude]
+    if column not in known:
+        raise UsageError(f"--sort {column}: there is no such column.", did_you_mean(column, known))
 
-    def sorted_entry(entry: dict[str, Any]) -> dict[str, Any]:
-        rows = entry["rows"]
-        if column not in rows[0]:
-            raise UsageError(f"--sort {column}: there is no such column.", did_you_mean(column, rows[0]))
-        known = [row for row in rows if row[column] is not None]
-        unknown = [row for row in rows if row[column] is None]
-        known.sort(key=lambda row: row[column], reverse=column not in _ASCENDING)
-        return {**entry, "rows": [*known, *unknown]}
+    def ordered(rows: Sequence[PathRow]) -> tuple[PathRow, ...]:
+        valued = [(dict(row)[column], row) for row in rows]
+        there = [pair for pair in valued if pair[0] is not None]
+        there.sort(key=lambda pair: pair[0], reverse=column not in _ASCENDING)
+        return (*(row for _, row in there), *(row for value, row in valued if value is None))
 
-    return {**document, "runs": [sorted_entry(entry) for entry in document["runs"]]}
+    runs = tuple(run.model_copy(update={"rows": ordered(run.rows)}) for run in comparison.runs)
+    return comparison.model_copy(update={"runs": runs})
 
 
-def as_csv(document: dict[str, Any]) -> str:
+def as_csv(comparison: Comparison) -> str:
     """Return the rows of all runs as CSV, the run first; units as in the document, unknown values empty."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, ["run", *document["runs"][0]["rows"][0]], lineterminator="\n")
+    rows = [{"run": run.run, **row.model_dump()} for run in comparison.runs for row in run.rows]
+    writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
     writer.writeheader()
-    for entry in document["runs"]:
-        writer.writerows({"run": entry["run"], **row} for row in entry["rows"])
+    writer.writerows(rows)
     return stream.getvalue()
 
 
-def as_markdown(document: dict[str, Any]) -> str:
+def as_markdown(comparison: Comparison) -> str:
     """Return the verdict and all tables of each run as Markdown."""
     parts = []
-    if len(document["runs"]) > 1:
-        parts.append(_table(overview(document)))
-    if document.get("strategies"):
-        parts.append(_table(strategies(document)))
-    for entry in document["runs"]:
-        parts += [f"# {_escaped(entry['run'])}", entry["verdict"], *map(_table, sheets(entry))]
-        for missing in entry["missing"]:
-            parts.append(f"Missing: {missing['what']}." + (f" `{missing['command']}`" if missing["command"] else ""))
+    if len(comparison.runs) > 1:
+        parts.append(_table(overview(comparison)))
+    if comparison.strategies:
+        parts.append(_table(strategies(comparison)))
+    for run in comparison.runs:
+        parts += [f"# {_escaped(run.run)}", run.verdict, *map(_table, sheets(run))]
+        for missing in run.missing:
+            parts.append(f"Missing: {missing.what}." + (f" `{missing.command}`" if missing.command else ""))
     return "\n\n".join(parts) + "\n"
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from supernet_cli.errors import RunError, UsageError
 from supernet_cli.glyphs import counted
 from supernet_cli.reports.cost import Cost, evaluation_cost, training_cost
-from supernet_cli.reports.missing import Missing, missing_alone, missing_one_shot
+from supernet_cli.reports.missing import missing_alone, missing_one_shot
 from supernet_cli.reports.next_step import finish_first, next_step
+from supernet_cli.reports.parts import Coverage, Missing
 from supernet_cli.reports.scores import BySeed, scores
 from supernet_cli.runs.layout import Way, path_folder
 from supernet_cli.runs.results import (
@@ -34,10 +35,11 @@ from supernet_cli.space import Architecture, SearchSpace
 if TYPE_CHECKING:
     import numpy as np
 
-Coverage = Literal["all", "part", "sample", "mixed", "top", "named"]
-"""How the paths trained from scratch were chosen: all; all, some still unfinished; a random sample; such a sample and
-others; the first of an order; by name."""
-
+_SIZES: dict[str, Callable[[PathProfile], float | None]] = {
+    "parameters": lambda profile: profile.parameters,
+    "macs": lambda profile: profile.macs,
+    "synflow": lambda profile: profile.synflow,
+}
 
 FEWEST_SAMPLED = 10
 """Sampled paths from which a space can be spoken of."""
@@ -138,7 +140,7 @@ class Facts:
         import numpy as np
 
         profiles = [self.profiles.get(path) for path in paths]
-        known = [size for profile in profiles if (size := getattr(profile, what, None)) is not None]
+        known = [size for profile in profiles if profile and (size := _SIZES[what](profile)) is not None]
         return np.array(known, dtype=float) if len(known) == len(paths) else None
 
     def nearness(self, paths: Sequence[str]) -> np.ndarray | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from supernet_cli.glyphs import counted
 from supernet_cli.reports.next_step import TRAINED_WHOLE, retrain_step, supernets_step, trained_names
+from supernet_cli.reports.parts import Missing
 from supernet_cli.reports.scores import BySeed
 from supernet_cli.runs.layout import Way
 from supernet_cli.runs.results import Evaluation
@@ -15,21 +15,6 @@ from supernet_cli.runs.store import Run
 from supernet_cli.space import Architecture, SearchSpace
 
 _MOST_NAMED = 3
-
-
-@dataclass(frozen=True)
-class Missing:
-    """Something that a comparison lacks.
-
-    Args:
-        what: In words.
-        command: What adds it; empty where nothing does.
-        begun: Whether it was asked for before; otherwise it would only add to a complete comparison.
-    """
-
-    what: str
-    command: str = ""
-    begun: bool = True
 
 
 def missing_alone(run: Run, stored: Evaluation, space: SearchSpace, paths: Sequence[Architecture]) -> list[Missing]:
@@ -55,23 +40,23 @@ def missing_alone(run: Run, stored: Evaluation, space: SearchSpace, paths: Seque
     if diverged:
         which = _some([f"{name} seed {job.seed}" for name, job in diverged])
         found.append(
-            Missing(f"{counted(len(diverged), 'stand-alone training')} diverged and would diverge again: {which}")
+            Missing(what=f"{counted(len(diverged), 'stand-alone training')} diverged and would diverge again: {which}")
         )
     if open_jobs:
         what = f"{len(open_jobs):,} of {counted(len(jobs), 'stand-alone training')} not finished"
-        found.append(Missing(what, retrain_step(run, space, [job for _, job in open_jobs]).command))
+        found.append(Missing(what=what, command=retrain_step(run, space, [job for _, job in open_jobs]).command))
     if unevaluated:
         what = f"{counted(len(unevaluated), 'stand-alone network')} not evaluated on the test images"
-        found.append(Missing(what, run.command("evaluate")))
+        found.append(Missing(what=what, command=run.command("evaluate")))
     if unused:
         which = _some([f"{path} seed {seed}" for path, seed in unused])
         what = (
             f"{counted(len(unused), 'stand-alone result')} not used, because another seed of the path diverged: {which}"
         )
-        found.append(Missing(what))
+        found.append(Missing(what=what))
     if not open_jobs and len(paths) + len({name for name, _ in diverged}) < space.size <= TRAINED_WHOLE:
         what = f"{space.size - len(paths):,} of {counted(space.size, 'path')} not trained from scratch"
-        found.append(Missing(what, run.command("retrain", "--all"), begun=False))
+        found.append(Missing(what=what, command=run.command("retrain", "--all"), begun=False))
     return found
 
 
@@ -91,17 +76,19 @@ def missing_one_shot(
     states = {job.seed: job.status().state for job in run.supernet_jobs() if not job.weights.is_file()}
     diverged = [seed for seed, state in states.items() if state is State.DIVERGED]
     if diverged:
-        found.append(Missing(f"{_seeds(diverged)} diverged and would diverge again"))
+        found.append(Missing(what=f"{_seeds(diverged)} diverged and would diverge again"))
     if len(states) > len(diverged) and (step := supernets_step(run)) is not None:
-        found.append(Missing(f"{counted(len(states) - len(diverged), 'supernet')} not finished", step.command))
+        found.append(
+            Missing(what=f"{counted(len(states) - len(diverged), 'supernet')} not finished", command=step.command)
+        )
     unscored = [seed for seed in one_shot if seed not in seeds]
     if unscored:
         what = f"{_seeds(unscored)} without scores of some paths"
-        found.append(Missing(what, run.command("evaluate", "--split", "validation")))
+        found.append(Missing(what=what, command=run.command("evaluate", "--split", "validation")))
     unknown = [path for path in paths if any(str(path) not in test.get(seed, {}) for seed in seeds)]
     if unknown:
         what = f"{len(unknown):,} of {counted(len(paths), 'path')} without one-shot accuracy on the test images"
-        found.append(Missing(what, run.command("evaluate")))
+        found.append(Missing(what=what, command=run.command("evaluate")))
     return found
 
 

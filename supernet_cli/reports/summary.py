@@ -6,11 +6,11 @@ Every screen and file that shows a comparison opens with these lines.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from supernet_cli.glyphs import number
-from supernet_cli.reports.sheets import amount, duration
-from supernet_cli.reports.verdict import Word
+from supernet_cli.reports.comparison import RunComparison
+from supernet_cli.reports.formats import amount, duration, milliseconds
+from supernet_cli.reports.parts import ChosenPath, Decision, Word
 
 MARKS: dict[Word, str] = {"trust": "✔", "use with care": "▲", "do not trust": "✘", "not enough evidence": "?"}
 """A mark for each word, so that none depends on colour alone."""
@@ -50,40 +50,29 @@ class Summary:
     weights: str
 
 
-def summary(entry: dict[str, Any]) -> Summary | None:
-    """Return the first screen of a run's comparison; None if an earlier version stored it, without an answer.
-
-    Args:
-        entry: From the document of `supernet compare`.
-    """
-    answer = entry.get("answer")
-    if not answer:
+def summary(run: RunComparison) -> Summary | None:
+    """Return the first screen of a run's comparison; None if an earlier version stored it, without an answer."""
+    answer = run.answer
+    if answer is None:
         return None
-    step = answer["next"]
-    time = f" (about {duration(step['seconds'])} on one worker)" if step["seconds"] else ""
-    purpose, command, weights = step["purpose"] + time, step["command"], step["weights"]
-    return Summary(answer["word"], answer["reason"], tuple(_decision(entry)), purpose, command, weights)
+    step = answer.next
+    time = f" (about {duration(step.seconds)} on one worker)" if step.seconds else ""
+    lines = tuple(_decision(run.decision)) if run.decision is not None else ()
+    return Summary(answer.word, answer.reason, lines, step.purpose + time, step.command, step.weights)
 
 
-def _decision(entry: dict[str, Any]) -> list[Line]:
-    decision = entry["decision"]
-    if decision is None:
-        return []
-    best, cheapest, trusting = decision["best"], decision["cheapest"], decision["trusting"]
-    lines = [Line("best trained path", f"{best['path']}: {_accuracy(best)}{_sizes(best)}")]
-    if cheapest is not None and cheapest["path"] != best["path"]:
-        loss = _points(cheapest["loss"], cheapest["loss_low"], cheapest["loss_high"])
-        lines.append(Line("cheaper", f"{cheapest['path']}: {loss} worse, within noise{_sizes(cheapest)}"))
+def _decision(decision: Decision) -> list[Line]:
+    best, cheapest, trusting = decision.best, decision.cheapest, decision.trusting
+    accuracy = f"{100 * best.accuracy:.2f} % ({100 * best.low:.2f} to {100 * best.high:.2f})"
+    lines = [Line("best trained path", f"{best.path}: {accuracy}{_sizes(best)}")]
+    if cheapest is not None and cheapest.path != best.path:
+        loss = _points(cheapest.loss, cheapest.loss_low, cheapest.loss_high)
+        lines.append(Line("cheaper", f"{cheapest.path}: {loss} worse, within noise{_sizes(cheapest)}"))
     if trusting is not None:
-        paths = "path" if trusting["paths"] == 1 else f"{trusting['paths']} paths"
-        loses = _points(trusting["regret"], trusting["low"], trusting["high"])
+        paths = "path" if trusting.paths == 1 else f"{trusting.paths} paths"
+        loses = _points(trusting.regret, trusting.low, trusting.high)
         lines.append(Line("cost of trust", f"training only the supernet's first {paths} loses {loses}"))
     return lines
-
-
-def _accuracy(path: dict[str, Any]) -> str:
-    """Return an accuracy with its 95 % interval, per cent."""
-    return f"{100 * path['accuracy']:.2f} % ({100 * path['low']:.2f} to {100 * path['high']:.2f})"
 
 
 def _points(mean: float, low: float, high: float) -> str:
@@ -91,10 +80,6 @@ def _points(mean: float, low: float, high: float) -> str:
     return f"{number(100 * mean)} points ({number(100 * low)} to {number(100 * high)})"
 
 
-def _sizes(path: dict[str, Any]) -> str:
-    parts = []
-    if path["macs"] is not None:
-        parts.append(f"{amount(path['macs'])} MACs")
-    if path["latency_seconds"] is not None:
-        parts.append(f"{1000 * path['latency_seconds']:.2f} ms")
-    return "".join(f", {part}" for part in parts)
+def _sizes(path: ChosenPath) -> str:
+    macs = "" if path.macs is None else f", {amount(path.macs)} MACs"
+    return macs + ("" if path.latency_seconds is None else f", {milliseconds(path.latency_seconds)}")

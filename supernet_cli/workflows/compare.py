@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from supernet_cli.errors import DiskError
 from supernet_cli.reports import compare as reports
+from supernet_cli.reports.comparison import Comparison
 from supernet_cli.runs.results import keep_comparison
 from supernet_cli.runs.store import Run
 from supernet_cli.workflows.observer import Observer
 
 
-def compare(runs: Sequence[Run], truth: Run | None = None, observer: Observer | None = None) -> dict[str, Any]:
+def compare(runs: Sequence[Run], truth: Run | None = None, observer: Observer | None = None) -> Comparison:
     """Compare runs with their stand-alone results, and keep each run's comparison with it.
 
     A comparison with the results of another run is not kept. Reads stored results only.
@@ -26,11 +26,11 @@ def compare(runs: Sequence[Run], truth: Run | None = None, observer: Observer | 
         RunError: Facts are missing or damaged.
         UsageError: The runs' spaces differ, or the ground truth belongs to another experiment.
     """
-    document = reports.compare(runs, truth)
+    comparison = reports.compare(runs, truth)
     if truth is None:
-        for run, entry in zip(runs, document["runs"], strict=True):
+        for run, found in zip(runs, comparison.runs, strict=True):
             try:
-                keep_comparison(run, {"runs": [entry]})
+                keep_comparison(run, Comparison(runs=(found,)).document())
             except DiskError as failed:
                 (observer or Observer()).note(f"The comparison was not stored with the run: {failed.message}")
-    return document
+    return comparison

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from supernet_cli.errors import RunError, SupernetError
 from supernet_cli.reports.next_step import next_step
@@ -30,6 +30,7 @@ from supernet_cli.workflows.workplace import Workplace
 
 if TYPE_CHECKING:
     from supernet_cli.config.load import LoadedPreset
+    from supernet_cli.reports.comparison import Comparison
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Experimented:
     """
 
     run: Run
-    comparison: dict[str, Any] | None = None
+    comparison: Comparison | None = None
     error: SupernetError | None = None
 
 

@@ -22,13 +22,14 @@ import tomli
 from helpers import store_run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recorded import record_comparison
 
 from supernet_cli.cli.app import run
 from supernet_cli.config.load import dump_toml, load_preset, validate
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import SupernetError
+from supernet_cli.reports.compare import compare
 from supernet_cli.runs.follow import RunFollower
+from supernet_cli.runs.results import keep_comparison
 from supernet_cli.runs.store import Run
 from supernet_cli.space import SearchSpace
 
@@ -169,7 +170,7 @@ def template(tmp_path: Path, tiny: Callable[..., Preset]) -> Run:
     accuracies = {path: 0.9 + 0.01 * number for number, path in enumerate(paths)}
     one_shot = {seed: {p: (a + 0.001 * rng.normal(), 1 - a) for p, a in accuracies.items()} for seed in (0, 1)}
     run = store_run(tmp_path / "template", preset, one_shot, dict.fromkeys((0, 1), accuracies), images=50)
-    record_comparison(run.folder)
+    keep_comparison(run, compare([run]).document())
     (run.folder / "devices-0.jsonl").write_text("{}\n")
     (run.folder / "supernet" / "seed-0" / "log.txt").write_text("a line\n")
     return run

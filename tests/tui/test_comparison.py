@@ -8,21 +8,23 @@ from typing import Any
 
 import pytest
 from helpers import store_run
+from textual.content import Content
 
 from supernet_cli.config.schema import Preset
 from supernet_cli.reports.compare import compare
-from supernet_cli.reports.labels import BASELINES, LABELS
-from supernet_cli.reports.sheets import cost, measures
+from supernet_cli.reports.comparison import Comparison, PathRow, RunComparison, read_comparison
+from supernet_cli.reports.sheets import Sheet, baselines, candidates, cost, disagreement, measures, regrets
 from supernet_cli.reports.summary import MARKS, summary
 from supernet_cli.space import SearchSpace
-from supernet_cli.tui.screens.compare import answer, figures, reasons, table
+from supernet_cli.tui.screens.compare import answer, path_table, reasons
+from supernet_cli.tui.sheets import fitted, sheet_lines
 
 WIDTHS = [38, 57, 77, 117]
 
 
 @pytest.fixture(scope="module")
-def entry(tiny_preset: Preset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return the entry of a run of 16 paths, two supernets and two stand-alone seeds."""
+def found(tiny_preset: Preset, tmp_path_factory: pytest.TempPathFactory) -> RunComparison:
+    """Return the comparison of a run of 16 paths, two supernets and two stand-alone seeds."""
     paths = [str(path) for path in SearchSpace.from_config(tiny_preset.space).enumerate()]
     right = {path: 0.95 - 0.01 * place for place, path in enumerate(paths)}
     shared = {
@@ -32,7 +34,7 @@ def entry(tiny_preset: Preset, tmp_path_factory: pytest.TempPathFactory) -> dict
         for seed in (0, 1)
     }
     run = store_run(tmp_path_factory.mktemp("runs"), tiny_preset, shared, {0: right, 1: right})
-    (found,) = compare([run])["runs"]
+    (found,) = compare([run]).runs
     return found
 
 
@@ -47,75 +49,82 @@ def tiny_preset(tmp_path_factory: pytest.TempPathFactory) -> Preset:
     )
 
 
-def plain(rows: list[Any]) -> list[str]:
+def plain(rows: list[Content]) -> list[str]:
     return [row.plain for row in rows]
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_it_opens_with_word_reason_decision_and_command(entry: dict[str, Any], width: int) -> None:
-    found = summary(entry)
-    assert found is not None
-    rows = plain(answer(entry, width))
-    assert rows[0].startswith(f"{MARKS[found.word]} {found.word.upper()}  ")
+def test_it_opens_with_word_reason_decision_and_command(found: RunComparison, width: int) -> None:
+    first = summary(found)
+    assert first is not None
+    rows = plain(answer(found, width))
+    assert rows[0].startswith(f"{MARKS[first.word]} {first.word.upper()}  ")
     assert max(map(len, rows)) <= width
     text = "".join("".join(rows).split())
-    for part in (found.reason, *(line.text for line in found.lines), found.purpose, found.command, found.weights):
+    for part in (first.reason, *(line.text for line in first.lines), first.purpose, first.command, first.weights):
         assert "".join(part.split()) in text
 
 
-def test_its_figures_have_the_names_of_the_sheets(entry: dict[str, Any]) -> None:
-    known = {row[0] for sheet in (measures(entry), cost(entry)) for row in sheet.rows}
-    known |= {*BASELINES.values(), *(LABELS[key] for key in ("regret_at_1", "regret_at_3", "supernet_agreement"))}
-    names = {row[:28].strip() for row in plain(figures(entry, 70))} - {"", "Cost"}
-    names = {name for name in names if not name.startswith("Baselines")}
-    assert names <= known
-    assert {LABELS["kendall_tau_expected"], LABELS["tau_ceiling"], "multiply-accumulates"} <= names
-
-
 @pytest.mark.parametrize("width", WIDTHS)
-def test_figures_fit_and_keep_their_values(entry: dict[str, Any], width: int) -> None:
-    rows = plain(figures(entry, width))
-    if width < 66:
-        assert max(map(len, rows)) <= width
-    by_name = {LABELS["kendall_tau"]: f"{entry['kendall_tau']['mean']:.2f}", LABELS["tau_ceiling"]: "1.00"}
-    for name, value in by_name.items():
-        (row,) = [row for row in rows if row.startswith(f"{name} ")]
-        assert f" {value}" in row
+@pytest.mark.parametrize("make", [measures, baselines, regrets, disagreement, candidates, cost])
+def test_tables_fit_and_keep_their_figures(
+    found: RunComparison, make: Callable[[RunComparison], Sheet], width: int
+) -> None:
+    sheet = make(found)
+    rows = plain(sheet_lines(sheet, width))
+    assert max(map(len, rows)) <= width
+    text = "".join("".join(rows).split())
+    kept = fitted(sheet, width)
+    assert [heading for heading in sheet.headings if heading not in (*kept.headings, *sheet.optional)] in ([], [""])
+    for name, *figures in kept.without(("",)).rows:
+        assert all(word in text for word in name.split())  # folded beside remarks
+        assert all("".join(figure.split()) in text for figure in figures)
 
 
-def test_reasons_name_their_figures() -> None:
-    why = "Needs at least 8 paths; this comparison has 4."
-    notes = {"kendall_tau_top_quarter.mean": why, "spearman_rho_top_quarter.mean": why, "tau_ceiling": 5}
-    assert plain(reasons({"notes": notes})) == [f"τ in the best quarter, ρ in the best quarter: {why}"]
-    assert reasons({"notes": ["of an earlier version"]}) == reasons({}) == []
+def test_remarks_are_folded_beside_their_figures(found: RunComparison) -> None:
+    sheet = measures(found)
+    rows = plain(sheet_lines(sheet, 80))
+    assert max(map(len, rows)) <= 80
+    assert len(rows) > 2 + len(sheet.rows)
+    assert all("".join(row[-1].split()) in "".join("".join(rows).split()) for row in sheet.rows if len(row[-1]) < 20)
 
 
-def test_the_table_is_sorted_by_every_column_that_holds_something(entry: dict[str, Any]) -> None:
+def test_reasons_name_their_figures(found: RunComparison) -> None:
+    (rows,) = [row for row in plain(reasons(found)) if row.startswith("synflow as a baseline: ")]
+    assert "supernet evaluate" in rows
+
+
+def test_the_table_is_sorted_by_every_column_that_holds_something(found: RunComparison) -> None:
     heads, orders = [], []
     for order in range(6):
-        rows = plain(table(entry, (), 110, order))
+        rows = plain(path_table(found.rows, (), 110, order))
         heads.append(rows[0].removeprefix("Paths by ").partition("  ")[0])
         orders.append([row.split()[1] for row in rows[2:]])
     assert heads == ["accuracy", "alone", "val. loss", "diff.", "MACs", "path"]
     assert orders[5] == sorted(orders[5])
-    macs = {row["path"]: row["macs"] for row in entry["rows"]}
+    macs = {row.path: row.macs or 0 for row in found.rows}
     assert [macs[path] for path in orders[4]] == sorted(macs.values())
     assert "latency" in rows[1]
-    old = {"rows": [{"path": "a", "stand_alone_test_accuracy": 0.5}, {"path": "b", "stand_alone_test_accuracy": 0.6}]}
-    assert [row.split() for row in plain(table(old, (), 60, 0))[1:]] == [
+    old = [PathRow(path="a", stand_alone_test_accuracy=0.5), PathRow(path="b", stand_alone_test_accuracy=0.6)]
+    assert [row.split() for row in plain(path_table(old, (), 60, 0))[1:]] == [
         ["path", "alone"],
         ["1", "b", "60.00", "%"],
         ["2", "a", "50.00", "%"],
     ]
 
 
-def test_an_answer_of_another_version_is_left_to_the_verdict(entry: dict[str, Any]) -> None:
+def test_an_answer_of_another_version_is_left_to_the_verdict(found: RunComparison) -> None:
+    entry = Comparison(runs=(found,)).document()["runs"][0]
     missing: list[Callable[[dict[str, Any]], dict[str, Any]]] = [
-        lambda found: {key: value for key, value in found.items() if key != "answer"},
-        lambda found: {**found, "answer": None},
-        lambda found: {**found, "answer": {**found["answer"], "word": "maybe"}},
-        lambda found: {key: value for key, value in found.items() if key != "decision"},
-        lambda found: {**found, "decision": {**found["decision"], "best": None}},
+        lambda entry: {key: value for key, value in entry.items() if key != "answer"},
+        lambda entry: {**entry, "answer": None},
+        lambda entry: {**entry, "answer": {**entry["answer"], "word": "maybe"}},
+        lambda entry: {**entry, "answer": {**entry["answer"], "next": 5}},
     ]
-    assert answer(entry, 77)
-    assert all(answer(change(entry), 77) == [] for change in missing)
+    assert answer(found, 77)
+    for change in missing:
+        comparison = read_comparison({"runs": [change(entry)]})
+        assert comparison is not None
+        (read,) = comparison.runs
+        assert answer(read, 77) == []
+        assert read.rows == tuple(row.model_copy(update={"losses": ()}) for row in found.rows)

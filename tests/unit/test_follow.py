@@ -176,7 +176,7 @@ def test_a_comparison_is_read_when_it_comes(tmp_path: Path) -> None:
     record_comparison(run)
     comparison = look(follower).comparison
     assert comparison is not None
-    assert comparison["runs"][0]["n"] == 4
+    assert comparison["runs"][0]["n"] == 16
 
 
 def test_runs_are_listed_with_state_and_best_path(tmp_path: Path) -> None:

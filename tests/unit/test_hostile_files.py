@@ -15,6 +15,7 @@ from supernet_cli.config.load import load_preset
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import PresetError, RunError
 from supernet_cli.glyphs import clock
+from supernet_cli.reports.comparison import read_comparison
 from supernet_cli.runs.files import append, read_small
 from supernet_cli.runs.follow import RunFollower
 from supernet_cli.runs.job import JobFolder, JobStatus, JobWriter, list_jobs
@@ -24,7 +25,7 @@ from supernet_cli.runs.lock import FileLock
 from supernet_cli.runs.records import decode
 from supernet_cli.runs.results import correct
 from supernet_cli.runs.store import EXPERIMENT_LOCK, Run, check_removable, create_run
-from supernet_cli.tui.screens.compare import answer, figures
+from supernet_cli.tui.screens.compare import answer, tables
 
 STEPS = {
     "kind": "steps", "time": 1.0, "step": 5, "epoch": 1, "objective": 0.5, "loss": 0.5, "learning_rate": 0.1,
@@ -212,8 +213,16 @@ def test_answers_that_claim_more_images_than_there_are_bits_are_damage(run: Run)
     ],
 )
 def test_a_comparison_of_the_wrong_shape_is_drawn_as_far_as_it_can_be(document: dict[str, object]) -> None:
-    assert figures(document, 60)
-    assert answer(document, 60) == []
+    found = read_comparison({"runs": [document, 5]})
+    assert found is not None
+    (run,) = found.runs
+    assert tables(run, (), 60, 0)
+    assert answer(run, 60) == []
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"runs": 5}, {"runs": None}, 10**400])
+def test_what_is_no_comparison_is_none(document: object) -> None:
+    assert read_comparison(document) is None
 
 
 def test_a_short_write_is_a_full_disk(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from supernet_cli.glyphs import short as in_short
+from supernet_cli.reports.comparison import PathRow, RunComparison
 from supernet_cli.reports.page.canvas import (
     ACCENT,
     INK,
@@ -22,6 +24,7 @@ from supernet_cli.reports.page.canvas import (
     svg,
     ticks,
 )
+from supernet_cli.reports.parts import Decision
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,31 +32,54 @@ if TYPE_CHECKING:
 _FEW_BARS = 300
 _LONGEST_NAME = 30
 
-SIZES = {"macs": "multiply-accumulates", "parameters": "parameters"}
+
+@dataclass(frozen=True)
+class Size:
+    """A size of paths.
+
+    Args:
+        name: A word.
+        label: What it is called.
+        of: A path's.
+    """
+
+    name: str
+    label: str
+    of: Callable[[PathRow], float | None]
 
 
-def pareto(entry: dict[str, Any], size: str, name: str) -> Drawing | None:
+SIZES = (
+    Size("macs", "multiply-accumulates", lambda row: row.macs),
+    Size("parameters", "parameters", lambda row: row.parameters),
+)
+
+
+def pareto(run: RunComparison, size: Size, name: str) -> Drawing | None:
     """Draw expected accuracy against a size; None if fewer than two paths have both.
 
     Args:
-        entry: Of the document.
-        size: `macs` or `parameters`.
+        run: The run's comparison.
+        size: The size.
         name: The figure's.
     """
-    rows = [row for row in entry["rows"] if row.get("expected_accuracy") is not None and row[size]]
-    if len(rows) < 2:
+    found = [
+        (float(width), 100 * accuracy, row)
+        for row in run.rows
+        if (width := size.of(row)) and (accuracy := row.expected_accuracy) is not None
+    ]
+    if len(found) < 2:
         return None
-    rows.sort(key=lambda row: (row[size], -row["expected_accuracy"]))
-    x, y = [float(row[size]) for row in rows], [100 * row["expected_accuracy"] for row in rows]
+    found.sort(key=lambda point: (point[0], -point[1]))
+    x, y = [point[0] for point in found], [point[1] for point in found]
     on_front = front(y)
     figure, plot = axes(380)
-    if len(rows) <= _FEW_BARS:
-        for row, place in zip(rows, x, strict=True):
-            bounds = [100 * row["expected_low"], 100 * row["expected_high"]]
-            plot.plot([place, place], bounds, color=MUTED, lw=1.0, alpha=0.45, zorder=1)
+    if len(found) <= _FEW_BARS:
+        for place, _, row in found:
+            bounds = [100 * bound for bound in (row.expected_low, row.expected_high) if bound is not None]
+            plot.plot([place] * len(bounds), bounds, color=MUTED, lw=1.0, alpha=0.45, zorder=1)
     best, others = ([index for index, is_on in enumerate(on_front) if is_on is wanted] for wanted in (True, False))
     right, up = [x[index] for index in others], [y[index] for index in others]
-    if len(rows) > MANY_POINTS:
+    if len(found) > MANY_POINTS:
         plot.plot(dots(right), dots(up), color=MUTED, lw=2.6, alpha=0.7)
     else:
         plot.plot(right, up, "o", ms=5, mfc=PAPER, mec=MUTED, mew=1.2, zorder=2)
@@ -61,25 +87,25 @@ def pareto(entry: dict[str, Any], size: str, name: str) -> Drawing | None:
     plot.plot(front_x, front_y, "o", ms=7, mfc=ACCENT, mec=ACCENT, zorder=4)
     steps: Any = {"color": ACCENT, "lw": 1.2, "zorder": 3, "drawstyle": "steps-post"}
     plot.plot(front_x, front_y, **steps)
-    places = {row["path"]: place for row, *place in zip(rows, x, y, strict=True)}
-    _mark_decision(plot, entry.get("decision") or {}, places)
+    if run.decision is not None:
+        _mark_decision(plot, run.decision, {row.path: (right, up) for right, up, row in found})
     plot.margins(0.08)
     ticks(plot.xaxis, 5)
     ticks(plot.yaxis, 5)
     plot.xaxis.set_major_formatter(lambda value, _: in_short(value) if value > 0 else f"{value:.0f}")
-    name_axes(plot, f"{SIZES[size]} →", "↑ expected accuracy from scratch, %")
-    if len(rows) <= MANY_POINTS:
+    name_axes(plot, f"{size.label} →", "↑ expected accuracy from scratch, %")
+    if len(found) <= MANY_POINTS:
         order = [*reversed(best), *others]  # the best first: what does not fit is omitted
-        names = [short(rows[index]["path"], _LONGEST_NAME) for index in reversed(best)] + [""] * len(others)
+        names = [short(found[index][2].path, _LONGEST_NAME) for index in reversed(best)] + [""] * len(others)
         label_points(plot, [x[index] for index in order], [y[index] for index in order], names)
     caption = (
         "Each point is a path trained from scratch: its expected accuracy, shrunken for noise, with its 95 % interval. "
         "Filled: the front; no path is both smaller and better."
     )
-    if entry.get("decision"):
+    if run.decision is not None:
         caption += " Ring: the best path; square: the cheapest one within noise of it."
-    alt = f"Expected accuracy of {len(rows)} paths against {SIZES[size]}; {len(best)} are on the front."
-    return Drawing(name, f"Accuracy and {SIZES[size]}", caption, alt, svg(figure, name, alt))
+    alt = f"Expected accuracy of {len(found)} paths against {size.label}; {len(best)} are on the front."
+    return Drawing(name, f"Accuracy and {size.label}", caption, alt, svg(figure, name, alt))
 
 
 def front(accuracies: Sequence[float]) -> list[bool]:
@@ -95,9 +121,8 @@ def front(accuracies: Sequence[float]) -> list[bool]:
     return on_front
 
 
-def _mark_decision(plot: Axes, decision: dict[str, Any], places: Mapping[str, Sequence[float]]) -> None:
-    for which, marker, colour in (("best", "o", INK), ("cheapest", "s", SECOND)):
-        chosen = decision.get(which)
-        if chosen and chosen["path"] in places:
-            right, up = places[chosen["path"]]
+def _mark_decision(plot: Axes, decision: Decision, places: Mapping[str, Sequence[float]]) -> None:
+    for chosen, marker, colour in ((decision.best, "o", INK), (decision.cheapest, "s", SECOND)):
+        if chosen is not None and chosen.path in places:
+            right, up = places[chosen.path]
             plot.plot([right], [up], marker, ms=13, mfc="none", mec=colour, mew=1.6, zorder=5)

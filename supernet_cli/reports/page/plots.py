@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from supernet_cli.glyphs import number
-from supernet_cli.reports.labels import LABELS, SOURCES
+from supernet_cli.reports.comparison import Comparison, RunComparison
 from supernet_cli.reports.page.canvas import (
     ACCENT,
     INK,
@@ -25,8 +25,7 @@ from supernet_cli.reports.page.canvas import (
     ticks,
     width,
 )
-from supernet_cli.reports.page.scatter import Row, judged, ranks
-from supernet_cli.reports.sheets import baseline_name
+from supernet_cli.reports.page.scatter import Point, points, ranks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,35 +34,30 @@ _FEW_SLOPES = 28
 _MANY_SLOPES = 160
 
 
-def against_baselines(entry: dict[str, Any], name: str) -> Drawing | None:
+def against_baselines(run: RunComparison, name: str) -> Drawing | None:
     """Draw τ of the supernets beside what chance, size and a perfect ranking reach; None if there is no τ."""
-    tau = entry["kendall_tau"]
-    if tau["mean"] is None:
+    tau, ceiling = run.kendall_tau, run.tau_ceiling.value
+    if tau.mean is None:
         return None
-    lines = [_Line("this supernet", tau["mean"], _known(tau["per_seed"]), entry["tau_ceiling"])]
-    for baseline in entry["baselines"]:
-        if baseline["kendall_tau"] is not None:
-            lines.append(_Line(baseline_name(baseline["name"]), baseline["kendall_tau"], band=baseline.get("range")))
-    seeds = len(_known(tau["per_seed"]))
+    lines = [_Line("this supernet", tau.mean, tau.known, ceiling)]
+    for baseline in run.baselines:
+        if baseline.kendall_tau is not None:
+            lines.append(_Line(baseline.order, baseline.kendall_tau, band=baseline.range))
+    seeds = len(tau.known)
     caption = ["How well each order agrees with stand-alone training: 1 is the same, 0 unrelated, −1 the reverse."]
     caption += [f"Small rings: the {seeds} supernets; diamond: their mean."] if seeds > 1 else []
-    caption += ["Vertical line: the ceiling set by training noise."] if entry["tau_ceiling"] else []
+    caption += ["Vertical line: the ceiling set by training noise."] if ceiling else []
     caption += ["Grey bar: 95 % of random orders."] if any(line.band for line in lines) else []
     alt = "τ as observed: " + "; ".join(f"{line.label} {number(line.mean)}" for line in lines) + "."
-    return _dots(lines, name, "τ against the baselines", " ".join(caption), alt)
+    return _dots(lines, tau.label, name, "τ against the baselines", " ".join(caption), alt)
 
 
-def runs(document: dict[str, Any], name: str) -> Drawing | None:
+def runs(comparison: Comparison, name: str) -> Drawing | None:
     """Draw τ of several runs; None if none has one."""
     lines = [
-        _Line(
-            short(entry["run"], 32),
-            tau["mean"],
-            _known(tau["per_seed"]),
-            entry["tau_ceiling"],
-        )
-        for entry in document["runs"]
-        if (tau := entry["kendall_tau"])["mean"] is not None
+        _Line(short(run.run, 32), mean, run.kendall_tau.known, run.tau_ceiling.value)
+        for run in comparison.runs
+        if (mean := run.kendall_tau.mean) is not None
     ]
     if not lines:
         return None
@@ -72,20 +66,19 @@ def runs(document: dict[str, Any], name: str) -> Drawing | None:
         "diamond: their mean; vertical line: ceiling."
     )
     alt = "τ as observed: " + "; ".join(f"{line.label} {number(line.mean)}" for line in lines) + "."
-    return _dots(lines, name, "τ of each run", caption, alt)
+    return _dots(lines, comparison.runs[0].kendall_tau.label, name, "τ of each run", caption, alt)
 
 
-def ranking(entry: dict[str, Any], name: str) -> Drawing | None:
+def ranking(run: RunComparison, name: str) -> Drawing | None:
     """Draw the rank of each path in both rankings; None if fewer than two paths are in both."""
-    rows = judged(entry)
+    rows = points(run.rows)
     if len(rows) < 2:
         return None
     if len(rows) > _MANY_SLOPES:
         return _rank_grid(rows, name)
-    losses = [row["one_shot_validation_loss"] for row in rows]
-    errors = [-row["stand_alone_test_accuracy"] for row in rows]
+    losses, errors = [row.loss for row in rows], [-row.accuracy for row in rows]
     few, best = len(rows) <= _FEW_SLOPES, math.ceil(len(rows) / 4)
-    labels = [short(row["path"], 36) for row in rows]
+    labels = [short(row.path, 36) for row in rows]
     figure, plot = axes(
         max(150, 17 * len(rows) + 50) if few else 420,
         left=58,
@@ -111,16 +104,15 @@ def ranking(entry: dict[str, Any], name: str) -> Drawing | None:
     return Drawing(name, "Ranks, one-shot and alone", caption, alt, svg(figure, name, alt))
 
 
-def disagreement(entry: dict[str, Any], name: str) -> Drawing | None:
+def disagreement(run: RunComparison, name: str) -> Drawing | None:
     """Draw the sources of disagreement as shares of its variance; None if unknown."""
-    audit = entry["audit"]
-    if not audit["total"]:
+    audit = run.audit
+    if not audit.total.value:
         return None
-    known = audit.get("shares") or {}
-    shares = {LABELS[f"audit.{key}"]: None if known.get(key) is None else 100 * known[key] for key in SOURCES}
+    shares = {source.label: None if share is None else 100 * share for source, share in audit.sources}
     figure, plot = axes(40 + 28 * len(shares) + 14, left=176, right=64, top=8)
     for place, share in enumerate(shares.values()):
-        plot.barh(place, share or 0, 0.62, color=SECOND if place == SOURCES.index("sharing") else ACCENT)
+        plot.barh(place, share or 0, 0.62, color=SECOND if place == len(shares) - 1 else ACCENT)
         label = "unknown" if share is None else f"{share:.0f} %"
         tone = MUTED if share is None else INK
         plot.annotate(label, (share or 0, place), (6, 0), textcoords="offset pixels", va="center", color=tone)
@@ -141,19 +133,19 @@ def disagreement(entry: dict[str, Any], name: str) -> Drawing | None:
     return Drawing(name, "Sources of disagreement", caption, f"{alt}.", svg(figure, name, f"{alt}."))
 
 
-def rated(entry: dict[str, Any], name: str) -> Drawing | None:
+def rated(run: RunComparison, name: str) -> Drawing | None:
     """Draw the rating of each candidate with its standard error; None if none is known."""
-    candidates = [candidate for candidate in entry["audit"]["candidates"] if candidate["bias"] is not None]
+    candidates = [(bias, each) for each in run.audit.candidates if (bias := each.bias.value) is not None]
     if not candidates or len(candidates) > 80:
         return None
-    labels = [f"{candidate['block'] + 1} · {short(candidate['label'], 24)}" for candidate in candidates]
-    places = [index + 0.7 * candidate["block"] for index, candidate in enumerate(candidates)]
+    labels = [f"{each.block + 1} · {short(each.label, 24)}" for _, each in candidates]
+    places = [index + 0.7 * each.block for index, (_, each) in enumerate(candidates)]
     height = 18 * (places[-1] + 1) + 56
     figure, plot = axes(height, left=max(map(width, labels)) + 14, right=20, top=12)
     plot.axvline(0, color=MUTED, lw=1)
-    for place, candidate in zip(places, candidates, strict=True):
-        bias, error = candidate["bias"], candidate["error"] or 0.0
-        clear = candidate["error"] is not None and abs(bias) > 2 * error
+    for place, (bias, candidate) in zip(places, candidates, strict=True):
+        error = candidate.error.value or 0.0
+        clear = candidate.error.is_known and abs(bias) > 2 * error
         plot.plot([bias - error, bias + error], [place, place], color=SECOND if clear else MUTED, lw=1.6)
         face = SECOND if clear else PAPER
         plot.plot(bias, place, "o", ms=6.5, mfc=face, mec=SECOND if clear else MUTED, mew=1.4)
@@ -168,8 +160,8 @@ def rated(entry: dict[str, Any], name: str) -> Drawing | None:
     )
     caption += "Filled: more than two standard errors from zero."
     alt = "Rating of candidates, in points: " + "; ".join(
-        f"block {label.replace(' ·', '')} {number(candidate['bias'], '+z.3f')}"
-        for label, candidate in zip(labels, candidates, strict=True)
+        f"block {label.replace(' ·', '')} {number(bias, '+z.3f')}"
+        for label, (bias, _) in zip(labels, candidates, strict=True)
     )
     return Drawing(name, "Over- and under-rated operations", caption, f"{alt}.", svg(figure, name, f"{alt}."))
 
@@ -183,7 +175,7 @@ class _Line:
     band: Sequence[float] | None = None
 
 
-def _dots(lines: Sequence[_Line], name: str, title: str, caption: str, alt: str) -> Drawing:
+def _dots(lines: Sequence[_Line], axis: str, name: str, title: str, caption: str, alt: str) -> Drawing:
     """Draw a row of dots for each order, on one scale of τ."""
     left = max(width(printable(line.label)) for line in lines) + 12
     figure, plot = axes(30 * len(lines) + 52, left=left, right=46, top=8)
@@ -204,14 +196,13 @@ def _dots(lines: Sequence[_Line], name: str, title: str, caption: str, alt: str)
     plot.tick_params(axis="y", length=0)
     plot.spines["left"].set_visible(False)
     ticks(plot.xaxis, 6)
-    name_axes(plot, LABELS["kendall_tau"], "")
+    name_axes(plot, axis, "")
     return Drawing(name, title, caption, alt, svg(figure, name, alt))
 
 
-def _rank_grid(rows: Sequence[Row], name: str) -> Drawing:
+def _rank_grid(rows: Sequence[Point], name: str) -> Drawing:
     """Draw tenths of one ranking against tenths of the other, if there are too many paths to draw lines."""
-    by_score = ranks([row["one_shot_validation_loss"] for row in rows])
-    by_truth = ranks([-row["stand_alone_test_accuracy"] for row in rows])
+    by_score, by_truth = ranks([row.loss for row in rows]), ranks([-row.accuracy for row in rows])
     counts = [[0] * 10 for _ in range(10)]
     for score, truth in zip(by_score, by_truth, strict=True):
         counts[_tenth(score, len(rows))][_tenth(truth, len(rows))] += 1
@@ -257,7 +248,3 @@ def _slope_axes(plot: Axes, marks: Sequence[int]) -> None:
         plot.annotate(
             label, (place, 1), shift, xycoords="axes fraction", textcoords="offset pixels", ha=align, color=MUTED
         )
-
-
-def _known(values: Sequence[float | None]) -> list[float]:
-    return [value for value in values if value is not None]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from supernet_cli.glyphs import number
-from supernet_cli.reports.labels import SCORE_AXIS, TRUTH_AXIS
+from supernet_cli.reports.comparison import PathRow, RunComparison
+from supernet_cli.reports.formats import over_supernets
 from supernet_cli.reports.page.canvas import (
     ACCENT,
     MANY_POINTS,
@@ -23,6 +25,7 @@ from supernet_cli.reports.page.canvas import (
     svg,
     ticks,
 )
+from supernet_cli.reports.sheets import SCORE_AXIS, TRUTH_AXIS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,53 +37,72 @@ _FEW_PAIRS = 30
 _FEW_BARS = 300
 _ZOOM_FROM = 24
 
-Row = dict[str, Any]
-"""A row of the document."""
+
+@dataclass(frozen=True)
+class Point:
+    """A path with both a score and a stand-alone accuracy.
+
+    Args:
+        path: Its name.
+        loss: One-shot validation loss, nats per image.
+        accuracy: Stand-alone test accuracy, a fraction.
+        sd: Standard deviation of that over seeds; None for one.
+        losses: The loss of each supernet.
+    """
+
+    path: str
+    loss: float
+    accuracy: float
+    sd: float | None
+    losses: tuple[float, ...]
 
 
-def scatter(entry: dict[str, Any], losses: Mapping[str, Sequence[float]], name: str) -> Drawing | None:
+def points(rows: Sequence[PathRow]) -> list[Point]:
+    """Return the paths with both a score and a stand-alone accuracy."""
+    return [
+        Point(row.path, loss, accuracy, row.stand_alone_sd, row.losses)
+        for row in rows
+        if (loss := row.one_shot_validation_loss) is not None
+        and (accuracy := row.stand_alone_test_accuracy) is not None
+    ]
+
+
+def scatter(run: RunComparison, name: str) -> Drawing | None:
     """Draw one-shot score against stand-alone accuracy; None if fewer than two paths have both.
 
     Args:
-        entry: Of the document.
-        losses: By path, its loss of each supernet seed, as far as known.
+        run: The run's comparison.
         name: The figure's.
     """
-    rows = judged(entry)
-    if len(rows) < 2:
+    found = points(run.rows)
+    if len(found) < 2:
         return None
-    numbered = len(rows) <= _FEW_LABELS and not _by_name(rows)
+    numbered = len(found) <= _FEW_LABELS and not _by_name(found)
     caption = [
         "Each point is a path: its stand-alone accuracy against its one-shot loss. Up and to the left is better.",
-        _tau_sentence(entry),
-        _bars_sentence(entry, rows, losses),
-        _pairs_sentence(entry, len(rows)),
+        _tau_sentence(run),
+        _bars_sentence(run, found),
+        _pairs_sentence(run, len(found)),
         "Numbers: rank by stand-alone accuracy." if numbered else "",
     ]
-    tau = entry["kendall_tau"]["mean"]
-    alt = f"Scatter of {len(rows)} paths, one-shot validation loss against stand-alone test accuracy"
+    tau = run.kendall_tau.mean
+    alt = f"Scatter of {len(found)} paths, one-shot validation loss against stand-alone test accuracy"
     alt += f"; observed τ {number(tau)}." if tau is not None else "."
-    return _scatter(entry, rows, losses, name, "Scores against ground truth", " ".join(filter(None, caption)), alt)
+    return _scatter(run, found, name, "Scores against ground truth", " ".join(filter(None, caption)), alt)
 
 
-def best_scatter(entry: dict[str, Any], losses: Mapping[str, Sequence[float]], name: str) -> Drawing | None:
+def best_scatter(run: RunComparison, name: str) -> Drawing | None:
     """Draw the same for the best quarter only, from which a search chooses; None if it is too small."""
-    rows = judged(entry)
-    if len(rows) < _ZOOM_FROM:
+    found = points(run.rows)
+    if len(found) < _ZOOM_FROM:
         return None
-    best = sorted(rows, key=lambda row: -row["stand_alone_test_accuracy"])[: math.ceil(len(rows) / 4)]
-    tau = entry["kendall_tau_top_quarter"]["mean"]
+    best = sorted(found, key=lambda point: -point.accuracy)[: math.ceil(len(found) / 4)]
+    tau = run.kendall_tau_top_quarter.mean
     agreement = "τ cannot be computed" if tau is None else f"τ = {number(tau)} among them"
     caption = f"The best {len(best)} paths by stand-alone accuracy, enlarged; {agreement}. These are what a search has "
     caption += "to choose between. Numbers: rank by stand-alone accuracy."
     alt = f"Scatter of the {len(best)} best paths; {agreement}."
-    return _scatter(entry, best, losses, name, "The best quarter", caption, alt)
-
-
-def judged(entry: dict[str, Any]) -> list[Row]:
-    """Return the rows with both a score and a stand-alone accuracy."""
-    fields = ("one_shot_validation_loss", "stand_alone_test_accuracy")
-    return [row for row in entry["rows"] if all(row[field] is not None for field in fields)]
+    return _scatter(run, best, name, "The best quarter", caption, alt)
 
 
 def ranks(values: Sequence[float], equals: Literal["average", "min", "ordinal"] = "average") -> list[float]:
@@ -95,46 +117,36 @@ def ranks(values: Sequence[float], equals: Literal["average", "min", "ordinal"] 
     return [float(rank) for rank in rankdata(values, equals)]
 
 
-def _scatter(
-    entry: dict[str, Any],
-    rows: Sequence[Row],
-    losses: Mapping[str, Sequence[float]],
-    name: str,
-    title: str,
-    caption: str,
-    alt: str,
-) -> Drawing:
-    names = [row["path"] for row in rows]
-    x = [row["one_shot_validation_loss"] for row in rows]
-    y = [100 * row["stand_alone_test_accuracy"] for row in rows]
+def _scatter(run: RunComparison, found: Sequence[Point], name: str, title: str, caption: str, alt: str) -> Drawing:
+    x = [point.loss for point in found]
+    y = [100 * point.accuracy for point in found]
     figure, plot = axes(380)
-    if len(rows) > MANY_POINTS:
+    if len(found) > MANY_POINTS:
         plot.plot(dots(x), dots(y), color=ACCENT, lw=2.6, alpha=0.7)
     else:
-        if len(rows) <= _FEW_BARS:
-            _bars(plot, rows, losses)
-        _join_unresolved(plot, entry, dict(zip(names, zip(x, y, strict=True), strict=True)))
-        _points(plot, x, y, _unclear(entry, rows))
+        if len(found) <= _FEW_BARS:
+            _bars(plot, found)
+        _join_unresolved(plot, run, {point.path: place for point, *place in zip(found, x, y, strict=True)})
+        _points(plot, x, y, _unclear(run, found))
     plot.margins(0.08)
     ticks(plot.xaxis, 5)
     ticks(plot.yaxis, 5)
     name_axes(plot, SCORE_AXIS, TRUTH_AXIS)
-    if len(rows) <= _FEW_LABELS:
+    if len(found) <= _FEW_LABELS:
         places = [f"{rank:g}" for rank in ranks([-value for value in y], "min")]
-        label_points(plot, x, y, [printable(name) for name in names] if _by_name(rows) else places)
+        label_points(plot, x, y, [printable(point.path) for point in found] if _by_name(found) else places)
     return Drawing(name, title, caption, alt, svg(figure, name, alt))
 
 
-def _bars(plot: Axes, rows: Sequence[Row], losses: Mapping[str, Sequence[float]]) -> None:
+def _bars(plot: Axes, found: Sequence[Point]) -> None:
     """Draw ± the standard deviation of stand-alone seeds vertically, the range of supernet seeds horizontally."""
-    thin: Any = {"color": MUTED, "lw": 1.0, "alpha": 0.6 if len(rows) <= _FEW_LABELS else 0.4, "zorder": 1}
-    for row in rows:
-        x, y, sd = row["one_shot_validation_loss"], 100 * row["stand_alone_test_accuracy"], row["stand_alone_sd"]
-        if sd is not None:
-            plot.plot([x, x], [y - 100 * sd, y + 100 * sd], **thin)
-        each = losses.get(row["path"], ())
-        if len(each) > 1:
-            plot.plot([min(each), max(each)], [y, y], **thin)
+    thin: Any = {"color": MUTED, "lw": 1.0, "alpha": 0.6 if len(found) <= _FEW_LABELS else 0.4, "zorder": 1}
+    for point in found:
+        x, y = point.loss, 100 * point.accuracy
+        if point.sd is not None:
+            plot.plot([x, x], [y - 100 * point.sd, y + 100 * point.sd], **thin)
+        if len(point.losses) > 1:
+            plot.plot([min(point.losses), max(point.losses)], [y, y], **thin)
 
 
 def _points(plot: Axes, x: Sequence[float], y: Sequence[float], unclear: Sequence[bool]) -> None:
@@ -153,57 +165,56 @@ def _points(plot: Axes, x: Sequence[float], y: Sequence[float], unclear: Sequenc
         )
 
 
-def _join_unresolved(plot: Axes, entry: dict[str, Any], points: Mapping[str, tuple[float, float]]) -> None:
-    pairs = entry["unresolved"] or []
+def _join_unresolved(plot: Axes, run: RunComparison, places: Mapping[str, Sequence[float]]) -> None:
+    pairs = run.unresolved or ()
     if len(pairs) > _FEW_PAIRS:
         return
     for one, other in pairs:
-        if one in points and other in points:
-            (x0, y0), (x1, y1) = points[one], points[other]
+        if one in places and other in places:
+            (x0, y0), (x1, y1) = places[one], places[other]
             plot.plot([x0, x1], [y0, y1], color=SECOND, lw=1.1, ls=(0, (0.5, 3)), zorder=2, dash_capstyle="round")
 
 
-def _unclear(entry: dict[str, Any], rows: Sequence[Row]) -> list[bool]:
+def _unclear(run: RunComparison, found: Sequence[Point]) -> list[bool]:
     """Return which paths are indistinguishable from a neighbour in the stand-alone order."""
-    pairs = {frozenset(pair) for pair in entry["unresolved"] or ()}
+    pairs = {frozenset(pair) for pair in run.unresolved or ()}
     if len(pairs) <= _FEW_PAIRS:
-        return [False] * len(rows)
-    order = sorted(rows, key=lambda row: -row["stand_alone_test_accuracy"])
-    doubtful = set()
-    for one, other in zip(order[:-1], order[1:], strict=True):
-        if frozenset((one["path"], other["path"])) in pairs:
-            doubtful |= {one["path"], other["path"]}
-    return [row["path"] in doubtful for row in rows]
+        return [False] * len(found)
+    order = [point.path for point in sorted(found, key=lambda point: -point.accuracy)]
+    doubtful: set[str] = set()
+    for neighbours in zip(order[:-1], order[1:], strict=True):
+        if frozenset(neighbours) in pairs:
+            doubtful.update(neighbours)
+    return [point.path in doubtful for point in found]
 
 
-def _tau_sentence(entry: dict[str, Any]) -> str:
-    tau, ceiling = entry["kendall_tau"], entry["tau_ceiling"]
-    if tau["mean"] is None:
+def _tau_sentence(run: RunComparison) -> str:
+    tau, ceiling = run.kendall_tau, run.tau_ceiling.value
+    if tau.mean is None:
         return "τ cannot be computed."
-    seeds = len(entry["supernet_seeds"])
-    over = f"{number(tau['low'])} to {number(tau['high'])} over {seeds} supernets" if seeds > 1 else "one supernet"
-    return f"Observed τ = {number(tau['mean'])} ({over}); ceiling {'unknown' if ceiling is None else number(ceiling)}."
+    over = over_supernets(tau, len(run.supernet_seeds))
+    return f"Observed τ = {number(tau.mean)} ({over}); ceiling {'unknown' if ceiling is None else number(ceiling)}."
 
 
-def _bars_sentence(entry: dict[str, Any], rows: Sequence[Row], losses: Mapping[str, Sequence[float]]) -> str:
-    if len(rows) > _FEW_BARS:
+def _bars_sentence(run: RunComparison, found: Sequence[Point]) -> str:
+    if len(found) > _FEW_BARS:
         return ""
     bars = []
-    if any(row["stand_alone_sd"] is not None for row in rows):
-        bars.append(f"vertical, ± one standard deviation over {len(entry['stand_alone_seeds'])} stand-alone seeds")
-    if any(len(losses.get(row["path"], ())) > 1 for row in rows):
-        bars.append(f"horizontal, the range over {len(entry['supernet_seeds'])} supernets")
+    if any(point.sd is not None for point in found):
+        bars.append(f"vertical, ± one standard deviation over {len(run.stand_alone_seeds)} stand-alone seeds")
+    if any(len(point.losses) > 1 for point in found):
+        bars.append(f"horizontal, the range over {len(run.supernet_seeds)} supernets")
     return f"Bars: {'; '.join(bars)}." if bars else ""
 
 
-def _pairs_sentence(entry: dict[str, Any], count: int) -> str:
-    pairs, share = entry["unresolved"], entry["resolved_share"]
+def _pairs_sentence(run: RunComparison, count: int) -> str:
+    pairs, share = run.unresolved, run.resolved_share.value
     if pairs is None:
-        left = None if share is None else round(entry["pairs"] * (1 - share))
-        return "" if not left else f"Noise hides the order of {left:,} of {entry['pairs']:,} pairs; too many to mark."
+        left = None if share is None else round(run.pairs * (1 - share))
+        return "" if not left else f"Noise hides the order of {left:,} of {run.pairs:,} pairs; too many to mark."
     if not pairs:
         return "Every pair of paths differs by more than noise."
-    hidden = f"noise hides the order of {len(pairs):,} of {entry['pairs']:,} pairs"
+    hidden = f"noise hides the order of {len(pairs):,} of {run.pairs:,} pairs"
     if len(pairs) <= _FEW_PAIRS:
         return f"Dotted lines: {hidden}."
     if count > MANY_POINTS:
@@ -211,6 +222,11 @@ def _pairs_sentence(entry: dict[str, Any], count: int) -> str:
     return f"Hollow: too close to a neighbour in the stand-alone order to tell them apart; {hidden}."
 
 
-def _by_name(rows: Sequence[Row]) -> bool:
+def _by_name(found: Sequence[Point]) -> bool:
     """Whether there is room for the paths' names next to the points; otherwise their ranks are shown."""
-    return len(rows) <= _FEW_NAMES and all(len(row["path"]) <= _LONGEST_NAME for row in rows)
+    return len(found) <= _FEW_NAMES and all(len(point.path) <= _LONGEST_NAME for point in found)
+
+
+def trained(rows: Sequence[PathRow]) -> list[tuple[str, float]]:
+    """Return the paths trained from scratch, with their accuracy."""
+    return [(row.path, accuracy) for row in rows if (accuracy := row.stand_alone_test_accuracy) is not None]

@@ -21,7 +21,7 @@ FEWEST_PATHS = 10
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Contrast:
     """A strategy compared with the baseline.
 
     Args:
@@ -44,14 +44,14 @@ def tau_interval(taus: Sequence[float | None]) -> Interval:
     reason = _why_no_spread(taus, FEWEST_SEEDS)
     if reason:
         return Interval(unknown(reason), unknown(reason))
-    from scipy.special import stdtrit
+    from scipy import stats
 
     values = _artanh(taus)
     if np.ptp(values) == 0:
         reason = "All supernet seeds have the same τ, so their spread is unknown."
         return Interval(unknown(reason), unknown(reason))
-    half = float(stdtrit(len(values) - 1, 0.975)) * values.std(ddof=1) / math.sqrt(len(values))
-    return Interval(Quantity(math.tanh(values.mean() - half)), Quantity(math.tanh(values.mean() + half)))
+    low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
+    return Interval(Quantity(math.tanh(low)), Quantity(math.tanh(high)))
 
 
 def bootstrap_interval(scores: Floats, truth: Floats, rng: np.random.Generator, draws: int = 2000) -> Interval:
@@ -87,7 +87,7 @@ def bootstrap_interval(scores: Floats, truth: Floats, rng: np.random.Generator, 
 
 def welch_against(
     baseline: Sequence[float | None], others: Mapping[str, Sequence[float | None]]
-) -> dict[str, Comparison]:
+) -> dict[str, Contrast]:
     """Compare strategies with a baseline, over supernet seeds.
 
     Source: Welch 1947; Holm 1979.
@@ -103,7 +103,7 @@ def welch_against(
     known = {name: p.value for name, p in tested.items() if p.value is not None}
     adjusted = dict(zip(known, holm(list(known.values())), strict=True))
     return {
-        name: Comparison(
+        name: Contrast(
             _difference(baseline, others[name]), p, Quantity(adjusted[name]) if name in adjusted else unknown(p.note)
         )
         for name, p in tested.items()
@@ -127,14 +127,13 @@ def _welch(baseline: Sequence[float | None], taus: Sequence[float | None]) -> Qu
     reason = next((r for side in (baseline, taus) if (r := _why_no_spread(side, 2))), "")
     if reason:
         return unknown(reason)
-    from scipy.special import stdtr
+    from scipy import stats
 
     one, other = _artanh(baseline), _artanh(taus)
     if np.ptp(one) == 0 and np.ptp(other) == 0:
         return unknown("On both sides all supernet seeds have the same τ, so their spread is unknown.")
-    errors = np.array([side.var(ddof=1) / len(side) for side in (one, other)])
-    freedom = errors.sum() ** 2 / (errors**2 / [len(one) - 1, len(other) - 1]).sum()
-    return Quantity(float(2 * stdtr(freedom, -abs(other.mean() - one.mean()) / math.sqrt(errors.sum()))))
+    sides = [(side.mean(), side.std(ddof=1), len(side)) for side in (one, other)]
+    return Quantity(float(stats.ttest_ind_from_stats(*sides[0], *sides[1], equal_var=False).pvalue))
 
 
 def _difference(baseline: Sequence[float | None], taus: Sequence[float | None]) -> Quantity:

@@ -15,6 +15,7 @@ from helpers import score, store_job, store_run
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import RunError, UsageError
 from supernet_cli.reports.compare import compare
+from supernet_cli.reports.comparison import Comparison, read_comparison
 from supernet_cli.reports.export import as_csv, as_markdown, sort_rows
 from supernet_cli.reports.facts import gather
 from supernet_cli.reports.sheets import sheets
@@ -69,7 +70,14 @@ def whole(tmp_path: Path, lab: Preset) -> Run:
 
 
 def entry_of(*runs: Run, **how: Any) -> dict[str, Any]:
-    return dict(compare(runs, **how)["runs"][0])
+    return dict(compare(runs, **how).document()["runs"][0])
+
+
+def read(entry: dict[str, Any]) -> Comparison:
+    found = read_comparison({"runs": [entry]})
+    assert found is not None
+    assert found.document() == {"runs": [entry]}
+    return found
 
 
 def test_a_perfect_ranking_is_told_as_one(whole: Run) -> None:
@@ -184,7 +192,7 @@ def test_all_equal_accuracies_give_nulls_with_reasons(tmp_path: Path, lab: Prese
     assert entry["kendall_tau"]["mean"] is None
     assert "equal" in entry["notes"]["kendall_tau"]
     assert "τ cannot be computed" in entry["verdict"]
-    for sheet in sheets(entry):
+    for sheet in sheets(read(entry).runs[0]):
         assert sheet.rows
 
 
@@ -216,7 +224,7 @@ def test_fewer_than_three_paths_rank_nothing(count: int, tmp_path: Path, lab: Pr
     assert [row["stand_alone_test_accuracy"] is None for row in entry["rows"]] == [False] * count + [True] * (
         16 - count
     )
-    as_markdown({"runs": [entry]})
+    assert as_markdown(read(entry))
 
 
 def test_one_stand_alone_seed_has_no_noise_to_tell(tmp_path: Path, lab: Preset) -> None:
@@ -319,7 +327,7 @@ def test_paths_with_one_seed_and_paths_with_three_are_all_compared(tmp_path: Pat
     of_three = [np.std([alone[s][p] for s in alone], ddof=1) for p in paths[17:]]
     assert entry["seed_sd"] == pytest.approx(math.sqrt(np.mean(np.square(of_three))))
     json.dumps(entry, allow_nan=False)
-    assert sheets(entry)
+    assert sheets(read(entry).runs[0])
 
 
 def test_a_path_that_diverged_is_dropped_and_not_the_seed_of_all_others(whole: Run, lab: Preset) -> None:
@@ -419,13 +427,13 @@ def test_several_runs_are_a_row_each_and_strategies_are_tested_against_uniform(
     exact, seeds = ladder(lab), range(3)
     good = store_run(tmp_path, lab, {s: scored(exact, 0.01, s) for s in seeds}, {0: exact, 1: exact}, name="good")
     bad = store_run(tmp_path, by_epoch, {s: scored(exact, 0.2, 9 + s) for s in seeds}, {0: exact, 1: exact}, name="bad")
-    document = compare([good, bad])
-    (found,) = document["strategies"]
+    comparison = compare([good, bad])
+    (found,) = comparison.document()["strategies"]
     assert (found["run"], found["sampler"], found["against"]) == (bad.id, "epoch", good.id)
     assert found["difference"] < 0
     assert 0 < found["p"] == found["adjusted"] < 0.2
     assert found["notes"] == {}
-    text = as_markdown(document)
+    text = as_markdown(comparison)
     assert "## Runs" in text
     assert "## Strategies against uniform" in text
 
@@ -440,7 +448,7 @@ def test_strategies_with_different_truths_are_not_tested_against_each_other(
         store_run(tmp_path, preset, {s: scored(exact, 0.01, s) for s in range(3)}, {0: exact}, name="a")
         for preset in (lab, longer)
     ]
-    document = compare(runs)
+    document = compare(runs).document()
     assert document["strategies"] == []
     assert "different retraining recipes" in document["notes"]["strategies"]
 
@@ -492,15 +500,15 @@ def test_a_damaged_result_file_is_told(name: str, whole: Run) -> None:
 
 
 def test_rows_are_sorted_by_any_column(whole: Run) -> None:
-    document = compare([whole])
-    by_accuracy = [row["stand_alone_test_accuracy"] for row in sort_rows(document, None)["runs"][0]["rows"]]
+    comparison = compare([whole])
+    rows = sort_rows(comparison, None).runs[0].rows
+    by_accuracy = [row.stand_alone_test_accuracy or 0.0 for row in rows]
     assert by_accuracy == sorted(by_accuracy, reverse=True)
-    by_loss = [
-        row["one_shot_validation_loss"] for row in sort_rows(document, "one_shot_validation_loss")["runs"][0]["rows"]
-    ]
+    rows = sort_rows(comparison, "one_shot_validation_loss").runs[0].rows
+    by_loss = [row.one_shot_validation_loss or 0.0 for row in rows]
     assert by_loss == sorted(by_loss)
     with pytest.raises(UsageError, match="no such column") as caught:
-        sort_rows(document, "parametres")
+        sort_rows(comparison, "parametres")
     assert "'parameters'" in caught.value.hint
 
 
@@ -517,9 +525,9 @@ def test_csv_holds_every_row_and_leaves_the_unknown_empty(tmp_path: Path, lab: P
 
 
 def test_markdown_escapes_what_would_break_its_tables(whole: Run) -> None:
-    document = compare([whole])
-    document["runs"][0]["rows"][0]["path"] = "a|b<c>"
-    text = as_markdown(document)
+    entry = entry_of(whole)
+    entry["rows"][0]["path"] = "a|b<c>"
+    text = as_markdown(read(entry))
     assert "| a\\|b&lt;c> |" in text
     table = [line for line in text.splitlines() if line.startswith("| conv")]
     assert len({line.count("|") for line in table}) == 1

@@ -21,7 +21,7 @@ import pytest
 from supernet_cli.config.load import validate
 from supernet_cli.errors import UsageError
 from supernet_cli.reports.compare import compare
-from supernet_cli.reports.labels import unknowns
+from supernet_cli.reports.comparison import Comparison, read_comparison
 from supernet_cli.reports.page import canvas, learning
 from supernet_cli.reports.page.curves import Curve, Training, trainings
 from supernet_cli.reports.page.html import as_html
@@ -153,17 +153,28 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="module")
-def document(run: Run) -> dict[str, Any]:
+def comparison(run: Run) -> Comparison:
     return compare([run])
 
 
 @pytest.fixture(scope="module")
-def report(document: dict[str, Any], run: Run) -> str:
-    return as_html(document, [run], None)
+def document(comparison: Comparison) -> dict[str, Any]:
+    return comparison.document()
 
 
-def changed(document: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return {**document, "runs": [{**copy.deepcopy(document["runs"][0]), **fields}]}
+@pytest.fixture(scope="module")
+def report(comparison: Comparison, run: Run) -> str:
+    return as_html(comparison, [run], None)
+
+
+def read(document: dict[str, Any]) -> Comparison:
+    found = read_comparison(document)
+    assert found is not None
+    return found
+
+
+def changed(document: dict[str, Any], **fields: Any) -> Comparison:
+    return read({"runs": [{**copy.deepcopy(document["runs"][0]), **fields}]})
 
 
 def test_a_report_needs_nothing_but_itself(report: str) -> None:
@@ -187,7 +198,9 @@ def test_what_is_referred_to_is_there_once(report: str) -> None:
     assert set(re.findall(r"url\(#([^)]*)\)", report)) <= set(ids)
 
 
-def test_the_verdict_all_tables_and_figures_and_the_run_are_there(report: str, document: dict[str, Any]) -> None:
+def test_the_verdict_all_tables_and_figures_and_the_run_are_there(
+    report: str, comparison: Comparison, document: dict[str, Any]
+) -> None:
     page, entry = Page(report), document["runs"][0]
     text = squeezed(page.text)
     assert page.tags.count("figure") == page.tags.count("svg") == 9
@@ -195,7 +208,7 @@ def test_the_verdict_all_tables_and_figures_and_the_run_are_there(report: str, d
     answer = entry["answer"]
     for words in (answer["word"].capitalize(), answer["reason"], answer["next"]["purpose"], answer["next"]["command"]):
         assert squeezed(words) in text
-    for sheet in sheets(entry)[1:]:
+    for sheet in sheets(comparison.runs[0])[1:]:
         assert squeezed(sheet.title) in text
         assert all(squeezed(cell) in text for cells in sheet.rows for cell in cells)
     for sentence in entry["verdict"].split(". "):
@@ -213,9 +226,9 @@ def test_the_table_of_paths_holds_every_path_with_its_figures(report: str, docum
     body = table[0].partition("<tbody>")[2]
     assert re.findall(r'<th scope="row" class="words">([^<]*)</th>', body) == [row["path"] for row in rows]
     figures = re.findall(r'data-v="([^"]*)"', body)
-    assert len(figures) == len(rows) * (len(PATH_COLUMNS) - 1)
+    assert len(figures) == len(rows) * len(PATH_COLUMNS)
     assert float(figures[0]) == pytest.approx(rows[0]["expected_accuracy"], abs=1e-5)
-    assert table[0].count('<th scope="col"') == len(PATH_COLUMNS)
+    assert table[0].count('<th scope="col"') == len(PATH_COLUMNS) + 1
     assert re.findall(r'aria-sort="(\w+)">([^<]*)<', table[0]) == [("descending", "accuracy")]
     assert "<button" not in table[0], "without scripts there is nothing to press"
 
@@ -235,11 +248,11 @@ def test_commands_in_remarks_are_code(report: str) -> None:
     assert "`" not in report
 
 
-def test_the_same_document_gives_the_same_bytes(report: str, document: dict[str, Any], run: Run) -> None:
+def test_the_same_comparison_gives_the_same_bytes(report: str, comparison: Comparison, run: Run) -> None:
     import matplotlib as mpl
 
     with mpl.rc_context({"font.size": 30, "svg.fonttype": "path", "text.usetex": True}):
-        assert as_html(document, [run], run) == report
+        assert as_html(comparison, [run], run) == report
 
 
 def test_colours_are_the_page_s_own(report: str) -> None:
@@ -256,7 +269,7 @@ def test_hostile_names_stay_words(document: dict[str, Any], run: Run) -> None:
     hostile = replaced(hostile, "EVIL", evil)
     hostile["runs"][0] |= {"verdict": f"{evil}. {evil}", "notes": {evil: evil, "tau_ceiling": evil}}
     hostile["runs"][0]["missing"] = [{"what": evil, "command": evil}]
-    text = as_html(hostile, [run], None)
+    text = as_html(read(hostile), [run], None)
     page = Page(text)
     assert page.tags.count("script") == 1  # its own
     assert "\x00" not in text
@@ -289,7 +302,7 @@ def test_unknown_fields_everywhere_break_nothing(document: dict[str, Any], run: 
     entry = document["runs"][0]
     kept = {name: entry[name] for name in ("supernet_seeds", "stand_alone_seeds", "relabelling", "pairs", "notes")}
     empty = nothing(entry) | kept | {"unresolved": None, "tau_corrected": None, "tau_interval": None, "decision": None}
-    text = Page(as_html({"runs": [empty]}, [run], None)).text
+    text = Page(as_html(read({"runs": [empty]}), [run], None)).text
     assert "Training loss" in text
     assert "nan" not in text.lower()
     assert "None" not in text
@@ -406,12 +419,11 @@ def test_paths_that_are_all_alike_are_drawn(document: dict[str, Any], run: Run) 
     assert "Scores against ground truth" in as_html(changed(document, rows=rows), [run], None)
 
 
-def test_reasons_are_told_once_with_the_names_of_what_they_are_about() -> None:
+def test_reasons_are_told_once_with_the_names_of_what_they_are_about(document: dict[str, Any]) -> None:
     notes = {"tau_ceiling": "Few.", "tau_corrected.both": "Few.", "audit.candidates.0.error": "One.", "odd.key": "?"}
-    assert unknowns({"notes": notes}) == [
+    assert changed(document, notes=notes).runs[0].unknowns == [
         ("Few.", ["ceiling of τ", "τ without any noise"]),
         ("One.", ["standard error of that rating"]),
-        ("?", ["odd"]),
     ]
 
 
