@@ -1,0 +1,141 @@
+"""The Python interface: the page about it as it stands, and what it promises beside the commands."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import supernet_cli as supernet
+
+PAGE = Path(__file__).parents[2] / "docs" / "python.md"
+TINY = {"train.epochs": 1, "data.validation": 59500, "train.batch_size": 64}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SUPERNET_RUNS_DIR", raising=False)
+
+
+def python(code: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in a file, as people do, and return what it printed."""
+    script = folder / "script.py"
+    script.write_text(code, encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, *options, str(script)], cwd=folder, capture_output=True, text=True, timeout=600
+    )
+
+
+def test_the_page_on_python_runs_as_it_stands(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    done = python("\n".join(blocks), tmp_path, "-W", "error")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "8 trainings" in done.stdout and "torch.Size([1, 10])" in done.stdout
+    assert len(list((tmp_path / "runs").glob("*/run.json"))) == 3  # no worker ran the script again
+
+
+def test_every_public_name_is_there_documented_and_listed() -> None:
+    assert set(supernet.__all__) <= set(dir(supernet))
+    for name in supernet.__all__:
+        found = getattr(supernet, name)
+        assert inspect.getdoc(found), name
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        supernet.trian  # noqa: B018
+
+
+def test_the_import_loads_neither_torch_nor_anything_else_that_is_slow() -> None:
+    code = "import sys, supernet_cli as s; s.runs; print([m for m in ('torch', 'scipy', 'rich', 'textual') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_functions_that_list_runs_survive_the_modules_beneath_them() -> None:
+    import supernet_cli.cli.app  # noqa: F401  imports every module that a command may need
+
+    assert supernet.runs() == []
+    assert callable(supernet.run) and callable(supernet.train) and callable(supernet.compare)
+
+
+def test_a_training_is_silent_and_an_observer_sees_each_record_that_is_stored(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    seen: list[tuple[object, object]] = []
+    run = supernet.train("quick", TINY, observer=lambda job, record: seen.append((job, record)))
+    assert capfd.readouterr() == ("", "")
+    (job,) = run.supernet_jobs()
+    stored = [json.loads(line) for line in (job.path / "metrics-0.jsonl").read_text().splitlines()]
+    assert [record.kind for key, record in seen if key == job.key] == [line["kind"] for line in stored]
+    assert any(key is None for key, _ in seen)  # the devices
+
+
+def test_progress_is_what_the_command_shows(capfd: pytest.CaptureFixture[str]) -> None:
+    run = supernet.train("quick", TINY, progress=True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert run.id in err and "supernet/seed-0  epoch 1/1" in err
+
+
+def test_a_mapping_is_a_preset_and_settings_have_the_values_of_python(tmp_path: Path) -> None:
+    blocks = [{"channels": 4, "candidates": ["conv3x3", "conv5x5"]}]
+    settings = {**TINY, "train.optimizer": {"name": "SGD", "lr": 0.125, "nesterov": False}, "train.seeds": [3]}
+    run = supernet.train({"space": {"blocks": blocks}}, settings, runs_dir=tmp_path / "elsewhere")
+    preset = run.preset()
+    assert [block.channels for block in preset.space.blocks] == [4]
+    assert preset.train.optimizer.parameters == {"lr": 0.125, "nesterov": False}
+    assert [job.seed for job in run.supernet_jobs()] == [3]
+    assert [each.id for each in supernet.runs(tmp_path / "elsewhere")] == [run.id]
+
+
+def test_errors_are_those_of_the_commands() -> None:
+    with pytest.raises(supernet.SupernetError, match="train.epochs") as raised:
+        supernet.train("quick", {"train.epochs": 0})
+    assert raised.value.exit_code == 3
+    with pytest.raises(supernet.SupernetError, match="a preset cannot hold"):
+        supernet.train("quick", {"train.epochs": object()})
+    with pytest.raises(supernet.SupernetError, match="There are no runs"):
+        supernet.compare("latest")
+    with pytest.raises(supernet.SupernetError, match="from 1"):
+        supernet.top(0)
+
+
+def test_ctrl_c_saves_then_raises_and_the_same_run_is_resumed(tmp_path: Path) -> None:
+    code = """
+import os, signal
+import supernet_cli as supernet
+
+def interrupt(job, record):
+    if record.kind == "steps":
+        os.kill(os.getpid(), signal.SIGINT)
+
+settings = {"train.epochs": 2, "train.log_every": 5}
+try:
+    supernet.train("quick", settings, observer=interrupt)
+except KeyboardInterrupt as interruption:
+    print(str(interruption))
+run = supernet.run()
+print(run.state(), run.supernet_jobs()[0].has_checkpoint)
+print(supernet.train(run).state())
+"""
+    done = python(code, tmp_path)
+    assert done.stderr == ""
+    saved, state, end = done.stdout.splitlines()
+    assert saved.startswith("Saved; resume with: supernet train --resume")
+    assert (state, end) == ("interrupted True", "finished")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="threads are signalled in another way")
+def test_a_training_in_another_thread_leaves_signals_alone() -> None:
+    from threading import Thread
+
+    ended: list[str] = []
+    thread = Thread(target=lambda: ended.append(supernet.train("quick", TINY).state()))
+    thread.start()
+    thread.join()
+    assert ended == ["finished"]
