@@ -30,6 +30,7 @@ from supernet_cli.errors import PresetError, RunError, did_you_mean
 from supernet_cli.runs.files import append, disk_errors, new_numbered, replace_file
 from supernet_cli.runs.job import JobFolder, create_job, list_jobs
 from supernet_cli.runs.lock import FileLock
+from supernet_cli.runs.network import NetworkSpec, Signature
 from supernet_cli.runs.records import ALIVE, Record, State, encode
 from supernet_cli.space import Architecture, SearchSpace
 
@@ -43,7 +44,7 @@ _PRODUCT = "supernet"
 _ROOMS = {"scratch": "standalone", "inherit": "inherited", "short": "short"}
 _LONGEST_FOLDER = 200  # characters; file systems take 255
 _LIBRARIES = ("torch", "torchvision", "numpy")
-_LARGEST = 1_000_000  # bytes of a run.json; we write less than a thousand
+_LARGEST = 1_000_000  # bytes of a run.json; names of classes may take half of it
 _YEAR_9999 = 253_370_764_800
 
 
@@ -68,6 +69,7 @@ class Manifest(BaseModel):
     fingerprints: dict[str, str]
     versions: dict[str, str]
     host: str
+    network: Signature | None = None  # the space is in preset.toml; earlier versions did not keep the rest
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,15 @@ class Run:
             RunError: preset.toml is missing, damaged or changed.
         """
         return {**self.manifest.fingerprints, **fingerprints(self.preset())}
+
+    def network_spec(self) -> NetworkSpec | None:
+        """Return what its networks are built from, or None if the run's version did not keep it.
+
+        Raises:
+            RunError: preset.toml is missing, damaged or changed.
+        """
+        signature = self.manifest.network
+        return None if signature is None else NetworkSpec(space=self.preset().space, **dict(signature))
 
     def supernet_job(self, seed: int) -> JobFolder:
         """Return the job that trains the supernet of a seed."""
@@ -210,7 +221,12 @@ class DeviceLog:
 
 
 def create_run(
-    runs_dir: Path, name: str, preset: Preset, now: dt.datetime | None = None, images: str | None = None
+    runs_dir: Path,
+    name: str,
+    preset: Preset,
+    now: dt.datetime | None = None,
+    images: str | None = None,
+    network: Signature | None = None,
 ) -> Run:
     """Create a run's folder with its manifest, its resolved preset and a folder for each supernet job.
 
@@ -220,6 +236,7 @@ def create_run(
         preset: The resolved preset.
         now: When it is created; by default, now.
         images: Fingerprint of the images it works with.
+        network: What goes into its networks and what comes out.
 
     Raises:
         DiskError: The folder cannot be written.
@@ -237,12 +254,15 @@ def create_run(
         fingerprints=fingerprints(preset) | ({"images": images} if images else {}),
         versions=_versions(),
         host=platform.node(),
+        network=network,
     )
     run = Run(folder, manifest)
     replace_file(folder / "preset.toml", dump_toml(preset).encode(), durable=True)
     for seed in preset.train.seeds:
         create_job(run.supernet_job(seed))
-    replace_file(folder / "run.json", (manifest.model_dump_json(indent=2) + "\n").encode(), durable=True)
+    replace_file(
+        folder / "run.json", (manifest.model_dump_json(indent=2, exclude_none=True) + "\n").encode(), durable=True
+    )
     return run
 
 
