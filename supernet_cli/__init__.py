@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from supernet_cli.api import compare as compare
     from supernet_cli.api import evaluate as evaluate
     from supernet_cli.api import experiment as experiment
+    from supernet_cli.api import load as load
     from supernet_cli.api import retrain as retrain
     from supernet_cli.api import run as run
     from supernet_cli.api import runs as runs
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from supernet_cli.workflows.workplace import Workplace as Workplace
 
 _HOMES = {
-    **dict.fromkeys(["compare", "evaluate", "experiment", "retrain", "run", "runs", "sample", "top", "train"], "api"),
+    **dict.fromkeys(
+        ["compare", "evaluate", "experiment", "load", "retrain", "run", "runs", "sample", "top", "train"], "api"
+    ),
     "SupernetError": "errors",
     "Observer": "workflows.observer",
     "Workplace": "workflows.workplace",
@@ -45,6 +48,7 @@ __all__ = [
     "compare",
     "evaluate",
     "experiment",
+    "load",
     "retrain",
     "run",
     "runs",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from supernet_cli.runs.layout import JobKey
     from supernet_cli.runs.records import Record
     from supernet_cli.workflows.evaluate import Evaluated
+    from supernet_cli.workflows.load import Weights
     from supernet_cli.workflows.retrain import TrainedAlone
     from supernet_cli.workflows.selection import Wanted
     from supernet_cli.workflows.session import Session
@@ -242,6 +243,35 @@ def experiment(
     if done.comparison is None:
         raise KeyboardInterrupt(f"Saved; resume with: {done.run.command('experiment')}")
     return done.comparison
+
+
+def load(
+    run: RunLike,
+    path: str,
+    *,
+    weights: Weights = "scratch",
+    seed: int | None = None,
+    data_root: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> LoadedNetwork:
+    """Load the network of a path: a `torch.nn.Module` in evaluation mode on the CPU, with `preprocess` and `classes`.
+
+    Args:
+        run: The run.
+        path: The path.
+        weights: Those of its own training from scratch, or those that it inherits from a supernet. With batch
+            normalisation, inherited statistics are measured anew on training images.
+        seed: Of its training, or of the supernet (default: the best training by accuracy on validation; the first
+            finished supernet).
+        data_root: Folder of the images, if not where the preset says; rarely needed.
+        progress: Whether to show how far loading is.
+
+    Raises:
+        SupernetError: There is no such path, or it has no such weights.
+    """
+    from supernet_cli.workflows import load as workflow
+
+    return workflow.load(_session(run, None, data_root, _observer(progress, None)), path, weights, seed)
 
 
 def run(name: str | os.PathLike[str] = "latest", runs_dir: str | os.PathLike[str] | None = None) -> Run:

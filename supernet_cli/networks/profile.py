@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from supernet_cli.device import Device
 from supernet_cli.networks.normalisation import borrowed
@@ -25,7 +26,7 @@ class Profile:
 
     Args:
         parameters: Number of learned parameters.
-        macs: Multiply-accumulates of the forward pass of one image, in convolutions and linear layers.
+        macs: Multiply-accumulates of the forward pass of one image, in convolutions, matrix products and attention.
     """
 
     parameters: int
@@ -41,9 +42,9 @@ def profile(network: nn.Module, image_shape: tuple[int, int, int], device: Devic
         image_shape: (C, H, W).
         device: Where its weights are.
     """
-    with borrowed(network), _counting(network) as macs:
-        network(torch.zeros(1, *image_shape, device=device.place))
-    return Profile(sum(parameter.numel() for parameter in network.parameters()), sum(macs))
+    with borrowed(network):
+        macs, _ = _run(network, torch.zeros(1, *image_shape, device=device.place))
+    return Profile(sum(parameter.numel() for parameter in network.parameters()), macs)
 
 
 @torch.no_grad()
@@ -126,23 +127,41 @@ def latency(
 
 def _run(layer: nn.Module, features_BCHW: Tensor) -> tuple[int, Tensor]:
     """Return a layer's multiply-accumulates and output."""
-    with _counting(layer) as macs:
+    with _counting() as counter:
         output = layer(features_BCHW)
-    return sum(macs), output
+    return counter.get_total_flops() // 2, output
 
 
 @contextlib.contextmanager
-def _counting(network: nn.Module) -> Iterator[list[int]]:
-    """Collect the multiply-accumulates of all convolutions and linear layers executed inside."""
-    macs: list[int] = []
+def _counting() -> Iterator[FlopCounterMode]:
+    """Count the floating-point operations executed inside, two per multiply-accumulate, whoever calls them.
 
-    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        assert isinstance(layer, nn.Conv2d | nn.Linear)
-        macs.append(output.numel() * layer.weight[0].numel())  # each output element sums over one filter
-
-    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    The fused kernels of `nn.MultiheadAttention` would hide theirs.
+    """
+    is_fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
     try:
-        yield macs
+        with FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH) as counter:
+            yield counter
     finally:
-        for hook in hooks:
-            hook.remove()
+        torch.backends.mha.set_fastpath_enabled(is_fused)
+
+
+def _attention(query: torch.Size, key: torch.Size, value: torch.Size, *_: object, **__: object) -> int:
+    """Return the operations of both products of an attention: of its queries with its keys, and with its values."""
+    return 2 * query.numel() * key[-2] + 2 * query[:-1].numel() * key[-2] * value[-1]
+
+
+def _vector(first: torch.Size, *_: object, **__: object) -> int:
+    """Return the operations of a product with a vector."""
+    return 2 * first.numel()
+
+
+_ATEN = torch.ops.aten
+_UNKNOWN_TO_TORCH = {
+    _ATEN._scaled_dot_product_flash_attention_for_cpu: _attention,
+    _ATEN._scaled_dot_product_attention_math_for_mps: _attention,
+    _ATEN.mv: _vector,
+    _ATEN.dot: _vector,
+}
+"""Operations of a shape for what torch counts as nothing."""

@@ -10,6 +10,7 @@ from supernet_cli.reports.scores import last_judged
 from supernet_cli.runs.results import JudgingCost, evaluation
 from supernet_cli.runs.snapshot import JobSnapshot
 from supernet_cli.runs.store import Run
+from supernet_cli.space import PASSES_PER_TRAINING_IMAGE
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Cost:
 
     Args:
         forward_images: Images run forward, counted once per path.
-        macs: Multiply-accumulates; a training step counts three forward passes.
+        macs: Multiply-accumulates.
         seconds: Summed over the processes that did it.
     """
 
@@ -52,7 +53,7 @@ def training_cost(jobs: Sequence[JobSnapshot]) -> Cost:
     """Return what trainings cost."""
     return Cost(
         sum(job.forward_images for job in jobs),
-        sum(3 * job.forward_macs for job in jobs),
+        sum(PASSES_PER_TRAINING_IMAGE * job.forward_macs for job in jobs),
         sum(job.train_seconds for job in jobs),
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.layout import Way
-from supernet_cli.space import Architecture
+from supernet_cli.space import PASSES_PER_TRAINING_IMAGE, Architecture
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ def short_steps(budget: int, macs: int, evaluated: int, batch_size: int) -> int:
     """Return how many steps each of some paths can be trained, so that all of it costs no more than a budget.
 
     Args:
-        budget: Multiply-accumulates; a training image costs three forward passes.
+        budget: Multiply-accumulates, training and evaluation together.
         macs: Of one image through each of the paths.
         evaluated: Images on which each path is evaluated, those that measure its batch normalisation included.
         batch_size: Images per step.
     """
-    return max(0, budget // macs - evaluated) // 3 // batch_size
+    return max(0, budget // macs - evaluated) // PASSES_PER_TRAINING_IMAGE // batch_size

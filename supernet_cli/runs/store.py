@@ -30,6 +30,7 @@ from supernet_cli.runs.files import append, disk_errors, new_numbered, replace_f
 from supernet_cli.runs.job import JobFolder, create_job, list_jobs
 from supernet_cli.runs.layout import JobKey, Way
 from supernet_cli.runs.lock import FileLock
+from supernet_cli.runs.network import NetworkSpec, Signature
 from supernet_cli.runs.records import Record, encode
 from supernet_cli.runs.state import State
 from supernet_cli.space import Architecture, SearchSpace
@@ -43,7 +44,7 @@ EXPERIMENT_LOCK = "experiment.lock"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PRODUCT = "supernet"
 _LIBRARIES = ("torch", "torchvision", "numpy")
-_LARGEST = 1_000_000  # bytes of a run.json; we write less than a thousand
+_LARGEST = 1_000_000  # bytes of a run.json; names of classes may take half of it
 _YEAR_9999 = 253_370_764_800
 
 
@@ -64,6 +65,7 @@ class Manifest(BaseModel):
     fingerprints: dict[str, str]
     versions: dict[str, str]
     host: str
+    network: Signature | None = None  # the space is in preset.toml; earlier versions did not keep the rest
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,15 @@ class Run:
             RunError: preset.toml is missing, damaged or changed.
         """
         return {**self.manifest.fingerprints, **fingerprints(self.preset())}
+
+    def network_spec(self) -> NetworkSpec | None:
+        """Return what its networks are built from, or None if the run's version did not keep it.
+
+        Raises:
+            RunError: preset.toml is missing, damaged or changed.
+        """
+        signature = self.manifest.network
+        return None if signature is None else NetworkSpec(space=self.preset().space, **dict(signature))
 
     def supernet_job(self, seed: int) -> JobFolder:
         """Return the job that trains the supernet of a seed."""
@@ -200,7 +211,12 @@ class DeviceLog:
 
 
 def create_run(
-    runs_dir: Path, name: str, preset: Preset, now: dt.datetime | None = None, images: str | None = None
+    runs_dir: Path,
+    name: str,
+    preset: Preset,
+    now: dt.datetime | None = None,
+    images: str | None = None,
+    network: Signature | None = None,
 ) -> Run:
     """Create a run's folder with its manifest, its resolved preset and a folder for each supernet job.
 
@@ -210,6 +226,7 @@ def create_run(
         preset: The resolved preset.
         now: When it is created; by default, now.
         images: Fingerprint of the images it works with.
+        network: What goes into its networks and what comes out.
 
     Raises:
         DiskError: The folder cannot be written.
@@ -227,12 +244,15 @@ def create_run(
         fingerprints=fingerprints(preset) | ({"images": images} if images else {}),
         versions=_versions(),
         host=platform.node(),
+        network=network,
     )
     run = Run(folder, manifest)
     replace_file(folder / "preset.toml", dump_toml(preset).encode(), durable=True)
     for seed in preset.train.seeds:
         create_job(run.supernet_job(seed))
-    replace_file(folder / "run.json", (manifest.model_dump_json(indent=2) + "\n").encode(), durable=True)
+    replace_file(
+        folder / "run.json", (manifest.model_dump_json(indent=2, exclude_none=True) + "\n").encode(), durable=True
+    )
     return run
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from supernet_cli.space.architecture import Architecture
 from supernet_cli.space.bundle import Bundle
 
+PASSES_PER_TRAINING_IMAGE = 3
+"""Forward passes that training on an image costs: its own, and a backward pass that counts as two."""
+
 
 @dataclass(frozen=True)
 class PathCosts:

@@ -21,6 +21,7 @@ from supernet_cli.errors import DataError, PresetError, RunError
 from supernet_cli.networks.normalisation import borrowed, calibration_split
 from supernet_cli.networks.profile import path_costs
 from supernet_cli.networks.supernet import Supernet
+from supernet_cli.runs.network import Normalisation, Signature
 from supernet_cli.runs.store import Run
 from supernet_cli.sampling import Adaptive, Context, Sampler, build_sampler, steps_per_epoch
 from supernet_cli.space import PathCosts, SearchSpace
@@ -96,6 +97,12 @@ class Prepared:
         """(C, H, W) of the images."""
         _, height, width, channels = self.splits.train.images.shape
         return channels, height, width
+
+    @property
+    def signature(self) -> Signature:
+        """What goes into the networks and what comes out, as a run keeps it."""
+        normalisation = Normalisation(mean=self.statistics.mean.tolist(), std=self.statistics.std.tolist())
+        return Signature.of(self.image_shape, self.splits.classes, normalisation)
 
     @property
     def num_classes(self) -> int:

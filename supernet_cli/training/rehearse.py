@@ -15,7 +15,7 @@ from supernet_cli.networks.scoring import evaluate_paths
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.runs.data_report import DataReport
 from supernet_cli.sampling import Sampler, build_sampler, steps_per_epoch
-from supernet_cli.space import Architecture
+from supernet_cli.space import PASSES_PER_TRAINING_IMAGE, Architecture
 from supernet_cli.training.loop import Learner, LossWindow, train_step
 from supernet_cli.training.losses import build_loss
 from supernet_cli.training.optimiser import build_optimizer
@@ -103,7 +103,7 @@ class AloneEstimate:
     Args:
         workers: How many run side by side.
         seconds: Until all of them are done, if side by side each is as fast as on its own.
-        macs: Multiply-accumulates of all of them; a training image costs three forward passes.
+        macs: Multiply-accumulates of all of them.
     """
 
     workers: int
@@ -136,7 +136,7 @@ def estimate_alone(
     images = recipe.epochs * len(prepared.splits.train) if steps is None else steps * recipe.batch_size
     macs = images * sum(costs.of(each) for each in trainings)
     workers = min(workers, len(trainings))
-    return AloneEstimate(workers, macs / (rate * costs.of(path)) / workers, 3 * macs)
+    return AloneEstimate(workers, macs / (rate * costs.of(path)) / workers, PASSES_PER_TRAINING_IMAGE * macs)
 
 
 def _images_per_second(prepared: Prepared, network: Supernet, sampler: Sampler, recipe: Recipe) -> float:

@@ -146,8 +146,8 @@ def short_steps(prepared: Prepared, paths: Sequence[Architecture], budget: int) 
     Args:
         prepared: From `prepare`, with the run's preset.
         paths: The paths that share the budget.
-        budget: Multiply-accumulates; a training image costs three forward passes, and each path is evaluated once on
-            the validation images, after its batch normalisation is calibrated.
+        budget: Multiply-accumulates. Each path is evaluated once on the validation images, after its batch
+            normalisation is calibrated.
 
     Raises:
         UsageError: There are too few for a training.

@@ -8,7 +8,7 @@ from supernet_cli import device, seed
 from supernet_cli.networks import normalisation
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.records import Recorder
-from supernet_cli.space import Architecture
+from supernet_cli.space import PASSES_PER_TRAINING_IMAGE, Architecture
 from supernet_cli.training.driver import Assignment, Outcome, Stop, Training
 from supernet_cli.training.extension import origins
 from supernet_cli.training.prepare import Prepared
@@ -17,7 +17,7 @@ from supernet_cli.training.ranks import Ranks
 logger = logging.getLogger(__name__)
 
 WATCHED_SHARE = 0.1
-"""Approximate share of the training time that evaluating paths may take, at a third of a training step per pass."""
+"""Approximate share of the training time that evaluating paths may take."""
 
 JUDGED_AT_THE_END = 256
 """Largest space of which every path is evaluated at the end of training."""
@@ -93,4 +93,4 @@ def _affordable(prepared: Prepared, epochs: int) -> int:
     if prepared.space.has_batch_norm and preset.train.calibration:
         images *= 2 if preset.train.evaluate_unrecalibrated else 1
         images += min(preset.train.calibration, len(prepared.splits.train))
-    return int(WATCHED_SHARE * 3 * len(prepared.splits.train) * epochs / images)
+    return int(WATCHED_SHARE * PASSES_PER_TRAINING_IMAGE * len(prepared.splits.train) * epochs / images)

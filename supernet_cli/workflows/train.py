@@ -93,7 +93,9 @@ def begin(
         from supernet_cli.training.prepare import prepare_loaded
 
         prepared = prepare_loaded(loaded, advance, place)
-        run = create_run(runs_dir, name_for(loaded), prepared.preset, images=prepared.images_digest)
+        run = create_run(
+            runs_dir, name_for(loaded), prepared.preset, images=prepared.images_digest, network=prepared.signature
+        )
         keep_data_report(run.folder, prepared.splits.report)
     return run, prepared
 

@@ -37,7 +37,8 @@ def test_the_page_on_python_runs_as_it_stands(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
     done = python("\n".join(blocks), tmp_path, "-W", "error")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "8 trainings" in done.stdout and "torch.Size([1, 10])" in done.stdout
+    assert "8 trainings" in done.stdout
+    assert "torch.Size([1, 10])" in done.stdout
     assert len(list((tmp_path / "runs").glob("*/run.json"))) == 3  # no worker ran the script again
 
 
@@ -51,7 +52,8 @@ def test_every_public_name_is_there_documented_and_listed() -> None:
 
 
 def test_the_import_loads_neither_torch_nor_anything_else_that_is_slow() -> None:
-    code = "import sys, supernet_cli as s; s.runs; print([m for m in ('torch', 'scipy', 'rich', 'textual') if m in sys.modules])"
+    slow = ("torch", "scipy", "rich", "textual")
+    code = f"import sys, supernet_cli as s; s.runs, s.compare; print([m for m in {slow} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
@@ -60,7 +62,7 @@ def test_functions_that_list_runs_survive_the_modules_beneath_them() -> None:
     import supernet_cli.cli.app  # noqa: F401  imports every module that a command may need
 
     assert supernet.runs() == []
-    assert callable(supernet.run) and callable(supernet.train) and callable(supernet.compare)
+    assert all(callable(getattr(supernet, name)) for name in supernet.__all__)
 
 
 def test_a_training_is_silent_and_an_observer_sees_each_record_that_is_stored(
@@ -79,7 +81,8 @@ def test_progress_is_what_the_command_shows(capfd: pytest.CaptureFixture[str]) -
     run = supernet.train("quick", TINY, progress=True)
     out, err = capfd.readouterr()
     assert out == ""
-    assert run.id in err and "supernet/seed-0  epoch 1/1" in err
+    assert run.id in err
+    assert "supernet/seed-0  epoch 1/1" in err
 
 
 def test_a_mapping_is_a_preset_and_settings_have_the_values_of_python(tmp_path: Path) -> None:

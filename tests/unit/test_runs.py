@@ -6,9 +6,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import space_of
 
@@ -18,6 +19,7 @@ from supernet_cli.errors import DiskError, RunError
 from supernet_cli.runs import files, store
 from supernet_cli.runs.job import JobFolder, JobWriter, create_job
 from supernet_cli.runs.layout import Way
+from supernet_cli.runs.network import NetworkSpec, Normalisation, Signature
 from supernet_cli.runs.records import JobEnded, StepsTrained
 from supernet_cli.runs.store import (
     DeviceLog,
@@ -65,6 +67,39 @@ def test_a_run_has_its_id_its_preset_and_a_folder_for_each_job(run: Run, tiny: C
     assert run.state() == "created"
     assert set(run.manifest.fingerprints) == {"space", "split", "retrain"}
     assert run.manifest.versions["torch"]
+
+
+def signature(*classes: str, numbers: Sequence[float] = (0.1307,)) -> Signature:
+    """Return what networks for 28×28 images of some classes take and give."""
+    deviations = tuple(number + 1 for number in numbers)
+    normalisation = Normalisation(mean=tuple(numbers), std=deviations)
+    return Signature.of((len(numbers), 28, 28), classes, normalisation)
+
+
+def test_a_run_keeps_what_its_networks_are_built_from_to_the_last_bit(runs: Path, tiny: Callable[..., Preset]) -> None:
+    numbers = tuple(np.random.default_rng(0).random(200, dtype=np.float32).tolist())
+    kept = signature("zero", "[b]naïve[/b]", "雪", numbers=numbers)
+    create_run(runs, "tiny", tiny(), NOON, network=kept)
+    spec = find_run(runs, "latest").network_spec()
+    assert spec is not None
+    assert spec == NetworkSpec(space=tiny().space, **dict(kept))
+    assert spec.normalisation.mean == numbers
+
+
+def test_a_run_of_an_earlier_version_says_that_it_does_not_know(run: Run) -> None:
+    assert "network" not in json.loads((run.folder / "run.json").read_text())
+    assert find_run(run.folder.parent, "latest").network_spec() is None
+
+
+def test_more_names_of_classes_than_a_manifest_holds_are_counted(runs: Path, tiny: Callable[..., Preset]) -> None:
+    few, many = signature(*map(str, range(10_000))), signature(*("雪" * 50 for _ in range(10_000)))
+    for network in (few, many):
+        create_run(runs, "tiny", tiny(), NOON, network=network)
+        found = find_run(runs, "latest")
+        assert found.manifest.network == network
+        assert (found.folder / "run.json").stat().st_size < 600_000
+    assert len(few.classes) == few.num_classes == many.num_classes == 10_000
+    assert 1_000 < len(many.classes) < 10_000
 
 
 def test_runs_of_the_same_second_get_names_of_their_own(runs: Path, run: Run, tiny: Callable[..., Preset]) -> None:

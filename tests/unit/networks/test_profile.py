@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 import torch
 from helpers import space_of
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from supernet_cli.config.load import load_preset
 from supernet_cli.config.schema import Preset, Space
@@ -91,6 +92,66 @@ def test_an_identity_costs_nothing_and_a_projection_does() -> None:
     space = space_of(["identity"], ["identity"], channels=5, pool=1)
     found = profile(Supernet(space, (1, 6, 6), 3).extract(space.at(0)), (1, 6, 6), CPU)
     assert found.macs == 6 * 6 * 5 + 5 * 36 * 16 + 16 * 3
+
+
+class Functional(nn.Module):
+    """Maps (1, C, H, W) to the same shape by calls that no module stands for."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Parameter(torch.ones(channels, 1, 3, 3))
+        self.mix = nn.Parameter(torch.ones(channels, channels))
+        self.scale = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        x_BCHW = functional.conv2d(x_BCHW, self.depthwise, padding=1, groups=len(self.mix))
+        tokens_BNC = x_BCHW.flatten(2).transpose(1, 2)
+        tokens_BNC = torch.einsum("bnc,cd->bnd", tokens_BNC, self.mix)
+        tokens_BNC = functional.scaled_dot_product_attention(*[tokens_BNC[:, None]] * 3)[:, 0]
+        attended_BNN = torch.matmul(tokens_BNC, tokens_BNC.transpose(1, 2)).softmax(-1)
+        gate_BN1 = (tokens_BNC @ self.scale)[..., None]
+        return (attended_BNN @ tokens_BNC * gate_BN1).transpose(1, 2).reshape(x_BCHW.shape)
+
+
+def functional_macs(channels: int, pixels: int) -> int:
+    depthwise, mix, products, gate = 9 * channels * pixels, pixels * channels**2, 4 * pixels**2 * channels, pixels
+    return depthwise + mix + products + gate * channels
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_what_an_operation_calls_without_a_module_counts_too(
+    precision: torch.dtype, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Device(torch.device("cpu"), precision).autocast():
+        assert profile(Functional(6), (6, 5, 4), CPU).macs == functional_macs(6, 20)
+        net = Supernet(space_of(["conv3x3", "identity"], ["identity"], channels=6, pool=1), (6, 5, 4), 3)
+        net.blocks[0].candidates[1] = Functional(6)
+        costs = path_costs(net, (6, 5, 4), CPU)
+    assert costs.candidates == ((20 * 6 * 6 * 9, functional_macs(6, 20)), (0,))
+    assert costs.head == 20 * 6 * 16 + 16 * 3
+    assert capsys.readouterr() == ("", "")
+
+
+def test_grouped_and_transposed_convolutions_cost_what_a_hand_computes() -> None:
+    grouped = nn.Conv2d(4, 6, 3, padding=1, groups=2)
+    transposed = nn.ConvTranspose2d(6, 8, 2, stride=2, groups=2)
+    assert profile(grouped, (4, 5, 4), CPU).macs == 20 * 6 * 2 * 9
+    assert profile(nn.Sequential(grouped, transposed), (4, 5, 4), CPU).macs == 20 * 6 * 2 * 9 + 20 * 6 * 4 * 4
+
+
+def test_a_module_of_attention_costs_the_same_whatever_kernel_it_uses() -> None:
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x_BCHW: Tensor) -> Tensor:
+            tokens_BNC = x_BCHW.flatten(2).transpose(1, 2)
+            return self.attention(tokens_BNC, tokens_BNC, tokens_BNC)[0]
+
+    assert torch.backends.mha.get_fastpath_enabled()
+    assert profile(Tokens(), (8, 3, 2), CPU).macs == 4 * 6 * 8 * 8 + 2 * 6 * 6 * 8
+    assert torch.backends.mha.get_fastpath_enabled()
 
 
 def test_a_rehearsal_tells_sizes_and_time(tiny: Callable[..., Preset]) -> None:

@@ -1,0 +1,83 @@
+"""Load the network of one path from a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from supernet_cli.errors import RunError
+from supernet_cli.reports.next_step import finish_first
+from supernet_cli.runs.job import JobFolder
+from supernet_cli.runs.layout import Way
+from supernet_cli.workflows.session import Session
+
+if TYPE_CHECKING:
+    from supernet_cli.networks.loaded import LoadedNetwork
+
+Weights = Literal["scratch", "inherited"]
+"""Those of a training of its own, or those that the path has in a supernet."""
+
+
+def load(session: Session, path: str, weights: Weights = "scratch", seed: int | None = None) -> LoadedNetwork:
+    """Return the network of a path in evaluation mode, on the CPU.
+
+    With batch normalisation, the statistics of inherited weights are measured anew on training images, since those of
+    a supernet belong to no path; nothing else needs the images.
+
+    Args:
+        session: The run.
+        path: The path.
+        weights: Which weights.
+        seed: Of its training, or of the supernet (default: the best training by accuracy on validation; the first
+            finished supernet).
+
+    Raises:
+        UsageError: There is no such path.
+        RunError: It has no such weights, or they are damaged.
+        DataError: The images are needed, and missing or damaged.
+    """
+    run, architecture = session.run, session.space.parse(path)
+    way = Way.ALONE if weights == "scratch" else Way.ONE_SHOT
+    jobs = run.supernet_jobs() if way is Way.ONE_SHOT else [run.alone_job(architecture, s) for s in _seeds(session)]
+    job = _chosen(session, str(architecture), way, jobs, seed)
+    from supernet_cli.networks.loaded import LoadedNetwork
+    from supernet_cli.training.stored import network_spec, stored_subnet
+
+    calibration = None
+    if way is Way.ONE_SHOT and session.space.has_batch_norm:
+        import torch
+
+        with session.observer.working("loading torch and the data") as advance:
+            calibration = session.prepare(advance).calibration_images(torch.device("cpu"))
+    spec = network_spec(run, session.data_root)
+    subnet = stored_subnet(run, architecture, way, job.seed, session.data_root, calibration)
+    return LoadedNetwork(subnet, str(architecture), spec.classes, spec.normalisation).eval()
+
+
+def _seeds(session: Session) -> list[int]:
+    return sorted({job.seed for job in session.run.alone_jobs()})
+
+
+def _chosen(session: Session, path: str, way: Way, jobs: list[JobFolder], seed: int | None) -> JobFolder:
+    """Return the job whose weights to load.
+
+    Raises:
+        RunError: There is none.
+    """
+    run = session.run
+    there = [job for job in jobs if job.weights.is_file() and seed in (None, job.seed)]
+    if there:
+        return there[0] if way is Way.ONE_SHOT else max(there, key=_accuracy)
+    which = "" if seed is None else f" with seed {seed}"
+    if way is Way.ONE_SHOT:
+        raise finish_first(run, f"finished supernet{which}")
+    options = (path,) if seed is None else (path, "--seeds", str(seed))
+    raise RunError(
+        f"{path} has not been trained from scratch{which} in run {run.id}.",
+        f"Train it: `{run.command('retrain', *options)}`, or load inherited weights.",
+    )
+
+
+def _accuracy(job: JobFolder) -> float:
+    """Return a training's last accuracy on validation; the first of equals is taken."""
+    paths = job.snapshot()[0].paths.values()
+    return max((view.score.accuracy for view in paths), default=0.0)
