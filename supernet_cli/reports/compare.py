@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from supernet_cli.errors import UsageError
 from supernet_cli.reports.advice import TRUSTED, advice
@@ -14,7 +14,7 @@ from supernet_cli.reports.beliefs import Beliefs
 from supernet_cli.reports.comparison import Comparison, RunComparison
 from supernet_cli.reports.decision import cost, decision
 from supernet_cli.reports.facts import Facts, gather
-from supernet_cli.reports.figures import BestSpread, Bounds, Measure, Range
+from supernet_cli.reports.figures import BestSpread, Bounds, Measure, Pair, Range
 from supernet_cli.reports.measured import bounds, interval, measure, pair, spread
 from supernet_cli.reports.parts import (
     Answer,
@@ -29,6 +29,7 @@ from supernet_cli.reports.parts import (
     Relabelling,
     Shares,
     Spent,
+    Trainings,
 )
 from supernet_cli.reports.rows import rows
 from supernet_cli.reports.strategies import strategies
@@ -92,6 +93,21 @@ def _differing_truths(sources: Sequence[Run]) -> str:
     return ""
 
 
+class _Losses(TypedDict):
+    regret_at_1: Measure
+    regret_at_1_interval: Pair | None
+    regret_at_1_cost: Trainings
+    regret_at_1_baselines: dict[str, float | None]
+    regret_at_1_baseline_intervals: dict[str, Pair | None]
+    regret_at_1_baseline_costs: dict[str, Trainings]
+    regret_at_3: Measure
+    regret_at_3_interval: Pair | None
+    regret_at_3_cost: Trainings
+    regret_at_3_baselines: dict[str, float | None]
+    regret_at_3_baseline_intervals: dict[str, Pair | None]
+    regret_at_3_baseline_costs: dict[str, Trainings]
+
+
 @dataclass(frozen=True)
 class _Evidence:
     """What one run's facts show, question by question."""
@@ -135,7 +151,6 @@ class _Evidence:
         facts, truth = self.facts, self.facts.truth
         agreed, pairs, (relabelling, p, bootstrap) = agreement(self.scores, truth.test), self._pairs(), self._chance()
         regrets = {k: self._regret(k) for k in {1, TRUSTED, min(TRUSTED, len(self.names))}}
-        one, three = regrets[1], regrets[TRUSTED]
         ceiling, corrected, seeds, supernets = self._ceiling(agreed)
         return RunComparison(
             run=facts.run.id,
@@ -173,30 +188,40 @@ class _Evidence:
             mcnemar=self._mcnemar(),
             pairs=pairs.pairs,
             unresolved=self._unresolved(pairs),
-            regret_at_1=measure(one.supernet.mean),
-            regret_at_1_interval=pair(one.supernet.interval),
-            regret_at_1_cost=cost(facts, one.supernet),
-            regret_at_1_baselines={name: loss.mean.value for name, loss in one.others.items()},
-            regret_at_1_baseline_intervals={name: pair(loss.interval) for name, loss in one.others.items()},
-            regret_at_1_baseline_costs={name: cost(facts, loss) for name, loss in one.others.items()},
-            regret_at_3=measure(three.supernet.mean),
-            regret_at_3_interval=pair(three.supernet.interval),
-            regret_at_3_cost=cost(facts, three.supernet),
-            regret_at_3_baselines={name: loss.mean.value for name, loss in three.others.items()},
-            regret_at_3_baseline_intervals={name: pair(loss.interval) for name, loss in three.others.items()},
-            regret_at_3_baseline_costs={name: cost(facts, loss) for name, loss in three.others.items()},
+            **self._losses(regrets[1], regrets[TRUSTED]),
             decision=decision(self.beliefs, regrets[min(TRUSTED, len(self.names))], self.names),
             baselines=baselines(facts, self.beliefs, _CHANCE_SEED),
             at_equal_macs=self._at_equal_macs(),
             audit=self._audit(),
-            cost=Costs(
-                training=Spent.model_validate(facts.training),
-                evaluation=Spent.model_validate(facts.evaluation),
-                stand_alone=Spent.model_validate(truth.cost),
-                short_training=Spent.model_validate(facts.short_cost),
-            ),
+            cost=self._costs(),
             missing=facts.missing,
         )
+
+    def _costs(self) -> Costs:
+        return Costs(
+            training=Spent.model_validate(self.facts.training),
+            evaluation=Spent.model_validate(self.facts.evaluation),
+            stand_alone=Spent.model_validate(self.facts.truth.cost),
+            short_training=Spent.model_validate(self.facts.short_cost),
+        )
+
+    def _losses(self, one: Regret, three: Regret) -> _Losses:
+        """Return what is lost by training the first path only, and the first three."""
+        facts = self.facts
+        return {
+            "regret_at_1": measure(one.supernet.mean),
+            "regret_at_1_interval": pair(one.supernet.interval),
+            "regret_at_1_cost": cost(facts, one.supernet),
+            "regret_at_1_baselines": {name: loss.mean.value for name, loss in one.others.items()},
+            "regret_at_1_baseline_intervals": {name: pair(loss.interval) for name, loss in one.others.items()},
+            "regret_at_1_baseline_costs": {name: cost(facts, loss) for name, loss in one.others.items()},
+            "regret_at_3": measure(three.supernet.mean),
+            "regret_at_3_interval": pair(three.supernet.interval),
+            "regret_at_3_cost": cost(facts, three.supernet),
+            "regret_at_3_baselines": {name: loss.mean.value for name, loss in three.others.items()},
+            "regret_at_3_baseline_intervals": {name: pair(loss.interval) for name, loss in three.others.items()},
+            "regret_at_3_baseline_costs": {name: cost(facts, loss) for name, loss in three.others.items()},
+        }
 
     def _expected_tau(self) -> Bounds:
         """Return τ with the expected accuracies of all paths, trained or not."""

@@ -105,6 +105,8 @@ def test_the_table_is_sorted_by_every_column_that_holds_something(found: RunComp
     macs = {row.path: row.macs or 0 for row in found.rows}
     assert [macs[path] for path in orders[4]] == sorted(macs.values())
     assert "latency" in rows[1]
+    narrow = plain(path_table(found.rows, (), 36, 0))
+    assert (len(narrow), max(map(len, narrow)) <= 36, narrow[1].split()) == (18, True, ["path", "accuracy", "one-shot"])
     old = [PathRow(path="a", stand_alone_test_accuracy=0.5), PathRow(path="b", stand_alone_test_accuracy=0.6)]
     assert [row.split() for row in plain(path_table(old, (), 60, 0))[1:]] == [
         ["path", "alone"],

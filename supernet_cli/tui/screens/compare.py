@@ -201,7 +201,8 @@ def path_table(rows: Sequence[PathRow], blocks: Sequence[Sequence[str]], width: 
     numbered = tuple((f"{place:>3} {short[row[0]]}", *row[1:]) for place, row in enumerate(sheet.rows, 1))
     title = f"Paths by {by.heading if by else 'path'}"
     headings = ("    path", *sheet.headings[1:])
-    sheet = replace(sheet, title=title, headings=headings, rows=numbered, words=headings[:1])
+    optional = (*sheet.optional, *reversed(needed[1:]))  # the first figure stays
+    sheet = replace(sheet, title=title, headings=headings, rows=numbered, words=headings[:1], optional=optional)
     return sheet_lines(sheet, width, "  o: next order")
 
 
