@@ -25,6 +25,7 @@ from supernet_cli.workflows.observer import Observer, Together
 from supernet_cli.workflows.workplace import Workplace
 
 if TYPE_CHECKING:
+    from supernet_cli.networks.loaded import LoadedNetwork
     from supernet_cli.reports.comparison import Comparison
     from supernet_cli.runs.layout import JobKey
     from supernet_cli.runs.records import Record
