@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -134,7 +133,8 @@ def judge(
         data_root: Folder of the images, if not where the preset says.
 
     Raises:
-        RunError: The run has no trained network yet, its results are damaged, or a cluster is not there.
+        RunError: The run has no trained network yet, its results are damaged, a worker failed, or a cluster is not
+            there.
         KeyboardInterrupt: A signal came; what was evaluated until then is stored.
     """
     from supernet_cli.cli.signals import Interruption
@@ -154,9 +154,11 @@ def judge(
             if interruption.requested:
                 raise KeyboardInterrupt
 
-        spread = None
-        if workplace.executor == "ray":
-            spread = partial(workplace.cluster(prepared, prepared.threads).map, between=stop_if_asked)
+        executor, spread = workplace.for_judging(prepared), None
+        if executor is not None:
+            from supernet_cli.executors._judging import spread_over
+
+            spread = spread_over(executor, lambda: "interrupted" if interruption.requested else None)
         networks = Networks.of(run, paths)
         rows = judge_run(prepared, run, networks, paths, split, advance, stop_if_asked, spread, keep=writable)
     if not writable:

@@ -130,6 +130,17 @@ class Workplace:
         count = min(self.side_by_side(prepared), waiting)
         return LocalProcesses(count), f"{count} at a time, {each}"
 
+    def for_judging(self, prepared: Prepared) -> Executor | None:
+        """Return the executor that evaluates networks; None for this process.
+
+        Args:
+            prepared: From `prepare`, with the run's preset.
+
+        Raises:
+            UsageError: The requested GPUs do not match the run's device.
+        """
+        return self.cluster(prepared, prepared.threads) if self.executor == "ray" else None
+
     def side_by_side(self, prepared: Prepared) -> int:
         """Return how many trainings run at once; on a cluster, as many as this machine would run unless told."""
         from supernet_cli.training.retrain import room_for

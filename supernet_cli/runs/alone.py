@@ -27,6 +27,11 @@ class AloneJob:
     init: Init = "scratch"
     steps: int | None = None
 
+    @property
+    def key(self) -> str:
+        """Its folder's place in the run."""
+        return self.folder.key
+
 
 FEWEST_STEPS = 10
 """Of a short training: below that, what is ranked is how weights were drawn."""
