@@ -10,6 +10,7 @@ from supernet_cli.cli.executors import CpusPerJob, ExecutorOption, GpusPerJob, R
 from supernet_cli.cli.options import (
     DATA,
     PATHS,
+    PLACE,
     RUNS_DIR,
     DataRoot,
     Json,
@@ -62,6 +63,18 @@ def evaluate(
         Split, typer.Option(help="Images to evaluate on", show_envvar=False, rich_help_panel=DATA)
     ] = "test",
     data_root: DataRoot = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1024,
+            metavar="N",
+            help="Processes that evaluate side by side, with as many threads each as the supernet's training. "
+            "Default: 1; on a Ray cluster, as many as fit.",
+            show_envvar=False,
+            rich_help_panel=PLACE,
+        ),
+    ] = None,
     executor: ExecutorOption = "local",
     ray_address: RayAddress = None,
     cpus_per_job: CpusPerJob = None,
@@ -74,7 +87,7 @@ def evaluate(
     """Evaluate paths with inherited weights, and with weights of their own if they were trained from scratch.
 
     Results are also stored in the run: scores, which images were classified correctly, sizes and latencies of the
-    paths.
+    paths. Scores depend neither on --workers nor on --executor.
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.cli.render import scores_table
@@ -86,7 +99,7 @@ def evaluate(
     from supernet_cli.workflows.workplace import Workplace
 
     voice = Output(json, quiet, output)
-    workplace = Workplace(executor, None, ray_address, cpus_per_job, gpus_per_job)
+    workplace = Workplace(executor, workers, ray_address, cpus_per_job, gpus_per_job, judges=workers or 1)
     found, words = run_and_paths(runs_dir, paths or [], run)
     evaluated = workflow.evaluate(Session(found, workplace, voice, data_root), words, split, sample, top)
     rows = [row.model_dump() for row in evaluated.rows]

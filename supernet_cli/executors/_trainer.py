@@ -21,31 +21,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from supernet_cli.errors import SupernetError
 from supernet_cli.executors import Job, Work
+from supernet_cli.executors._worker import Speaker, attempt
 from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.records import Record
-from supernet_cli.runs.state import State, Wish
+from supernet_cli.runs.state import Wish
 from supernet_cli.training.driver import Outcome
 
 _BEAT_SECONDS = 1.0  # longest wait of an exchange
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line for a job's log.
-
-    Args:
-        level: Logging level.
-        text: Message, with its traceback if there is one.
-        ends_job: Whether the job's outcome reports the same.
-    """
-
-    level: int
-    text: str
-    ends_job: bool
 
 
 @dataclass(frozen=True)
@@ -58,32 +42,27 @@ class Reply:
     """
 
     files: Mapping[str, bytes]
-    messages: Sequence[Record | Line | Outcome]
+    messages: Sequence[object]
 
 
-class Trainer(logging.Handler):
+class Trainer:
     """Does jobs on a node, one after another, each in a thread of its own; the actor's main thread answers the driver.
-
-    It is the Recorder of its jobs, and a handler for this package's log.
 
     Args:
         shared: The work, packed.
     """
 
     def __init__(self, shared: Packed) -> None:
-        super().__init__(logging.INFO)
         self._work: Work = unpacked(shared)
-        self._messages: queue.SimpleQueue[Record | Line | Outcome] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._speaker = Speaker(self._messages.put)
         self._asked: Wish | None = None
         self._at_rest = threading.Event()
         self._at_rest.set()
         self._thread: threading.Thread | None = None
         self._directory: tempfile.TemporaryDirectory[str] | None = None
-        self._files: tuple[Path, ...] = ()  # what may be sent
+        self._folder: JobFolder | None = None  # in it
         self._sent: dict[str, tuple[int, int, int]] = {}  # files as last sent
-        package = logging.getLogger("supernet_cli")
-        package.setLevel(logging.INFO)
-        package.addHandler(self)
 
     def begin(self, job: Job, files: Mapping[str, bytes]) -> None:
         """Start a job.
@@ -96,7 +75,7 @@ class Trainer(logging.Handler):
             self._thread.join()  # it has reported its outcome and is about to end
         self._asked = None
         self._at_rest.clear()
-        self._thread = threading.Thread(target=self._do, args=(job, files), name=str(job.folder.key), daemon=True)
+        self._thread = threading.Thread(target=self._do, args=(job, files), name=str(job.key), daemon=True)
         self._thread.start()
 
     def exchange(self, asked: Wish | None) -> Reply:
@@ -120,45 +99,36 @@ class Trainer(logging.Handler):
         self._clear()
         ray.actor.exit_actor()
 
-    def record(self, record: Record) -> None:
-        """Queue a record of the job."""
-        self._messages.put(record)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Queue a line of the log."""
-        self._messages.put(Line(record.levelno, self.format(record), record.exc_info is not None))
-
     def _do(self, job: Job, files: Mapping[str, bytes]) -> None:
         try:
-            self._messages.put(self._outcome(job, files))
+            self._messages.put(attempt(lambda: self._outcome(job, files)))
         finally:
             self._at_rest.set()
 
     def _outcome(self, job: Job, files: Mapping[str, bytes]) -> Outcome:
-        """Do a job; any failure becomes an outcome."""
-        try:
-            import ray
+        import ray
 
-            node = ray.get_runtime_context().get_node_id()
-            logger.info("on %s: node %s, process %d", socket.gethostname(), node[:12], os.getpid())
-            directory = tempfile.TemporaryDirectory(prefix="supernet-", ignore_cleanup_errors=True)
-            local = JobFolder(Path(directory.name), job.folder.key)
-            for name, content in files.items():
-                (local.path / name).write_bytes(content)
-            self._files = (local.checkpoint, local.weights)
-            self._sent = {path.name: _stamp(path.stat()) for path in self._files if path.exists()}
-            self._directory = directory  # from now on, new files in it are sent
-            self._work.set_up()
-            return self._work.run(dataclasses.replace(job, folder=local), self, lambda: self._asked)
-        except Exception as error:
-            logger.error("%s", error, exc_info=error)
-            reason = error.message if isinstance(error, SupernetError) else f"{type(error).__name__}: {error}"
-            return Outcome(State.FAILED, reason)
+        node = ray.get_runtime_context().get_node_id()
+        logger.info("on %s: node %s, process %d", socket.gethostname(), node[:12], os.getpid())
+        if job.folder is not None:
+            job = dataclasses.replace(job, folder=self._local(job.folder, files))
+        self._work.set_up()
+        return self._work.run(job, self._speaker, lambda: self._asked)
+
+    def _local(self, folder: JobFolder, files: Mapping[str, bytes]) -> JobFolder:
+        """Return a job's folder on this node, with its checkpoints; from now on, new files in it are sent."""
+        directory = tempfile.TemporaryDirectory(prefix="supernet-", ignore_cleanup_errors=True)
+        local = JobFolder(Path(directory.name), folder.key)
+        for name, content in files.items():
+            (local.path / name).write_bytes(content)
+        self._sent = {path.name: _stamp(path.stat()) for path in _results(local) if path.exists()}
+        self._directory, self._folder = directory, local
+        return local
 
     def _new_files(self) -> Iterator[tuple[str, bytes]]:
-        if self._directory is None:
+        if self._folder is None:
             return
-        for path in self._files:
+        for path in _results(self._folder):
             with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
                 stamp = _stamp(os.fstat(file.fileno()))
                 if stamp != self._sent.get(path.name):
@@ -168,7 +138,11 @@ class Trainer(logging.Handler):
     def _clear(self) -> None:
         if self._directory is not None:
             self._directory.cleanup()
-            self._directory = None
+            self._directory = self._folder = None
+
+
+def _results(folder: JobFolder) -> tuple[Path, Path]:
+    return folder.checkpoint, folder.weights
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:

@@ -1,41 +1,40 @@
-"""Jobs in processes on this machine: each worker does one job after another.
+"""Workers as processes on this machine.
 
-Workers are spawned, not forked: torch's threads do not survive a fork. Shared data is sent once, its tensors through
-shared memory, so that all workers use one copy. A worker reports through a pipe; when it dies the pipe closes, its job
-is reported as failed, and another worker replaces it. Workers ignore the terminal's signals: only the parent asks them
-to stop, through one byte of shared memory that a dead process cannot leave locked.
+They are spawned, not forked: torch's threads do not survive a fork. Shared data is sent once, its tensors through
+shared memory, so that all workers use one copy. A worker reports through a pipe, which closes when it dies; checkpoints
+and weights it writes to the job's folder itself. Workers ignore the terminal's signals: only the parent asks them to
+stop, through one byte of shared memory that a dead process cannot leave locked. When the parent is gone they exit at
+once: they no longer own the folders.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import multiprocessing
 import os
 import pickle
 import signal
+import sys
+import tempfile
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from multiprocessing import connection
+from pathlib import Path
 from typing import Any
 
-from supernet_cli.errors import DiskError, RunError, SupernetError
+from supernet_cli.errors import DiskError, RunError
 from supernet_cli.executors import Job, Report, Work
-from supernet_cli.runs.job import JobFolder, JobWriter
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.records import Fanout, JobEnded, Record
-from supernet_cli.runs.state import State, Wish
+from supernet_cli.executors._crew import DeadWorkerError, run_jobs
+from supernet_cli.executors._worker import Line, Ready, Speaker, attempt
+from supernet_cli.runs.state import Wish
 from supernet_cli.training.driver import Outcome, Stop
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _WISHES = tuple(Wish)
-_POLL_SECONDS = 0.2
-_PATIENCE_SECONDS = 10.0
-_MOST_STILLBORN = 3
-
-logger = logging.getLogger(__name__)
+_DYING_SECONDS = 10.0  # between the end of a worker's pipe and that of its process
 
 
 class LocalProcesses:
@@ -48,242 +47,182 @@ class LocalProcesses:
     def __init__(self, workers: int) -> None:
         self._workers = workers
 
-    def run(self, work: Work, jobs: Sequence[Job], report: Report, stop: Stop) -> Mapping[JobKey, Outcome]:
+    def run(self, work: Work, jobs: Iterable[Job], report: Report, stop: Stop) -> Mapping[Any, Outcome]:
         """Run jobs until all are done or a stop is requested; see `Executor`.
 
         Raises:
             DiskError: There is not enough shared memory for the data that jobs share.
-            RunError: No worker can be started, or every worker dies before reporting anything.
+            RunError: No worker can be started, or workers die before starting a job.
         """
-        crew, patience = _Crew(work, self._workers), _PATIENCE_SECONDS
-        try:
-            return crew.finish(deque(jobs), report, stop)
-        except KeyboardInterrupt:  # the second one: end immediately
-            patience = 0.0
-            raise
-        except Exception:
-            crew.ask_to(Wish.INTERRUPT)
-            raise
-        finally:
-            crew.dismiss(patience)
+        return run_jobs(_Processes(work, self._workers), jobs, report, stop)
 
 
-class _Crew:
-    """The workers of one call, no more than there is work for."""
+class _Processes:
+    """The transport to processes of this machine."""
+
+    carries_files = False
+    haste = 0.0
+    remedy = "Read the jobs' log.txt, then try --workers 1."
 
     def __init__(self, work: Work, most: int) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._work, self._most = work, most
-        self._asked_to = self._context.RawValue("b", -1)  # position in _WISHES of what they are asked for
-        self._workers: list[_Worker] = []
-        self._stillborn = 0  # consecutive workers that died without reporting anything
 
-    def finish(self, waiting: deque[Job], report: Report, stop: Stop) -> dict[JobKey, Outcome]:
-        """Work until no job is waiting or running; return the outcome of each job that was started."""
-        outcomes: dict[JobKey, Outcome] = {}
-        while True:
-            if self._asked_to.value < 0 and (asked := stop()) is not None:
-                self.ask_to(asked)
-            if self._asked_to.value >= 0:
-                waiting.clear()
-            self._assign(waiting)
-            busy = [worker for worker in self._workers if worker.job is not None]
-            if not busy:
-                return outcomes
-            for worker in _ready(busy):
-                for key, outcome in worker.hear(report).items():
-                    outcomes[key] = outcome
-                    if (wish := Wish.behind(outcome.state)) is not None:  # a request to one job is meant for all
-                        self.ask_to(wish)
-                self._stillborn = 0 if worker.has_spoken else self._stillborn + 1
-            if self._stillborn >= _MOST_STILLBORN:
-                reason = next(reversed(outcomes.values())).reason
-                raise RunError(
-                    f"Workers exit before starting a job: {reason}.", "Read the jobs' log.txt, then try --workers 1."
-                )
+    def room(self) -> int:
+        """Return the largest number of workers."""
+        return self._most
 
-    def ask_to(self, wish: Wish) -> None:
-        """Ask all workers to fulfil a wish."""
-        self._asked_to.value = _WISHES.index(wish)
+    def hire(self) -> _Process:
+        """Start a worker.
 
-    def dismiss(self, patience: float) -> None:
-        """Dismiss all workers; kill those that do not exit within this many seconds."""
-        for worker in self._workers:
-            worker.dismiss()
-        for worker in self._workers:
-            worker.reap(patience)
+        Raises:
+            DiskError: There is not enough shared memory.
+            RunError: No process can be started.
+        """
+        return _Process(self._context, self._work)
 
-    def _assign(self, waiting: deque[Job]) -> None:
-        """Give jobs to idle workers, and replace dead ones."""
-        self._workers = [worker for worker in self._workers if worker.lives]
-        idle = [worker for worker in self._workers if worker.job is None]
-        while waiting and (idle or len(self._workers) < self._most):
-            if not idle:
-                idle.append(_Worker(self._context, self._work, self._asked_to))
-                self._workers.append(idle[-1])
-            idle.pop().give(waiting.popleft())
+    def heard(self, hands: Sequence[_Process], seconds: float) -> list[_Process]:
+        """Wait briefly and return the workers that have said something or died."""
+        by_connection = {hand.connection: hand for hand in hands}
+        return [by_connection[ready] for ready in connection.wait(list(by_connection), seconds)]
+
+    def reap(self, hands: Sequence[_Process], patience: float) -> None:
+        """Wait until all have exited; kill the others."""
+        deadline = time.monotonic() + patience
+        for hand in hands:
+            hand.end(max(0.0, deadline - time.monotonic()))
+            hand.kill()
 
 
-def _ready(workers: Sequence[_Worker]) -> list[_Worker]:
-    """Wait briefly and return the workers that have reported something or died."""
-    by_connection = {worker.connection: worker for worker in workers}
-    return [by_connection[ready] for ready in connection.wait(list(by_connection), _POLL_SECONDS)]
-
-
-class _Worker:
+class _Process:
     """A worker, seen from its parent."""
 
-    def __init__(self, context: Any, work: Work, asked_to: Any) -> None:
-        self.job: Job | None = None
-        self.lives = True
-        self.has_spoken = False
-        self._step, self._ended = 0, False  # according to its job's records so far
-        self.connection, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(work, theirs, asked_to), daemon=True, name="supernet worker"
-        )
+    def __init__(self, context: Any, work: Work) -> None:
+        self._asked = context.RawValue("b", -1)  # position in _WISHES of what its job is asked for
         with _signals_held_back(), _shared_memory_errors():
+            self._printed = _Printed()
+            self.connection, theirs = context.Pipe()
+            arguments = (work, theirs, self._asked, self._printed.path)
+            self._process = context.Process(target=_serve, args=arguments, daemon=True, name="supernet worker")
             self._process.start()
         theirs.close()
 
-    def give(self, job: Job) -> None:
-        """Send it a job; if it is dead, `hear` will notice."""
-        self.job, self._step, self._ended = job, 0, False
+    def give(self, job: Job, files: Mapping[str, bytes]) -> None:
+        """Send it a job; it reads and writes the checkpoints itself."""
+        self.ask(None)
         with contextlib.suppress(OSError):
             self.connection.send(job)
 
-    def hear(self, report: Report) -> dict[JobKey, Outcome]:
-        """Receive one report; return its job's outcome by key once there is one."""
-        assert self.job is not None
-        key = self.job.folder.key
+    def ask(self, wish: Wish | None) -> None:
+        """Ask it for something, or to continue."""
+        self._asked.value = -1 if wish is None else _WISHES.index(wish)
+
+    def hear(self) -> Sequence[object]:
+        """Return a message, after what libraries printed before it, or a crash.
+
+        Raises:
+            DeadWorkerError: It is dead.
+        """
+        printed = self._printed.lines()
         try:
-            message = self.connection.recv()
-            self.has_spoken = True
+            return [*printed, pickle.loads(self.connection.recv_bytes())]
         except (EOFError, OSError, pickle.UnpicklingError):
-            self.lives = False
-            self.reap(_PATIENCE_SECONDS)
-            message = Outcome(State.FAILED, f"its process died ({_how_it_ended(self._process.exitcode)})")
-        match message:
-            case Outcome() as outcome:
-                if not self._ended:
-                    report(key, JobEnded(step=self._step, state=outcome.state, reason=outcome.reason))
-                self.job = None
-                return {key: outcome}
-            case str() as warning:
-                logger.warning("%s: %s", key, warning)
-            case record:
-                self._step, self._ended = record.step, isinstance(record, JobEnded)
-                report(key, record)
-        return {}
+            self.end(_DYING_SECONDS)
+            if printed := [*printed, *self._printed.lines()]:
+                return printed  # the end of the pipe will be heard again
+            reason = f"its process died ({_how_it_ended(self._process.exitcode)})"
+            raise DeadWorkerError(reason) from None
 
     def dismiss(self) -> None:
         """Tell it that there are no more jobs."""
         with contextlib.suppress(OSError):
             self.connection.send(None)
 
-    def reap(self, patience: float) -> None:
-        """Wait until it has exited, or kill it."""
+    def end(self, patience: float) -> None:
+        """Wait until it has exited; kill it if that takes longer than this many seconds."""
         self._process.join(patience)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
+
+    def kill(self) -> None:
+        """Kill it, unless it has exited, and close what leads to it."""
+        self.end(0.0)
         self.connection.close()
+        self._printed.close()
 
 
-def _serve(work: Work, parent: connection.Connection, asked_to: Any) -> None:
+class _Printed:
+    """What a worker's libraries print, and a crash: a temporary file, which outlives the worker."""
+
+    def __init__(self) -> None:
+        number, path = tempfile.mkstemp(prefix="supernet-")
+        self.path = Path(path)
+        self._file = os.fdopen(number, "rb")
+
+    def lines(self) -> list[Line]:
+        """Return what is new."""
+        text = self._file.read().decode(errors="replace").strip()
+        return [Line(logging.INFO, text)] if text else []
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _serve(work: Work, parent: connection.Connection, asked: Any, printed: Path) -> None:
     """Run as a worker: do jobs until there are no more or the parent is gone."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    _keep_quiet()
-    speaker = _Speaker(parent)
-    logging.getLogger("supernet_cli").addHandler(speaker)
-    orphaned = _notice_the_parents_end()
+    _end_with_the_parent()
+    _print_to(printed)
+    turn = threading.Lock()
+
+    def say(message: object) -> None:
+        content = pickle.dumps(message)  # by value: this process may be gone before the parent reads it
+        with turn, contextlib.suppress(OSError):
+            parent.send_bytes(content)
+
+    speaker = Speaker(say)
 
     def stop() -> Wish | None:
-        if orphaned.is_set():
-            return Wish.INTERRUPT
-        return None if asked_to.value < 0 else _WISHES[asked_to.value]
+        return None if asked.value < 0 else _WISHES[asked.value]
 
-    set_up = functools.cache(work.set_up)
+    def do(job: Job) -> Outcome:
+        work.set_up()
+        return work.run(job, speaker, stop)
+
+    say(Ready())
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
         while (job := parent.recv()) is not None:
-            wish = stop()  # requested while this process was starting
-            if wish is None:
-                speaker.say(_do(work, set_up, job, speaker, stop))
-            else:
-                speaker.say(Outcome(wish.state, "before it started"))
+            say(attempt(partial(do, job)))
 
 
-def _do(work: Work, set_up: Callable[[], None], job: Job, speaker: _Speaker, stop: Stop) -> Outcome:
-    """Do one job as the owner of its folder; any failure becomes an outcome."""
-    try:
-        with JobWriter(job.folder) as writer, _own_output(job.folder):
-            set_up()
-            return work.run(job, Fanout(writer, speaker), lambda: writer.wanted(stop()))
-    except SupernetError as error:
-        return Outcome(State.FAILED, error.message)
-    except Exception as error:  # JobWriter has put its traceback into the job's log
-        return Outcome(State.FAILED, f"{type(error).__name__}: {error}")
-
-
-class _Speaker(logging.Handler):
-    """Passes records and warnings to the parent, from any thread; does nothing once the parent is gone."""
-
-    def __init__(self, parent: connection.Connection) -> None:
-        super().__init__(logging.WARNING)
-        self._parent = parent
-        self._turn = threading.Lock()
-
-    def say(self, message: Outcome | Record | str) -> None:
-        """Send a message."""
-        with self._turn, contextlib.suppress(OSError):
-            self._parent.send(message)
-
-    def record(self, record: Record) -> None:
-        """Pass a record on."""
-        self.say(record)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Pass a warning on; errors that end a job are reported by its outcome."""
-        if record.exc_info is None:
-            self.say(record.getMessage())
-
-
-def _keep_quiet() -> None:
-    """Discard stdout and stderr: the terminal belongs to the parent's display."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+def _print_to(path: Path) -> None:
+    """Send stdout and stderr to a file: the terminal belongs to the parent's display."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND)
     for descriptor in (1, 2):
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+        os.dup2(file, descriptor)
+    os.close(file)
+    with contextlib.suppress(OSError):  # the parent has it open, and may be killed before it can remove it
+        path.unlink()
+    with contextlib.suppress(AttributeError):  # a parent without a terminal may have no streams
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
 
-@contextlib.contextmanager
-def _own_output(folder: JobFolder) -> Iterator[None]:
-    """Send everything that libraries or a crash print to the job's log."""
-    with contextlib.suppress(OSError):
-        log = os.open(folder.path / "log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        for descriptor in (1, 2):
-            os.dup2(log, descriptor)
-        os.close(log)
-    try:
-        yield
-    finally:
-        _keep_quiet()
-
-
-def _notice_the_parents_end() -> threading.Event:
-    """Return an event that is set when the parent is gone for any reason."""
-    gone, parent = threading.Event(), multiprocessing.parent_process()
+def _end_with_the_parent() -> None:
+    """Exit as soon as the parent is gone for any reason: another process may own the folders then."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
 
     def wait() -> None:
-        if parent is not None:
-            parent.join()
-            gone.set()
+        parent.join()
+        os._exit(1)
 
     threading.Thread(target=wait, name="parent's end", daemon=True).start()
-    return gone
 
 
 @contextlib.contextmanager

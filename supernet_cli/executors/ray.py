@@ -9,7 +9,6 @@ machine. If a process or a node dies, its job resumes from the driver's copy of 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import math
 import os
@@ -17,35 +16,22 @@ import re
 import signal
 import socket
 import time
-import uuid
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from supernet_cli.cores import usable_cores
-from supernet_cli.errors import RunError, SupernetError
+from supernet_cli.errors import RunError
 from supernet_cli.executors import Job, Report, Work
-from supernet_cli.executors._trainer import Line, Packed, Reply, Trainer, packed, unpacked
+from supernet_cli.executors._crew import DeadWorkerError, run_jobs
+from supernet_cli.executors._trainer import Reply, Trainer, packed
+from supernet_cli.executors._worker import NewFile, Ready
 from supernet_cli.glyphs import counted
-from supernet_cli.runs.job import JobFolder, JobWriter
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.records import JobEnded, Record
-from supernet_cli.runs.state import State, Wish
-from supernet_cli.training import checkpoint
+from supernet_cli.runs.state import Wish
 from supernet_cli.training.driver import Outcome, Stop
 
-_POLL_SECONDS = 0.2
 _LOOK_SECONDS = 2.0  # between checks which nodes there are
-_PATIENCE_SECONDS = 10.0
-_HASTE_SECONDS = 2.0
-_RETRIES = 3  # of a job whose process or node died
-_MOST_STILLBORN = 3
-_SAME_EVERYWHERE = "Install the same versions of supernet and Python on every node as on this machine."
-
-_T = TypeVar("_T")
-_R = TypeVar("_R")
+_CONNECT_SECONDS = 10.0
 
 logger = logging.getLogger(__name__)
 
@@ -104,62 +90,18 @@ class RayCluster:
         host, _, port = self._address.rpartition(":")
         if port.isdecimal() and "/" not in host:
             try:
-                socket.create_connection((host, int(port)), timeout=_PATIENCE_SECONDS).close()
+                socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
             except (OSError, OverflowError) as error:  # the latter if it is not a port
                 raise self._is_missing(error) from error
 
-    def run(self, work: Work, jobs: Sequence[Job], report: Report, stop: Stop) -> Mapping[JobKey, Outcome]:
+    def run(self, work: Work, jobs: Iterable[Job], report: Report, stop: Stop) -> Mapping[Any, Outcome]:
         """Run jobs until all are done or a stop is requested; see `Executor`.
 
         Raises:
             RunError: There is no such cluster, or trainers die before starting a job.
         """
         with self._connected() as ray:
-            crew, patience = _Crew(ray, work, self.needs.fitted(ray.nodes()), self._most), _PATIENCE_SECONDS
-            try:
-                return crew.finish(deque(jobs), report, stop)
-            except KeyboardInterrupt:  # the second one: end immediately
-                patience = _HASTE_SECONDS
-                raise
-            except Exception:
-                crew.finish(deque(), lambda key, record: None, lambda: Wish.INTERRUPT)
-                raise
-            finally:
-                crew.dismiss(patience)
-
-    def map(
-        self, function: Callable[[_T], _R], items: Iterable[_T], between: Callable[[], None]
-    ) -> Generator[_R, None, None]:
-        """Apply a function to items in parallel; like the built-in, results come in the order of the items.
-
-        Args:
-            function: Sent once, with the data it holds.
-            items: Consumed slightly ahead of the results.
-            between: Called a few times per second; an exception from it ends everything.
-
-        Raises:
-            RunError: There is no such cluster, or a process died repeatedly.
-            SupernetError: The function raised it.
-        """
-        with self._connected() as ray:
-            needs = self.needs.fitted(ray.nodes())
-            key, shared, room = uuid.uuid4().hex, ray.put(packed(function)), _Room(ray, needs)
-            options = {"num_cpus": needs.cpus, "num_gpus": needs.gpus, "max_retries": _RETRIES}
-            apply, remaining = ray.remote(**options, max_calls=0)(_apply), iter(items)
-            running: deque[Any] = deque()
-            try:
-                while True:
-                    for item in itertools.islice(remaining, max(0, 2 * room.now() - len(running))):
-                        running.append(apply.remote(key, shared, item))
-                    if not running:
-                        return
-                    while not ray.wait([running[0]], timeout=_POLL_SECONDS)[0]:
-                        between()
-                        room.now()  # it warns if there is none
-                    yield _result(ray, running.popleft())
-            finally:
-                for call in running:
-                    ray.cancel(call, force=True)
+            return run_jobs(_Trainers(ray, work, self.needs.fitted(ray.nodes()), self._most), jobs, report, stop)
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[Any]:
@@ -217,258 +159,92 @@ class _Room:
         return max(1, self._room)
 
 
-class _Crew:
-    """The trainers of one call, no more than there is work and room for."""
+class _Trainers:
+    """The transport to trainers on the nodes of a cluster."""
+
+    carries_files = True
+    haste = 2.0
+    remedy = "Install the same versions of supernet and Python on every node as on this machine."
 
     def __init__(self, ray: Any, work: Work, needs: Needs, most: int | None) -> None:
         self._ray, self._most = ray, most
         self._room = _Room(ray, needs)
         self._shared = ray.put(packed(work))
         self._kind = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(Trainer)
-        self._workers: list[_Worker] = []
-        self._asked: Wish | None = None
-        self._deaths: Counter[JobKey] = Counter()
-        self._stillborn = 0  # trainers that died before they were ready, since the last one that became ready
 
-    def finish(self, waiting: deque[Job], report: Report, stop: Stop) -> dict[JobKey, Outcome]:
-        """Work until no job is waiting or running; return the outcome of each job that was started."""
-        outcomes: dict[JobKey, Outcome] = {}
-        while True:
-            self._asked = self._asked or stop()
-            if self._asked is not None:
-                waiting.clear()
-            outcomes |= self._assign(waiting, report)
-            if not waiting and all(worker.job is None for worker in self._workers):
-                return outcomes
-            for worker in self._replied():
-                for key, outcome in self._listen(worker, waiting, report).items():
-                    outcomes[key] = outcome
-                    self._asked = self._asked or Wish.behind(outcome.state)  # a request to one job is meant for all
-
-    def dismiss(self, patience: float) -> None:
-        """Dismiss all trainers; kill those that do not exit within this many seconds."""
-        for worker in self._workers:
-            worker.end(Outcome(State.INTERRUPTED, "ended immediately"))
-        farewells = [worker.dismiss() for worker in self._workers]
-        if farewells:
-            self._ray.wait(farewells, num_returns=len(farewells), timeout=patience)
-        for worker in self._workers:
-            worker.kill()
-
-    def _assign(self, waiting: deque[Job], report: Report) -> dict[JobKey, Outcome]:
-        """Give jobs to idle trainers, start more if there is room, and dismiss those that are not needed."""
-        outcomes: dict[JobKey, Outcome] = {}
-        self._workers = [worker for worker in self._workers if worker.lives]
-        for worker in self._workers:
-            if worker.is_ready and worker.job is None and waiting:
-                outcomes |= worker.give(waiting.popleft(), report)
-        idle = [worker for worker in self._workers if worker.job is None]
-        if not waiting:
-            for worker in idle:
-                worker.dismiss()
-        elif len(idle) < len(waiting):
-            for _ in range(min(len(waiting) - len(idle), self._most_now() - len(self._workers))):
-                self._workers.append(_Worker(self._ray, self._kind.remote(self._shared)))
-        return outcomes
-
-    def _most_now(self) -> int:
-        """Return the maximum number of trainers; no more than now if new ones die at once."""
-        if self._workers and self._stillborn >= _MOST_STILLBORN:
-            return len(self._workers)
+    def room(self) -> int:
+        """Return how many trainers there is room for."""
         room = self._room.now()
         return room if self._most is None else min(room, self._most)
 
-    def _replied(self) -> list[_Worker]:
+    def hire(self) -> _Actor:
+        """Ask the cluster for a trainer."""
+        return _Actor(self._ray, self._kind.remote(self._shared))
+
+    def heard(self, hands: Sequence[_Actor], seconds: float) -> list[_Actor]:
         """Wait briefly and return the trainers that have replied or died."""
-        by_call = {worker.call: worker for worker in self._workers if worker.lives and worker.call is not None}
+        by_call = {hand.call: hand for hand in hands if hand.call is not None}
         if not by_call:
             return []
-        ready, rest = self._ray.wait(list(by_call), timeout=_POLL_SECONDS)
+        ready, rest = self._ray.wait(list(by_call), timeout=seconds)
         if ready and rest:
             ready += self._ray.wait(rest, num_returns=len(rest), timeout=0)[0]
         return [by_call[call] for call in ready]
 
-    def _listen(self, worker: _Worker, waiting: deque[Job], report: Report) -> dict[JobKey, Outcome]:
-        """Process a trainer's reply; return its job's outcome by key once there is one.
-
-        Raises:
-            RunError: Trainers die before starting a job.
-        """
-        was_ready = worker.is_ready
-        try:
-            outcomes = worker.hear(report)
-        except self._ray.exceptions.RayError as error:
-            worker.kill()
-            return self._bury(worker, _why(error), waiting, report)
-        if not was_ready:
-            self._stillborn = 0
-        worker.ask(self._asked)
-        return outcomes
-
-    def _bury(self, worker: _Worker, why: str, waiting: deque[Job], report: Report) -> dict[JobKey, Outcome]:
-        """Queue the job of a dead trainer again, unless it has been retried too often."""
-        job = worker.job
-        if job is None:
-            self._stillborn += 1
-            logger.warning("a trainer exited before starting a job: %s", why)
-            if self._stillborn >= _MOST_STILLBORN and not any(other.lives for other in self._workers):
-                raise RunError(f"Trainers exit before starting a job: {why}.", _SAME_EVERYWHERE)
-            return {}
-        key = job.folder.key
-        self._deaths[key] += 1
-        if self._deaths[key] > _RETRIES:
-            reason = f"{why}, even after {counted(_RETRIES, 'retry', 'retries')}"
-            return worker.end(Outcome(State.FAILED, reason), report)
-        outcome = worker.end(Outcome(State.INTERRUPTED, why), report)
-        if self._asked is not None:
-            return outcome
-        waiting.appendleft(job)
-        return {}
+    def reap(self, hands: Sequence[_Actor], patience: float) -> None:
+        """Wait until all have exited; kill the others."""
+        farewells = [hand.farewell for hand in hands]
+        if farewells:
+            self._ray.wait(farewells, num_returns=len(farewells), timeout=patience)
+        for hand in hands:
+            hand.kill()
 
 
-class _Worker:
-    """A trainer, seen from the driver, and the folder of its current job."""
+class _Actor:
+    """A trainer, seen from the driver."""
 
     def __init__(self, ray: Any, trainer: Any) -> None:
-        self.job: Job | None = None
-        self.lives, self.is_ready = True, False
         self._ray, self._trainer = ray, trainer
+        self._is_ready = False
         self._begun: Any = None
-        self._farewell: Any = None
-        self._open = contextlib.ExitStack()
-        self._writer: JobWriter | None = None
-        self._log = logger
-        self._step, self._ended = 0, False  # according to its job's records so far
+        self.farewell: Any = None
         self.call = trainer.exchange.remote(None)
 
-    def give(self, job: Job, report: Report) -> dict[JobKey, Outcome]:
-        """Send it a job with its checkpoint; return the job's outcome if its folder cannot be opened."""
-        self.job, self._step, self._ended, self._log = job, 0, False, logging.Logger(str(job.folder.key))
-        try:
-            self._writer = self._open.enter_context(JobWriter(job.folder, self._log))
-            files = {path.name: path.read_bytes() for path in _checkpoints(job.folder) if path.exists()}
-        except SupernetError as error:
-            return self.end(Outcome(State.FAILED, error.message), report)
-        except OSError as error:
-            return self.end(Outcome(State.FAILED, f"its checkpoint cannot be read: {error.strerror}"), report)
+    def give(self, job: Job, files: Mapping[str, bytes]) -> None:
+        """Send it a job with its checkpoints."""
         self._begun = self._trainer.begin.remote(job, files)
-        self.ask(None)
-        return {}
 
-    def ask(self, asked: Wish | None) -> None:
-        """Ask for its news, and pass on what its job is asked for, if it has one."""
-        assert self._writer is not None or self.job is None
-        self.call = None if self._writer is None else self._trainer.exchange.remote(self._writer.wanted(asked))
+    def ask(self, wish: Wish | None) -> None:
+        """Ask for its news, unless that was done, and pass on what its job is asked for."""
+        if self.call is None:
+            self.call = self._trainer.exchange.remote(wish)
 
-    def hear(self, report: Report) -> dict[JobKey, Outcome]:
-        """Write its reply to the job's folder; return the job's outcome by key once there is one.
+    def hear(self) -> list[object]:
+        """Return its reply, new files first: messages may refer to them.
 
         Raises:
-            RayError: It is dead.
+            DeadWorkerError: It is dead.
         """
-        if self._begun is not None:
-            self._ray.get(self._begun)
-            self._begun = None
-        reply: Reply = self._ray.get(self.call)
-        self.is_ready = True
-        if self.job is None:
-            return {}
+        call, self.call = self.call, None
         try:
-            for name, content in reply.files.items():
-                self._keep(self.job.folder, name, content)
-            for message in reply.messages:
-                if isinstance(message, Outcome):
-                    return self.end(message, report)
-                self._take(message, report)
-        except SupernetError as error:
-            self.kill()
-            return self.end(Outcome(State.FAILED, error.message), report)
-        return {}
+            if self._begun is not None:
+                self._ray.get(self._begun)
+                self._begun = None
+            reply: Reply = self._ray.get(call)
+        except self._ray.exceptions.RayError as error:
+            raise DeadWorkerError(_why(error)) from error
+        if not self._is_ready:
+            self._is_ready = True
+            return [Ready()]
+        return [*(NewFile(*file) for file in reply.files.items()), *reply.messages]
 
-    def end(self, outcome: Outcome, report: Report | None = None) -> dict[JobKey, Outcome]:
-        """Close its job's folder, if it has a job, and return the outcome by key."""
-        job, self.job = self.job, None
-        if job is None:
-            return {}
-        record = JobEnded(step=self._step, state=outcome.state, reason=outcome.reason)
-        if not self._ended:
-            if self._writer is not None:
-                with contextlib.suppress(SupernetError):  # a full disk may be the reason
-                    self._writer.record(record)
-            if report is not None:
-                report(job.folder.key, record)
-        self._writer = None
-        self._open.close()
-        return {job.folder.key: outcome}
-
-    def dismiss(self) -> Any:
-        """Dismiss it; returns a reference that is ready once it has exited."""
-        if self._farewell is None:
-            self._farewell = self._trainer.leave.remote()
-            if not self.is_ready:  # it may still be waiting for resources
-                self.kill()
-        self.lives = False
-        return self._farewell
+    def dismiss(self) -> None:
+        """Let it remove its files and exit."""
+        self.farewell = self._trainer.leave.remote()
 
     def kill(self) -> None:
         """Kill it."""
-        self.lives = False
         self._ray.kill(self._trainer)
-
-    def _keep(self, folder: JobFolder, name: str, content: bytes) -> None:
-        if name == folder.checkpoint.name:
-            checkpoint.keep_checkpoint(folder.checkpoint, content)
-        else:
-            checkpoint.keep_weights(folder.weights, content)
-
-    def _take(self, message: Record | Line, report: Report) -> None:
-        assert self.job is not None
-        assert self._writer is not None
-        if isinstance(message, Line):
-            self._log.log(message.level, "%s", message.text)
-            if message.level >= logging.WARNING and not message.ends_job:
-                logger.warning("%s: %s", self.job.folder.key, message.text)
-            return
-        self._step, self._ended = getattr(message, "step", self._step), isinstance(message, JobEnded)
-        self._writer.record(message)
-        report(self.job.folder.key, message)
-
-
-def _checkpoints(folder: JobFolder) -> tuple[Path, Path]:
-    return folder.checkpoint, checkpoint.previous(folder.checkpoint)
-
-
-_applied: dict[str, Callable[[Any], Any]] = {}  # in a process of the cluster: the last function applied
-
-
-def _apply(key: str, shared: Packed, item: Any) -> Any:
-    """Apply a packed function, unpacked once per process; errors for the user are returned, not raised."""
-    if key not in _applied:
-        _applied.clear()
-        _applied[key] = unpacked(shared)
-    try:
-        return _applied[key](item)
-    except SupernetError as error:
-        return error
-
-
-def _result(ray: Any, call: Any) -> Any:
-    """Return the result of a call.
-
-    Raises:
-        SupernetError: The function raised it.
-        RunError: Its process died repeatedly, or could not start.
-    """
-    try:
-        result = ray.get(call)
-    except ray.exceptions.RayError as error:
-        is_task = isinstance(error, ray.exceptions.RayTaskError)
-        if is_task and not (isinstance(error.cause, ImportError) or "failed to import" in str(error)):
-            raise  # a bug in supernet
-        raise RunError(f"A process on the cluster failed: {_why(error)}.", _SAME_EVERYWHERE) from error
-    if isinstance(result, SupernetError):
-        raise result
-    return result
 
 
 def _why(error: Exception) -> str:

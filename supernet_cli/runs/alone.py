@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import Way
+from supernet_cli.runs.layout import JobKey, Way
 from supernet_cli.space import PASSES_PER_TRAINING_IMAGE, Architecture
 
 
@@ -24,6 +24,11 @@ class AloneJob:
     path: Architecture
     seed: int
     steps: int | None = None
+
+    @property
+    def key(self) -> JobKey:
+        """Its folder's place in the run."""
+        return self.folder.key
 
     @property
     def way(self) -> Way:

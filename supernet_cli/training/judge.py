@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
 
 import numpy as np
 import torch
@@ -106,16 +104,19 @@ def judge_run(
     total = len(networks.supernets) * len(paths) + len(networks.alone)
     supernets = {job.seed: checkpoint.StoredWeights.read(job.weights) for job in networks.supernets}
     judge, parts = Judge(prepared, split, supernets), _parts(networks, paths, prepared.preset.retrain.threads)
+
+    def take(groups: Iterable[Judged]) -> None:
+        for group in groups:
+            new = [_row(group.kind, group.seed, path, score) for path, score in group.scores]
+            answers = {str(path): _correct(score) for path, score in group.scores}
+            if keep:
+                keep_scores(run, split, new, {(group.kind, group.seed): answers}, group.cost)
+            rows.extend(new)
+            advance(f"evaluating on {split}", len(rows), total)
+
     with device.memory_errors():
         try:
-            with contextlib.closing((spread or _here(between))(judge, parts)) as found:
-                for group in chain.from_iterable(found):
-                    new = [_row(group.kind, group.seed, path, score) for path, score in group.scores]
-                    answers = {str(path): _correct(score) for path, score in group.scores}
-                    if keep:
-                        keep_scores(run, split, new, {(group.kind, group.seed): answers}, group.cost)
-                    rows += new
-                    advance(f"evaluating on {split}", len(rows), total)
+            (spread or _here(between))(judge, parts, take)
         finally:
             torch.set_num_threads(prepared.threads)
         if keep:
@@ -155,12 +156,19 @@ class _Alone:
 Part = _InheritedPaths | Sequence[_Alone]
 """What is evaluated together."""
 
-Spread = Callable[["Judge", Iterable[Part]], Generator[list[Judged], None, None]]
-"""Applies a judge to parts, somewhere, and returns the results in their order, as the built-in `map` does."""
+Take = Callable[[Sequence[Judged]], None]
+"""Called with the results of a part."""
+
+Spread = Callable[["Judge", Iterable[Part], Take], None]
+"""Applies a judge to parts, somewhere, and passes the results on in their order."""
 
 
 def _here(between: Callable[[], None]) -> Spread:
-    return lambda judge, parts: (judge(part, between) for part in parts)
+    def spread(judge: Judge, parts: Iterable[Part], take: Take) -> None:
+        for part in parts:
+            take(judge(part, between))
+
+    return spread
 
 
 def _parts(networks: Networks, paths: Sequence[Architecture], threads: int) -> Iterator[Part]:

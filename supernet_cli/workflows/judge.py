@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 
 from supernet_cli.reports.next_step import finish_first
 from supernet_cli.runs.results import ScoreRow, Split, check_results, is_writable
@@ -25,7 +24,8 @@ def judge(session: Session, paths: Sequence[Architecture], split: Split) -> list
         split: Whose images.
 
     Raises:
-        RunError: The run has no trained network yet, its results are damaged, or a cluster is not there.
+        RunError: The run has no trained network yet, its results are damaged, a worker failed, or a cluster is not
+            there.
         KeyboardInterrupt: A signal came; what was evaluated until then is stored.
     """
     run, observer = session.run, session.observer
@@ -42,9 +42,11 @@ def judge(session: Session, paths: Sequence[Architecture], split: Split) -> list
             if interruption.requested:
                 raise KeyboardInterrupt
 
-        spread = None
-        if session.workplace.executor == "ray":
-            spread = partial(session.workplace.cluster(prepared, prepared.threads).map, between=stop_if_asked)
+        executor, spread = session.workplace.for_judging(prepared), None
+        if executor is not None:
+            from supernet_cli.executors._judging import spread_over
+
+            spread = spread_over(executor, lambda: interruption.wish)
         networks = Networks.of(run, paths)
         rows = judge_run(prepared, run, networks, paths, split, advance, stop_if_asked, spread, keep=writable)
     if not writable:

@@ -26,6 +26,7 @@ class Workplace:
         address: Address of a Ray cluster.
         cpus: Cores per job on it; None for as many as a job has threads, or a whole node if none has as many.
         gpus: GPUs per job on it; None for one if the run uses GPUs.
+        judges: Processes of this machine that evaluate in parallel; 1 for the process itself.
 
     Raises:
         UsageError: An option belongs to another executor, or a required package is not installed.
@@ -36,6 +37,7 @@ class Workplace:
     address: str | None = None
     cpus: int | None = None
     gpus: float | None = None
+    judges: int = 1
 
     def __post_init__(self) -> None:
         import importlib.util
@@ -83,6 +85,21 @@ class Workplace:
 
         count = min(self.side_by_side(prepared), waiting)
         return LocalProcesses(count), f"{count} at a time, {each}"
+
+    def for_judging(self, prepared: Prepared) -> Executor | None:
+        """Return the executor that evaluates networks; None for this process.
+
+        Args:
+            prepared: From `prepare`, with the run's preset.
+
+        Raises:
+            UsageError: The requested GPUs do not match the run's device.
+        """
+        if self.executor == "ray":
+            return self.cluster(prepared, prepared.threads)
+        from supernet_cli.executors.local import LocalProcesses
+
+        return LocalProcesses(self.judges) if self.judges > 1 else None
 
     def side_by_side(self, prepared: Prepared) -> int:
         """Return how many trainings run at once; on a cluster, as many as this machine would run unless told."""

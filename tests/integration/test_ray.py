@@ -21,7 +21,6 @@ from helpers import PATIENCE, only_run, program, records_of, wait_for
 from works import Failing, Trivial
 
 from supernet_cli.executors import Executor
-from supernet_cli.executors import ray as executor
 from supernet_cli.executors.local import LocalProcesses
 from supernet_cli.executors.ray import Needs, RayCluster
 from supernet_cli.runs.alone import AloneJob
@@ -138,7 +137,7 @@ def test_a_job_whose_process_dies_goes_on_from_its_checkpoint_elsewhere(
 def test_a_job_that_kills_its_process_again_and_again_has_failed_and_costs_no_other(
     cluster: str, tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "_RETRIES", 1)
+    monkeypatch.setattr("supernet_cli.executors._crew._RETRIES", 1)
     jobs = jobs_of(tiny, tmp_path, 6)
     heard: list[JobKey] = []
     outcomes = RayCluster(Needs(1), most=2).run(Failing(), jobs, lambda key, record: heard.append(key), lambda: None)

@@ -1,371 +1,298 @@
-"""What the driver of a Ray cluster decides: told apart from Ray itself, whose place a few threads take."""
+"""The crew's rules, with workers that are no processes: who gets which job, what a death costs, how all of it ends."""
 
 from __future__ import annotations
 
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from works import Mortal, Trivial, Unfit
 
-from supernet_cli.errors import DataError, RunError
-from supernet_cli.executors._trainer import Packed, Trainer, unpacked
-from supernet_cli.executors.ray import Needs, RayCluster
-from supernet_cli.runs.alone import AloneJob
-from supernet_cli.runs.job import JobWriter
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.records import JobEnded
+from supernet_cli.errors import DiskError, RunError
+from supernet_cli.executors import Job
+from supernet_cli.executors._crew import DeadWorkerError, run_jobs
+from supernet_cli.executors._worker import Line, Ready
+from supernet_cli.runs.job import JobFolder, JobWriter
+from supernet_cli.runs.records import JobEnded, Record, StepsTrained
 from supernet_cli.runs.state import State, Wish
-from supernet_cli.runs.store import create_run
-from supernet_cli.space import SearchSpace
 from supernet_cli.training.driver import Outcome
 
 
-class DeadError(Exception):
-    """What Ray raises of an actor that died."""
+@dataclass(frozen=True)
+class Task:
+    """A job.
+
+    Args:
+        key: Its name.
+        folder: Its folder, if it has one.
+        deaths: How many workers it kills.
+        steps: How many steps each of those does first.
+        waits: Whether it runs until it is asked to end.
+    """
+
+    key: str
+    folder: JobFolder | None = None
+    deaths: int = 0
+    steps: int = 0
+    waits: bool = False
 
 
-class TaskError(DeadError):
-    """What Ray raises of a function that raised something."""
+@dataclass
+class Stage:
+    """A transport to workers that only play.
 
-    cause: Exception | None = None
+    Args:
+        most: Room for so many.
+        unfit: How many of the workers die before they are ready, from the second on.
+    """
+
+    most: int = 1
+    unfit: int = 0
+    carries_files = False
+    haste = 0.0
+    remedy = "Try something else."
+    hired: list[Player] = field(default_factory=list)
+    given: list[str] = field(default_factory=list)
+    killed: Counter[str] = field(default_factory=Counter)
+    patience: float | None = None
+
+    def room(self) -> int:
+        return self.most
+
+    def hire(self) -> Player:
+        self.hired.append(Player(self, is_unfit=0 < len(self.hired) <= self.unfit))
+        return self.hired[-1]
+
+    def heard(self, hands: Sequence[Player], seconds: float) -> list[Player]:
+        return [hand for hand in hands if hand.has_news]
+
+    def reap(self, hands: Sequence[Player], patience: float) -> None:
+        self.patience = patience
+        for hand in hands:
+            hand.lives = False
 
 
-class Actor:
-    """An actor in a thread; dead once its work says so, or once it was killed."""
+@dataclass(eq=False)
+class Player:
+    """A worker."""
 
-    def __init__(self, kind: Any, arguments: tuple[Any, ...]) -> None:
-        self.thread = ThreadPoolExecutor(1)
-        self.is_killed = False
-        self.made = self.thread.submit(kind, *arguments)
+    stage: Stage
+    is_unfit: bool = False
+    is_ready: bool = False
+    lives: bool = True
+    is_dismissed: bool = False
+    job: Task | None = None
+    asked: Wish | None = None
 
     @property
-    def is_dead(self) -> bool:
-        if self.is_killed or not self.made.done() or self.made.exception() is not None:
-            return self.is_killed
-        return getattr(self.made.result()._work, "is_dead", False)
+    def has_news(self) -> bool:
+        return not self.is_ready or (self.job is not None and not (self.job.waits and self.asked in (None, Wish.PAUSE)))
 
-    def __getattr__(self, name: str) -> Any:
-        def call(*arguments: Any) -> Future[Any]:
-            future = self.thread.submit(lambda: getattr(self.made.result(), name)(*arguments))
-            future.actor = self  # type: ignore[attr-defined]
-            return future
+    def give(self, job: Job, files: Mapping[str, bytes]) -> None:
+        assert isinstance(job, Task)
+        assert self.is_ready
+        assert self.job is None
+        self.job, self.asked = job, None
+        self.stage.given.append(job.key)
 
-        return SimpleNamespace(remote=call)
+    def ask(self, wish: Wish | None) -> None:
+        self.asked = wish
 
+    def hear(self) -> list[object]:
+        if self.is_unfit or not self.lives:
+            raise DeadWorkerError("it was unfit")
+        if not self.is_ready:
+            self.is_ready = True
+            return [Ready()]
+        job = self.job
+        assert job is not None
+        if self.stage.killed[job.key] < job.deaths:
+            if job.steps and self.lives:
+                self.lives = False
+                self.stage.killed[job.key] += 1
+                return [step(number) for number in range(job.steps)]
+            self.stage.killed[job.key] += 1
+            raise DeadWorkerError("it was hit")
+        self.job = None
+        return [
+            Line(20, f"{job.key} ends"),
+            step(9),
+            Outcome(State.FINISHED if self.asked is None else self.asked.state),
+        ]
 
-class Threads:
-    """As much of Ray as the driver and its trainers use."""
+    def dismiss(self) -> None:
+        self.is_dismissed = True
 
-    def __init__(self, cpus: int) -> None:
-        self.cpus = cpus
-        self.actors: list[Actor] = []
-        self.asked: list[float] = []  # cores of each kind of work
-        self.calls = ThreadPoolExecutor(cpus)
-        self.exceptions = SimpleNamespace(RayError=DeadError, RayTaskError=TaskError)
-        self.actor = SimpleNamespace(exit_actor=lambda: None)
-
-    def is_initialized(self) -> bool:
-        return True
-
-    def get_runtime_context(self) -> Any:
-        return SimpleNamespace(get_node_id=lambda: "0123456789abcdef")
-
-    def nodes(self) -> list[dict[str, Any]]:
-        gone = {"Alive": False, "Resources": {"CPU": 64.0}}
-        return [gone, *({"Alive": True, "Resources": {"CPU": 1.0}} for _ in range(self.cpus))]
-
-    def put(self, value: Packed) -> Packed:
-        return value
-
-    def remote(self, **options: Any) -> Callable[[Any], Any]:
-        self.asked.append(options["num_cpus"])
-
-        def make(kind: Any) -> Any:
-            def start(*arguments: Any) -> Any:
-                if not isinstance(kind, type):
-                    return self.calls.submit(kind, *arguments)
-                self.actors.append(Actor(kind, arguments))
-                return self.actors[-1]
-
-            return SimpleNamespace(remote=start)
-
-        return make
-
-    def wait(self, calls: list[Any], num_returns: int = 1, timeout: float = 0) -> tuple[list[Any], list[Any]]:
-        alive = [call for call in calls if not is_dead(call)]
-        if len(alive) == len(calls):
-            wait(calls, timeout, FIRST_COMPLETED if num_returns == 1 else ALL_COMPLETED)
-        ready = [call for call in calls if call.done() or is_dead(call)][:num_returns]
-        return ready, [call for call in calls if call not in ready]
-
-    def get(self, call: Any) -> Any:
-        if is_dead(call):
-            raise DeadError("The actor is dead because its worker process has died. It was not its fault.")
-        try:
-            return call.result()
-        except ValueError as error:
-            raise DeadError(f"It could not be made:\n  {error}") from error
-        except (ImportError, TypeError) as error:
-            task = TaskError(f"Traceback\n  {error}")
-            task.cause = error
-            raise task from error
-
-    def cancel(self, call: Any, force: bool) -> None:
-        assert force
-        call.cancel()
-
-    def kill(self, actor: Actor) -> None:
-        actor.is_killed = True
-        actor.thread.shutdown(wait=False, cancel_futures=True)
+    def kill(self) -> None:
+        self.lives = False
 
 
-def is_dead(call: Any) -> bool:
-    return hasattr(call, "actor") and bool(call.actor.is_dead)
+def step(number: int) -> StepsTrained:
+    figures: dict[str, Any] = {"objective": 1.0, "loss": 1.0, "learning_rate": 0.1, "forward_images": 1, "seconds": 1.0}
+    return StepsTrained(step=number, epoch=1, **figures)
 
 
-@pytest.fixture
-def threads(monkeypatch: pytest.MonkeyPatch) -> Threads:
-    ray = Threads(3)
-    monkeypatch.setitem(sys.modules, "ray", ray)
-    monkeypatch.setattr("supernet_cli.executors._trainer._BEAT_SECONDS", 0.05)
-    driver = "supernet_cli.executors.ray"  # what it logs, trainers of other processes do not hear
-    monkeypatch.setattr(Trainer, "filter", lambda trainer, record: record.name != driver)
-    return ray
+def tasks(count: int, **each: Task) -> list[Task]:
+    return [each.get(f"job{number}", Task(f"job{number}")) for number in range(count)]
 
 
-@pytest.fixture
-def make(tiny: Any, tmp_path: Path) -> Callable[..., list[AloneJob]]:
-    """Return a maker of jobs by their seeds."""
-    run = create_run(tmp_path / "runs", "tiny", tiny())
-    path = SearchSpace.from_config(run.preset().space).at(0)
-    return lambda *seeds: [AloneJob(run.alone_job(path, seed), path, seed) for seed in seeds]
+def states(outcomes: Mapping[str, Outcome]) -> dict[str, State]:
+    return {key: outcome.state for key, outcome in outcomes.items()}
 
 
-def nothing(key: str, record: Any) -> None:
+def nothing(key: str, record: Record) -> None:
     pass
 
 
-def test_many_jobs_share_as_many_trainers_as_there_is_room_for(threads: Threads, make: Any) -> None:
-    jobs = make(*range(50))
-    heard: list[JobKey] = []
-    outcomes = RayCluster(Needs(1)).run(Trivial(), jobs, lambda key, record: heard.append(key), lambda: None)
-    assert [outcomes[job.folder.key].state for job in jobs] == ["finished"] * 50
-    assert sorted(heard, key=str) == sorted((job.folder.key for job in jobs), key=str)
-    assert len(threads.actors) == 3
-    assert all(job.folder.status().state == "finished" for job in jobs)
+def kept(folder: Path, key: str, **what: Any) -> Task:
+    return Task(key, JobFolder(folder / key, key), **what)
 
 
-def test_workers_bound_how_many_run_at_once(threads: Threads, make: Any) -> None:
-    RayCluster(Needs(1), most=2).run(Trivial(), make(*range(9)), nothing, lambda: None)
-    assert len(threads.actors) == 2
+def test_workers_are_hired_as_needed_do_one_job_after_another_and_are_dismissed() -> None:
+    stage = Stage(most=3)
+    outcomes = run_jobs(stage, tasks(9), nothing, lambda: None)
+    assert states(outcomes) == {f"job{number}": "finished" for number in range(9)}
+    assert len(stage.hired) == 3
+    assert all(hand.is_dismissed for hand in stage.hired)
+    one = Stage(most=3)
+    run_jobs(one, tasks(1), nothing, lambda: None)
+    assert len(one.hired) == 1
 
 
-def test_a_job_whose_trainer_dies_goes_on_from_its_checkpoint(threads: Threads, make: Any) -> None:
-    (job,) = make(1)
-    heard: list[JobEnded] = []
-    work = Mortal(1, 2, job.folder.checkpoint)
-    outcomes = RayCluster(Needs(1)).run(work, [job], lambda key, record: heard.append(record), lambda: None)
-    assert outcomes[job.folder.key] == Outcome(State.FINISHED, "111")  # the last found what the two before it left
-    assert [record.state for record in heard] == ["interrupted", "interrupted", "finished"]
-    assert heard[0].reason == "its worker process has died"
-    assert len(list(job.folder.path.glob("metrics-*.jsonl"))) == 3
-    assert (job.folder.path / "log.txt").read_text().count("node 0123456789ab") == 3
+def test_jobs_are_taken_from_their_source_when_a_worker_is_there_for_them() -> None:
+    stage, taken = Stage(most=2), []
+
+    def source() -> Iterator[Task]:
+        for task in tasks(50):
+            taken.append(len(stage.given))
+            yield task
+
+    run_jobs(stage, source(), nothing, lambda: None)
+    assert all(number - before <= 3 for number, before in enumerate(taken))
 
 
-def test_a_job_that_is_deadly_has_failed_after_some_retries_and_costs_no_other(threads: Threads, make: Any) -> None:
-    jobs = make(0, 1, 2)
-    outcomes = RayCluster(Needs(1)).run(Mortal(1, 9, jobs[1].folder.checkpoint), jobs, nothing, lambda: None)
-    assert [outcomes[job.folder.key].state for job in jobs] == ["finished", "failed", "finished"]
-    assert outcomes[jobs[1].folder.key].reason == "its worker process has died, even after 3 retries"
-    assert jobs[1].folder.checkpoint.read_text() == "1111"
-    assert jobs[1].folder.status().state == "failed"
+def test_the_folder_says_what_the_screen_says(tmp_path: Path) -> None:
+    job, heard = kept(tmp_path, "cut", deaths=2, steps=5), []
+    outcomes = run_jobs(Stage(), [job], lambda key, record: heard.append(record), lambda: None)
+    assert states(outcomes) == {"cut": "finished"}
+    ends = [(record.state, record.step, record.reason) for record in heard if isinstance(record, JobEnded)]
+    assert ends == [*[("interrupted", 4, "it was unfit")] * 2, ("finished", 9, "")]
+    assert job.folder is not None
+    assert job.folder.status().state == "finished"
+    assert len(list(job.folder.path.glob("metrics-*.jsonl"))) == 3  # a segment for each worker
+    assert "cut ends" in (job.folder.path / "log.txt").read_text()
 
 
-@pytest.mark.parametrize("how", [State.INTERRUPTED, State.STOPPED])
-def test_a_stop_of_all_or_of_one_lets_what_runs_save_and_starts_nothing_more(
-    how: State, threads: Threads, make: Any
-) -> None:
-    jobs = make(99, *range(8))
-    heard: list[JobKey] = []
-
-    def stop() -> Any:
-        if not jobs[0].folder.checkpoint.exists():
-            return None
-        if how is State.INTERRUPTED:
-            return Wish.INTERRUPT
-        jobs[0].folder.request_stop()
-        return None
-
-    outcomes = RayCluster(Needs(1), most=1).run(Mortal(), jobs, lambda key, record: heard.append(key), stop)
-    assert outcomes == {jobs[0].folder.key: Outcome(how, "99")}
-    assert heard == [jobs[0].folder.key]
-    assert jobs[0].folder.status().state == how
+@pytest.mark.parametrize("steps", [0, 5])
+def test_a_deadly_job_has_failed_after_some_retries_and_costs_no_other(steps: int, tmp_path: Path) -> None:
+    deadly = kept(tmp_path, "job1", deaths=99, steps=steps)
+    heard: list[Any] = []
+    outcomes = run_jobs(Stage(), tasks(4, job1=deadly), lambda key, record: heard.append(record), lambda: None)
+    assert states(outcomes) == {"job0": "finished", "job1": "failed", "job2": "finished", "job3": "finished"}
+    assert outcomes["job1"].reason.endswith(", even after 3 retries")
+    ends = [record for record in heard if isinstance(record, JobEnded) and record.reason]
+    assert [record.state for record in ends] == ["interrupted"] * 3 + ["failed"]
+    assert deadly.folder is not None
+    assert (deadly.folder.status().state, deadly.folder.status().reason) == ("failed", outcomes["job1"].reason)
 
 
-def test_an_interruption_ends_all_at_once_and_leaves_no_job_running(threads: Threads, make: Any) -> None:
-    (job,) = make(99)
+def test_a_job_that_had_begun_is_resumed_next_and_one_that_had_not_waits_for_the_others() -> None:
+    begun, silent = Stage(), Stage()
+    run_jobs(begun, tasks(3, job0=Task("job0", deaths=1, steps=1)), nothing, lambda: None)
+    assert begun.given == ["job0", "job0", "job1", "job2"]
+    run_jobs(silent, tasks(3, job0=Task("job0", deaths=1)), nothing, lambda: None)
+    assert silent.given[-1] == "job0"
 
-    def stop() -> Any:
-        if job.folder.checkpoint.exists():
+
+def test_where_one_worker_after_another_dies_without_a_word_that_is_an_error() -> None:
+    stage = Stage()
+    jobs = [Task(f"job{number}", deaths=99) for number in range(9)]
+    with pytest.raises(RunError, match="exit before starting a job: it was hit") as caught:
+        run_jobs(stage, jobs, nothing, lambda: None)
+    assert caught.value.hint == stage.remedy
+    assert len(stage.hired) == 3
+
+
+def test_where_some_workers_are_unfit_the_others_do_it_all(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(most=4, unfit=99)
+    assert len(run_jobs(stage, tasks(50), nothing, lambda: None)) == 50
+    assert len(stage.hired) <= 8
+    assert "a worker exited before starting a job: it was unfit" in caplog.text
+
+
+@pytest.mark.parametrize("wish", [Wish.INTERRUPT, Wish.STOP])
+def test_a_request_to_all_lets_what_runs_save_and_starts_nothing_more(wish: Wish) -> None:
+    stage = Stage()
+    outcomes = run_jobs(
+        stage,
+        tasks(5, job1=Task("job1", waits=True)),
+        nothing,
+        lambda: wish if stage.given == ["job0", "job1"] else None,
+    )
+    assert states(outcomes) == {"job0": "finished", "job1": wish.state}
+
+
+def test_a_request_to_one_job_is_meant_for_all_and_a_pause_is_not(tmp_path: Path) -> None:
+    stage, job = Stage(most=2), kept(tmp_path, "job0", waits=True)
+    assert job.folder is not None
+    job.folder.path.mkdir()
+    asked: list[Wish] = []
+
+    def stop() -> None:
+        if stage.hired and stage.hired[0].job is not None:
+            wish = Wish.STOP if any(hand.asked is Wish.PAUSE for hand in stage.hired) else Wish.PAUSE
+            if wish not in asked:
+                asked.append(wish)
+                job.folder.request(wish)  # type: ignore[union-attr]
+
+    outcomes = run_jobs(stage, [job, Task("job1", waits=True), Task("job2")], nothing, stop)
+    assert (asked, states(outcomes)) == (["pause", "stop"], {"job0": "stopped", "job1": "stopped"})
+
+
+def test_a_job_whose_worker_dies_while_it_is_asked_to_stop_is_not_repeated(tmp_path: Path) -> None:
+    job = kept(tmp_path, "job0", deaths=1)
+    stage = Stage()
+    outcomes = run_jobs(stage, [job, Task("job1")], nothing, lambda: Wish.INTERRUPT if stage.given else None)
+    assert states(outcomes) == {"job0": "interrupted"}
+    assert job.folder is not None
+    assert job.folder.status().state == "interrupted"
+
+
+def test_a_second_signal_ends_all_at_once_and_leaves_no_job_running(tmp_path: Path) -> None:
+    stage, job = Stage(), kept(tmp_path, "job0", waits=True)
+
+    def stop() -> None:
+        if stage.given:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        RayCluster(Needs(1)).run(Mortal(), [job], nothing, stop)
+        run_jobs(stage, [job], nothing, stop)
+    assert stage.patience == 0
+    assert not stage.hired[0].lives
+    assert job.folder is not None
+    assert (job.folder.status().state, job.folder.status().reason) == ("interrupted", "ended immediately")
+
+
+def test_an_error_of_the_parent_lets_what_runs_save(tmp_path: Path) -> None:
+    stage, job = Stage(most=2), kept(tmp_path, "job0", waits=True)
+
+    def fail(key: str, record: Record) -> None:
+        raise DiskError("no space", "Make some.")
+
+    with pytest.raises(DiskError, match="no space"):
+        run_jobs(stage, [job, Task("job1")], fail, lambda: None)
+    assert job.folder is not None
     assert job.folder.status().state == "interrupted"
-    assert all(actor.is_killed for actor in threads.actors)
+    with JobWriter(job.folder):  # it was released
+        pass
 
 
-def test_a_job_that_another_process_holds_costs_no_other(threads: Threads, make: Any) -> None:
-    jobs = make(0, 1)
-    with JobWriter(jobs[0].folder) as writer:
-        outcomes = RayCluster(Needs(1)).run(Trivial(), jobs, nothing, lambda: None)
-        writer.record(JobEnded(step=0, state="stopped"))
-    assert [outcomes[job.folder.key].state for job in jobs] == ["failed", "finished"]
-    assert "another process" in outcomes[jobs[0].folder.key].reason
-
-
-def test_work_that_cannot_be_made_ready_says_why_in_the_job_log(threads: Threads, make: Any) -> None:
-    (job,) = make(0)
-    outcomes = RayCluster(Needs(1)).run(Unfit(), [job], nothing, lambda: None)
-    assert outcomes[job.folder.key].reason == "ValueError: no such kernel"
-    assert "Traceback" in (job.folder.path / "log.txt").read_text()
-
-
-def test_trainers_that_die_before_they_begin_are_not_hired_for_ever(
-    threads: Threads, make: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(packed: Packed) -> Any:
-        raise ValueError("no module named supernet_cli")
-
-    monkeypatch.setattr("supernet_cli.executors._trainer.unpacked", refuse)
-    with pytest.raises(RunError, match="before starting a job: no module named supernet_cli"):
-        RayCluster(Needs(1)).run(Trivial(), make(0), nothing, lambda: None)
-
-
-def test_a_cluster_without_room_is_waited_for_and_that_is_said(
-    threads: Threads, make: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    outcomes = RayCluster(Needs(4, 0.5)).run(Trivial(), make(0, 1), nothing, lambda: None)
-    assert len(outcomes) == 2  # these threads know no limits
-    assert len(threads.actors) == 1
-    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        "no node has the 4 CPUs and 0.5 GPUs that a job needs; waiting for one"
-    ]
-
-
-def test_where_some_nodes_cannot_begin_the_others_do_it_all_and_hiring_ends(
-    threads: Threads, make: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    made: list[Packed] = []
-
-    def refuse_all_but_the_first(packed: Packed) -> Any:
-        made.append(packed)
-        if len(made) > 1:
-            raise ValueError("no module named supernet_cli")
-        return unpacked(packed)
-
-    monkeypatch.setattr("supernet_cli.executors._trainer.unpacked", refuse_all_but_the_first)
-    jobs = make(*range(200))
-    outcomes = RayCluster(Needs(1)).run(Trivial(), jobs, nothing, lambda: None)
-    assert {outcome.state for outcome in outcomes.values()} == {"finished"}
-    assert len(outcomes) == 200
-    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert 3 <= len(told) <= 5
-    assert set(told) == {"a trainer exited before starting a job: no module named supernet_cli"}
-
-
-def test_a_job_that_cannot_be_handed_over_has_failed_after_some_retries(
-    threads: Threads, make: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(self: Any, job: Any, files: Any) -> None:
-        raise TypeError("can't start new thread")
-
-    monkeypatch.setattr(Trainer, "begin", refuse)
-    (job,) = make(0)
-    outcomes = RayCluster(Needs(1)).run(Trivial(), [job], nothing, lambda: None)
-    assert outcomes[job.folder.key] == Outcome(State.FAILED, "can't start new thread, even after 3 retries")
-
-
-def square(number: int) -> int:
-    if number == 13:
-        raise DataError("image 13 is broken", "Delete it.")
-    if number == 14:
-        raise ModuleNotFoundError("No module named 'supernet_cli'")
-    if number == 15:
-        raise TypeError("a bug")
-    return number * number
-
-
-def test_what_a_cluster_applies_comes_in_order_and_is_taken_as_it_is_needed(threads: Threads) -> None:
-    taken: list[int] = []
-
-    def items() -> Iterator[int]:
-        for number in range(12):
-            taken.append(number)
-            yield number
-
-    found = RayCluster(Needs(1)).map(square, items(), lambda: None)
-    assert next(found) == 0
-    assert len(taken) == 6  # two for each place
-    assert list(found) == [number * number for number in range(1, 12)]
-
-
-def test_what_goes_wrong_on_a_cluster_is_told_as_what_it_is(threads: Threads) -> None:
-    for number, kind, words in (
-        (13, DataError, "image 13 is broken"),
-        (14, RunError, "A process on the cluster failed: No module named 'supernet_cli'"),
-        (15, TaskError, "a bug"),
-    ):
-        with pytest.raises(kind, match=words):
-            list(RayCluster(Needs(1)).map(square, [1, number, 2], lambda: None))
-
-
-def test_a_stop_between_ends_what_a_cluster_applies(threads: Threads) -> None:
-    waits = threading.Event()
-
-    def stop() -> None:
-        waits.set()
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        list(RayCluster(Needs(1)).map(Waiting(waits), range(9), stop))
-
-
-class Waiting:
-    """A function that waits; made of what threads can share alone."""
-
-    shared: threading.Event
-
-    def __init__(self, event: threading.Event) -> None:
-        Waiting.shared = event
-
-    def __call__(self, number: int) -> int:
-        self.shared.wait(60)
-        return number
-
-
-def test_a_cluster_without_room_to_judge_is_waited_for_and_that_is_said(
-    threads: Threads, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert list(RayCluster(Needs(4)).map(square, [2, 3], lambda: None)) == [4, 9]
-    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        "no node has the 4 CPUs that a job needs; waiting for one"
-    ]
-
-
-def test_work_that_was_not_said_to_need_so_many_cores_takes_a_whole_node_where_none_has_them(
-    threads: Threads, make: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    cluster = RayCluster(Needs(4, or_all=True))
-    assert list(cluster.map(square, range(3), lambda: None)) == [0, 1, 4]
-    assert len(cluster.run(Trivial(), make(0, 1), nothing, lambda: None)) == 2
-    assert threads.asked == [1.0, 1.0]
-    assert not [record for record in caplog.records if record.levelname == "WARNING"]
-    assert Needs(0.5, or_all=True).fitted(threads.nodes()) == Needs(0.5, or_all=True)
-    assert Needs(4, or_all=True).fitted([]) == Needs(4, or_all=True)
+def test_a_job_that_another_process_holds_costs_no_other(tmp_path: Path) -> None:
+    job = kept(tmp_path, "job0")
+    assert job.folder is not None
+    with JobWriter(job.folder):
+        outcomes = run_jobs(Stage(), [job, Task("job1")], nothing, lambda: None)
+    assert states(outcomes) == {"job0": "failed", "job1": "finished"}
+    assert "another process" in outcomes["job0"].reason
