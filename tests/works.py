@@ -99,6 +99,15 @@ class Failing(Nothing):
         return super().run(job, recorder, stop)
 
 
+def judge(number: int, between: Any) -> Any:
+    """Stand in for a judge, of which one part ends the process."""
+    import os
+
+    if number == 3:
+        os._exit(9)
+    return [number]
+
+
 class Dying(Nothing):
     """Work whose processes die as soon as they have something to do."""
 
