@@ -353,7 +353,8 @@ class _Desk:
         """
         match message:
             case Line():
-                self._log.log(message.level, "%s", message.text)
+                if self._writer is not None:
+                    self._log.log(message.level, "%s", message.text)
                 if message.level >= logging.WARNING and not message.ends_job:
                     logger.warning("%s: %s", self.job.key, message.text)
             case NewFile():

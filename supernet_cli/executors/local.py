@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from multiprocessing import connection
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from supernet_cli.errors import DiskError, RunError
@@ -99,7 +100,7 @@ class _Process:
 
     def __init__(self, context: Any, work: Work) -> None:
         self._asked = context.RawValue("b", -1)  # position in _WISHES of what its job is asked for
-        with _signals_held_back(), _shared_memory_errors():
+        with _signals_held_back(), _program_left_alone(), _shared_memory_errors():
             self._printed = _Printed()
             self.connection, theirs = context.Pipe()
             arguments = (work, theirs, self._asked, self._printed.path)
@@ -236,6 +237,16 @@ def _signals_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _program_left_alone() -> Iterator[None]:
+    """Keep a process that starts from importing the program of this one: a script would do all of its work again."""
+    program, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 @contextlib.contextmanager
