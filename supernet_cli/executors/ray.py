@@ -21,7 +21,6 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from supernet_cli.cores import usable_cores
@@ -344,7 +343,7 @@ class _Worker:
         self.job, self._step, self._ended, self._log = job, 0, False, logging.Logger(job.folder.key)
         try:
             self._writer = self._open.enter_context(JobWriter(job.folder, self._log))
-            files = {path.name: path.read_bytes() for path in _checkpoints(job.folder) if path.exists()}
+            files = {path.name: path.read_bytes() for path in job.folder.checkpoints if path.exists()}
         except SupernetError as error:
             return self.end(Outcome("failed", error.message), report)
         except OSError as error:
@@ -430,10 +429,6 @@ class _Worker:
         self._step, self._ended = getattr(message, "step", self._step), isinstance(message, JobEnded)
         self._writer.record(message)
         report(self.job.folder.key, message)
-
-
-def _checkpoints(folder: JobFolder) -> tuple[Path, Path]:
-    return folder.checkpoint, checkpoint.previous(folder.checkpoint)
 
 
 _applied: dict[str, Callable[[Any], Any]] = {}  # in a process of the cluster: the last function applied

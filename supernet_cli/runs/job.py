@@ -98,9 +98,14 @@ class JobFolder:
         return self.path / "checkpoint.pt"
 
     @property
+    def checkpoints(self) -> tuple[Path, Path]:
+        """The newest checkpoint, and the one before it."""
+        return self.checkpoint, previous_checkpoint(self.checkpoint)
+
+    @property
     def has_checkpoint(self) -> bool:
-        """Whether there is a checkpoint to resume from: the newest, or the one before it."""
-        return any(path.exists() for path in (self.checkpoint, self.checkpoint.with_suffix(".previous.pt")))
+        """Whether there is a checkpoint to resume from."""
+        return any(path.exists() for path in self.checkpoints)
 
     @property
     def weights(self) -> Path:
@@ -334,6 +339,11 @@ _SEED = re.compile(r"seed-(0|[1-9][0-9]{0,9})")
 
 ROOMS = ("supernet", "standalone", "inherited", "short")
 """Folders of jobs in a run: supernets, paths trained from scratch, fine-tuned from a supernet, short trainings."""
+
+
+def previous_checkpoint(path: Path) -> Path:
+    """Return where the checkpoint is kept that was replaced by the one at a path."""
+    return path.with_suffix(".previous.pt")
 
 
 def list_jobs(folder: Path, rooms: Sequence[str] = ROOMS) -> list[JobFolder]:
