@@ -44,7 +44,7 @@ def judge(session: Session, paths: Sequence[Architecture], split: Split) -> list
 
         spread = None
         if session.workplace.executor == "ray":
-            spread = partial(session.workplace.cluster(prepared, prepared.threads).map, between=stop_if_asked)
+            spread = partial(session.workplace.cluster(prepared, prepared.plan.threads).map, between=stop_if_asked)
         networks = Networks.of(run, paths)
         rows = judge_run(prepared, run, networks, paths, split, advance, stop_if_asked, spread, keep=writable)
     if not writable:
