@@ -86,10 +86,16 @@ class ForwardCost:
     Args:
         images: Images run forward, counted once for each path and each pass over them.
         macs: Multiply-accumulates; a prefix that paths share counts once.
+        seconds: The time that it took.
     """
 
-    images: int
-    macs: int
+    images: int = 0
+    macs: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: ForwardCost) -> ForwardCost:
+        """Return the cost of both."""
+        return ForwardCost(self.images + other.images, self.macs + other.macs, self.seconds + other.seconds)
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,7 @@ class JudgingPlan:
         }
 
     def cost(self, supernet: Supernet, costs: PathCosts) -> ForwardCost:
-        """Return what the evaluation costs.
+        """Return what the evaluation costs, its time aside.
 
         Args:
             supernet: The network whose paths are evaluated.

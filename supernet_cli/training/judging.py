@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from supernet_cli.networks.scoring import JudgingPlan
 from supernet_cli.runs.ranking import RANKED_BY, ranked
@@ -105,7 +106,7 @@ class Judging:
         started = time.perf_counter()
         scores = judging.run(supernet, assignment.device, self._look_up)
         seconds = time.perf_counter() - started
-        cost, feedback = judging.cost(supernet, ledger.costs), ledger.take_feedback()
+        cost = replace(judging.cost(supernet, ledger.costs), seconds=seconds) + ledger.take_feedback()
         path_scores = tuple(
             PathScore(
                 path=str(path),
@@ -121,9 +122,9 @@ class Judging:
             step=step,
             epoch=epoch,
             scores=path_scores,
-            seconds=seconds + feedback.seconds,
-            forward_images=cost.images + feedback.images,
-            macs=cost.macs + feedback.macs,
+            seconds=cost.seconds,
+            forward_images=cost.images,
+            macs=cost.macs,
             strategy=sampler.report() if isinstance(sampler, Reporting) else {},
         )
         self._recorder.record(record)

@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import replace
 
 from supernet_cli.device import Device
 from supernet_cli.networks.scoring import ForwardCost
 from supernet_cli.sampling import StepPlan
 from supernet_cli.space import Architecture, Bundle, PathCosts, SearchSpace
 from supernet_cli.training.state import TrainingState
-
-
-@dataclass(frozen=True)
-class FeedbackCost:
-    """The cost of feedback to a strategy since the last evaluation.
-
-    Args:
-        images: Images run forward.
-        macs: Multiply-accumulates.
-        seconds: Time it took.
-    """
-
-    images: int = 0
-    macs: int = 0
-    seconds: float = 0.0
 
 
 class Ledger:
@@ -43,7 +28,7 @@ class Ledger:
         self.train_seconds = 0.0
         self.trained_images: Counter[Architecture] = Counter()
         self.bundle_macs = 0
-        self.feedback = FeedbackCost()
+        self.feedback = ForwardCost()
         self._device = device
         self._clock = 0.0
 
@@ -75,12 +60,11 @@ class Ledger:
 
     def record_feedback(self, cost: ForwardCost) -> None:
         """Count an evaluation, and the time on the clock, as feedback; restart the clock."""
-        before, seconds = self.feedback, self._elapsed()
-        self.feedback = FeedbackCost(before.images + cost.images, before.macs + cost.macs, before.seconds + seconds)
+        self.feedback += replace(cost, seconds=self._elapsed())
 
-    def take_feedback(self) -> FeedbackCost:
+    def take_feedback(self) -> ForwardCost:
         """Return the cost of feedback since the last call, and clear it."""
-        cost, self.feedback = self.feedback, FeedbackCost()
+        cost, self.feedback = self.feedback, ForwardCost()
         return cost
 
     def restore(self, state: TrainingState, space: SearchSpace) -> None:
@@ -94,7 +78,7 @@ class Ledger:
         self.trained_images.update({space.architecture(path): images for path, images in state.trained_images})
         of_paths = sum(images * self.costs.of(path) for path, images in self.trained_images.items())
         self.bundle_macs, self.macs = state.bundle_macs, of_paths + state.bundle_macs
-        self.feedback = FeedbackCost(state.feedback_images, state.feedback_macs, state.feedback_seconds)
+        self.feedback = ForwardCost(state.feedback_images, state.feedback_macs, state.feedback_seconds)
 
     def _elapsed(self) -> float:
         """Return the seconds on the clock, and restart it; waits for the device."""
