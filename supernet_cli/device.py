@@ -14,7 +14,7 @@ from functools import cache
 import torch
 
 from supernet_cli.config.torchrun import Place
-from supernet_cli.cores import usable_cores as usable_cores
+from supernet_cli.cores import usable_cores
 from supernet_cli.errors import OutOfMemoryError, PresetError
 
 logger = logging.getLogger(__name__)

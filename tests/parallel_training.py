@@ -18,11 +18,12 @@ import torch
 
 from supernet_cli.config.load import read_toml, validate
 from supernet_cli.config.torchrun import Place, here
+from supernet_cli.networks.builder import Builder
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.layout import JobKey
 from supernet_cli.runs.records import PathsEvaluated, Record, StepsTrained
 from supernet_cli.runs.state import Wish
-from supernet_cli.training.prepare import Prepared, prepare
+from supernet_cli.training.prepare import prepare
 from supernet_cli.training.ranks import Ranks
 from supernet_cli.training.train import train_supernet
 
@@ -62,13 +63,13 @@ def train_all(folder: Path, place: Place) -> None:
         for number, path in enumerate(sorted(folder.glob("*.toml"))):
             prepared = prepare(validate(read_toml(path), path), place=place)
             if number == 0:
-                ranks.join(prepared.device)
+                ranks.join(prepared.networks.device)
             job = JobFolder(folder / path.stem / f"of-{place.size}", JobKey.supernet(0))
             job.path.mkdir(parents=True, exist_ok=True)
             ranks.weights.clear()
             for stop in [stop_of_the_last(place, 5), lambda: None] if path.stem == "cut" else [lambda: None]:
-                kept, supernet = Kept(), prepared.supernet(0)
-                with mock.patch.object(Prepared, "supernet", lambda *_, supernet=supernet: supernet):  # to look into it
+                kept, supernet = Kept(), prepared.networks.supernet(0)
+                with mock.patch.object(Builder, "supernet", lambda *_, supernet=supernet: supernet):  # to look into it
                     outcome = train_supernet(prepared, job, 0, kept, stop, ranks)
             result = {"state": outcome.state, "checkpoints": ranks.weights, "records": kept.records}
             torch.save(result, job.path / f"rank-{place.rank}.pt")

@@ -114,20 +114,23 @@ def split_validation(dataset: Dataset, validation: int, seed: int) -> Splits:
     """
     train, held_out = dataset.training, dataset.validation
     if held_out is None:
-        train, held_out = _hold_out(dataset.training, validation, seed)
+        _check_validation(validation, len(train))
+        train, held_out = hold_out(train, validation, torch.Generator().manual_seed(seed))
     labels = (train.labels, held_out.labels, dataset.test.labels)
     report = data_report(dataset.facts, dataset.classes, labels, train.images.shape[1:])
     return Splits(train, held_out, dataset.test, dataset.classes, report)
 
 
-def _hold_out(training: Split, count: int, seed: int) -> tuple[Split, Split]:
-    """Return training images without some drawn by a seed, and those."""
-    total = len(training)
+def hold_out(split: Split, count: int, generator: torch.Generator) -> tuple[Split, Split]:
+    """Return a split without some randomly drawn images, and those images, both in their order."""
+    order = torch.randperm(len(split), generator=generator)
+    held_out, kept = order[:count].sort().values, order[count:].sort().values
+    return split.take(kept), split.take(held_out)
+
+
+def _check_validation(count: int, total: int) -> None:
     if count >= total:
         raise PresetError(
             f"data.validation = {count:,}, but the data set has {total:,} training image{'s' if total != 1 else ''}.",
             f"Hold out fewer: --set data.validation={max(1, total // 12)}" if total > 1 else "Add images.",
         )
-    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
-    held_out, kept = order[:count].sort().values, order[count:].sort().values
-    return training.take(kept), training.take(held_out)

@@ -12,11 +12,11 @@ from typing import TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from supernet_cli.cores import usable_cores
 from supernet_cli.data import Progress
 from supernet_cli.data.cache import scratch
 from supernet_cli.data.greyscale import ranges_of
 from supernet_cli.data.pixels import ImageFile, Look, decode
-from supernet_cli.device import usable_cores
 from supernet_cli.runs.data_report import Sizes
 from supernet_cli.runs.files import replacing
 

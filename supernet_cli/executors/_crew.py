@@ -335,7 +335,7 @@ class _Desk:
         if folder is None:
             return {}
         self._writer = self._open.enter_context(JobWriter(folder, self._log))
-        paths = (folder.checkpoint, checkpoint.previous(folder.checkpoint)) if carries_files else ()
+        paths = folder.checkpoints if carries_files else ()
         try:
             return {path.name: path.read_bytes() for path in paths if path.exists()}
         except OSError as error:

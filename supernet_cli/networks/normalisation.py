@@ -16,12 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from supernet_cli import seed
-from supernet_cli.data import Split
+from supernet_cli.data.images import CALIBRATION_BATCH
 from supernet_cli.data.resident import ResidentImages
-
-BATCH = 256
-"""Images per batch. A layer computes mean and variance per batch and keeps their average over batches."""
 
 _NAMES = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -48,19 +44,6 @@ def synchronise(network: nn.Module) -> None:
     """Make a network on a GPU normalise over the images of all ranks; its tensors stay the same."""
     for layer in layers_of(network):
         layer.__class__ = SyncedBatchNorm
-
-
-def calibration_split(training: Split, count: int) -> Split:
-    """Return the training images to calibrate with: always the same random choice, in whole batches if possible.
-
-    Args:
-        training: Images to choose from.
-        count: Number of images; fewer if there are not enough.
-    """
-    count = min(count, len(training))
-    count -= count % BATCH if count > BATCH else 0
-    chosen = torch.randperm(len(training), generator=seed.torch_rng(0, "calibration"))[:count].sort().values
-    return Split(training.images[chosen], training.labels[chosen])
 
 
 class PathStatistics:
@@ -127,7 +110,7 @@ def measure(layers: Sequence[nn.BatchNorm2d], calibration: ResidentImages, forwa
     """
     PathStatistics(layers).install()
     with calibrating(layers):
-        for images_BCHW, _ in calibration.batches(BATCH):
+        for images_BCHW, _ in calibration.batches(CALIBRATION_BATCH):
             forward(images_BCHW)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from supernet_cli.data.images import CALIBRATION_BATCH
 from supernet_cli.data.resident import ResidentImages
 from supernet_cli.device import Device
 from supernet_cli.networks import normalisation
@@ -78,118 +79,144 @@ class _Tally:
         return Score(correct, loss, correct_N, divergence=divergence if self._diverges else None)
 
 
-@torch.inference_mode()
-def evaluate_paths(
-    supernet: Supernet,
-    architectures: Sequence[Architecture],
-    images: ResidentImages,
-    device: Device,
-    keep_correct: bool = False,
-    calibration: ResidentImages | None = None,
-    undropped: Bundle | None = None,
-    both_ways: bool = False,
-    between: Callable[[], None] = lambda: None,
-) -> dict[Architecture, Score]:
-    """Evaluate paths of a supernet; activations of a common prefix are computed once.
-
-    The scores equal those of each path's extracted subnet exactly: the same operations run on the same numbers.
-    Memory is bounded by one batch of activations per block, and the statistics of `TOGETHER` paths.
+@dataclass(frozen=True)
+class ForwardCost:
+    """The cost of an evaluation, which has no backward passes.
 
     Args:
-        supernet: The weights.
-        architectures: The paths, in any order; duplicates are evaluated once.
+        images: Images run forward, counted once for each path and each pass over them.
+        macs: Multiply-accumulates; a prefix that paths share counts once.
+        seconds: The time that it took.
+    """
+
+    images: int = 0
+    macs: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: ForwardCost) -> ForwardCost:
+        """Return the cost of both."""
+        return ForwardCost(self.images + other.images, self.macs + other.macs, self.seconds + other.seconds)
+
+
+@dataclass(frozen=True)
+class JudgingPlan:
+    """An evaluation of paths of a supernet: runs it, and prices it.
+
+    Args:
+        paths: In any order; duplicates are evaluated once.
         images: The split to evaluate on.
-        device: Determines the arithmetic.
-        keep_correct: Whether scores record which images are classified correctly.
         calibration: Training images for recalibrating each path's batch normalisation before it is evaluated; None
             for running statistics.
         undropped: All candidates at once, if the strategy trains them so: scores then include how far each path's
             predictions are from it (Bender et al. 2018, "Understanding and Simplifying One-Shot Architecture Search",
             ICML).
         both_ways: Whether recalibrated paths are also evaluated with running statistics.
-        between: Called between batches; an exception from it ends the evaluation and leaves the supernet unchanged.
+        keep_correct: Whether scores record which images are classified correctly.
     """
-    ordered = in_order(architectures)
-    undropped_NK = None if undropped is None else _predicted(supernet, undropped, images, device, calibration)
-    if calibration is None or not normalisation.layers_of(supernet):
-        with normalisation.borrowed(supernet):
-            return _judge(supernet, ordered, images, device, keep_correct, None, undropped_NK, between)
-    plain: dict[Architecture, Score] = {}
-    if both_ways:
-        with normalisation.borrowed(supernet):
-            plain = _judge(supernet, ordered, images, device, False, None, None, between)
-    scores: dict[Architecture, Score] = {}
-    for group in in_groups(ordered):
+
+    paths: Sequence[Architecture]
+    images: ResidentImages
+    calibration: ResidentImages | None = None
+    undropped: Bundle | None = None
+    both_ways: bool = False
+    keep_correct: bool = False
+
+    @torch.inference_mode()
+    def run(
+        self, supernet: Supernet, device: Device, between: Callable[[], None] = lambda: None
+    ) -> dict[Architecture, Score]:
+        """Evaluate the paths; activations of a common prefix are computed once.
+
+        The scores equal those of each path's extracted subnet exactly: the same operations run on the same numbers.
+        Memory is bounded by one batch of activations per block, and the statistics of `TOGETHER` paths.
+
+        Args:
+            supernet: The weights.
+            device: Determines the arithmetic.
+            between: Called between batches; an exception from it ends the evaluation and leaves the supernet unchanged.
+        """
+        ordered = in_order(self.paths)
+        undropped_NK = None if self.undropped is None else self._predicted(self.undropped, supernet, device)
+        if self.calibration is None or not normalisation.layers_of(supernet):
+            with normalisation.borrowed(supernet):
+                return self._judge(supernet, ordered, device, None, undropped_NK, between)
+        plain: dict[Architecture, Score] = {}
+        if self.both_ways:
+            with normalisation.borrowed(supernet):
+                plain = replace(self, keep_correct=False)._judge(supernet, ordered, device, None, None, between)
+        scores: dict[Architecture, Score] = {}
+        for group in _in_groups(ordered):
+            with normalisation.borrowed(supernet) as layers:
+                statistics = _measured(supernet, group, layers, self.calibration, device, between)
+                scores |= self._judge(supernet, group, device, statistics, undropped_NK, between)
+        return {
+            path: replace(score, accuracy_unrecalibrated=plain[path].accuracy) if self.both_ways else score
+            for path, score in scores.items()
+        }
+
+    def cost(self, supernet: Supernet, costs: PathCosts) -> ForwardCost:
+        """Return what the evaluation costs, its time aside.
+
+        Args:
+            supernet: The network whose paths are evaluated.
+            costs: Costs of its candidates.
+        """
+        images, ordered = len(self.images), in_order(self.paths)
+        measured = self.calibration if normalisation.layers_of(supernet) else None
+        calibrating = 0 if measured is None else len(measured)
+        forward = len(ordered) * images_per_path(images, calibrating, self.both_ways)
+        macs = 0
+        if self.undropped is not None:
+            forward += images + calibrating
+            macs += (images + calibrating) * costs.of_bundle(self.undropped)
+        if self.both_ways or not calibrating:
+            macs += images * costs.of_shared_prefixes(ordered)
+        if calibrating:
+            for group in _in_groups(ordered):
+                macs += images * costs.of_shared_prefixes(group)
+                macs += calibrating * costs.of_shared_prefixes(group, head=False)
+        return ForwardCost(forward, macs)
+
+    def _judge(
+        self,
+        supernet: Supernet,
+        ordered: Sequence[Architecture],
+        device: Device,
+        statistics: _Statistics | None,
+        undropped_NK: Tensor | None,
+        between: Callable[[], None],
+    ) -> dict[Architecture, Score]:
+        tallies = {path: _Tally(device.place, self.keep_correct) for path in ordered}
+        for start, (images_BCHW, labels_B) in zip(count(0, BATCH), self.images.batches(BATCH), strict=False):
+            between()
+            undropped_BK = None if undropped_NK is None else undropped_NK[start : start + BATCH]
+            with device.autocast():
+                for path, features_BCHW in _walk(supernet, images_BCHW, ordered, statistics):
+                    tallies[path].add(_logits(supernet, features_BCHW, device), labels_B, undropped_BK)
+        return {path: tally.score() for path, tally in tallies.items()}
+
+    def _predicted(self, bundle: Bundle, supernet: Supernet, device: Device) -> Tensor:
+        """Return a bundle's log-probabilities, (N, K), with its batch normalisation recalibrated like a path's."""
+
+        def forward(images_BCHW: Tensor) -> Tensor:
+            with device.autocast():
+                return _logits(supernet, supernet.features(images_BCHW, bundle), device)
+
         with normalisation.borrowed(supernet) as layers:
-            statistics = _measured(supernet, group, layers, calibration, device, between)
-            scores |= _judge(supernet, group, images, device, keep_correct, statistics, undropped_NK, between)
-    return {
-        path: replace(score, accuracy_unrecalibrated=plain[path].accuracy) if both_ways else score
-        for path, score in scores.items()
-    }
+            if self.calibration is not None and layers:
+                normalisation.measure(layers, self.calibration, forward)
+            return torch.cat([forward(batch).log_softmax(1) for batch, _ in self.images.batches(BATCH)])
 
 
-def judging_macs(
-    supernet: Supernet,
-    costs: PathCosts,
-    paths: Sequence[Architecture],
-    images: int,
-    calibration: int | None,
-    undropped: Bundle | None = None,
-    *,
-    both_ways: bool = False,
-) -> int:
-    """Return the multiply-accumulates that `evaluate_paths` needs.
+def images_per_path(images: int, calibration: int, both_ways: bool = False) -> int:
+    """Return how many images evaluating one path runs forward.
 
     Args:
-        supernet: The network whose paths are evaluated.
-        costs: Costs of its candidates.
-        paths: The paths.
         images: Number of images to evaluate on.
-        calibration: Number of images to calibrate with; None for no calibration.
-        undropped: The network that paths are compared with, if any.
-        both_ways: Whether paths are also evaluated with running statistics.
+        calibration: Number of images to calibrate with; 0 for no calibration.
+        both_ways: Whether a recalibrated path is also evaluated with running statistics.
     """
-    calibrating = _calibrating(supernet, calibration)
-    macs = 0 if undropped is None else (images + calibrating) * costs.of_bundle(undropped)
-    if both_ways or not calibrating:
-        macs += images * costs.of_shared_prefixes(paths)
-    if not calibrating:
-        return macs
-    groups = in_groups(in_order(paths))
-    recalibrated = sum(images * costs.of_shared_prefixes(group) for group in groups)
-    return macs + recalibrated + sum(calibrating * costs.of_shared_prefixes(group, head=False) for group in groups)
-
-
-def judging_images(
-    supernet: Supernet,
-    paths: int,
-    images: int,
-    calibration: int | None,
-    undropped: Bundle | None = None,
-    *,
-    both_ways: bool = False,
-) -> int:
-    """Return the images that `evaluate_paths` runs forward, counted once for each path and each pass over them.
-
-    It counts the same work as `judging_macs`; only that counts a shared prefix once.
-
-    Args:
-        supernet: The network whose paths are evaluated.
-        paths: How many.
-        images: Number of images to evaluate on.
-        calibration: Number of images to calibrate with; None for no calibration.
-        undropped: The network that paths are compared with, if any.
-        both_ways: Whether paths are also evaluated with running statistics.
-    """
-    calibrating = _calibrating(supernet, calibration)
-    networks = paths + (undropped is not None)
-    return networks * (images + calibrating) + (paths * images if both_ways and calibrating else 0)
-
-
-def _calibrating(supernet: Supernet, calibration: int | None) -> int:
-    """Return how many images a path is really calibrated with: none without batch normalisation."""
-    return calibration if calibration is not None and normalisation.layers_of(supernet) else 0
+    return images * (2 if both_ways and calibration else 1) + calibration
 
 
 def in_order(architectures: Iterable[Architecture]) -> list[Architecture]:
@@ -197,29 +224,9 @@ def in_order(architectures: Iterable[Architecture]) -> list[Architecture]:
     return sorted(set(architectures), key=lambda architecture: architecture.choices)
 
 
-def in_groups(ordered: Sequence[Architecture]) -> list[Sequence[Architecture]]:
+def _in_groups(ordered: Sequence[Architecture]) -> list[Sequence[Architecture]]:
     """Return the paths in groups that are calibrated together, with their statistics in memory at the same time."""
     return [ordered[first : first + TOGETHER] for first in range(0, len(ordered), TOGETHER)]
-
-
-def _judge(
-    supernet: Supernet,
-    ordered: Sequence[Architecture],
-    images: ResidentImages,
-    device: Device,
-    keep_correct: bool,
-    statistics: _Statistics | None,
-    undropped_NK: Tensor | None,
-    between: Callable[[], None],
-) -> dict[Architecture, Score]:
-    tallies = {architecture: _Tally(device.place, keep_correct) for architecture in ordered}
-    for start, (images_BCHW, labels_B) in zip(count(0, BATCH), images.batches(BATCH), strict=False):
-        between()
-        undropped_BK = None if undropped_NK is None else undropped_NK[start : start + BATCH]
-        with device.autocast():
-            for architecture, features_BCHW in _walk(supernet, images_BCHW, ordered, statistics):
-                tallies[architecture].add(_logits(supernet, features_BCHW, device), labels_B, undropped_BK)
-    return {architecture: tally.score() for architecture, tally in tallies.items()}
 
 
 def _logits(supernet: Supernet, features_BCHW: Tensor, device: Device) -> Tensor:
@@ -229,21 +236,6 @@ def _logits(supernet: Supernet, features_BCHW: Tensor, device: Device) -> Tensor
     """
     with torch.autocast(device.place.type, enabled=False):
         return supernet.head(features_BCHW.float())  # type: ignore[no-any-return]
-
-
-def _predicted(
-    supernet: Supernet, bundle: Bundle, images: ResidentImages, device: Device, calibration: ResidentImages | None
-) -> Tensor:
-    """Return a bundle's log-probabilities, (N, K), with its batch normalisation recalibrated like a path's."""
-
-    def forward(images_BCHW: Tensor) -> Tensor:
-        with device.autocast():
-            return _logits(supernet, supernet.features(images_BCHW, bundle), device)
-
-    with normalisation.borrowed(supernet) as layers:
-        if calibration is not None and layers:
-            normalisation.measure(layers, calibration, forward)
-        return torch.cat([forward(batch).log_softmax(1) for batch, _ in images.batches(BATCH)])
 
 
 def _measured(
@@ -265,7 +257,7 @@ def _measured(
                 block_layers = normalisation.layers_of(block.candidates[choice], block.shortcut)
                 statistics[prefix] = normalisation.PathStatistics(block_layers)
     with normalisation.calibrating(layers):
-        for images_BCHW, _ in calibration.batches(normalisation.BATCH):
+        for images_BCHW, _ in calibration.batches(CALIBRATION_BATCH):
             between()
             with device.autocast():
                 for _ in _walk(supernet, images_BCHW, ordered, statistics):

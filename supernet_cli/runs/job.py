@@ -95,9 +95,14 @@ class JobFolder:
         return self.path / "checkpoint.pt"
 
     @property
+    def checkpoints(self) -> tuple[Path, Path]:
+        """The newest checkpoint, and the one before it."""
+        return self.checkpoint, previous_checkpoint(self.checkpoint)
+
+    @property
     def has_checkpoint(self) -> bool:
-        """Whether there is a checkpoint to resume from: the newest, or the one before it."""
-        return any(path.exists() for path in (self.checkpoint, self.checkpoint.with_suffix(".previous.pt")))
+        """Whether there is a checkpoint to resume from."""
+        return any(path.exists() for path in self.checkpoints)
 
     @property
     def weights(self) -> Path:
@@ -325,6 +330,11 @@ class _JobLog(logging.FileHandler):
         elif not self._failed:
             self._failed = True
             logger.warning("%s cannot be written: %s", self.baseFilename, error.strerror or error)
+
+
+def previous_checkpoint(path: Path) -> Path:
+    """Return where the checkpoint is kept that was replaced by the one at a path."""
+    return path.with_suffix(".previous.pt")
 
 
 def list_jobs(folder: Path, ways: Sequence[Way] = tuple(Way)) -> list[JobFolder]:

@@ -21,6 +21,7 @@ from torch import nn
 
 from supernet_cli.errors import RunError
 from supernet_cli.runs.files import disk_errors, replace_file
+from supernet_cli.runs.job import previous_checkpoint
 
 FORMAT = 1
 _MARK = b"supernet"
@@ -55,7 +56,7 @@ def keep_checkpoint(path: Path, content: bytes) -> None:
     replace_file(fresh, content, durable=True)
     with disk_errors(path):
         if path.exists():
-            os.replace(path, previous(path))
+            os.replace(path, previous_checkpoint(path))
         os.replace(fresh, path)
 
 
@@ -65,7 +66,7 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     Raises:
         RunError: All checkpoints are damaged.
     """
-    candidates = [candidate for candidate in (path, previous(path)) if candidate.exists()]
+    candidates = [candidate for candidate in (path, previous_checkpoint(path)) if candidate.exists()]
     for candidate in candidates:
         state = _read(candidate)
         if state is not None:
@@ -74,11 +75,6 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     if candidates:
         raise RunError(f"All checkpoints in {path.parent} are damaged.", "Start a new run.")
     return None
-
-
-def previous(path: Path) -> Path:
-    """Return the path of the previous checkpoint."""
-    return path.with_suffix(".previous.pt")
 
 
 def save_weights(path: Path, module: nn.Module) -> None:

@@ -14,8 +14,9 @@ import torch
 
 from supernet_cli import device
 from supernet_cli.data.resident import ResidentImages
-from supernet_cli.networks.profile import latency, path_costs, profile, synflow
-from supernet_cli.networks.scoring import BATCH, Score, evaluate_paths, in_order, judging_images, judging_macs
+from supernet_cli.networks.builder import Builder
+from supernet_cli.networks.profile import latency, profile, synflow
+from supernet_cli.networks.scoring import BATCH, JudgingPlan, Score, in_order
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.layout import Way, path_folder
@@ -33,7 +34,7 @@ from supernet_cli.runs.store import Run
 from supernet_cli.sampling import Undropped
 from supernet_cli.space import Architecture
 from supernet_cli.training import checkpoint
-from supernet_cli.training.prepare import Prepared, seeded_supernet
+from supernet_cli.training.prepare import Prepared
 
 _KEPT_TOGETHER = 16  # networks; each addition to the results rewrites their files
 _JUDGED_TOGETHER = 256  # paths of a supernet; enough that prefixes are shared, and few enough to be spread
@@ -103,7 +104,7 @@ def judge_run(
     rows: list[ScoreRow] = []
     total = len(networks.supernets) * len(paths) + len(networks.alone)
     supernets = {job.seed: checkpoint.StoredWeights.read(job.weights) for job in networks.supernets}
-    judge, parts = Judge(prepared, split, supernets), _parts(networks, paths, prepared.preset.retrain.threads)
+    judge, parts = Judge(prepared, split, supernets), _parts(networks, paths, prepared.plan.preset.retrain.threads)
 
     def take(groups: Iterable[Judged]) -> None:
         for group in groups:
@@ -118,7 +119,7 @@ def judge_run(
         try:
             (spread or _here(between))(judge, parts, take)
         finally:
-            torch.set_num_threads(prepared.threads)
+            torch.set_num_threads(prepared.plan.threads)
         if keep:
             _measure(prepared, run, paths, advance, between)
     return sorted(rows, key=lambda row: (list(Way).index(row.kind), row.seed))
@@ -224,37 +225,39 @@ class Judge:
 
     @cached_property
     def _images(self) -> ResidentImages:
-        return self.prepared.resident(self.split)
+        return self.prepared.images.resident(self.split)
 
     @cached_property
     def _calibration(self) -> ResidentImages | None:
-        return self.prepared.calibration_images()
+        return self.prepared.images.calibration(self.prepared.plan.calibration)
 
     @cached_property
     def _supernet(self) -> Supernet:
         """A supernet, with the weights that were put in last."""
-        return self.prepared.supernet(0)
+        return self.prepared.networks.supernet(0)
 
     def _judge_inherited(self, part: _InheritedPaths, between: Callable[[], None]) -> Judged:
-        prepared, images, calibration = self.prepared, self._images, self._calibration
-        device.prepare(prepared.device, prepared.threads)
-        sampler = prepared.sampler(0)
-        undropped = sampler.undropped if isinstance(sampler, Undropped) else None
+        networks, plan, calibration = self.prepared.networks, self.prepared.plan, self._calibration
+        device.prepare(networks.device, plan.threads)
+        sampler = plan.sampler(0)
+        judging = JudgingPlan(
+            paths=part.paths,
+            images=self._images,
+            calibration=calibration,
+            undropped=sampler.undropped if isinstance(sampler, Undropped) else None,
+            both_ways=plan.preset.train.evaluate_unrecalibrated,
+            keep_correct=True,
+        )
         supernet = self._supernet
         self.supernets[part.seed].put_into(supernet)
         started = time.perf_counter()
-        both_ways = prepared.preset.train.evaluate_unrecalibrated
-        scores = evaluate_paths(
-            supernet, part.paths, images, prepared.device, True, calibration, undropped, both_ways, between
-        )
-        calibrated = None if calibration is None else len(calibration)
-        costs = path_costs(supernet, images.shape, prepared.device)
-        work = (len(images), calibrated, undropped)
+        scores = judging.run(supernet, networks.device, between)
+        priced = judging.cost(supernet, networks.costs)
         cost = JudgingCost(
             split=self.split,
             seed=part.seed,
-            forward_images=judging_images(supernet, len(scores), *work, both_ways=both_ways),
-            macs=judging_macs(supernet, costs, part.paths, *work, both_ways=both_ways),
+            forward_images=priced.images,
+            macs=priced.macs,
             seconds=time.perf_counter() - started,
         )
         if calibration is None or not supernet.space.has_batch_norm:
@@ -266,12 +269,12 @@ class Judge:
 
         Its batch normalisation has running statistics of its own, and is evaluated with them.
         """
-        prepared = self.prepared
-        device.prepare(prepared.device, network.threads)
-        space = prepared.space.only(network.path)
-        module = seeded_supernet(space, prepared.image_shape, prepared.num_classes, 0, prepared.device)
+        networks = self.prepared.networks
+        device.prepare(networks.device, network.threads)
+        module = networks.only(network.path).supernet(0)
         network.weights.put_into(module)
-        (score,) = evaluate_paths(module, [space.at(0)], self._images, prepared.device, keep_correct=True).values()
+        judging = JudgingPlan([module.space.at(0)], self._images, keep_correct=True)
+        (score,) = judging.run(module, networks.device).values()
         return _with_running_statistics(score)
 
 
@@ -301,7 +304,7 @@ def _measure(
     prepared: Prepared, run: Run, paths: Sequence[Architecture], advance: Advance, between: Callable[[], None]
 ) -> None:
     """Measure the paths that have not been measured yet, on this device."""
-    empty = Profiles(device=prepared.device.name, threads=prepared.threads, batch=BATCH)
+    empty = Profiles(device=prepared.networks.device.name, threads=prepared.plan.threads, batch=BATCH)
     known = profiles(run)
     if known.model_copy(update={"paths": {}}) != empty:
         known = empty
@@ -309,19 +312,19 @@ def _measure(
     for start in range(0, len(missing), _KEPT_TOGETHER):
         between()
         group = missing[start : start + _KEPT_TOGETHER]
-        found = {str(path): measured for path, measured in profile_paths(prepared, group)}
+        found = {str(path): measured for path, measured in profile_paths(prepared.networks, group)}
         keep_profiles(run, empty.model_copy(update={"paths": found}))
         advance("measuring paths", start + len(group), len(missing))
 
 
-def profile_paths(prepared: Prepared, paths: Sequence[Architecture]) -> Iterator[tuple[Architecture, PathProfile]]:
+def profile_paths(networks: Builder, paths: Sequence[Architecture]) -> Iterator[tuple[Architecture, PathProfile]]:
     """Measure paths: their subnets' parameters, multiply-accumulates and latencies, and their synflow."""
-    supernet = prepared.supernet(0).eval()
+    supernet, shape, on = networks.supernet(0).eval(), networks.image_shape, networks.device
     for path in paths:
         network = supernet.extract(path)
-        size = profile(network, prepared.image_shape, prepared.device)
-        one = latency(network, prepared.image_shape, 1, prepared.device)
-        batch = latency(network, prepared.image_shape, BATCH, prepared.device, warm_up=1, runs=5)
+        size = profile(network, shape, on)
+        one = latency(network, shape, 1, on)
+        batch = latency(network, shape, BATCH, on, warm_up=1, runs=5)
         yield (
             path,
             PathProfile(
@@ -329,6 +332,6 @@ def profile_paths(prepared: Prepared, paths: Sequence[Architecture]) -> Iterator
                 macs=size.macs,
                 latency_seconds=one,
                 latency_batch_seconds=batch,
-                synflow=synflow(network, prepared.image_shape),
+                synflow=synflow(network, shape),
             ),
         )

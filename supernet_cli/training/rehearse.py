@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from supernet_cli import seed
 from supernet_cli.config.schema import Recipe
+from supernet_cli.data.images import TrainingData
+from supernet_cli.device import Device
 from supernet_cli.device import prepare as prepare_device
 from supernet_cli.glyphs import counted
 from supernet_cli.networks.profile import Profile, profile
-from supernet_cli.networks.scoring import evaluate_paths
+from supernet_cli.networks.scoring import JudgingPlan
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.runs.data_report import DataReport
 from supernet_cli.sampling import Sampler, build_sampler, steps_per_epoch
@@ -19,7 +21,7 @@ from supernet_cli.space import PASSES_PER_TRAINING_IMAGE, Architecture
 from supernet_cli.training.loop import Learner, LossWindow, train_step
 from supernet_cli.training.losses import build_loss
 from supernet_cli.training.optimiser import build_optimizer
-from supernet_cli.training.prepare import Prepared, seeded_supernet
+from supernet_cli.training.prepare import Prepared
 from supernet_cli.training.train import judged_paths, watched_paths
 
 _WARM_UP_STEPS, _TIMED_STEPS = 5, 25
@@ -69,31 +71,35 @@ def rehearse(prepared: Prepared) -> Rehearsal:
     Args:
         prepared: From `prepare`.
     """
-    supernet = prepared.supernet(0)
-    paths = prepared.space.sample_distinct(_PROFILED, seed.python_rng(0, "profiled"))
-    profiles = [profile(supernet.extract(path), prepared.image_shape, prepared.device) for path in paths]
+    networks, on = prepared.networks, prepared.networks.device
+    supernet, space = networks.supernet(0), networks.space
+    paths = space.sample_distinct(_PROFILED, seed.python_rng(0, "profiled"))
+    profiles = [profile(supernet.extract(path), networks.image_shape, on) for path in paths]
     parameters, macs = [p.parameters for p in profiles], [p.macs for p in profiles]
     return Rehearsal(
-        num_paths=prepared.space.size,
+        num_paths=space.size,
         num_profiled=len(paths),
         smallest=Profile(min(parameters), min(macs)),
         largest=Profile(max(parameters), max(macs)),
-        data=prepared.splits.report,
-        device=f"{prepared.device.name}, {counted(prepared.threads, 'thread')}",
+        data=prepared.images.splits.report,
+        device=f"{on.name}, {counted(prepared.plan.threads, 'thread')}",
         estimate=estimate(prepared),
     )
 
 
 def estimate(prepared: Prepared) -> Estimate:
     """Train a few steps and evaluate a few paths, to estimate how long training one supernet takes."""
-    recipe = prepared.train_recipe
-    supernet, sampler = prepared.supernet(0), prepared.sampler(0)
-    rate = _images_per_second(prepared, supernet, sampler, recipe)
-    watched, last = watched_paths(prepared), judged_paths(prepared)
+    images, plan, recipe = prepared.images, prepared.plan, prepared.plan.train_recipe
+    supernet = prepared.networks.supernet(0)
+    rate = _images_per_second(supernet, plan.sampler(0), recipe, images.training_data(), prepared.networks.device)
+    watched, last = watched_paths(plan, images), judged_paths(plan, images)
     evaluations = -(-recipe.epochs // recipe.evaluate_every)
     paths = (evaluations - 1) * len(watched) + len(last)
-    evaluation = paths * _seconds_per_path(prepared, supernet, watched)
-    return Estimate(rate, recipe.epochs * len(prepared.splits.train) / rate + evaluation)
+    judging = JudgingPlan(watched, images.resident("validation"), images.calibration(plan.calibration))
+    started = time.perf_counter()
+    judging.run(supernet, prepared.networks.device)
+    evaluation = paths * (time.perf_counter() - started) / len(watched)
+    return Estimate(rate, recipe.epochs * plan.train_images / rate + evaluation)
 
 
 @dataclass(frozen=True)
@@ -122,39 +128,40 @@ def estimate_alone(
         workers: How many run side by side.
         steps: Length of each, if not the recipe's.
     """
-    recipe, costs = prepared.standalone_recipe, prepared.costs
+    plan, networks, recipe = prepared.plan, prepared.networks, prepared.plan.standalone_recipe
+    costs, on = networks.costs, networks.device
     by_cost = sorted(trainings, key=costs.of)
     path = by_cost[len(by_cost) // 2]
-    space = prepared.space.only(path)
-    network = seeded_supernet(space, prepared.image_shape, prepared.num_classes, 0, prepared.device)
-    sampler = build_sampler("uniform", space, seed.python_rng(0, "estimate"), {})
-    prepare_device(prepared.device, prepared.preset.retrain.threads)
+    network = networks.only(path).supernet(0)
+    sampler = build_sampler("uniform", network.space, seed.python_rng(0, "estimate"), {})
+    prepare_device(on, plan.preset.retrain.threads)
     try:
-        rate = _images_per_second(prepared, network, sampler, recipe)
+        rate = _images_per_second(network, sampler, recipe, prepared.images.training_data(), on)
     finally:
-        prepare_device(prepared.device, prepared.threads)
-    images = recipe.epochs * len(prepared.splits.train) if steps is None else steps * recipe.batch_size
+        prepare_device(on, plan.threads)
+    images = recipe.epochs * plan.train_images if steps is None else steps * recipe.batch_size
     macs = images * sum(costs.of(each) for each in trainings)
     workers = min(workers, len(trainings))
     return AloneEstimate(workers, macs / (rate * costs.of(path)) / workers, PASSES_PER_TRAINING_IMAGE * macs)
 
 
-def _images_per_second(prepared: Prepared, network: Supernet, sampler: Sampler, recipe: Recipe) -> float:
+def _images_per_second(
+    network: Supernet, sampler: Sampler, recipe: Recipe, data: TrainingData, device: Device
+) -> float:
     """Train a network for a few steps and return its forward images per second."""
-    device, images_per_epoch = prepared.device, len(prepared.splits.train)
-    halfway = steps_per_epoch(images_per_epoch, recipe.batch_size, sampler.passes_per_step) * recipe.epochs // 2
+    halfway = steps_per_epoch(len(data.training), recipe.batch_size, sampler.passes_per_step) * recipe.epochs // 2
     learner = Learner(
         supernet=network,
-        objective=build_loss(recipe.loss, len(prepared.splits.classes)).to(device.place),
+        objective=build_loss(recipe.loss, data.num_classes).to(device.place),
         optimizer=build_optimizer(recipe.optimizer, network.parameters()),
         schedule=None,
         device=device,
         window=LossWindow(_WARM_UP_STEPS + _TIMED_STEPS, device.place),
     )
     batch_size = min(recipe.batch_size, _LARGEST_TIMED_BATCH)  # larger ones are no faster
-    resident, images, steps, started = prepared.training_images(), 0, 0, 0.0
+    images, steps, started = 0, 0, 0.0
     while steps < _WARM_UP_STEPS + _TIMED_STEPS:
-        for batch_BCHW, labels_B in resident.epoch(seed.torch_rng(0, "estimate"), batch_size):
+        for batch_BCHW, labels_B in data.training.epoch(seed.torch_rng(0, "estimate"), batch_size):
             if steps == _WARM_UP_STEPS:
                 device.synchronize()
                 images, started = 0, time.perf_counter()
@@ -165,11 +172,3 @@ def _images_per_second(prepared: Prepared, network: Supernet, sampler: Sampler, 
                 break
     device.synchronize()
     return images / (time.perf_counter() - started)
-
-
-def _seconds_per_path(prepared: Prepared, supernet: Supernet, paths: Sequence[Architecture]) -> float:
-    """Evaluate some paths on validation and return how long each took."""
-    validation, calibration = prepared.resident("validation"), prepared.calibration_images()
-    started = time.perf_counter()
-    evaluate_paths(supernet, paths, validation, prepared.device, calibration=calibration)
-    return (time.perf_counter() - started) / len(paths)

@@ -15,20 +15,25 @@ import torch
 
 from supernet_cli import device, seed
 from supernet_cli.config.schema import Recipe
+from supernet_cli.cores import usable_cores
+from supernet_cli.data.images import TrainingData, calibration_size
 from supernet_cli.data.resident import ResidentImages
 from supernet_cli.errors import UsageError
+from supernet_cli.networks.builder import Builder
+from supernet_cli.networks.scoring import JudgingPlan, images_per_path
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.runs import alone
 from supernet_cli.runs.alone import SHORT_CALIBRATION, AloneJob
 from supernet_cli.runs.layout import Way
 from supernet_cli.runs.records import Recorder
 from supernet_cli.sampling import build_sampler, steps_per_epoch
-from supernet_cli.space import Architecture, SearchSpace
+from supernet_cli.space import Architecture
 from supernet_cli.training import checkpoint
-from supernet_cli.training.driver import Assignment, Outcome, Stop, Training
+from supernet_cli.training.assignment import Assignment
+from supernet_cli.training.driver import Outcome, Stop, Training
 from supernet_cli.training.extension import origins
 from supernet_cli.training.optimiser import check_recipe
-from supernet_cli.training.prepare import Prepared, TrainingData, seeded_supernet
+from supernet_cli.training.prepare import Prepared
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,9 @@ class AloneTraining:
     """What all trainings of single paths share; it is sent to the processes that run them.
 
     Args:
-        space: The whole search space.
+        networks: Builds networks of the whole search space, where trainings run.
         recipe: How a path is trained.
         data: Images, in the host's memory.
-        device: Where trainings run.
         threads: CPU threads of each: results depend on them, not on how many run side by side.
         origins: What a checkpoint must match to be resumed: the form that is written, then earlier ones.
         calibration: Images on which a short training's batch normalisation is measured before it is evaluated: its
@@ -47,10 +51,9 @@ class AloneTraining:
         inherited: Weights of a supernet that paths start from, if they do.
     """
 
-    space: SearchSpace
+    networks: Builder
     recipe: Recipe
     data: TrainingData
-    device: device.Device
     threads: int
     origins: tuple[str, ...]
     calibration: ResidentImages | None = None
@@ -67,29 +70,28 @@ class AloneTraining:
         Raises:
             RunError: Those weights are missing.
         """
-        preset = prepared.preset
+        images, plan, host = prepared.images, prepared.plan, torch.device("cpu")
         return cls(
-            space=prepared.space,
-            recipe=prepared.standalone_recipe,
-            data=prepared.training_data(torch.device("cpu")),
-            device=prepared.device,
-            threads=preset.retrain.threads,
-            origins=origins(preset),
-            calibration=prepared.calibration_images(torch.device("cpu"), most=SHORT_CALIBRATION),
+            networks=prepared.networks,
+            recipe=plan.standalone_recipe,
+            data=images.training_data(host),
+            threads=plan.preset.retrain.threads,
+            origins=origins(plan.preset),
+            calibration=images.calibration(min(plan.calibration, SHORT_CALIBRATION), host),
             inherited=None if inherits is None else checkpoint.StoredWeights.read(inherits),
         )
 
     @cached_property
     def _resident(self) -> TrainingData:
-        return self.data.to(self.device.place)
+        return self.data.to(self.networks.device.place)
 
     @cached_property
     def _resident_calibration(self) -> ResidentImages | None:
-        return None if self.calibration is None else self.calibration.to(self.device.place)
+        return None if self.calibration is None else self.calibration.to(self.networks.device.place)
 
     def set_up(self) -> None:
         """Set up a process: allocator and threads."""
-        device.prepare(self.device, self.threads)
+        device.prepare(self.networks.device, self.threads)
 
     def run(self, job: AloneJob, recorder: Recorder, stop: Stop) -> Outcome:
         """Train one path, from the start or from its checkpoint, to the end or until asked to stop.
@@ -106,19 +108,19 @@ class AloneTraining:
             is_short = job.steps is not None
             own_seed = seed.derive(job.seed, "short" if is_short else "alone", str(job.path))
             network = self._network(job, own_seed)
-            (path,) = network.space.enumerate()
+            calibration = self._resident_calibration if is_short else None
+            judging = JudgingPlan(list(network.space.enumerate()), self._resident.validation, calibration)
             assignment = Assignment(
                 supernet=network,
                 recipe=self.recipe if job.steps is None else self._short_recipe(job.steps),
                 sampler=build_sampler("uniform", network.space, seed.python_rng(own_seed, "paths"), {}),
                 seed=own_seed,
-                watched=[path],
-                judged=[path],
+                watched=judging,
+                judged=judging,
                 data=self._resident,
-                device=self.device,
+                device=self.networks.device,
                 threads=self.threads,
                 origins=tuple(f"{each} {job.steps} steps" for each in self.origins) if is_short else self.origins,
-                calibration=self._resident_calibration if is_short else None,
                 most_steps=job.steps,
             )
             return Training(assignment, job.folder, recorder, stop).run()
@@ -130,11 +132,10 @@ class AloneTraining:
         return self.recipe.model_copy(update={"epochs": epochs, "evaluate_every": epochs})
 
     def _network(self, job: AloneJob, own_seed: int) -> Supernet:
-        shape, num_classes = self.data.training.shape, self.data.num_classes
-        network = seeded_supernet(self.space.only(job.path), shape, num_classes, own_seed, self.device)
+        network = self.networks.only(job.path).supernet(own_seed)
         if job.way is Way.INHERITED:
             assert self.inherited is not None
-            whole = seeded_supernet(self.space, shape, num_classes, 0, self.device)
+            whole = self.networks.supernet(0)
             self.inherited.put_into(whole)
             network.inherit(job.path, whole)
         return network
@@ -146,17 +147,17 @@ def short_steps(prepared: Prepared, paths: Sequence[Architecture], budget: int) 
     Args:
         prepared: From `prepare`, with the run's preset.
         paths: The paths that share the budget.
-        budget: Multiply-accumulates. Each path is evaluated once on the validation images, after its batch
-            normalisation is calibrated.
+        budget: Multiply-accumulates; a training image costs three forward passes, and each path is evaluated once on
+            the validation images, after its batch normalisation is calibrated.
 
     Raises:
         UsageError: There are too few for a training.
         PresetError: The schedule cannot be that short.
     """
-    recipe = prepared.standalone_recipe
-    together = sum(prepared.costs.of(path) for path in paths)
-    calibration = prepared.calibration_images(torch.device("cpu"), most=SHORT_CALIBRATION)
-    judging = len(prepared.splits.validation) + (0 if calibration is None else len(calibration))
+    images, networks, recipe = prepared.images.splits, prepared.networks, prepared.plan.standalone_recipe
+    together = sum(networks.costs.of(path) for path in paths)
+    calibration = calibration_size(len(images.train), min(prepared.plan.calibration, SHORT_CALIBRATION))
+    judging = images_per_path(len(images.validation), calibration)
     steps = alone.short_steps(budget, together, judging, recipe.batch_size)
     if steps < alone.FEWEST_STEPS:
         raise UsageError(
@@ -164,13 +165,17 @@ def short_steps(prepared: Prepared, paths: Sequence[Architecture], budget: int) 
             f"a training needs at least {alone.FEWEST_STEPS}.",
             "Share it among fewer paths, or compare with a supernet that was trained for longer.",
         )
-    supernet = prepared.supernet(0)
-    check_recipe(recipe, supernet.parameters(), steps, prepared.num_classes, "retrain")
+    check_recipe(recipe, networks.supernet(0).parameters(), steps, networks.num_classes, "retrain")
     return steps
 
 
-def room_for(prepared: Prepared) -> int:
-    """Return how many trainings there is room for: one on a GPU, otherwise as many as there are cores for."""
-    if prepared.device.place.type != "cpu":
+def room_for(on: device.Device, threads: int) -> int:
+    """Return how many trainings there is room for: one on a GPU, otherwise as many as there are cores for.
+
+    Args:
+        on: Where they run.
+        threads: CPU threads of each.
+    """
+    if on.place.type != "cpu":
         return 1
-    return max(1, device.usable_cores() // prepared.preset.retrain.threads)
+    return max(1, usable_cores() // threads)

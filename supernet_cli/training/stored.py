@@ -10,6 +10,7 @@ from torch import nn
 from supernet_cli.data.resident import ResidentImages
 from supernet_cli.device import Device
 from supernet_cli.errors import DataError, RunError
+from supernet_cli.networks.builder import Builder
 from supernet_cli.networks.normalisation import layers_of, measure
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.runs.layout import Way
@@ -17,7 +18,7 @@ from supernet_cli.runs.network import NetworkSpec
 from supernet_cli.runs.store import Run
 from supernet_cli.space import Architecture, SearchSpace
 from supernet_cli.training.checkpoint import StoredWeights
-from supernet_cli.training.prepare import prepare, seeded_supernet
+from supernet_cli.training.prepare import prepare
 
 _CPU = Device(torch.device("cpu"), torch.float32)
 
@@ -47,8 +48,8 @@ def network_spec(run: Run, data_root: Path | None = None) -> NetworkSpec:
             f"{error.message}",
             "Name the folder that has them with --data-root DIR.",
         ) from error
-    prepared.check_images(run.manifest.fingerprints.get("images"))
-    return NetworkSpec(space=preset.space, **dict(prepared.signature))
+    prepared.images.check(run.manifest.fingerprints.get("images"))
+    return NetworkSpec(space=preset.space, **dict(prepared.images.signature))
 
 
 def stored_supernet(run: Run, seed: int, data_root: Path | None = None) -> Supernet:
@@ -107,7 +108,7 @@ def stored_subnet(
 
 def _loaded(spec: NetworkSpec, space: SearchSpace, weights: Path) -> Supernet:
     content = StoredWeights.read(weights)
-    supernet = seeded_supernet(space, spec.image_shape, spec.num_classes, 0, _CPU)
+    supernet = Builder(space, spec.image_shape, spec.num_classes, _CPU).supernet(0)
     content.put_into(supernet)
     return supernet.eval()
 

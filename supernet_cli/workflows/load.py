@@ -47,7 +47,8 @@ def load(session: Session, path: str, weights: Weights = "scratch", seed: int | 
         import torch
 
         with session.observer.working("loading torch and the data") as advance:
-            calibration = session.prepare(advance).calibration_images(torch.device("cpu"))
+            prepared = session.prepare(advance)
+            calibration = prepared.images.calibration(prepared.plan.calibration, torch.device("cpu"))
     spec = network_spec(run, session.data_root)
     subnet = stored_subnet(run, architecture, way, job.seed, session.data_root, calibration)
     return LoadedNetwork(subnet, str(architecture), spec.classes, spec.normalisation).eval()

@@ -54,8 +54,8 @@ def help_to_train(place: Place, data_root: Path | None = None) -> int:
         with Ranks(place) as ranks:
             orders = Orders.model_validate_json(ranks.hear())
             prepared = prepare(orders.preset, orders.threads, place=place, data_root=data_root)
-            prepared.check_images(orders.images)
-            ranks.join(prepared.device)
+            prepared.images.check(orders.images)
+            ranks.join(prepared.networks.device)
             with interruption:
                 for seed in orders.seeds:
                     nowhere = JobFolder(Path(os.devnull), JobKey.supernet(seed))

@@ -55,7 +55,7 @@ def rehearse_new(loaded: LoadedPreset, observer: Observer, workplace: Workplace 
         rehearsal = rehearse(prepared)
         if workplace is None:
             return NewRehearsal(rehearsal, None)
-        paths = list(prepared.space.enumerate()) * len(loaded.preset.retrain.seeds)
+        paths = list(prepared.networks.space.enumerate()) * len(loaded.preset.retrain.seeds)
         return NewRehearsal(rehearsal, estimate_alone(prepared, paths, workplace.side_by_side(prepared)))
 
 
@@ -124,6 +124,6 @@ def rehearse_alone(session: Session, wanted: Wanted, seeds: Sequence[int]) -> Al
         done=len(jobs) - len(waiting),
         scored_first=scorer.describe(len(unscored)) if unscored else "",
         where=where,
-        length=f"{steps:,} steps" if steps else counted(prepared.standalone_recipe.epochs, "epoch"),
+        length=f"{steps:,} steps" if steps else counted(prepared.plan.standalone_recipe.epochs, "epoch"),
         estimate=estimate,
     )

@@ -66,7 +66,7 @@ class Scorer:
     def largest(self, count: int) -> list[str]:
         """Return the paths with most multiply-accumulates, the largest first."""
         with self.session.observer.working("loading torch and the data, and measuring sizes") as advance:
-            costs = self.session.prepare(advance).costs
+            costs = self.session.prepare(advance).networks.costs
         return [str(self.session.space.architecture(choices)) for choices in costs.largest(count)]
 
     def note_if_fewer(self, wanted: int) -> None:

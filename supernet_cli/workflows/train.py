@@ -80,7 +80,7 @@ def train(
         OutOfMemoryError: No memory is left.
     """
     run, prepared = begin(runs_dir, loaded, observer, place, tensorboard)
-    return Trained(run, prepared.splits.report, train_supernets(run, prepared, observer, place, tensorboard))
+    return Trained(run, prepared.images.splits.report, train_supernets(run, prepared, observer, place, tensorboard))
 
 
 def begin(
@@ -94,9 +94,13 @@ def begin(
 
         prepared = prepare_loaded(loaded, advance, place)
         run = create_run(
-            runs_dir, name_for(loaded), prepared.preset, images=prepared.images_digest, network=prepared.signature
+            runs_dir,
+            name_for(loaded),
+            prepared.plan.preset,
+            images=prepared.images.digest,
+            network=prepared.images.signature,
         )
-        keep_data_report(run.folder, prepared.splits.report)
+        keep_data_report(run.folder, prepared.images.splits.report)
     return run, prepared
 
 
@@ -140,7 +144,7 @@ def resume(
         statuses = [job.status() for job in run.supernet_jobs()]
         threads = max((status.threads for status in statuses if status.ranks == place.size), default=0)
         prepared = prepare_run(run, threads or None, advance, place, data_root)
-    return Trained(run, prepared.splits.report, train_supernets(run, prepared, observer, place, tensorboard))
+    return Trained(run, prepared.images.splits.report, train_supernets(run, prepared, observer, place, tensorboard))
 
 
 def longer(settings: Sequence[str]) -> int:
@@ -225,7 +229,7 @@ def train_supernets(
     from supernet_cli.training.ranks import Ranks
     from supernet_cli.training.train import train_supernet
 
-    jobs = [run.supernet_job(seed) for seed in prepared.preset.train.seeds]
+    jobs = [run.supernet_job(seed) for seed in prepared.plan.preset.train.seeds]
     _announce(run, prepared, jobs, observer, place)
     left = [job for job in jobs if not job.is_done]
     with observer.warnings(), Ranks(place) as ranks:
@@ -250,7 +254,7 @@ def train_supernets(
 
 def _announce(run: Run, prepared: Prepared, jobs: list[JobFolder], observer: Observer, place: Place | None) -> None:
     """Say what is trained, on what and where, with the warnings there are before it begins."""
-    report = prepared.splits.report
+    report = prepared.images.splits.report
     observer.note(report.line())
     with observer.warnings():
         for warning in report.warnings:
@@ -258,8 +262,8 @@ def _announce(run: Run, prepared: Prepared, jobs: list[JobFolder], observer: Obs
         for job in jobs:
             warn_of_a_lost_checkpoint(job)
     many = f", {place.size} ranks" if place is not None and place.size > 1 else ""
-    where = f"{counted(prepared.threads, 'thread')} on {prepared.device.name}{many}"
-    observer.announce(f"{run.id}  {counted(prepared.space.size, 'path')}, {where}")
+    where = f"{counted(prepared.plan.threads, 'thread')} on {prepared.networks.device.name}{many}"
+    observer.announce(f"{run.id}  {counted(prepared.networks.space.size, 'path')}, {where}")
 
 
 def _give_orders(ranks: Ranks, prepared: Prepared, jobs: list[JobFolder]) -> None:
@@ -267,9 +271,10 @@ def _give_orders(ranks: Ranks, prepared: Prepared, jobs: list[JobFolder]) -> Non
     if ranks.size == 1:
         return
     seeds = tuple(job.seed for job in jobs)
-    orders = Orders(preset=prepared.preset, images=prepared.images_digest, threads=prepared.threads, seeds=seeds)
+    plan = prepared.plan
+    orders = Orders(preset=plan.preset, images=prepared.images.digest, threads=plan.threads, seeds=seeds)
     ranks.tell(orders.model_dump_json())
-    ranks.join(prepared.device)
+    ranks.join(prepared.networks.device)
 
 
 @contextmanager

@@ -76,8 +76,8 @@ class Workplace:
         Raises:
             UsageError: The requested GPUs do not match the run's device.
         """
-        threads = prepared.preset.retrain.threads
-        each = f"{counted(threads, 'thread')} each on {prepared.device.name}"
+        threads = prepared.plan.preset.retrain.threads
+        each = f"{counted(threads, 'thread')} each on {prepared.networks.device.name}"
         if self.executor == "ray":
             cluster = self.cluster(prepared, threads)
             return cluster, f"on a Ray cluster, {cluster.needs} and {each}"
@@ -96,7 +96,7 @@ class Workplace:
             UsageError: The requested GPUs do not match the run's device.
         """
         if self.executor == "ray":
-            return self.cluster(prepared, prepared.threads)
+            return self.cluster(prepared, prepared.plan.threads)
         from supernet_cli.executors.local import LocalProcesses
 
         return LocalProcesses(self.judges) if self.judges > 1 else None
@@ -105,7 +105,7 @@ class Workplace:
         """Return how many trainings run at once; on a cluster, as many as this machine would run unless told."""
         from supernet_cli.training.retrain import room_for
 
-        return self.workers or room_for(prepared)
+        return self.workers or room_for(prepared.networks.device, prepared.plan.preset.retrain.threads)
 
     def cluster(self, prepared: Prepared, threads: int) -> RayCluster:
         """Return the requested cluster.
@@ -120,7 +120,7 @@ class Workplace:
         from supernet_cli.errors import UsageError
         from supernet_cli.executors.ray import Needs, RayCluster
 
-        place = prepared.device.place
+        place = prepared.networks.device.place
         if self.gpus is not None and place.type != "cuda":
             raise UsageError(f"--gpus-per-job has no effect: the run is on {place}.", "Remove the option.")
         if place.index:

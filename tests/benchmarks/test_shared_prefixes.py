@@ -19,10 +19,10 @@ from supernet_cli import device
 from supernet_cli.config.load import load_preset
 from supernet_cli.data import Split
 from supernet_cli.data.resident import ResidentImages, Statistics
-from supernet_cli.networks.scoring import Score, evaluate_paths
+from supernet_cli.networks.builder import Builder
+from supernet_cli.networks.scoring import JudgingPlan, Score
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.space import Architecture, SearchSpace
-from supernet_cli.training.prepare import seeded_supernet
 
 ROUNDS = 5
 IMAGES = 500
@@ -39,7 +39,7 @@ def test_shared_prefixes_save_time(preset: str, sampled: int, target: float, rec
         pytest.skip(f"{preset} has no batch normalisation to recalibrate")
     on = device.choose_device("cpu", "float32")
     device.prepare(on, 0)
-    supernet = seeded_supernet(space, (1, 28, 28), 10, 0, on)
+    supernet = Builder(space, (1, 28, 28), 10, on).supernet(0)
     paths = _paths(space, sampled)
     images, calibration = _images(IMAGES, on), _images(CALIBRATION, on) if recalibrated else None
     ratios, seconds = [], []
@@ -65,9 +65,9 @@ def _timed(
     begun = time.perf_counter()
     alone: dict[Architecture, Score] = {}
     for path in paths:
-        alone |= evaluate_paths(supernet, [path], images, on, calibration=calibration)
+        alone |= JudgingPlan([path], images, calibration).run(supernet, on)
     between = time.perf_counter()
-    together = evaluate_paths(supernet, paths, images, on, calibration=calibration)
+    together = JudgingPlan(paths, images, calibration).run(supernet, on)
     end = time.perf_counter()
     assert together == alone
     return between - begun, end - between

@@ -126,7 +126,7 @@ def test_a_path_alone_resumes_and_ends_as_one_that_was_never_interrupted(
     assert code == 0, err
     assert [job["status"] for job in json.loads(out)["jobs"]] == ["finished"]
     prepared, fresh = prepare_run(run, data_root=digits), JobFolder(tmp_path / "fresh", "fresh")
-    work, path = AloneTraining.of(prepared), prepared.space.parse(PATH)
+    work, path = AloneTraining.of(prepared), prepared.networks.space.parse(PATH)
     with JobWriter(fresh) as writer:
         assert work.run(AloneJob(fresh, path, 0), writer, lambda: None).state == "finished"
     assert_same(run.alone_job(path, 0).weights, fresh.weights)

@@ -98,9 +98,9 @@ def test_of_two_experiments_on_one_run_the_second_waits_and_repeats_nothing(
 def test_an_interruption_as_a_phase_ends_stops_the_experiment(
     supernet: Invoke, tiny_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from supernet_cli.training import driver
+    from supernet_cli.networks.scoring import JudgingPlan
 
-    judged = driver.evaluate_paths
+    judged = JudgingPlan.run
 
     def judge_then_interrupt(*arguments: Any, **named: Any) -> Any:
         import os
@@ -110,7 +110,7 @@ def test_an_interruption_as_a_phase_ends_stops_the_experiment(
         os.kill(os.getpid(), signal.SIGTERM)  # SIGINT may be ignored where tests run in the background
         return found
 
-    monkeypatch.setattr(driver, "evaluate_paths", judge_then_interrupt)
+    monkeypatch.setattr(JudgingPlan, "run", judge_then_interrupt)
     code, out, err = supernet("experiment", "--preset", tiny_file, "--set", "train.epochs=1", "--json")
     assert (code, "Resume with: supernet experiment --resume" in err) == (130, False)  # --json says no hints
     assert json.loads(out)["status"] == "finished"  # of its only jobs so far

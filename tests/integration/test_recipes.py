@@ -60,11 +60,11 @@ def loss(weight: str) -> str:
 def test_whole_and_balanced_class_weights_train_as_the_same_numbers_do(supernet: Invoke, pictures: Path) -> None:
     preset = load_preset(str(pictures / "mine.toml"), [loss('"balanced"')]).preset
     prepared = prepare(preset)
-    counts = Counter(prepared.splits.train.labels.tolist())
+    counts = Counter(prepared.images.splits.train.labels.tolist())
     total = sum(counts.values())
     by_hand = [total / (2 * counts[label]) for label in range(2)]
-    assert prepared.train_recipe.loss.parameters == {"weight": by_hand}
-    assert prepared.standalone_recipe.loss.parameters == {"weight": by_hand}
+    assert prepared.plan.train_recipe.loss.parameters == {"weight": by_hand}
+    assert prepared.plan.standalone_recipe.loss.parameters == {"weight": by_hand}
     file = pictures / "mine.toml"
     balanced, numbers = (train(supernet, file, loss(weight)) for weight in ('"balanced"', str(by_hand)))
     assert weights(balanced) == weights(numbers)
@@ -97,7 +97,7 @@ def test_the_weights_of_too_few_classes_are_refused_with_both_numbers(supernet: 
 def test_a_strategy_that_holds_images_out_weighs_classes_as_paths_from_scratch_do(tiny: Tiny) -> None:
     preset = tiny(train={"sampler": {"name": "bandit"}, "loss": {"name": "CrossEntropyLoss", "weight": "balanced"}})
     prepared = prepare(preset)
-    assert prepared.train_recipe.loss == prepared.standalone_recipe.loss
+    assert prepared.plan.train_recipe.loss == prepared.plan.standalone_recipe.loss
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 10])

@@ -141,7 +141,7 @@ def test_a_process_of_its_own_changes_no_bit(supernet: Invoke, trained_once: Pat
     assert supernet("retrain", LAST, "--seeds", "7", "--workers", "1", "--quiet")[0] == 0
     run = find_run(tmp_path / "elsewhere", str(trained_once))
     prepared = prepare(run.preset())
-    path = prepared.space.parse(LAST)
+    path = prepared.networks.space.parse(LAST)
     work, job = AloneTraining.of(prepared), AloneJob(run.alone_job(path, 8), path, 7)
     work.set_up()
     with JobWriter(job.folder) as writer:
@@ -170,11 +170,11 @@ def test_inherited_weights_are_those_of_the_supernet_and_stay_apart(supernet: In
 
     run = find_run(trained_once.parent, trained_once.name)
     prepared = prepare(run.preset())
-    path, whole = prepared.space.parse(LAST), prepared.supernet(0)
+    path, whole = prepared.networks.space.parse(LAST), prepared.networks.supernet(0)
     checkpoint.StoredWeights.read(run.supernet_job(0).weights).put_into(whole)
     work = AloneTraining.of(prepared, run.supernet_job(0).weights)
     network = work._network(AloneJob(run.alone_job(path, 0, Way.INHERITED), path, 0), 0)
-    images = next(prepared.resident("test").batches(50))[0]
+    images = next(prepared.images.resident("test").batches(50))[0]
     with torch.inference_mode():
         assert torch.equal(network(images, network.space.at(0)), whole(images, path))
 
@@ -441,16 +441,13 @@ def test_weights_that_are_gone_are_made_again_from_the_checkpoint(supernet: Invo
     assert (trained_once / "supernet" / "seed-0" / "weights.safetensors").is_file()
 
 
-def test_a_gpu_runs_one_training_at_a_time_unless_told_otherwise(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
+def test_a_gpu_runs_one_training_at_a_time_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    from supernet_cli.training import retrain
 
-    from supernet_cli.training.retrain import room_for
-
-    prepared = prepare(tiny())
-    monkeypatch.setattr(device, "usable_cores", lambda: 6)
-    assert room_for(prepared) == 6
-    assert room_for(replace(prepared, preset=tiny(retrain={"threads": 4}))) == 1
-    assert room_for(replace(prepared, device=device.Device(torch.device("cuda:0"), torch.float32))) == 1
+    monkeypatch.setattr(retrain, "usable_cores", lambda: 6)
+    cpu, gpu = (device.Device(torch.device(name), torch.float32) for name in ("cpu", "cuda:0"))
+    assert [retrain.room_for(cpu, threads) for threads in (1, 4)] == [6, 1]
+    assert retrain.room_for(gpu, 1) == 1
 
 
 def test_nothing_is_printed_by_workers(supernet: Invoke, trained_once: Path, tmp_path: Path) -> None:

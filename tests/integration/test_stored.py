@@ -33,10 +33,10 @@ def run(tiny: Callable[..., Preset], tmp_path: Path) -> Run:
     space = {"norm": "batch", "stem": {"channels": 4}}
     preset = tiny(space=space, train={"epochs": 1, "calibration": 300}, retrain={"epochs": 2, "seeds": [3]})
     prepared = preparing.prepare(preset)
-    run = create_run(tmp_path / "runs", "normed", preset, None, prepared.images_digest, prepared.signature)
+    run = create_run(tmp_path / "runs", "normed", preset, None, prepared.images.digest, prepared.images.signature)
     with JobWriter(run.supernet_job(0)) as writer:
         train_supernet(prepared, run.supernet_job(0), 0, writer, lambda: None)
-    path = prepared.space.parse(PATH)
+    path = prepared.networks.space.parse(PATH)
     job = AloneJob(run.alone_job(path, 3), path, 3)
     with JobWriter(job.folder) as writer:
         AloneTraining.of(prepared).run(job, writer, lambda: None)
@@ -67,7 +67,7 @@ def test_a_path_is_rebuilt_without_the_images_and_computes_what_its_supernet_com
 def test_what_is_rebuilt_is_what_was_judged(run: Run, supernet: Invoke) -> None:
     assert supernet("evaluate", "--json")[0] == 0
     prepared = preparing.prepare_run(run)
-    test, calibration = prepared.resident("test"), prepared.calibration_images()
+    test, calibration = prepared.images.resident("test"), prepared.images.calibration(prepared.plan.calibration)
     accuracies = {(row.kind, row.path): row.accuracy for row in evaluation(run).splits["test"]}
 
     @torch.inference_mode()
@@ -75,7 +75,7 @@ def test_what_is_rebuilt_is_what_was_judged(run: Run, supernet: Invoke) -> None:
         right = sum(int((network(images).argmax(1) == labels).sum()) for images, labels in test.batches(250))
         return right / len(test)
 
-    path = prepared.space.parse(PATH)
+    path = prepared.networks.space.parse(PATH)
     assert accuracy(stored_subnet(run, path, Way.ALONE, 3)) == accuracies["stand-alone", PATH]
     calibrated = stored_subnet(run, path, Way.ONE_SHOT, 0, calibration=calibration)
     assert accuracy(calibrated) == accuracies["one-shot", PATH]
@@ -84,11 +84,11 @@ def test_what_is_rebuilt_is_what_was_judged(run: Run, supernet: Invoke) -> None:
 
 def test_what_is_kept_is_what_the_networks_were_trained_with(run: Run) -> None:
     prepared, spec = preparing.prepare_run(run), network_spec(run)
-    assert SearchSpace.from_config(spec.space) == prepared.space
+    assert SearchSpace.from_config(spec.space) == prepared.networks.space
     assert (spec.image_shape, spec.num_classes) == ((1, 12, 12), 10)
-    assert spec.classes == prepared.splits.classes
-    assert torch.tensor(spec.normalisation.mean).equal(prepared.statistics.mean)
-    assert torch.tensor(spec.normalisation.std).equal(prepared.statistics.std)
+    assert spec.classes == prepared.images.splits.classes
+    assert torch.tensor(spec.normalisation.mean).equal(prepared.images.statistics.mean)
+    assert torch.tensor(spec.normalisation.std).equal(prepared.images.statistics.std)
 
 
 def test_a_run_of_an_earlier_version_finds_it_out_from_its_images(run: Run, digits: Path, tmp_path: Path) -> None:

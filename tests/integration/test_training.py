@@ -152,21 +152,21 @@ def test_every_strategy_goes_on_bit_for_bit_with_statistics_feedback_and_figures
 
 
 def test_a_strategy_that_hears_how_paths_do_has_images_of_its_own(tiny: Callable[..., Preset]) -> None:
-    prepared = prepare(tiny(train={"sampler": {"name": "bandit", "held_out": 120}}, data={"shift": 0}))
-    data = prepared.supernet_data(prepared.sampler(3))
+    images = prepare(tiny(data={"shift": 0})).images
+    data = images.training_data(held_out=120)
     assert data.feedback is not None
     assert (len(data.training), len(data.feedback)) == (380, 120)
     trained, heard, judged = (
-        {images.numpy().tobytes() for batch, _ in part.batches(50) for images in batch}
+        {image.numpy().tobytes() for batch, _ in part.batches(50) for image in batch}
         for part in (data.training, data.feedback, data.validation)
     )
     assert len(trained | heard) == 500
     assert not trained & heard
     assert not (trained | heard) & judged
-    again = prepared.supernet_data(prepared.sampler(4)).feedback
+    again = images.training_data(held_out=120).feedback
     assert again is not None
     assert all(torch.equal(a, b) for (a, _), (b, _) in zip(data.feedback.batches(50), again.batches(50), strict=True))
-    assert len(prepared.training_data().training) == 500  # paths trained alone see them all
+    assert len(images.training_data().training) == 500  # paths trained alone see them all
 
 
 @pytest.mark.parametrize("steps_before_the_crash", [1, 3, 10, 14, 29])
@@ -204,7 +204,8 @@ def test_several_passes_a_step_walk_through_all_images_before_any_comes_again(
         lambda learner, images, *rest: seen.extend(i.numpy().tobytes() for i in images) or step(learner, images, *rest),
     )
     preset = tiny(train={"sampler": sampler, "epochs": 2 * passes, "batch_size": 50}, data={"shift": 0, "flip": False})
-    distinct = len({i.numpy().tobytes() for batch, _ in prepare(preset).training_images().batches(50) for i in batch})
+    images = prepare(preset).images.training_data().training
+    distinct = len({i.numpy().tobytes() for batch, _ in images.batches(50) for i in batch})
     _, whole = train(preset, tmp_path / "whole")
     steps = len(seen) // 50
     assert len(set(seen[:500])) == distinct
@@ -226,16 +227,17 @@ def test_a_renewed_optimizer_forgets_its_momentum(tiny: Callable[..., Preset], t
     prepared = prepare(preset)
     train(preset, tmp_path / "job")
 
-    net, images, rng = prepared.supernet(0), prepared.training_images(), seed.python_rng(0, "paths")
+    images = prepared.images.training_data().training
+    net, rng = prepared.networks.supernet(0), seed.python_rng(0, "paths")
     for epoch in range(2):
-        path = prepared.space.sample(rng)
+        path = prepared.networks.space.sample(rng)
         optimizer = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9)
         for batch, labels in images.epoch(seed.torch_rng(0, "images", epoch), 50):
             optimizer.zero_grad(set_to_none=True)
             nn.functional.cross_entropy(net(batch, path), labels).backward()
             optimizer.step()
 
-    trained = prepared.supernet(1)
+    trained = prepared.networks.supernet(1)
     StoredWeights.read(tmp_path / "job" / "weights.safetensors").put_into(trained)
     assert all(torch.equal(a, b) for a, b in zip(trained.parameters(), net.parameters(), strict=True))
 
@@ -268,11 +270,11 @@ def test_reloaded_weights_reproduce_the_recorded_scores_exactly(tiny: Callable[.
     preset = tiny()
     _, kept = train(preset, tmp_path / "job")
     prepared = prepare(preset)
-    net = prepared.supernet(5)
+    net = prepared.networks.supernet(5)
     StoredWeights.read(tmp_path / "job" / "weights.safetensors").put_into(net)
     recorded = {s.path: s for r in kept.records if isinstance(r, PathsEvaluated) and r.epoch == 3 for s in r.scores}
-    validation = prepared.resident("validation")
-    for path in prepared.space.enumerate():
+    validation = prepared.images.resident("validation")
+    for path in prepared.networks.space.enumerate():
         found = judged(net.extract(path), validation)
         assert found == (recorded[str(path)].accuracy, recorded[str(path)].loss)
 

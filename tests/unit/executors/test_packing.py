@@ -41,16 +41,16 @@ def test_tensors_are_packed_without_a_copy_and_unpacked_where_they_lie() -> None
 def test_what_trainings_share_is_sent_whole_inherited_weights_included(tiny: Any, tmp_path: Path) -> None:
     prepared = prepare(tiny())
     run = create_run(tmp_path, "tiny", tiny())
-    whole, path = prepared.supernet(5), prepared.space.at(3)
+    whole, path = prepared.networks.supernet(5), prepared.networks.space.at(3)
     weights = run.supernet_job(0).weights
     checkpoint.save_weights(weights, whole)
     sent = packed(AloneTraining.of(prepared, weights))
     weights.unlink()  # a node does not see it
     work = unpacked(read_only(sent))
     network = work._network(AloneJob(run.alone_job(path, 0), path, 0, Way.INHERITED), 0)
-    images = next(prepared.resident("test").batches(50))[0]
+    images = next(prepared.images.resident("test").batches(50))[0]
     with torch.inference_mode():
         assert torch.equal(network(images, network.space.at(0)), whole(images, path))
     first, _ = next(work.data.training.epoch(seed.torch_rng(0, "images", 0), 50))
-    same, _ = next(prepared.training_data().training.epoch(seed.torch_rng(0, "images", 0), 50))
+    same, _ = next(prepared.images.training_data().training.epoch(seed.torch_rng(0, "images", 0), 50))
     assert torch.equal(first, same)

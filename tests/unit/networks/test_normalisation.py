@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from supernet_cli.config.schema import Preset, Space
 from supernet_cli.data import Split, load_dataset
+from supernet_cli.data.images import calibration_split
 from supernet_cli.data.resident import ResidentImages, Statistics
 from supernet_cli.device import Device
 from supernet_cli.errors import PresetError
 from supernet_cli.networks import scoring
-from supernet_cli.networks.normalisation import borrowed, calibration_split, layers_of, measure
+from supernet_cli.networks.normalisation import borrowed, layers_of, measure
 from supernet_cli.networks.profile import path_costs
-from supernet_cli.networks.scoring import evaluate_paths, judging_images, judging_macs
+from supernet_cli.networks.scoring import JudgingPlan
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.runs.job import JobFolder
 from supernet_cli.runs.layout import JobKey
@@ -67,7 +68,7 @@ def test_paths_together_score_exactly_what_each_scores_calibrated_and_judged_alo
     net: Supernet, data: tuple[ResidentImages, ResidentImages], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images, calibration = data
-    together = evaluate_paths(net, PATHS, images, CPU, calibration=calibration, both_ways=True)
+    together = JudgingPlan(PATHS, images, calibration=calibration, both_ways=True).run(net, CPU)
     for path in PATHS:
         alone = net.extract(path)
         accuracy, loss = judged(alone, images)
@@ -75,10 +76,10 @@ def test_paths_together_score_exactly_what_each_scores_calibrated_and_judged_alo
         assert together[path].loss != loss
         with recalibrated(alone, calibration):
             assert (together[path].accuracy, together[path].loss) == judged(alone, images)
-    once = evaluate_paths(net, PATHS, images, CPU, calibration=calibration)
+    once = JudgingPlan(PATHS, images, calibration=calibration).run(net, CPU)
     assert once == {path: replace(score, accuracy_unrecalibrated=None) for path, score in together.items()}
     monkeypatch.setattr(scoring, "TOGETHER", 4)
-    assert evaluate_paths(net, PATHS, images, CPU, calibration=calibration, both_ways=True) == together
+    assert JudgingPlan(PATHS, images, calibration=calibration, both_ways=True).run(net, CPU) == together
 
 
 def test_judging_a_path_changes_nothing_for_any_other(
@@ -87,9 +88,9 @@ def test_judging_a_path_changes_nothing_for_any_other(
     images, calibration = data
     state = {name: value.clone() for name, value in net.state_dict().items()}
     assert any("num_batches_tracked" in name for name in state)
-    before = evaluate_paths(net, PATHS[:2], images, CPU, calibration=calibration)
-    evaluate_paths(net, PATHS[2:], images, CPU, calibration=calibration)
-    assert evaluate_paths(net, PATHS[:2], images, CPU, calibration=calibration) == before
+    before = JudgingPlan(PATHS[:2], images, calibration=calibration).run(net, CPU)
+    JudgingPlan(PATHS[2:], images, calibration=calibration).run(net, CPU)
+    assert JudgingPlan(PATHS[:2], images, calibration=calibration).run(net, CPU) == before
     assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
     assert net.training
     assert all(layer.training and layer.momentum == 0.1 for layer in layers_of(net))
@@ -142,17 +143,15 @@ def test_the_cost_is_that_of_what_is_run(
     whole = costs.of_shared_prefixes(PATHS)
     calibrating = 512 * costs.of_shared_prefixes(PATHS, head=False)
 
-    def priced() -> int:
-        return judging_macs(net, costs, PATHS, 200, 512, both_ways=both_ways)
+    judging = JudgingPlan(PATHS, data[0], data[1], both_ways=both_ways)
 
     def done() -> int:
-        how = {"calibration": data[1], "both_ways": both_ways}
-        return counted(lambda: evaluate_paths(net, PATHS, data[0], CPU, **how), net)  # type: ignore[arg-type]
+        return counted(lambda: judging.run(net, CPU), net)
 
-    assert judging_macs(net, costs, PATHS, 200, None, both_ways=both_ways) == 200 * whole
-    assert done() == priced() == (400 if both_ways else 200) * whole + calibrating
+    assert JudgingPlan(PATHS, data[0], both_ways=both_ways).cost(net, costs).macs == 200 * whole
+    assert done() == judging.cost(net, costs).macs == (400 if both_ways else 200) * whole + calibrating
     monkeypatch.setattr(scoring, "TOGETHER", 4)
-    assert done() == priced()
+    assert done() == judging.cost(net, costs).macs
 
 
 @pytest.mark.parametrize("both_ways", [False, True])
@@ -165,12 +164,13 @@ def test_images_are_counted_for_each_path_and_pass(
     assert net.stem is not None
     hook = net.stem.register_forward_hook(lambda _, inputs, __: seen.__setitem__(0, seen[0] + len(inputs[0])))
     images, calibration = data
-    sizes = (len(images), len(calibration))
-    for path in PATHS[:2]:
-        evaluate_paths(net, [path], images, CPU, False, calibration, whole, both_ways)
+    plans = [JudgingPlan([path], images, calibration, whole, both_ways) for path in PATHS[:2]]
+    for plan in plans:
+        plan.run(net, CPU)
     hook.remove()
-    assert seen[0] == 2 * judging_images(net, 1, *sizes, whole, both_ways=both_ways)
-    assert judging_images(net, 3, len(images), None) == 3 * len(images)
+    costs = path_costs(net, (1, 12, 12), CPU)
+    assert seen[0] == sum(plan.cost(net, costs).images for plan in plans)
+    assert JudgingPlan([*PATHS[:3], PATHS[0]], images).cost(net, costs).images == 3 * len(images)
 
 
 def test_the_head_tells_logits_apart_that_bfloat16_cannot() -> None:
@@ -186,7 +186,7 @@ def test_the_head_tells_logits_apart_that_bfloat16_cannot() -> None:
     with in_bfloat16.autocast():
         assert (net(torch.zeros(1, 1, 12, 12), net.space.at(0)).argmax(1) == 0).all()  # they tie
     for undropped in (None, Bundle(((0, 1), (0, 1)))):
-        (score,) = evaluate_paths(net, [net.space.at(0)], images, in_bfloat16, undropped=undropped).values()
+        (score,) = JudgingPlan([net.space.at(0)], images, undropped=undropped).run(net, in_bfloat16).values()
         assert score.accuracy == 1.0
         assert score.loss == pytest.approx(-math.log(math.exp(0.001) / (1 + math.exp(0.001) + math.exp(-1))), abs=1e-6)
 
@@ -208,8 +208,8 @@ def counted(work: Callable[[], object], net: Supernet) -> int:
 def test_a_space_without_batch_normalisation_is_not_calibrated(data: tuple[ResidentImages, ResidentImages]) -> None:
     plain = Supernet(space_of(TWO, TWO, channels=4), (1, 12, 12), 10)
     path = plain.space.at(0)
-    scores = evaluate_paths(plain, [path], data[0], CPU, calibration=data[1])
-    assert scores == evaluate_paths(plain, [path], data[0], CPU)
+    scores = JudgingPlan([path], data[0], calibration=data[1]).run(plain, CPU)
+    assert scores == JudgingPlan([path], data[0]).run(plain, CPU)
     assert scores[path].accuracy_unrecalibrated is None
 
 
@@ -252,9 +252,10 @@ def test_fewer_paths_are_watched_where_each_is_calibrated(tiny: Callable[..., Pr
     sections: dict[str, Any] = {"data": {"validation": 2}, "train": {"calibration": 20}}
     plain = prepare(tiny(space={"blocks": [block] * 4}, **sections))
     normalised = prepare(tiny(space={"blocks": [block] * 4, "norm": "batch"}, **sections))
-    assert len(watched_paths(plain)) == 81  # 0.3 × 598 images of training pay for 89 judgements of 2 images
-    assert len(watched_paths(normalised)) == 8  # calibrated with 20, then judged
-    assert plain.calibration_images() is None
+    in_plain, in_normalised = (watched_paths(each.plan, each.images) for each in (plain, normalised))
+    assert len(in_plain) == 81  # 0.3 × 598 images of training pay for 89 judgements of 2 images
+    assert len(in_normalised) == 8  # calibrated with 20, then judged
+    assert plain.images.calibration(plain.plan.calibration) is None
 
 
 def test_the_undropped_network_is_measured_on_its_own_and_changes_no_score(
@@ -263,20 +264,20 @@ def test_the_undropped_network_is_measured_on_its_own_and_changes_no_score(
     images, calibration = data
     whole = Bundle(((0, 1, 2), (0, 1)))
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    plain = evaluate_paths(net, PATHS, images, CPU, calibration=calibration)
-    scores = evaluate_paths(net, PATHS, images, CPU, calibration=calibration, undropped=whole)
+    plain = JudgingPlan(PATHS, images, calibration=calibration).run(net, CPU)
+    scores = JudgingPlan(PATHS, images, calibration=calibration, undropped=whole).run(net, CPU)
     assert scores == {path: replace(score, divergence=scores[path].divergence) for path, score in plain.items()}
     assert all(score.divergence is not None and score.divergence > 0 for score in scores.values())
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
-    shared = evaluate_paths(net, PATHS, images, CPU, undropped=whole)  # with the statistics that all share
+    shared = JudgingPlan(PATHS, images, undropped=whole).run(net, CPU)  # with the statistics that all share
     assert any(shared[path].divergence != scores[path].divergence for path in PATHS)
     costs = path_costs(net, images.shape, CPU)
-    twice = judging_macs(net, costs, PATHS, len(images), len(calibration), both_ways=True)
-    once = judging_macs(net, costs, PATHS, len(images), len(calibration))
-    assert twice - once == len(images) * costs.of_shared_prefixes(PATHS)
+    once = JudgingPlan(PATHS, images, calibration)
+    twice, with_it = replace(once, both_ways=True), replace(once, undropped=whole)
+    macs = once.cost(net, costs).macs
+    assert twice.cost(net, costs).macs - macs == len(images) * costs.of_shared_prefixes(PATHS)
     extra = (len(images) + len(calibration)) * costs.of_bundle(whole)
-    with_it, without = (judging_macs(net, costs, PATHS, len(images), len(calibration), u) for u in (whole, None))
-    assert with_it - without == extra
+    assert with_it.cost(net, costs).macs - macs == extra
 
 
 def test_a_mini_batch_of_one_image_is_refused_only_where_it_cannot_be_normalised(tiny: Callable[..., Preset]) -> None:

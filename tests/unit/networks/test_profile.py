@@ -178,7 +178,8 @@ def test_a_huge_space_is_profiled_by_a_sample(tiny: Callable[..., Preset]) -> No
 @pytest.mark.parametrize("flip", [True, False])
 def test_images_are_mirrored_only_where_that_was_asked(tiny: Callable[..., Preset], flip: bool) -> None:
     prepared = prepare(tiny(data={"flip": flip, "shift": 0, "standardize": False}))
-    images, originals = prepared.training_images(), prepared.splits.train.images.permute(0, 3, 1, 2).float() / 255
+    images = prepared.images.training_data().training
+    originals = prepared.images.splits.train.images.permute(0, 3, 1, 2).float() / 255
     seen = torch.cat([batch for batch, _ in images.epoch(torch.Generator().manual_seed(0), 100)])
     known = {bytes((image * 255).round().byte().flatten().tolist()) for image in originals}
     mirrored = {bytes((image * 255).round().byte().flatten().tolist()) for image in originals.flip(3)}
@@ -192,12 +193,14 @@ def test_colour_images_are_mirrored_unless_the_preset_says_no(tiny: Callable[...
     from dataclasses import replace
 
     from supernet_cli.data import Split
+    from supernet_cli.data.images import Images
 
-    prepared = prepare(tiny())
-    grey = prepared.splits
-    colour = replace(grey, train=Split(grey.train.images.repeat(1, 1, 1, 3), grey.train.labels))
-    assert not prepared.training_images()._flip
-    assert replace(prepared, splits=colour).training_images()._flip
+    preset = tiny()
+    grey = prepare(preset).images
+    train = Split(grey.splits.train.images.repeat(1, 1, 1, 3), grey.splits.train.labels)
+    colour = Images.of(replace(grey.splits, train=train), preset.data, grey.place)
+    assert not grey.flip
+    assert colour.flip
 
 
 def test_synflow_of_a_linear_chain_is_what_a_hand_computes() -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from supernet_cli.data import load_dataset
 from supernet_cli.data.resident import ResidentImages, Statistics
 from supernet_cli.device import Device
-from supernet_cli.networks.scoring import evaluate_paths
+from supernet_cli.networks.scoring import JudgingPlan
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.space import Bundle
 
@@ -32,11 +32,11 @@ def net() -> Supernet:
 
 def test_shared_prefixes_give_exactly_the_scores_of_each_path_alone(net: Supernet, images: ResidentImages) -> None:
     paths = list(SPACE.enumerate())[::-1]
-    together = evaluate_paths(net, paths, images, CPU)
+    together = JudgingPlan(paths, images).run(net, CPU)
     assert set(together) == set(paths)
     for path in paths:
         assert (together[path].accuracy, together[path].loss) == judged(net.extract(path), images)
-        assert together[path] == evaluate_paths(net, [path], images, CPU)[path]
+        assert together[path] == JudgingPlan([path], images).run(net, CPU)[path]
 
 
 def test_a_prefix_is_computed_once(net: Supernet, images: ResidentImages) -> None:
@@ -47,7 +47,7 @@ def test_a_prefix_is_computed_once(net: Supernet, images: ResidentImages) -> Non
 
     for number, block in enumerate(net.blocks):
         block.register_forward_hook(lambda *_, number=number: count(number))
-    evaluate_paths(net, list(SPACE.enumerate()), images, CPU)
+    JudgingPlan(list(SPACE.enumerate()), images).run(net, CPU)
     batches = 3  # 600 images of 250 a batch
     assert calls == [2 * batches, 2 * 3 * batches, 2 * 3 * 2 * batches]
 
@@ -56,7 +56,7 @@ def test_loss_is_the_mean_an_image_and_accuracy_the_share_of_hits(net: Supernet,
     pixels, labels = next(images.batches(600))
     with torch.no_grad():
         logits = net(pixels, SPACE.at(3))
-    score = evaluate_paths(net, [SPACE.at(3)], images, CPU)[SPACE.at(3)]
+    score = JudgingPlan([SPACE.at(3)], images).run(net, CPU)[SPACE.at(3)]
     assert score.loss == pytest.approx(nn.functional.cross_entropy(logits.double(), labels).item(), rel=1e-5)
     assert score.accuracy == (logits.argmax(1) == labels).double().mean().item()
 
@@ -64,7 +64,7 @@ def test_loss_is_the_mean_an_image_and_accuracy_the_share_of_hits(net: Supernet,
 def test_judging_leaves_the_network_as_it_was(net: Supernet, images: ResidentImages) -> None:
     net.train()
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    evaluate_paths(net, [SPACE.at(0)], images, CPU)
+    JudgingPlan([SPACE.at(0)], images).run(net, CPU)
     assert net.training
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
@@ -73,8 +73,8 @@ def test_the_divergence_is_the_symmetrised_kullback_leibler_from_the_undropped_n
     net: Supernet, images: ResidentImages
 ) -> None:
     whole = Bundle(((0, 1), (0, 1, 2), (0, 1)))
-    plain = evaluate_paths(net, [SPACE.at(1), SPACE.at(5)], images, CPU)
-    scores = evaluate_paths(net, [SPACE.at(1), SPACE.at(5)], images, CPU, undropped=whole)
+    plain = JudgingPlan([SPACE.at(1), SPACE.at(5)], images).run(net, CPU)
+    scores = JudgingPlan([SPACE.at(1), SPACE.at(5)], images, undropped=whole).run(net, CPU)
     pixels, _ = next(images.batches(600))
     with torch.no_grad():
         p = net(pixels, whole).double().softmax(1)

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from supernet_cli.errors import RunError
+from supernet_cli.runs.job import previous_checkpoint
 from supernet_cli.training.checkpoint import (
     StoredWeights,
     _decoded,
     load_checkpoint,
-    previous,
     save_checkpoint,
     save_weights,
 )
@@ -30,7 +30,7 @@ def test_a_checkpoint_comes_back_and_the_one_before_is_kept(path: Path) -> None:
     assert state is not None
     assert state["step"] == 2
     assert torch.equal(state["weight"], torch.arange(1000.0) * 2)
-    before = load_checkpoint(previous(path))
+    before = load_checkpoint(previous_checkpoint(path))
     assert before is not None
     assert before["step"] == 1
     assert sorted(file.name for file in path.parent.iterdir()) == ["checkpoint.previous.pt", "checkpoint.pt"]
@@ -73,7 +73,7 @@ def test_a_bit_flipped_in_any_byte_and_a_cut_at_any_byte_are_found(path: Path) -
 
 def test_when_all_are_damaged_that_is_an_error(path: Path) -> None:
     path.write_bytes(b"")
-    previous(path).write_bytes(b"x" * 500)
+    previous_checkpoint(path).write_bytes(b"x" * 500)
     with pytest.raises(RunError, match="damaged"):
         load_checkpoint(path)
 
