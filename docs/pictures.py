@@ -21,12 +21,12 @@ from rich.console import Console
 from textual.pilot import Pilot
 
 from supernet_cli.cli.live import draw_supernets
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.records import DevicesSampled, JobEnded, Record, decode_lines, encode
-from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot, fold, fold_all
-from supernet_cli.runs.state import State
-from supernet_cli.runs.store import read_run
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.layout import JobKey
+from supernet_cli.store.records import DevicesSampled, JobEnded, Record, decode_lines, encode
+from supernet_cli.store.run import read_run
+from supernet_cli.store.snapshot import JobSnapshot, RunSnapshot, fold, fold_all
+from supernet_cli.store.state import State
 from supernet_cli.tui.app import MonitorApp
 from supernet_cli.tui.screens.compare import ComparisonScreen
 from supernet_cli.tui.screens.monitor import MonitorScreen

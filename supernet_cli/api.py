@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from supernet_cli.config.load import LoadedPreset, load_preset, load_table
 from supernet_cli.config.settings import as_setting
 from supernet_cli.errors import UsageError
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.results import Order, Split
-from supernet_cli.runs.state import State
-from supernet_cli.runs.store import Run, default_runs_dir, find_run, list_runs
+from supernet_cli.store.layout import Way
+from supernet_cli.store.results import Order, Split
+from supernet_cli.store.run import Run, default_runs_dir, find_run, list_runs
+from supernet_cli.store.state import State
 from supernet_cli.workflows.observer import Observer, Together
 from supernet_cli.workflows.workplace import Workplace
 
 if TYPE_CHECKING:
     from supernet_cli.networks.loaded import LoadedNetwork
     from supernet_cli.reports.comparison import Comparison
-    from supernet_cli.runs.layout import JobKey
-    from supernet_cli.runs.records import Record
+    from supernet_cli.store.layout import JobKey
+    from supernet_cli.store.records import Record
     from supernet_cli.workflows.evaluate import Evaluated
     from supernet_cli.workflows.load import Weights
     from supernet_cli.workflows.retrain import TrainedAlone

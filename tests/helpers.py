@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Literal
 
 from supernet_cli.config.schema import Preset, Space
-from supernet_cli.runs.job import JobFolder, JobWriter
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.records import (
+from supernet_cli.sampling import Context
+from supernet_cli.space import PathCosts, SearchSpace
+from supernet_cli.store.job import JobFolder, JobWriter
+from supernet_cli.store.layout import Way
+from supernet_cli.store.records import (
     JobEnded,
     JobStarted,
     PathScore,
@@ -22,7 +24,7 @@ from supernet_cli.runs.records import (
     StepsTrained,
     decode,
 )
-from supernet_cli.runs.results import (
+from supernet_cli.store.results import (
     PathProfile,
     Profiles,
     ScoreRow,
@@ -31,9 +33,7 @@ from supernet_cli.runs.results import (
     keep_scores,
     keep_selection,
 )
-from supernet_cli.runs.store import Run, create_run
-from supernet_cli.sampling import Context
-from supernet_cli.space import PathCosts, SearchSpace
+from supernet_cli.store.run import Run, create_run
 
 PATIENCE = 300.0
 """Seconds to wait for another process: for slow instruction sets, one core, and machines that do much else."""

@@ -19,10 +19,10 @@ import torch
 from supernet_cli.config.load import read_toml, validate
 from supernet_cli.config.torchrun import Place, here
 from supernet_cli.networks.builder import Builder
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.records import PathsEvaluated, Record, StepsTrained
-from supernet_cli.runs.state import Wish
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.layout import JobKey
+from supernet_cli.store.records import PathsEvaluated, Record, StepsTrained
+from supernet_cli.store.state import Wish
 from supernet_cli.training.prepare import prepare
 from supernet_cli.training.ranks import Ranks
 from supernet_cli.training.train import train_supernet

@@ -17,8 +17,9 @@ from helpers import store_run
 
 from supernet_cli.config.load import dump_toml, validate
 from supernet_cli.reports.compare import compare
-from supernet_cli.runs.job import JobStatus
-from supernet_cli.runs.records import (
+from supernet_cli.space import SearchSpace
+from supernet_cli.store.job import JobStatus
+from supernet_cli.store.records import (
     DevicesSampled,
     Gpu,
     JobEnded,
@@ -29,9 +30,8 @@ from supernet_cli.runs.records import (
     StepsTrained,
     encode,
 )
-from supernet_cli.runs.state import State
-from supernet_cli.runs.store import FORMAT
-from supernet_cli.space import SearchSpace
+from supernet_cli.store.run import FORMAT
+from supernet_cli.store.state import State
 
 BEGIN = 1_795_503_600.0
 """When every recorded run was begun: 2026-11-24, 03:00 UTC."""

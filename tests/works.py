@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from helpers import score, wait_for
 
-from supernet_cli.runs.alone import AloneJob
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.results import keep_scores
-from supernet_cli.runs.state import State, Wish
-from supernet_cli.runs.store import Run
+from supernet_cli.store.alone import AloneJob
+from supernet_cli.store.layout import Way
+from supernet_cli.store.results import keep_scores
+from supernet_cli.store.run import Run
+from supernet_cli.store.state import State, Wish
 from supernet_cli.training.retrain import AloneTraining
 
 
@@ -37,7 +37,7 @@ class Nothing:
     def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
         import os
 
-        from supernet_cli.runs.records import JobEnded
+        from supernet_cli.store.records import JobEnded
         from supernet_cli.training.driver import Outcome
 
         if job.seed == 3:
@@ -76,7 +76,7 @@ class Trivial(Nothing):
     """Work that is done at once."""
 
     def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
-        from supernet_cli.runs.records import JobEnded
+        from supernet_cli.store.records import JobEnded
         from supernet_cli.training.driver import Outcome
 
         recorder.record(JobEnded(step=1, state=State.FINISHED))
@@ -133,7 +133,7 @@ class Mortal(Nothing):
         self.is_dead = False
 
     def run(self, job: AloneJob, recorder: Any, stop: Any) -> Any:
-        from supernet_cli.runs.records import JobEnded
+        from supernet_cli.store.records import JobEnded
         from supernet_cli.training.driver import Outcome
 
         mine = job.folder.checkpoint

@@ -18,10 +18,10 @@ import numpy as np
 from supernet_cli.reports.cost import evaluation_cost, training_cost
 from supernet_cli.reports.facts import gather
 from supernet_cli.reports.scores import BySeed, scores
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.results import correct, evaluation, profiles, selections
-from supernet_cli.runs.store import Run, find_run
 from supernet_cli.space import SearchSpace
+from supernet_cli.store.layout import Way
+from supernet_cli.store.results import correct, evaluation, profiles, selections
+from supernet_cli.store.run import Run, find_run
 
 HERE = Path(__file__).parent
 

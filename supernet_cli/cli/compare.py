@@ -15,7 +15,7 @@ from supernet_cli.cli.options import A_RUN, DATA, OUTPUT, PATHS, RUNS_DIR, Json,
 if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
     from supernet_cli.reports.comparison import Comparison
-    from supernet_cli.runs.store import Run
+    from supernet_cli.store.run import Run
 
 _SUFFIXES: dict[str, Format] = {".json": "json", ".csv": "csv", ".md": "markdown", ".html": "html", ".htm": "html"}
 
@@ -117,7 +117,7 @@ def compare(
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import UsageError
     from supernet_cli.reports.export import sort_rows
-    from supernet_cli.runs.store import find_run
+    from supernet_cli.store.run import find_run
     from supernet_cli.workflows import compare as workflow
 
     chosen = "form" in typed(context)

@@ -157,7 +157,7 @@ def _disk(runs_dir: Path) -> list[dict[str, Any]]:
     import os
     import shutil
 
-    from supernet_cli.runs.files import cache_folder
+    from supernet_cli.store.files import cache_folder
 
     rows = []
     for what, path, variable in (

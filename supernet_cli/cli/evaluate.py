@@ -92,8 +92,8 @@ def evaluate(
     from supernet_cli.cli.output import Output
     from supernet_cli.cli.render import scores_table
     from supernet_cli.reports.next_step import next_step
-    from supernet_cli.runs.layout import Way
-    from supernet_cli.runs.results import is_writable
+    from supernet_cli.store.layout import Way
+    from supernet_cli.store.results import is_writable
     from supernet_cli.workflows import evaluate as workflow
     from supernet_cli.workflows.session import Session
     from supernet_cli.workflows.workplace import Workplace

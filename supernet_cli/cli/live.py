@@ -18,11 +18,11 @@ from rich.text import Text
 from supernet_cli.cli.resizing import clearing_after_resize
 from supernet_cli.cli.watch import Watch
 from supernet_cli.glyphs import MARKS, bar, clock, floor_below, gib, sparkline
-from supernet_cli.runs.ranking import RANKED_BY
-from supernet_cli.runs.records import DevicesSampled, Gpu
-from supernet_cli.runs.snapshot import JobSnapshot, PathView, RunSnapshot
-from supernet_cli.runs.state import State
 from supernet_cli.space.names import short_names
+from supernet_cli.store.ranking import RANKED_BY
+from supernet_cli.store.records import DevicesSampled, Gpu
+from supernet_cli.store.snapshot import JobSnapshot, PathView, RunSnapshot
+from supernet_cli.store.state import State
 
 _REDRAWS = 4  # a second
 _MOST_PATHS = 10

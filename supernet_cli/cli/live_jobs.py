@@ -11,9 +11,9 @@ from rich.text import Text
 
 from supernet_cli.cli.live import draw_devices, frame, progress_line
 from supernet_cli.glyphs import MARKS, bar, clock
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot
 from supernet_cli.space.names import short_names
+from supernet_cli.store.layout import JobKey
+from supernet_cli.store.snapshot import JobSnapshot, RunSnapshot
 
 _LINES_AROUND = 9  # frame, progress, heading, summary, devices, and the prompt
 _COLUMNS_BESIDE_BARS = 52

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
-    from supernet_cli.runs.store import Run
+    from supernet_cli.store.run import Run
 
 
 _HARD_BREAK = re.compile(r"(?<!\n)\n(?!\n)")
@@ -100,7 +100,7 @@ def complete_preset(incomplete: str) -> list[str]:
 
 def complete_run(context: typer.Context, incomplete: str) -> list[str]:
     """Return the ids of runs that start with the typed text."""
-    from supernet_cli.runs.store import list_runs
+    from supernet_cli.store.run import list_runs
 
     folder = Path(context.params.get("runs_dir") or RUNS_DIR)
     return [name for name in ["latest", *(run.id for run in list_runs(folder))] if name.startswith(incomplete)]
@@ -109,8 +109,8 @@ def complete_run(context: typer.Context, incomplete: str) -> list[str]:
 def complete_path(context: typer.Context, incomplete: str) -> list[str]:
     """Return the paths of the run's space that start with the typed text; none if the space is too large to list."""
     from supernet_cli.errors import SupernetError
-    from supernet_cli.runs.store import find_run
     from supernet_cli.space import SearchSpace
+    from supernet_cli.store.run import find_run
 
     try:
         run = find_run(Path(context.params.get("runs_dir") or RUNS_DIR), context.params.get("run") or "latest")
@@ -316,7 +316,7 @@ def run_and_paths(runs_dir: Path, words: list[str], option: str | None) -> tuple
         UsageError: Two runs are named.
     """
     from supernet_cli.errors import RunError
-    from supernet_cli.runs.store import find_run
+    from supernet_cli.store.run import find_run
 
     first = words[0] if words else ""
     try:
@@ -333,8 +333,8 @@ def run_and_paths(runs_dir: Path, words: list[str], option: str | None) -> tuple
 def _is_path(runs_dir: Path, word: str, option: str | None) -> bool:
     """Return whether a word is a path of the run that would be meant without it."""
     from supernet_cli.errors import SupernetError
-    from supernet_cli.runs.store import find_run
     from supernet_cli.space import SearchSpace
+    from supernet_cli.store.run import find_run
 
     try:
         SearchSpace.from_config(find_run(runs_dir, option or "latest").preset().space).parse(word)

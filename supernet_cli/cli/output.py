@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType  # rich is imported only to draw, so that errors come sooner
 
     from supernet_cli.reports.next_step import NextStep
-    from supernet_cli.runs.layout import JobKey
-    from supernet_cli.runs.snapshot import JobSnapshot
+    from supernet_cli.store.layout import JobKey
+    from supernet_cli.store.snapshot import JobSnapshot
 
 _PLAIN_WIDTH = 200  # lines in a file or a pipe are not folded
 
@@ -96,7 +96,7 @@ class Output(Observer):
 
     def _write(self, text: str) -> None:
         """Write the file of --output."""
-        from supernet_cli.runs.files import replace_file
+        from supernet_cli.store.files import replace_file
 
         assert self.file is not None
         target = self.file.resolve()

@@ -82,7 +82,7 @@ def copy(
     from supernet_cli.config.document import copy_text
     from supernet_cli.config.presets import find_preset
     from supernet_cli.errors import UsageError
-    from supernet_cli.runs.files import disk_errors, replace_file
+    from supernet_cli.store.files import disk_errors, replace_file
 
     voice = Output(json, quiet, output)
     if to.suffix != ".toml":

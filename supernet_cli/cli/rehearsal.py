@@ -10,7 +10,7 @@ from supernet_cli.cli.render import facts
 from supernet_cli.config.load import LoadedPreset, dump_toml
 from supernet_cli.config.schema import Preset
 from supernet_cli.glyphs import clock, counted
-from supernet_cli.runs.data_report import SPLITS
+from supernet_cli.store.data_report import SPLITS
 
 if TYPE_CHECKING:
     from supernet_cli.training.rehearse import Rehearsal

@@ -16,7 +16,7 @@ from rich.text import Text
 from supernet_cli.cli.output import printable
 from supernet_cli.glyphs import counted
 from supernet_cli.reports.sheets import Sheet
-from supernet_cli.runs.ranking import RankKey, rank_key
+from supernet_cli.store.ranking import RankKey, rank_key
 
 _TRAINED = "trained images"
 _MOST_ROWS = 40

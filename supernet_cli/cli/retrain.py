@@ -23,11 +23,11 @@ from supernet_cli.cli.options import (
     run_and_paths,
 )
 from supernet_cli.errors import INTERRUPTED
-from supernet_cli.runs.layout import Way
+from supernet_cli.store.layout import Way
 
 if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
-    from supernet_cli.runs.alone import AloneJob
+    from supernet_cli.store.alone import AloneJob
     from supernet_cli.workflows.retrain import TrainedAlone
 
 

@@ -24,14 +24,14 @@ from supernet_cli.cli.options import (
     complete_run,
     one_run,
 )
-from supernet_cli.runs.layout import JobKey, Way
-from supernet_cli.runs.state import State
+from supernet_cli.store.layout import JobKey, Way
+from supernet_cli.store.state import State
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from supernet_cli.runs.job import JobFolder
-    from supernet_cli.runs.store import DamagedRun, Run
+    from supernet_cli.store.job import JobFolder
+    from supernet_cli.store.run import DamagedRun, Run
 
 app = typer.Typer(
     cls=Group,
@@ -53,7 +53,7 @@ def ls(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, o
     from supernet_cli.cli.output import Output, printable
     from supernet_cli.cli.render import columns
     from supernet_cli.glyphs import ago, clock
-    from supernet_cli.runs.store import list_damaged_runs, list_runs, runs_dir_option
+    from supernet_cli.store.run import list_damaged_runs, list_runs, runs_dir_option
 
     voice = Output(json, quiet, output)
     found, damaged = list_runs(runs_dir), list_damaged_runs(runs_dir)
@@ -90,7 +90,7 @@ def show(
     from supernet_cli.errors import RunError
     from supernet_cli.glyphs import ago, clock
     from supernet_cli.reports.next_step import next_step
-    from supernet_cli.runs.store import find_run
+    from supernet_cli.store.run import find_run
 
     voice = Output(json, quiet, output)
     found = find_run(runs_dir, one_run(run, run_option))
@@ -137,8 +137,8 @@ def stop(
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import RunError
     from supernet_cli.reports.next_step import next_step
-    from supernet_cli.runs.lock import is_held
-    from supernet_cli.runs.store import EXPERIMENT_LOCK, find_run, runs_dir_option
+    from supernet_cli.store.lock import is_held
+    from supernet_cli.store.run import EXPERIMENT_LOCK, find_run, runs_dir_option
 
     voice = Output(json, quiet, output)
     found = find_run(runs_dir, one_run(run, run_option))
@@ -183,7 +183,7 @@ def rm(
     """Delete runs. Only run folders inside the runs directory are ever deleted."""
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import UsageError
-    from supernet_cli.runs.store import check_removable, find_run, remove_run
+    from supernet_cli.store.run import check_removable, find_run, remove_run
 
     voice = Output(json, quiet, output)
     found = list({run.folder.resolve(): run for run in (find_run(runs_dir, reference) for reference in runs)}.values())

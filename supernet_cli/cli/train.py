@@ -29,12 +29,12 @@ from supernet_cli.cli.options import (
 )
 from supernet_cli.config.torchrun import Place, here
 from supernet_cli.errors import INTERRUPTED
-from supernet_cli.runs.state import State
+from supernet_cli.store.state import State
 
 if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
     from supernet_cli.config.load import LoadedPreset
-    from supernet_cli.runs.store import Run
+    from supernet_cli.store.run import Run
     from supernet_cli.workflows.train import Trained
 
 
@@ -135,7 +135,7 @@ def _epochs(settings: list[str]) -> int:
 
 
 def _find(runs_dir: Path, name: str) -> Run:
-    from supernet_cli.runs.store import find_run  # a wrong preset is reported without it
+    from supernet_cli.store.run import find_run  # a wrong preset is reported without it
 
     return find_run(runs_dir, name)
 
@@ -174,7 +174,7 @@ def _train_beside_the_monitor(
 ) -> None:
     """Check what can be checked at once, start the training on its own, and open the monitor on it."""
     from supernet_cli.cli.tui import check_terminal, open_monitor
-    from supernet_cli.runs.launch import launch
+    from supernet_cli.store.launch import launch
 
     check_terminal("Train without --tui.")
     if resume is not None:

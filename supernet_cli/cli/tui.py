@@ -12,7 +12,7 @@ import typer
 from supernet_cli.cli.options import A_RUN, OUTPUT, RUNS_DIR, RunsDir, complete_run, one_run
 
 if TYPE_CHECKING:
-    from supernet_cli.runs.launch import Launched
+    from supernet_cli.store.launch import Launched
 
 
 _WEB_PORT = 8000
@@ -66,7 +66,7 @@ def tui(
 def _folder_of(runs_dir: Path, reference: str) -> Path:
     """Return the folder of a run, even if its run.json is damaged: the rest can still be shown."""
     from supernet_cli.errors import RunError
-    from supernet_cli.runs.store import find_run, list_damaged_runs
+    from supernet_cli.store.run import find_run, list_damaged_runs
 
     try:
         return find_run(runs_dir, reference).folder
@@ -109,7 +109,7 @@ def say_what_continues(runs_dir: Path, training: Launched) -> None:
         training: A training that the monitor started; nothing is printed if it has ended.
     """
     from supernet_cli.cli.output import printable
-    from supernet_cli.runs.store import read_run, runs_dir_option
+    from supernet_cli.store.run import read_run, runs_dir_option
 
     if training.has_ended():
         return
@@ -125,7 +125,7 @@ def say_what_continues(runs_dir: Path, training: Launched) -> None:
 
 
 def _instead(runs_dir: Path) -> str:
-    from supernet_cli.runs.store import runs_dir_option
+    from supernet_cli.store.run import runs_dir_option
 
     place = runs_dir_option(runs_dir)
     return (

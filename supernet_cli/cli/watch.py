@@ -9,11 +9,11 @@ from typing import TextIO
 
 from supernet_cli.cli.output import Output, console, printable
 from supernet_cli.glyphs import clock
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.ranking import ranked
-from supernet_cli.runs.records import JobEnded, PathsEvaluated, Record
-from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot, fold_run
-from supernet_cli.runs.state import State
+from supernet_cli.store.layout import JobKey
+from supernet_cli.store.ranking import ranked
+from supernet_cli.store.records import JobEnded, PathsEvaluated, Record
+from supernet_cli.store.snapshot import JobSnapshot, RunSnapshot, fold_run
+from supernet_cli.store.state import State
 
 
 class Watch:

@@ -14,7 +14,7 @@ from torch import Tensor
 from supernet_cli.config.catalog import entries
 from supernet_cli.data.report import data_report
 from supernet_cli.errors import DiskError, PresetError
-from supernet_cli.runs.data_report import DataReport, ImageFacts
+from supernet_cli.store.data_report import DataReport, ImageFacts
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from supernet_cli.errors import DataError
-from supernet_cli.runs.files import cache_folder, replacing
+from supernet_cli.store.files import cache_folder, replacing
 
 _OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {".xz": lzma.open, ".gz": gzip.open}  # type: ignore[dict-item]
 _CHUNK = 1 << 20

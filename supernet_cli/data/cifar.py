@@ -13,7 +13,7 @@ from supernet_cli.data import Dataset, Progress, Split
 from supernet_cli.data.cache import file_digest, scratch
 from supernet_cli.data.download import downloads, fetch
 from supernet_cli.errors import DataError
-from supernet_cli.runs.files import disk_errors
+from supernet_cli.store.files import disk_errors
 
 
 def load_or_download(name: str, root: Path | None, progress: Progress) -> Dataset:

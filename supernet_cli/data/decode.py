@@ -17,8 +17,8 @@ from supernet_cli.data import Progress
 from supernet_cli.data.cache import scratch
 from supernet_cli.data.greyscale import ranges_of
 from supernet_cli.data.pixels import ImageFile, Look, decode
-from supernet_cli.runs.data_report import Sizes
-from supernet_cli.runs.files import replacing
+from supernet_cli.store.data_report import Sizes
+from supernet_cli.store.files import replacing
 
 _DECODER = 2  # raised when the same file would be decoded to other pixels
 _CACHE_HINT = "Set SUPERNET_CACHE_DIR to a folder with more space."

@@ -13,7 +13,7 @@ from typing import IO
 from supernet_cli.data import Progress
 from supernet_cli.data.cache import scratch
 from supernet_cli.errors import DataError
-from supernet_cli.runs.files import disk_errors, replacing
+from supernet_cli.store.files import disk_errors, replacing
 
 _CHUNK = 1 << 16
 _TIMEOUT_SECONDS = 30.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from supernet_cli.data import Dataset, Progress, Split, idx
 from supernet_cli.data.download import downloads, fetch
 from supernet_cli.errors import DataError
-from supernet_cli.runs.files import replacing
+from supernet_cli.store.files import replacing
 
 _KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
 _FILES = tuple(f"emnist-balanced-{part}-{kind}" for part in ("train", "test") for kind in _KINDS)

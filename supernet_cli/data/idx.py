@@ -13,7 +13,7 @@ from supernet_cli.data import Dataset, Progress, Split
 from supernet_cli.data.cache import file_digest, scratch, unpack
 from supernet_cli.data.download import downloads, fetch
 from supernet_cli.errors import DataError
-from supernet_cli.runs.files import replacing
+from supernet_cli.store.files import replacing
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 

@@ -13,7 +13,7 @@ from supernet_cli.config.schema import Data
 from supernet_cli.data import Split, Splits, hold_out
 from supernet_cli.data.resident import ResidentImages, Statistics
 from supernet_cli.errors import RunError
-from supernet_cli.runs.network import Normalisation, Signature
+from supernet_cli.store.network import Normalisation, Signature
 
 CALIBRATION_BATCH = 256
 """Images per batch: batch normalisation computes mean and variance per batch and keeps their average over batches."""

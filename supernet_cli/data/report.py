@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from supernet_cli.runs.data_report import SPLITS, ClassCount, DataReport, ImageFacts, Sizes, shown
+from supernet_cli.store.data_report import SPLITS, ClassCount, DataReport, ImageFacts, Sizes, shown
 
 
 def data_report(

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from supernet_cli.errors import DiskError
-from supernet_cli.runs.data_report import shown
+from supernet_cli.store.data_report import shown
 
 
 @dataclass

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field
 from typing import Any, ClassVar, Protocol
 
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import JobKey
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.layout import JobKey
 from supernet_cli.training.driver import Outcome, Stop
 
 Key = JobKey | str

@@ -18,9 +18,9 @@ from supernet_cli.errors import RunError, SupernetError
 from supernet_cli.executors import Job, Key, Report
 from supernet_cli.executors._worker import Line, NewFile, Ready
 from supernet_cli.glyphs import counted
-from supernet_cli.runs.job import JobWriter
-from supernet_cli.runs.records import JobEnded
-from supernet_cli.runs.state import State, Wish
+from supernet_cli.store.job import JobWriter
+from supernet_cli.store.records import JobEnded
+from supernet_cli.store.state import State, Wish
 from supernet_cli.training import checkpoint
 from supernet_cli.training.driver import Outcome, Stop
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from supernet_cli.errors import RunError, SupernetError
 from supernet_cli.executors import Executor
-from supernet_cli.runs.records import JobEnded
-from supernet_cli.runs.state import State, Wish
+from supernet_cli.store.records import JobEnded
+from supernet_cli.store.state import State, Wish
 from supernet_cli.training.driver import Outcome, Stop
 from supernet_cli.training.judge import Judge, Judged, Part, Spread, Take
 

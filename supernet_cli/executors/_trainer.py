@@ -23,8 +23,8 @@ import torch
 
 from supernet_cli.executors import Job, Work
 from supernet_cli.executors._worker import Speaker, attempt
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.state import Wish
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.state import Wish
 from supernet_cli.training.driver import Outcome
 
 _BEAT_SECONDS = 1.0  # longest wait of an exchange

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from supernet_cli.errors import SupernetError
-from supernet_cli.runs.records import Record
-from supernet_cli.runs.state import State
+from supernet_cli.store.records import Record
+from supernet_cli.store.state import State
 from supernet_cli.training.driver import Outcome
 
 logger = logging.getLogger(__name__)

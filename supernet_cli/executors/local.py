@@ -30,7 +30,7 @@ from supernet_cli.errors import DiskError, RunError
 from supernet_cli.executors import Job, Report, Work
 from supernet_cli.executors._crew import DeadWorkerError, run_jobs
 from supernet_cli.executors._worker import Line, Ready, Speaker, attempt
-from supernet_cli.runs.state import Wish
+from supernet_cli.store.state import Wish
 from supernet_cli.training.driver import Outcome, Stop
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]

@@ -27,7 +27,7 @@ from supernet_cli.executors._crew import DeadWorkerError, run_jobs
 from supernet_cli.executors._trainer import Reply, Trainer, packed
 from supernet_cli.executors._worker import NewFile, Ready
 from supernet_cli.glyphs import counted
-from supernet_cli.runs.state import Wish
+from supernet_cli.store.state import Wish
 from supernet_cli.training.driver import Outcome, Stop
 
 _LOOK_SECONDS = 2.0  # between checks which nodes there are

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from supernet_cli.runs.network import Normalisation
+from supernet_cli.store.network import Normalisation
 
 
 class LoadedNetwork(nn.Module):

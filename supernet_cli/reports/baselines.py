@@ -7,7 +7,7 @@ from supernet_cli.reports.beliefs import SIZES, Beliefs
 from supernet_cli.reports.facts import Facts
 from supernet_cli.reports.measured import bounds, pair, spread
 from supernet_cli.reports.parts import Baseline
-from supernet_cli.runs.alone import FEWEST_STEPS, SHORT_CALIBRATION, short_steps
+from supernet_cli.store.alone import FEWEST_STEPS, SHORT_CALIBRATION, short_steps
 
 
 def baselines(facts: Facts, beliefs: Beliefs, seed: int) -> tuple[Baseline, ...]:

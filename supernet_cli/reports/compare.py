@@ -34,7 +34,7 @@ from supernet_cli.reports.parts import (
 from supernet_cli.reports.rows import rows
 from supernet_cli.reports.strategies import strategies
 from supernet_cli.reports.verdict import judge, verdict
-from supernet_cli.runs.store import Run
+from supernet_cli.store.run import Run
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from supernet_cli.reports.next_step import finish_first
 from supernet_cli.reports.scores import last_judged
-from supernet_cli.runs.results import JudgingCost, evaluation
-from supernet_cli.runs.snapshot import JobSnapshot
-from supernet_cli.runs.store import Run
 from supernet_cli.space import PASSES_PER_TRAINING_IMAGE
+from supernet_cli.store.results import JudgingCost, evaluation
+from supernet_cli.store.run import Run
+from supernet_cli.store.snapshot import JobSnapshot
 
 
 @dataclass(frozen=True)

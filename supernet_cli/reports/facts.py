@@ -17,8 +17,9 @@ from supernet_cli.reports.missing import missing_alone, missing_one_shot
 from supernet_cli.reports.next_step import finish_first, next_step
 from supernet_cli.reports.parts import Coverage, Missing
 from supernet_cli.reports.scores import BySeed, scores
-from supernet_cli.runs.layout import Way, path_folder
-from supernet_cli.runs.results import (
+from supernet_cli.space import Architecture, SearchSpace
+from supernet_cli.store.layout import Way, path_folder
+from supernet_cli.store.results import (
     Evaluation,
     PathProfile,
     ScoreRow,
@@ -27,10 +28,9 @@ from supernet_cli.runs.results import (
     profiles,
     selections,
 )
-from supernet_cli.runs.snapshot import JobSnapshot
-from supernet_cli.runs.state import State
-from supernet_cli.runs.store import Run
-from supernet_cli.space import Architecture, SearchSpace
+from supernet_cli.store.run import Run
+from supernet_cli.store.snapshot import JobSnapshot
+from supernet_cli.store.state import State
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,11 +8,11 @@ from supernet_cli.glyphs import counted
 from supernet_cli.reports.next_step import TRAINED_WHOLE, retrain_step, supernets_step, trained_names
 from supernet_cli.reports.parts import Missing
 from supernet_cli.reports.scores import BySeed
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.results import Evaluation
-from supernet_cli.runs.state import State
-from supernet_cli.runs.store import Run
 from supernet_cli.space import Architecture, SearchSpace
+from supernet_cli.store.layout import Way
+from supernet_cli.store.results import Evaluation
+from supernet_cli.store.run import Run
+from supernet_cli.store.state import State
 
 _MOST_NAMED = 3
 

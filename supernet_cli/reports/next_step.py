@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from supernet_cli.errors import RunError
 from supernet_cli.reports.scores import scores
-from supernet_cli.runs.activity import is_worked_on
-from supernet_cli.runs.files import file_stamp
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import Way, path_folder
-from supernet_cli.runs.results import Evaluation, Selection, evaluation, selections
-from supernet_cli.runs.store import EXPERIMENT_LOCK, Run
 from supernet_cli.space import SearchSpace
+from supernet_cli.store.activity import is_worked_on
+from supernet_cli.store.files import file_stamp
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.layout import Way, path_folder
+from supernet_cli.store.results import Evaluation, Selection, evaluation, selections
+from supernet_cli.store.run import EXPERIMENT_LOCK, Run
 
 TRAINED_WHOLE = 256
 """Largest space of which every path is suggested to be trained from scratch."""

@@ -10,7 +10,7 @@ from supernet_cli.reports.beliefs import Beliefs
 from supernet_cli.reports.comparison import PathRow
 from supernet_cli.reports.facts import Facts, mean
 from supernet_cli.reports.scores import BySeed
-from supernet_cli.runs.results import ScoreRow
+from supernet_cli.store.results import ScoreRow
 
 
 def rows(facts: Facts, beliefs: Beliefs) -> tuple[PathRow, ...]:

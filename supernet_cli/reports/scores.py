@@ -7,14 +7,14 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.ranking import ranked
-from supernet_cli.runs.records import PathScore
-from supernet_cli.runs.results import Evaluation, ScoreRow, Split
-from supernet_cli.runs.state import State
-from supernet_cli.runs.store import Run
 from supernet_cli.space import SearchSpace
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.layout import Way
+from supernet_cli.store.ranking import ranked
+from supernet_cli.store.records import PathScore
+from supernet_cli.store.results import Evaluation, ScoreRow, Split
+from supernet_cli.store.run import Run
+from supernet_cli.store.state import State
 
 _SAMPLE_SEED = 0
 _LOOKED_THROUGH = 4

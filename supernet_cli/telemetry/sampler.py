@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from supernet_cli.errors import DiskError
-from supernet_cli.runs.records import DevicesSampled, Gpu, Recorder
+from supernet_cli.store.records import DevicesSampled, Gpu, Recorder
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from safetensors.torch import load, save
 from torch import nn
 
 from supernet_cli.errors import RunError
-from supernet_cli.runs.files import disk_errors, replace_file
-from supernet_cli.runs.job import previous_checkpoint
+from supernet_cli.store.files import disk_errors, replace_file
+from supernet_cli.store.job import previous_checkpoint
 
 FORMAT = 1
 _MARK = b"supernet"

@@ -19,8 +19,9 @@ from torch.optim import Optimizer
 from supernet_cli import seed
 from supernet_cli.errors import DivergedError, RunError
 from supernet_cli.networks.profile import path_costs
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.records import (
+from supernet_cli.sampling import StepPlan, steps_per_epoch
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.records import (
     LARGEST_NUMBER,
     JobEnded,
     JobPaused,
@@ -29,8 +30,7 @@ from supernet_cli.runs.records import (
     Recorder,
     StepsTrained,
 )
-from supernet_cli.runs.state import State, Wish
-from supernet_cli.sampling import StepPlan, steps_per_epoch
+from supernet_cli.store.state import State, Wish
 from supernet_cli.training import checkpoint
 from supernet_cli.training.assignment import Assignment
 from supernet_cli.training.judging import Judging

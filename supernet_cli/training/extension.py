@@ -6,10 +6,10 @@ import hashlib
 
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import RunError, UsageError
-from supernet_cli.runs.results import forget_one_shot
-from supernet_cli.runs.state import State
-from supernet_cli.runs.store import Run, replace_preset
 from supernet_cli.sampling import depends_on_length
+from supernet_cli.store.results import forget_one_shot
+from supernet_cli.store.run import Run, replace_preset
+from supernet_cli.store.state import State
 from supernet_cli.training.optimiser import is_stretched
 
 

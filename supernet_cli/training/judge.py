@@ -18,9 +18,11 @@ from supernet_cli.networks.builder import Builder
 from supernet_cli.networks.profile import latency, profile, synflow
 from supernet_cli.networks.scoring import BATCH, JudgingPlan, Score, in_order
 from supernet_cli.networks.supernet import Supernet
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import Way, path_folder
-from supernet_cli.runs.results import (
+from supernet_cli.sampling import Undropped
+from supernet_cli.space import Architecture
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.layout import Way, path_folder
+from supernet_cli.store.results import (
     JudgingCost,
     PathProfile,
     Profiles,
@@ -30,9 +32,7 @@ from supernet_cli.runs.results import (
     keep_scores,
     profiles,
 )
-from supernet_cli.runs.store import Run
-from supernet_cli.sampling import Undropped
-from supernet_cli.space import Architecture
+from supernet_cli.store.run import Run
 from supernet_cli.training import checkpoint
 from supernet_cli.training.prepare import Prepared
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from supernet_cli.networks.scoring import JudgingPlan
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.ranking import RANKED_BY, ranked
-from supernet_cli.runs.records import PathScore, PathsEvaluated, Recorder
-from supernet_cli.runs.state import Wish
 from supernet_cli.sampling import Adaptive, Reporting, StepPlan
 from supernet_cli.space import Architecture
+from supernet_cli.store.layout import JobKey
+from supernet_cli.store.ranking import RANKED_BY, ranked
+from supernet_cli.store.records import PathScore, PathsEvaluated, Recorder
+from supernet_cli.store.state import Wish
 from supernet_cli.training.assignment import Assignment
 from supernet_cli.training.ledger import Ledger
 from supernet_cli.training.ranks import Ranks

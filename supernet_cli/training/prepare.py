@@ -19,9 +19,9 @@ from supernet_cli.errors import DataError, PresetError
 from supernet_cli.networks.builder import Builder
 from supernet_cli.networks.normalisation import borrowed
 from supernet_cli.networks.supernet import Supernet
-from supernet_cli.runs.store import Run
 from supernet_cli.sampling import Adaptive, steps_per_epoch
 from supernet_cli.space import SearchSpace
+from supernet_cli.store.run import Run
 from supernet_cli.training.losses import class_counts
 from supernet_cli.training.optimiser import check_recipe
 from supernet_cli.training.plan import TrainingPlan

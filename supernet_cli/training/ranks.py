@@ -29,7 +29,7 @@ from torch.optim import Optimizer
 from supernet_cli.config.torchrun import Place
 from supernet_cli.device import Device
 from supernet_cli.errors import RankError, SupernetError, UsageError
-from supernet_cli.runs.state import Wish
+from supernet_cli.store.state import Wish
 
 PATIENCE_SECONDS = 300.0
 """How long a rank waits for another that is silent because its host is gone or its disk hangs."""

@@ -15,9 +15,9 @@ from supernet_cli.glyphs import counted
 from supernet_cli.networks.profile import Profile, profile
 from supernet_cli.networks.scoring import JudgingPlan
 from supernet_cli.networks.supernet import Supernet
-from supernet_cli.runs.data_report import DataReport
 from supernet_cli.sampling import Sampler, build_sampler, steps_per_epoch
 from supernet_cli.space import PASSES_PER_TRAINING_IMAGE, Architecture
+from supernet_cli.store.data_report import DataReport
 from supernet_cli.training.loop import Learner, LossWindow, train_step
 from supernet_cli.training.losses import build_loss
 from supernet_cli.training.optimiser import build_optimizer

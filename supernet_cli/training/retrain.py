@@ -22,12 +22,12 @@ from supernet_cli.errors import UsageError
 from supernet_cli.networks.builder import Builder
 from supernet_cli.networks.scoring import JudgingPlan, images_per_path
 from supernet_cli.networks.supernet import Supernet
-from supernet_cli.runs import alone
-from supernet_cli.runs.alone import SHORT_CALIBRATION, AloneJob
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.records import Recorder
 from supernet_cli.sampling import build_sampler, steps_per_epoch
 from supernet_cli.space import Architecture
+from supernet_cli.store import alone
+from supernet_cli.store.alone import SHORT_CALIBRATION, AloneJob
+from supernet_cli.store.layout import Way
+from supernet_cli.store.records import Recorder
 from supernet_cli.training import checkpoint
 from supernet_cli.training.assignment import Assignment
 from supernet_cli.training.driver import Outcome, Stop, Training

@@ -13,10 +13,10 @@ from supernet_cli.errors import DataError, RunError
 from supernet_cli.networks.builder import Builder
 from supernet_cli.networks.normalisation import layers_of, measure
 from supernet_cli.networks.supernet import Supernet
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.network import NetworkSpec
-from supernet_cli.runs.store import Run
 from supernet_cli.space import Architecture, SearchSpace
+from supernet_cli.store.layout import Way
+from supernet_cli.store.network import NetworkSpec
+from supernet_cli.store.run import Run
 from supernet_cli.training.checkpoint import StoredWeights
 from supernet_cli.training.prepare import prepare
 

@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 
 from supernet_cli.errors import UsageError
-from supernet_cli.runs.records import DevicesSampled, JobEnded, JobStarted, PathsEvaluated, Record, StepsTrained
+from supernet_cli.store.records import DevicesSampled, JobEnded, JobStarted, PathsEvaluated, Record, StepsTrained
 
 
 class EventFiles:

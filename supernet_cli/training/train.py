@@ -9,10 +9,10 @@ from supernet_cli import device, seed
 from supernet_cli.data.images import Images
 from supernet_cli.networks import normalisation
 from supernet_cli.networks.scoring import JudgingPlan, images_per_path
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.records import Recorder
 from supernet_cli.sampling import Adaptive, Undropped
 from supernet_cli.space import PASSES_PER_TRAINING_IMAGE, Architecture
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.records import Recorder
 from supernet_cli.training.assignment import Assignment
 from supernet_cli.training.driver import Outcome, Stop, Training
 from supernet_cli.training.extension import origins

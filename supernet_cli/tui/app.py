@@ -17,8 +17,8 @@ from textual.theme import Theme
 from textual.widgets import Input
 
 from supernet_cli.errors import SupernetError
-from supernet_cli.runs.launch import Launched, start_training
-from supernet_cli.runs.views import RunView
+from supernet_cli.store.launch import Launched, start_training
+from supernet_cli.store.views import RunView
 from supernet_cli.tui.draw import clean
 from supernet_cli.tui.plain import EverySegmentStyled, PlainCharacters
 from supernet_cli.tui.reader import ViewChanged

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from supernet_cli.runs.snapshot import Point
+from supernet_cli.store.snapshot import Point
 
 SMOOTHINGS = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99)
 """Weights of the past in the moving average; + and - step through them."""

@@ -9,8 +9,8 @@ from textual.color import Color, ColorParseError
 from textual.content import Content
 
 from supernet_cli.glyphs import MARKS
-from supernet_cli.runs.state import State
 from supernet_cli.space.names import elided
+from supernet_cli.store.state import State
 
 Part = str | tuple[str, str] | Content
 """Text, or text and its style."""

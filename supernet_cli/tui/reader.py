@@ -9,9 +9,9 @@ from pathlib import Path
 
 from textual.message import Message
 
-from supernet_cli.runs.follow import RunFollower
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.views import RunView
+from supernet_cli.store.follow import RunFollower
+from supernet_cli.store.layout import JobKey
+from supernet_cli.store.views import RunView
 
 POLL_SECONDS = 0.5
 """Time between two looks at a run's folder."""

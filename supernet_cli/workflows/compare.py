@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from supernet_cli.errors import DiskError
 from supernet_cli.reports import compare as reports
 from supernet_cli.reports.comparison import Comparison
-from supernet_cli.runs.results import keep_comparison
-from supernet_cli.runs.store import Run
+from supernet_cli.store.results import keep_comparison
+from supernet_cli.store.run import Run
 from supernet_cli.workflows.observer import Observer
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from supernet_cli.runs.results import ScoreRow, Split
-from supernet_cli.runs.store import Run
+from supernet_cli.store.results import ScoreRow, Split
+from supernet_cli.store.run import Run
 from supernet_cli.workflows.judge import judge
 from supernet_cli.workflows.selection import paths_to_evaluate
 from supernet_cli.workflows.session import Session

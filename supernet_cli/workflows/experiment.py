@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from supernet_cli.errors import RunError, SupernetError
 from supernet_cli.reports.next_step import next_step
 from supernet_cli.reports.scores import scores
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.lock import FileLock
-from supernet_cli.runs.results import evaluation
-from supernet_cli.runs.state import State
-from supernet_cli.runs.store import EXPERIMENT_LOCK, Run, runs_dir_option
 from supernet_cli.space import SearchSpace
+from supernet_cli.store.layout import Way
+from supernet_cli.store.lock import FileLock
+from supernet_cli.store.results import evaluation
+from supernet_cli.store.run import EXPERIMENT_LOCK, Run, runs_dir_option
+from supernet_cli.store.state import State
 from supernet_cli.workflows.compare import compare
 from supernet_cli.workflows.judge import judge
 from supernet_cli.workflows.observer import Observer

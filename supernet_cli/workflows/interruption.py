@@ -7,7 +7,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from supernet_cli.runs.state import Wish
+from supernet_cli.store.state import Wish
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # as far as the platform has them
 

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Sequence
 
 from supernet_cli.reports.next_step import finish_first
-from supernet_cli.runs.results import ScoreRow, Split, check_results, is_writable
-from supernet_cli.runs.store import Run
 from supernet_cli.space import Architecture
+from supernet_cli.store.results import ScoreRow, Split, check_results, is_writable
+from supernet_cli.store.run import Run
 from supernet_cli.workflows.interruption import Interruption
 from supernet_cli.workflows.session import Session
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from supernet_cli.errors import RunError
 from supernet_cli.reports.next_step import finish_first
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import Way
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.layout import Way
 from supernet_cli.workflows.session import Session
 
 if TYPE_CHECKING:

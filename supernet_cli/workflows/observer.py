@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from supernet_cli.runs.layout import JobKey
-    from supernet_cli.runs.records import Record
-    from supernet_cli.runs.snapshot import JobSnapshot
+    from supernet_cli.store.layout import JobKey
+    from supernet_cli.store.records import Record
+    from supernet_cli.store.snapshot import JobSnapshot
 
 Advance = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much (0 where that is unknown)."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from supernet_cli.config.schema import Preset
 from supernet_cli.config.torchrun import Place
 from supernet_cli.errors import RankError
-from supernet_cli.runs.state import Wish
+from supernet_cli.store.state import Wish
 from supernet_cli.workflows.interruption import Interruption
 
 
@@ -41,9 +41,9 @@ def help_to_train(place: Place, data_root: Path | None = None) -> int:
     Returns:
         The exit code of the process: that of an error only where torchrun asked it to end.
     """
-    from supernet_cli.runs.job import JobFolder
-    from supernet_cli.runs.layout import JobKey
-    from supernet_cli.runs.records import Fanout
+    from supernet_cli.store.job import JobFolder
+    from supernet_cli.store.layout import JobKey
+    from supernet_cli.store.records import Fanout
     from supernet_cli.training.prepare import prepare
     from supernet_cli.training.ranks import Ranks
     from supernet_cli.training.train import train_supernet

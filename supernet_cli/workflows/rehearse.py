@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from supernet_cli.glyphs import counted
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.results import Selection
+from supernet_cli.store.layout import Way
+from supernet_cli.store.results import Selection
 from supernet_cli.workflows.observer import Observer
 from supernet_cli.workflows.retrain import short_steps, trainings
 from supernet_cli.workflows.selection import Scorer, Wanted

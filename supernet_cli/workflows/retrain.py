@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from supernet_cli.errors import JobsError, RunError, SupernetError, UsageError
 from supernet_cli.reports.cost import macs_of_a_supernet
 from supernet_cli.reports.next_step import finish_first
-from supernet_cli.runs.alone import AloneJob
-from supernet_cli.runs.job import JobFolder, create_job
-from supernet_cli.runs.layout import JobKey, Way
-from supernet_cli.runs.records import Fanout
-from supernet_cli.runs.results import Selection, keep_selection, selections
-from supernet_cli.runs.snapshot import JobSnapshot
-from supernet_cli.runs.state import State
-from supernet_cli.runs.store import DeviceLog, Run
 from supernet_cli.space import SearchSpace
+from supernet_cli.store.alone import AloneJob
+from supernet_cli.store.job import JobFolder, create_job
+from supernet_cli.store.layout import JobKey, Way
+from supernet_cli.store.records import Fanout
+from supernet_cli.store.results import Selection, keep_selection, selections
+from supernet_cli.store.run import DeviceLog, Run
+from supernet_cli.store.snapshot import JobSnapshot
+from supernet_cli.store.state import State
 from supernet_cli.workflows.interruption import Interruption
 from supernet_cli.workflows.observer import JobRecorder
 from supernet_cli.workflows.selection import Wanted

@@ -11,10 +11,10 @@ from supernet_cli.errors import UsageError
 from supernet_cli.glyphs import clock, counted
 from supernet_cli.reports.next_step import SAMPLED, finish_first
 from supernet_cli.reports.scores import MeanScore, known_paths, ranking, sampled, scores, seconds_per_path
-from supernet_cli.runs.layout import Way, path_folder
-from supernet_cli.runs.results import Order, Selection, evaluation, selections
-from supernet_cli.runs.store import Run
 from supernet_cli.space import Architecture, SearchSpace
+from supernet_cli.store.layout import Way, path_folder
+from supernet_cli.store.results import Order, Selection, evaluation, selections
+from supernet_cli.store.run import Run
 from supernet_cli.workflows.judge import judge
 from supernet_cli.workflows.session import Session
 

@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from supernet_cli.runs.store import Run
 from supernet_cli.space import SearchSpace
+from supernet_cli.store.run import Run
 from supernet_cli.workflows.observer import Observer
 from supernet_cli.workflows.workplace import Workplace
 

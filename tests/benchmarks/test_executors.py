@@ -18,9 +18,9 @@ from works import Trivial
 from supernet_cli.executors import Executor
 from supernet_cli.executors.local import LocalProcesses
 from supernet_cli.executors.ray import Needs, RayCluster
-from supernet_cli.runs.alone import AloneJob
-from supernet_cli.runs.store import create_run
 from supernet_cli.space import SearchSpace
+from supernet_cli.store.alone import AloneJob
+from supernet_cli.store.run import create_run
 
 ROUNDS = 3
 JOBS = 100

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from recorded import BEGIN, grow, record_run, sample, started, trained
 
-from supernet_cli.runs.records import encode
+from supernet_cli.store.records import encode
 
 pytestmark = pytest.mark.benchmark
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from measuring import say, spread
 
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import JobKey
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.layout import JobKey
 
 ROUNDS = 3
 

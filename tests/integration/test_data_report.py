@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from supernet_cli.runs.data_report import read_data_report
+from supernet_cli.store.data_report import read_data_report
 
 Invoke = Callable[..., tuple[int, str, str]]
 

@@ -23,10 +23,10 @@ from helpers import PATIENCE, program, records_of, wait_for
 
 from supernet_cli.config.catalog import entries
 from supernet_cli.errors import RunError
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.records import JobStarted, PathsEvaluated, StepsTrained
-from supernet_cli.runs.results import evaluation
-from supernet_cli.runs.store import Run, find_run
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.records import JobStarted, PathsEvaluated, StepsTrained
+from supernet_cli.store.results import evaluation
+from supernet_cli.store.run import Run, find_run
 
 KILLS_PER_COMMAND = 3
 """Before it is left to come to its end."""

@@ -28,10 +28,10 @@ from supernet_cli.config.load import dump_toml, load_preset, validate
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import SupernetError
 from supernet_cli.reports.compare import compare
-from supernet_cli.runs.follow import RunFollower
-from supernet_cli.runs.results import keep_comparison
-from supernet_cli.runs.store import Run
 from supernet_cli.space import SearchSpace
+from supernet_cli.store.follow import RunFollower
+from supernet_cli.store.results import keep_comparison
+from supernet_cli.store.run import Run
 
 PRESETS = sorted((Path(__file__).parents[2] / "presets").glob("*.toml"))
 CODES = {0, 2, 3, 4, 5, 6, 130}

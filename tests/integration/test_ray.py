@@ -23,14 +23,14 @@ from works import Failing, Trivial
 from supernet_cli.executors import Executor
 from supernet_cli.executors.local import LocalProcesses
 from supernet_cli.executors.ray import Needs, RayCluster
-from supernet_cli.runs.alone import AloneJob
-from supernet_cli.runs.follow import RunFollower
-from supernet_cli.runs.job import JobFolder, JobWriter, create_job
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.records import JobStarted
-from supernet_cli.runs.state import Wish
-from supernet_cli.runs.store import create_run, find_run
 from supernet_cli.space import SearchSpace
+from supernet_cli.store.alone import AloneJob
+from supernet_cli.store.follow import RunFollower
+from supernet_cli.store.job import JobFolder, JobWriter, create_job
+from supernet_cli.store.layout import JobKey
+from supernet_cli.store.records import JobStarted
+from supernet_cli.store.run import create_run, find_run
+from supernet_cli.store.state import Wish
 from supernet_cli.training.prepare import prepare
 from supernet_cli.training.retrain import AloneTraining
 

@@ -14,10 +14,10 @@ import torch
 from helpers import only_run
 
 from supernet_cli.config.schema import Preset
-from supernet_cli.runs.follow import RunFollower
-from supernet_cli.runs.job import JobWriter
-from supernet_cli.runs.records import DevicesSampled, PathScore, PathsEvaluated, Record, StepsTrained
-from supernet_cli.runs.store import DeviceLog, create_run
+from supernet_cli.store.follow import RunFollower
+from supernet_cli.store.job import JobWriter
+from supernet_cli.store.records import DevicesSampled, PathScore, PathsEvaluated, Record, StepsTrained
+from supernet_cli.store.run import DeviceLog, create_run
 from supernet_cli.training import loop
 
 Invoke = Callable[..., tuple[int, str, str]]
@@ -68,7 +68,7 @@ def test_a_training_without_memory_says_so_and_goes_on_when_there_is_some(
 def test_memory_that_runs_out_anywhere_else_is_told_the_same_way(
     supernet: Invoke, trained: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from supernet_cli.runs import store
+    from supernet_cli.store import run as store
 
     def find(*arguments: object) -> None:
         raise MemoryError

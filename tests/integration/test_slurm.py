@@ -19,8 +19,8 @@ from helpers import PATIENCE, only_run, wait_for
 
 from supernet_cli.config.load import dump_toml
 from supernet_cli.config.schema import Preset
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import JobKey
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.layout import JobKey
 
 Invoke = Callable[..., tuple[int, str, str]]
 

@@ -12,12 +12,12 @@ from torch import nn
 
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import RunError
-from supernet_cli.runs.alone import AloneJob
-from supernet_cli.runs.job import JobWriter
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.results import evaluation
-from supernet_cli.runs.store import Run, create_run, list_runs
 from supernet_cli.space import SearchSpace
+from supernet_cli.store.alone import AloneJob
+from supernet_cli.store.job import JobWriter
+from supernet_cli.store.layout import Way
+from supernet_cli.store.results import evaluation
+from supernet_cli.store.run import Run, create_run, list_runs
 from supernet_cli.training import prepare as preparing
 from supernet_cli.training.retrain import AloneTraining
 from supernet_cli.training.stored import network_spec, stored_subnet, stored_supernet

@@ -14,7 +14,7 @@ from following import suggestions
 from helpers import only_run, program, wait_for
 
 from supernet_cli.config.presets import shipped_folder
-from supernet_cli.runs.store import find_run
+from supernet_cli.store.run import find_run
 
 Invoke = Callable[..., tuple[int, str, str]]
 
@@ -325,7 +325,7 @@ def test_other_images_are_refused(supernet: Invoke, tiny_file: Path, tmp_path: P
 def test_a_read_only_run_is_evaluated_and_not_stored(
     supernet: Invoke, trained: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("supernet_cli.runs.results.is_writable", lambda run: False)
+    monkeypatch.setattr("supernet_cli.store.results.is_writable", lambda run: False)
     code, out, err = supernet("evaluate")
     assert code == 0
     assert "conv3x3_conv5x5" in out

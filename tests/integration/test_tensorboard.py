@@ -17,8 +17,8 @@ def test_tensorboards_own_reader_finds_the_values_of_the_metrics_file(
 ) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    from supernet_cli.runs.records import PathsEvaluated, StepsTrained
-    from supernet_cli.runs.store import find_run
+    from supernet_cli.store.records import PathsEvaluated, StepsTrained
+    from supernet_cli.store.run import find_run
 
     assert supernet("train", "--preset", tiny_file, "--tensorboard")[0] == 0
     run = find_run(tmp_path / "runs", "latest")
@@ -42,7 +42,7 @@ def test_a_resumed_training_goes_on_in_tensorboard_without_doubling(
 ) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    from supernet_cli.runs.job import JobWriter
+    from supernet_cli.store.job import JobWriter
 
     class Impatient(JobWriter):
         """Is asked to stop once ten steps are recorded."""
@@ -52,7 +52,7 @@ def test_a_resumed_training_goes_on_in_tensorboard_without_doubling(
             self.stop_requested = self.stop_requested or getattr(record, "step", 0) >= 10
 
     with monkeypatch.context() as at_first:
-        at_first.setattr("supernet_cli.runs.job.JobWriter", Impatient)
+        at_first.setattr("supernet_cli.store.job.JobWriter", Impatient)
         assert supernet("train", "--preset", tiny_file, "--tensorboard")[0] == 130
     assert supernet("train", "--resume", "latest", "--tensorboard")[0] == 0
     events = EventAccumulator(str(only_run(tmp_path) / "tensorboard" / "supernet" / "seed-0"))

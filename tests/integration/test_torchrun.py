@@ -22,10 +22,10 @@ from supernet_cli.config.catalog import entries
 from supernet_cli.config.load import dump_toml
 from supernet_cli.config.schema import Preset
 from supernet_cli.config.torchrun import Place
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.records import PathsEvaluated, StepsTrained
-from supernet_cli.runs.state import Wish
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.layout import JobKey
+from supernet_cli.store.records import PathsEvaluated, StepsTrained
+from supernet_cli.store.state import Wish
 from supernet_cli.training.ranks import PATIENCE_SECONDS
 
 Invoke = Callable[..., tuple[int, str, str]]

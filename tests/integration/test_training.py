@@ -18,10 +18,10 @@ from supernet_cli.config.catalog import entries
 from supernet_cli.config.schema import Preset
 from supernet_cli.data import load_dataset
 from supernet_cli.errors import PresetError, RunError
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.records import JobStarted, PathsEvaluated, Record, StepsTrained
-from supernet_cli.runs.state import Wish
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.layout import JobKey
+from supernet_cli.store.records import JobStarted, PathsEvaluated, Record, StepsTrained
+from supernet_cli.store.state import Wish
 from supernet_cli.training.checkpoint import StoredWeights
 from supernet_cli.training.driver import Outcome
 from supernet_cli.training.prepare import prepare

@@ -19,13 +19,13 @@ from textual.widgets import Input
 
 from supernet_cli.cli.tui import check_terminal, say_what_continues
 from supernet_cli.errors import UsageError
-from supernet_cli.runs.job import JobStatus
-from supernet_cli.runs.launch import Launched, launch
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.lock import FileLock
-from supernet_cli.runs.state import State
-from supernet_cli.runs.store import EXPERIMENT_LOCK
-from supernet_cli.runs.views import RunView
+from supernet_cli.store.job import JobStatus
+from supernet_cli.store.launch import Launched, launch
+from supernet_cli.store.layout import JobKey
+from supernet_cli.store.lock import FileLock
+from supernet_cli.store.run import EXPERIMENT_LOCK
+from supernet_cli.store.state import State
+from supernet_cli.store.views import RunView
 from supernet_cli.tui.app import MonitorApp
 from supernet_cli.tui.panels.banner import Banner, messages
 from supernet_cli.tui.panels.loss import LossPanel
@@ -430,7 +430,7 @@ def test_a_long_run_is_painted_from_its_end(tmp_path: Path, monkeypatch: pytest.
     run = record_run(tmp_path)
     metrics = run / "supernet" / "seed-0" / "metrics-0.jsonl"
     write_lines(metrics, [trained(step, 1, 1.0 / step, BEGIN) for step in range(1, 40_001)])
-    monkeypatch.setattr("supernet_cli.runs.tail.RECENT_BYTES", 50_000)
+    monkeypatch.setattr("supernet_cli.store.tail.RECENT_BYTES", 50_000)
     stamp_all(run, BEGIN)
     shown: list[float] = []
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from supernet_cli.glyphs import short
-from supernet_cli.runs.job import JobStatus
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.snapshot import JobSnapshot, Point
-from supernet_cli.runs.state import State
-from supernet_cli.runs.views import JobView, RunView
+from supernet_cli.store.job import JobStatus
+from supernet_cli.store.layout import JobKey
+from supernet_cli.store.snapshot import JobSnapshot, Point
+from supernet_cli.store.state import State
+from supernet_cli.store.views import JobView, RunView
 from supernet_cli.tui.curves import limits, smoothed, trimmed, visible
 from supernet_cli.tui.draw import fit, heading
 from supernet_cli.tui.panels import jobs

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from supernet_cli.cli.data_report import drawn_report
 from supernet_cli.errors import DiskError, RunError
-from supernet_cli.runs.data_report import (
+from supernet_cli.store.data_report import (
     ClassCount,
     DataReport,
     Links,

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from recorded import grow, record_comparison, record_run, record_stand_alone, stamp_all
 
-from supernet_cli.runs.follow import RunFollower
-from supernet_cli.runs.job import list_jobs
-from supernet_cli.runs.layout import JobKey, Way
-from supernet_cli.runs.lister import RunLister
-from supernet_cli.runs.lock import FileLock, is_held
-from supernet_cli.runs.state import State
-from supernet_cli.runs.store import EXPERIMENT_LOCK
-from supernet_cli.runs.views import RunView
+from supernet_cli.store.follow import RunFollower
+from supernet_cli.store.job import list_jobs
+from supernet_cli.store.layout import JobKey, Way
+from supernet_cli.store.lister import RunLister
+from supernet_cli.store.lock import FileLock, is_held
+from supernet_cli.store.run import EXPERIMENT_LOCK
+from supernet_cli.store.state import State
+from supernet_cli.store.views import RunView
 
 
 class Ticking:

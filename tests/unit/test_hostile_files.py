@@ -16,15 +16,15 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.errors import PresetError, RunError
 from supernet_cli.glyphs import clock
 from supernet_cli.reports.comparison import read_comparison
-from supernet_cli.runs.files import append, read_small
-from supernet_cli.runs.follow import RunFollower
-from supernet_cli.runs.job import JobFolder, JobStatus, JobWriter, list_jobs
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.lister import RunLister
-from supernet_cli.runs.lock import FileLock
-from supernet_cli.runs.records import decode
-from supernet_cli.runs.results import correct
-from supernet_cli.runs.store import EXPERIMENT_LOCK, Run, check_removable, create_run
+from supernet_cli.store.files import append, read_small
+from supernet_cli.store.follow import RunFollower
+from supernet_cli.store.job import JobFolder, JobStatus, JobWriter, list_jobs
+from supernet_cli.store.layout import Way
+from supernet_cli.store.lister import RunLister
+from supernet_cli.store.lock import FileLock
+from supernet_cli.store.records import decode
+from supernet_cli.store.results import correct
+from supernet_cli.store.run import EXPERIMENT_LOCK, Run, check_removable, create_run
 from supernet_cli.tui.screens.compare import answer, tables
 
 STEPS = {

@@ -19,10 +19,10 @@ from helpers import records_of
 
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DiskError, RunError
-from supernet_cli.runs.job import LOST_AFTER_SECONDS, JobFolder, JobStatus, JobWriter
-from supernet_cli.runs.layout import JobKey, Way
-from supernet_cli.runs.records import JobEnded, StepsTrained
-from supernet_cli.runs.store import (
+from supernet_cli.store.job import LOST_AFTER_SECONDS, JobFolder, JobStatus, JobWriter
+from supernet_cli.store.layout import JobKey, Way
+from supernet_cli.store.records import JobEnded, StepsTrained
+from supernet_cli.store.run import (
     create_run,
 )
 
@@ -94,7 +94,7 @@ def test_a_writer_begins_a_new_segment_also_where_an_earlier_one_was_deleted(job
 
 
 def test_segments_are_read_in_the_order_of_their_numbers(job: JobFolder) -> None:
-    from supernet_cli.runs.records import encode
+    from supernet_cli.store.records import encode
 
     for number in range(12):
         (job.path / f"metrics-{number}.jsonl").write_text(encode(steps(number)) + "\n")
@@ -130,7 +130,7 @@ def test_only_a_lock_that_is_held_means_that_another_process_trains(
     def refuse(file: object) -> None:
         raise OSError(getattr(errno, number), os.strerror(getattr(errno, number)))
 
-    monkeypatch.setattr("supernet_cli.runs.lock._lock", refuse)
+    monkeypatch.setattr("supernet_cli.store.lock._lock", refuse)
     with pytest.raises(RunError if busy else DiskError) as caught, JobWriter(job):
         pass
     assert ("another process" in caught.value.message) is busy
@@ -140,8 +140,8 @@ def test_only_a_lock_that_is_held_means_that_another_process_trains(
 OWN_AND_DIE = """
 import os, sys
 from pathlib import Path
-from supernet_cli.runs.job import JobFolder, JobWriter
-from supernet_cli.runs.layout import JobKey
+from supernet_cli.store.job import JobFolder, JobWriter
+from supernet_cli.store.layout import JobKey
 JobWriter(JobFolder(Path(sys.argv[1]), JobKey.supernet(0))).__enter__()
 os.kill(os.getpid(), 9)
 """

@@ -5,8 +5,8 @@ import pickle
 
 import pytest
 
-from supernet_cli.runs.layout import JobKey, Way
-from supernet_cli.runs.results import Selection
+from supernet_cli.store.layout import JobKey, Way
+from supernet_cli.store.results import Selection
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from supernet_cli.cli.live_jobs import draw_jobs
 from supernet_cli.cli.resizing import clearing_after_resize
 from supernet_cli.cli.watch import PlainLines, Watch
 from supernet_cli.glyphs import MARKS, bar, clock, sparkline
-from supernet_cli.runs.layout import JobKey, Way
-from supernet_cli.runs.records import (
+from supernet_cli.store.layout import JobKey, Way
+from supernet_cli.store.records import (
     DevicesSampled,
     Gpu,
     JobEnded,
@@ -24,8 +24,8 @@ from supernet_cli.runs.records import (
     PathsEvaluated,
     StepsTrained,
 )
-from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot
-from supernet_cli.runs.state import State
+from supernet_cli.store.snapshot import JobSnapshot, RunSnapshot
+from supernet_cli.store.state import State
 from supernet_cli.workflows.observer import JobRecorder
 
 SIZES = [60, 80, 120, 200]

@@ -15,13 +15,13 @@ from rich.console import Console
 from supernet_cli.cli.live_jobs import draw_jobs
 from supernet_cli.config.schema import Preset
 from supernet_cli.reports.compare import compare
-from supernet_cli.runs.follow import RunFollower
-from supernet_cli.runs.job import create_job
-from supernet_cli.runs.layout import JobKey, Way
-from supernet_cli.runs.snapshot import JobSnapshot, RunSnapshot
-from supernet_cli.runs.store import Run
-from supernet_cli.runs.views import RunView
 from supernet_cli.space import SearchSpace
+from supernet_cli.store.follow import RunFollower
+from supernet_cli.store.job import create_job
+from supernet_cli.store.layout import JobKey, Way
+from supernet_cli.store.run import Run
+from supernet_cli.store.snapshot import JobSnapshot, RunSnapshot
+from supernet_cli.store.views import RunView
 from supernet_cli.tui.panels.paths import PathsPanel
 
 BLOCKS = [["conv3x3", "conv5x5", "conv7x7"], *[["conv3x3"]] * 26, ["conv1x1", "conv3x3", "conv5x5"]]

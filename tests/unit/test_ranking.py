@@ -7,9 +7,9 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supernet_cli.runs.ranking import rank_key, ranked
-from supernet_cli.runs.records import PathScore, PathsEvaluated
-from supernet_cli.runs.snapshot import JobSnapshot, fold
+from supernet_cli.store.ranking import rank_key, ranked
+from supernet_cli.store.records import PathScore, PathsEvaluated
+from supernet_cli.store.snapshot import JobSnapshot, fold
 
 LOSSES = st.one_of(st.none(), st.sampled_from([0.0, 0.1, 0.2, 0.3, math.nan, math.inf]))
 SCORES = st.lists(

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from supernet_cli.runs.records import (
+from supernet_cli.store.records import (
     DevicesSampled,
     Gpu,
     JobEnded,

@@ -10,8 +10,8 @@ from works import add_scores
 
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import RunError
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.results import (
+from supernet_cli.store.layout import Way
+from supernet_cli.store.results import (
     PathProfile,
     Profiles,
     ScoreRow,
@@ -24,7 +24,7 @@ from supernet_cli.runs.results import (
     profiles,
     selections,
 )
-from supernet_cli.runs.store import Run, create_run
+from supernet_cli.store.run import Run, create_run
 
 
 @pytest.fixture

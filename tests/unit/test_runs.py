@@ -16,12 +16,14 @@ from helpers import space_of
 from supernet_cli.config.load import load_preset
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DiskError, RunError
-from supernet_cli.runs import files, store
-from supernet_cli.runs.job import JobFolder, JobWriter, create_job
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.network import NetworkSpec, Normalisation, Signature
-from supernet_cli.runs.records import JobEnded, StepsTrained
-from supernet_cli.runs.store import (
+from supernet_cli.space import SearchSpace
+from supernet_cli.store import files
+from supernet_cli.store import run as store
+from supernet_cli.store.job import JobFolder, JobWriter, create_job
+from supernet_cli.store.layout import Way
+from supernet_cli.store.network import NetworkSpec, Normalisation, Signature
+from supernet_cli.store.records import JobEnded, StepsTrained
+from supernet_cli.store.run import (
     DeviceLog,
     Run,
     check_writable,
@@ -34,7 +36,6 @@ from supernet_cli.runs.store import (
     read_run,
     remove_run,
 )
-from supernet_cli.space import SearchSpace
 
 NOON = dt.datetime(2026, 1, 2, 12, 0, 0).astimezone()
 

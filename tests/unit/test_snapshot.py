@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from supernet_cli.runs.records import (
+from supernet_cli.store.records import (
     JobEnded,
     JobPaused,
     JobResumed,
@@ -11,7 +11,7 @@ from supernet_cli.runs.records import (
     PathsEvaluated,
     StepsTrained,
 )
-from supernet_cli.runs.snapshot import JobSnapshot, Series, fold
+from supernet_cli.store.snapshot import JobSnapshot, Series, fold
 
 
 def started(step: int, time: float = 0.0) -> JobStarted:

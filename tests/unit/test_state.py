@@ -4,8 +4,8 @@ import pickle
 
 import pytest
 
-from supernet_cli.runs.records import JobEnded, decode, encode
-from supernet_cli.runs.state import State, Wish
+from supernet_cli.store.records import JobEnded, decode, encode
+from supernet_cli.store.state import State, Wish
 
 BY_ATTENTION = ["running", "paused", "failed", "diverged", "lost", "interrupted", "stopped", "created", "finished"]
 """States, the one that most needs attention first."""

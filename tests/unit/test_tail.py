@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from supernet_cli.runs import tail
-from supernet_cli.runs.records import JobStarted, PathScore, PathsEvaluated, Record, StepsTrained, decode, encode
-from supernet_cli.runs.snapshot import JobSnapshot, fold, fold_all
-from supernet_cli.runs.tail import FileTail, JobReader, JobTail, last_lines, segments
+from supernet_cli.store import tail
+from supernet_cli.store.records import JobStarted, PathScore, PathsEvaluated, Record, StepsTrained, decode, encode
+from supernet_cli.store.snapshot import JobSnapshot, fold, fold_all
+from supernet_cli.store.tail import FileTail, JobReader, JobTail, last_lines, segments
 
 QUICK = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

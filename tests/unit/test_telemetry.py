@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from supernet_cli.runs.records import DevicesSampled, Record
+from supernet_cli.store.records import DevicesSampled, Record
 from supernet_cli.telemetry import DeviceSampler, Sampling, sampler
 
 

@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.snapshot import JobSnapshot, Series
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.snapshot import JobSnapshot, Series
 
 _POINTS = 150
 """Points of a curve at most: more would not be visible."""

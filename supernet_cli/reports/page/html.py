@@ -25,7 +25,7 @@ from supernet_cli.reports.page.canvas import Drawing
 from supernet_cli.reports.page.pareto import SIZES, pareto
 from supernet_cli.reports.parts import Word
 from supernet_cli.reports.summary import MARKS, Summary, summary
-from supernet_cli.runs.store import Run
+from supernet_cli.store.run import Run
 
 if TYPE_CHECKING:
     from jinja2 import Environment

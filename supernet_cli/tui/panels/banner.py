@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.content import Content
 
 from supernet_cli.errors import SupernetError
-from supernet_cli.runs.state import State
-from supernet_cli.runs.views import RunView
+from supernet_cli.store.state import State
+from supernet_cli.store.views import RunView
 from supernet_cli.tui.draw import MUTED, line, lines
 from supernet_cli.tui.panels.panel import Panel
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from supernet_cli.glyphs import gib, sparkline
-from supernet_cli.runs.records import DevicesSampled, Gpu
-from supernet_cli.runs.views import RunView
+from supernet_cli.store.records import DevicesSampled, Gpu
+from supernet_cli.store.views import RunView
 from supernet_cli.tui.draw import MUTED, Part, heading, line, lines
 from supernet_cli.tui.panels.panel import Panel
 

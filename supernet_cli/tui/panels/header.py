@@ -5,9 +5,9 @@ from __future__ import annotations
 from textual.content import Content
 
 from supernet_cli.glyphs import clock
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.state import State
-from supernet_cli.runs.views import JobView, RunView
+from supernet_cli.store.layout import Way
+from supernet_cli.store.state import State
+from supernet_cli.store.views import JobView, RunView
 from supernet_cli.tui.draw import MUTED, WORDS, Part, fit, line, lines, state_words
 from supernet_cli.tui.panels.panel import Panel
 

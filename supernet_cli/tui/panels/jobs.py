@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from supernet_cli.glyphs import MARKS, bar, clock
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.state import State
-from supernet_cli.runs.views import JobView, RunView
 from supernet_cli.space.names import short_names
+from supernet_cli.store.layout import Way
+from supernet_cli.store.state import State
+from supernet_cli.store.views import JobView, RunView
 from supernet_cli.tui.draw import MUTED, STYLES, WORDS, Part, fit, heading, line, lines
 from supernet_cli.tui.panels.panel import Panel
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from supernet_cli.runs.views import RunView
+from supernet_cli.store.views import RunView
 from supernet_cli.tui.draw import MUTED, heading, line, lines
 from supernet_cli.tui.panels.panel import Panel
 

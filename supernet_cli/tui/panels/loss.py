@@ -13,8 +13,8 @@ from textual.content import Content
 from textual.widgets import Static
 from textual_plot import HiResMode, PlotWidget
 
-from supernet_cli.runs.snapshot import JobSnapshot, Point
-from supernet_cli.runs.views import RunView
+from supernet_cli.store.snapshot import JobSnapshot, Point
+from supernet_cli.store.views import RunView
 from supernet_cli.tui.curves import SMOOTHINGS, limits, smoothed, trimmed, visible
 from supernet_cli.tui.draw import MUTED, Part, blended, heading, rich_colour
 from supernet_cli.tui.ticks import Choices, HorizontalAxis, VerticalAxis, linear, logarithmic, whole_steps

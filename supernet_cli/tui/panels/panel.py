@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widget import Widget
 
-from supernet_cli.runs.views import RunView
+from supernet_cli.store.views import RunView
 
 
 class Panel(Widget):

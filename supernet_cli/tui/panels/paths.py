@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from supernet_cli.glyphs import bar, floor_below, short, sparkline
-from supernet_cli.runs.ranking import RANKED_BY
-from supernet_cli.runs.snapshot import PathView
-from supernet_cli.runs.views import RunView, StandAlone
 from supernet_cli.space.names import Blocks, short_names
+from supernet_cli.store.ranking import RANKED_BY
+from supernet_cli.store.snapshot import PathView
+from supernet_cli.store.views import RunView, StandAlone
 from supernet_cli.tui.draw import MUTED, Part, heading, line, lines
 from supernet_cli.tui.panels.panel import Panel
 

@@ -20,9 +20,9 @@ from supernet_cli.reports.next_step import SAMPLED, TRAINED_WHOLE
 from supernet_cli.reports.parts import Word
 from supernet_cli.reports.sheets import PATH_COLUMNS, SCORE_AXIS, TRUTH_AXIS, PathColumn, Sheet
 from supernet_cli.reports.summary import MARKS, summary
-from supernet_cli.runs.ranking import RankKey, rank_key
-from supernet_cli.runs.views import RunView
 from supernet_cli.space.names import short_names
+from supernet_cli.store.ranking import RankKey, rank_key
+from supernet_cli.store.views import RunView
 from supernet_cli.tui.curves import limits
 from supernet_cli.tui.draw import MUTED, heading, line, lines, rich_colour
 from supernet_cli.tui.panels.loss import LossChart

@@ -12,8 +12,8 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from supernet_cli.runs.follow import LOG_LINES
-from supernet_cli.runs.views import RunView
+from supernet_cli.store.follow import LOG_LINES
+from supernet_cli.store.views import RunView
 from supernet_cli.tui.draw import MUTED, heading, line, lines
 from supernet_cli.tui.panels.log import log_line
 from supernet_cli.tui.reader import ViewChanged

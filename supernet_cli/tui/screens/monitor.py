@@ -17,10 +17,10 @@ from textual.widgets import Footer
 from textual_plot import PlotWidget
 
 from supernet_cli.errors import SupernetError
-from supernet_cli.runs.job import list_jobs
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.state import State, Wish
-from supernet_cli.runs.views import JobView, RunView
+from supernet_cli.store.job import list_jobs
+from supernet_cli.store.layout import JobKey
+from supernet_cli.store.state import State, Wish
+from supernet_cli.store.views import JobView, RunView
 from supernet_cli.tui.curves import SMOOTHINGS
 from supernet_cli.tui.draw import WORDS, clean
 from supernet_cli.tui.panels.banner import Banner

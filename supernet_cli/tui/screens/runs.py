@@ -20,8 +20,8 @@ from textual.widgets import Footer, Input, Static
 from textual.worker import get_current_worker
 
 from supernet_cli.glyphs import ago
-from supernet_cli.runs.lister import RunLister, RunRow
 from supernet_cli.space.names import cut_names, short_names
+from supernet_cli.store.lister import RunLister, RunRow
 from supernet_cli.tui.draw import MUTED, WORDS, Part, fit, heading, line, lines, state_words
 
 _LIST_SECONDS = 2.0

@@ -13,10 +13,10 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from supernet_cli.runs.ranking import RANKED_BY
-from supernet_cli.runs.snapshot import PathView
-from supernet_cli.runs.views import RunView
 from supernet_cli.space.names import short_names
+from supernet_cli.store.ranking import RANKED_BY
+from supernet_cli.store.snapshot import PathView
+from supernet_cli.store.views import RunView
 from supernet_cli.tui.draw import MUTED, Part, heading, line, lines
 from supernet_cli.tui.panels.paths import Table, candidate_means
 from supernet_cli.tui.reader import ViewChanged

@@ -15,7 +15,7 @@ from textual.widgets import Label
 from textual.worker import get_current_worker
 
 from supernet_cli.errors import SupernetError
-from supernet_cli.runs.launch import Launched
+from supernet_cli.store.launch import Launched
 from supernet_cli.tui.draw import clean, line
 
 

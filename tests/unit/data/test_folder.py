@@ -14,7 +14,7 @@ from PIL import Image
 
 from supernet_cli.data import Dataset, Splits, decode, folder, load_dataset, memory, pixels, split_validation
 from supernet_cli.errors import DataError, DiskError, OutOfMemoryError, PresetError
-from supernet_cli.runs.data_report import DataReport, Links
+from supernet_cli.store.data_report import DataReport, Links
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,9 @@ from supernet_cli.errors import DiskError, RunError
 from supernet_cli.executors import Job
 from supernet_cli.executors._crew import DeadWorkerError, run_jobs
 from supernet_cli.executors._worker import Line, Ready
-from supernet_cli.runs.job import JobFolder, JobWriter
-from supernet_cli.runs.records import JobEnded, Record, StepsTrained
-from supernet_cli.runs.state import State, Wish
+from supernet_cli.store.job import JobFolder, JobWriter
+from supernet_cli.store.records import JobEnded, Record, StepsTrained
+from supernet_cli.store.state import State, Wish
 from supernet_cli.training.driver import Outcome
 
 

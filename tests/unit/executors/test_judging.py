@@ -11,8 +11,8 @@ import pytest
 from supernet_cli.errors import DataError, RunError
 from supernet_cli.executors import Job, Report, Work
 from supernet_cli.executors._judging import spread_over
-from supernet_cli.runs.records import JobEnded
-from supernet_cli.runs.state import State, Wish
+from supernet_cli.store.records import JobEnded
+from supernet_cli.store.state import State, Wish
 from supernet_cli.training.driver import Outcome, Stop
 
 

@@ -16,12 +16,12 @@ from supernet_cli.errors import RunError
 from supernet_cli.executors._trainer import Packed, Trainer, unpacked
 from supernet_cli.executors._worker import Speaker
 from supernet_cli.executors.ray import Needs, RayCluster
-from supernet_cli.runs.alone import AloneJob
-from supernet_cli.runs.job import JobWriter
-from supernet_cli.runs.records import JobEnded
-from supernet_cli.runs.state import State, Wish
-from supernet_cli.runs.store import create_run
 from supernet_cli.space import SearchSpace
+from supernet_cli.store.alone import AloneJob
+from supernet_cli.store.job import JobWriter
+from supernet_cli.store.records import JobEnded
+from supernet_cli.store.run import create_run
+from supernet_cli.store.state import State, Wish
 from supernet_cli.training.driver import Outcome
 
 

@@ -15,11 +15,11 @@ from works import Nothing
 
 from supernet_cli.executors import _trainer
 from supernet_cli.executors._trainer import Reply, Trainer, packed
-from supernet_cli.runs.alone import AloneJob
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import JobKey, Way
-from supernet_cli.runs.state import State
 from supernet_cli.space import Architecture
+from supernet_cli.store.alone import AloneJob
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.layout import JobKey, Way
+from supernet_cli.store.state import State
 from supernet_cli.training.driver import Outcome
 
 JOB = AloneJob(JobFolder(Path("far/away"), JobKey(Way.ALONE, "a", 0)), Architecture((), ()), 0)

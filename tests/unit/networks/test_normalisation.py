@@ -23,10 +23,10 @@ from supernet_cli.networks.normalisation import borrowed, layers_of, measure
 from supernet_cli.networks.profile import path_costs
 from supernet_cli.networks.scoring import JudgingPlan
 from supernet_cli.networks.supernet import Supernet
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.records import PathsEvaluated, Record
 from supernet_cli.space import Bundle, SearchSpace
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.layout import JobKey
+from supernet_cli.store.records import PathsEvaluated, Record
 from supernet_cli.training.prepare import prepare
 from supernet_cli.training.train import train_supernet, watched_paths
 

@@ -19,9 +19,10 @@ from supernet_cli.reports.comparison import Comparison, read_comparison
 from supernet_cli.reports.export import as_csv, as_markdown, sort_rows
 from supernet_cli.reports.facts import gather
 from supernet_cli.reports.sheets import sheets
-from supernet_cli.runs.job import create_job
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.results import (
+from supernet_cli.space import SearchSpace
+from supernet_cli.store.job import create_job
+from supernet_cli.store.layout import Way
+from supernet_cli.store.results import (
     JudgingCost,
     Selection,
     evaluation,
@@ -31,8 +32,7 @@ from supernet_cli.runs.results import (
     profiles,
     selections,
 )
-from supernet_cli.runs.store import Run, create_run
-from supernet_cli.space import SearchSpace
+from supernet_cli.store.run import Run, create_run
 
 Make = Callable[..., Preset]
 KERNELS = ["conv1x1", "conv3x3", "conv5x5", "conv7x7"]

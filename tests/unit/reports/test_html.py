@@ -27,11 +27,11 @@ from supernet_cli.reports.page.curves import Curve, Training, trainings
 from supernet_cli.reports.page.html import as_html
 from supernet_cli.reports.page.pareto import front
 from supernet_cli.reports.sheets import PATH_COLUMNS, overview, sheets, strategies
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.records import JobEnded, JobStarted, PathScore, PathsEvaluated, Record, StepsTrained, encode
-from supernet_cli.runs.results import PathProfile, Profiles, ScoreRow, keep_profiles, keep_scores
-from supernet_cli.runs.store import Run, create_run
 from supernet_cli.space import SearchSpace
+from supernet_cli.store.layout import Way
+from supernet_cli.store.records import JobEnded, JobStarted, PathScore, PathsEvaluated, Record, StepsTrained, encode
+from supernet_cli.store.results import PathProfile, Profiles, ScoreRow, keep_profiles, keep_scores
+from supernet_cli.store.run import Run, create_run
 
 BATCH = 50
 VOID = {"meta", "br", "link", "img", "input", "hr"}

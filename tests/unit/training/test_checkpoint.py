@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from supernet_cli.errors import RunError
-from supernet_cli.runs.job import previous_checkpoint
+from supernet_cli.store.job import previous_checkpoint
 from supernet_cli.training.checkpoint import (
     StoredWeights,
     _decoded,

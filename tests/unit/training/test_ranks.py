@@ -15,8 +15,8 @@ from supernet_cli.config.torchrun import Place, here
 from supernet_cli.errors import PresetError
 from supernet_cli.networks import normalisation
 from supernet_cli.networks.supernet import Supernet
-from supernet_cli.runs.state import Wish
 from supernet_cli.space import SearchSpace
+from supernet_cli.store.state import Wish
 from supernet_cli.training.ranks import Ranks
 
 TORCHRUN = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}

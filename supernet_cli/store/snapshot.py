@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import NamedTuple, TypeGuard
 
-from supernet_cli.runs.layout import JobKey
-from supernet_cli.runs.ranking import ranked
-from supernet_cli.runs.records import (
+from supernet_cli.store.layout import JobKey
+from supernet_cli.store.ranking import ranked
+from supernet_cli.store.records import (
     DevicesSampled,
     JobEnded,
     JobPaused,
@@ -26,7 +26,7 @@ from supernet_cli.runs.records import (
     Record,
     StepsTrained,
 )
-from supernet_cli.runs.state import State
+from supernet_cli.store.state import State
 
 _LIMIT = 1024
 _LARGEST = 1e38  # of a loss, that of float32

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from supernet_cli.runs.files import file_stamp
-from supernet_cli.runs.job import JobStatus
-from supernet_cli.runs.lock import is_held
-from supernet_cli.runs.state import State
-from supernet_cli.runs.store import EXPERIMENT_LOCK
+from supernet_cli.store.files import file_stamp
+from supernet_cli.store.job import JobStatus
+from supernet_cli.store.lock import is_held
+from supernet_cli.store.run import EXPERIMENT_LOCK
+from supernet_cli.store.state import State
 
 _FRESH_SECONDS = 10.0  # of samples of the devices, which are taken every second
 

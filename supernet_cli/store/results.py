@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from supernet_cli.errors import RunError
-from supernet_cli.runs.files import disk_errors, read_small, replace_file
-from supernet_cli.runs.layout import Way
-from supernet_cli.runs.lock import FileLock
-from supernet_cli.runs.store import Run
+from supernet_cli.store.files import disk_errors, read_small, replace_file
+from supernet_cli.store.layout import Way
+from supernet_cli.store.lock import FileLock
+from supernet_cli.store.run import Run
 
 if TYPE_CHECKING:
     import numpy as np  # imported where it is used: most commands do without

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from supernet_cli.errors import SupernetError
-from supernet_cli.runs.activity import awaits_next_job, is_written_to
-from supernet_cli.runs.files import file_stamp
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.ranking import ranked
-from supernet_cli.runs.records import PathScore
-from supernet_cli.runs.state import State
-from supernet_cli.runs.store import Run, list_damaged_runs, read_run
-from supernet_cli.runs.tail import JobTail, segments
+from supernet_cli.store.activity import awaits_next_job, is_written_to
+from supernet_cli.store.files import file_stamp
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.ranking import ranked
+from supernet_cli.store.records import PathScore
+from supernet_cli.store.run import Run, list_damaged_runs, read_run
+from supernet_cli.store.state import State
+from supernet_cli.store.tail import JobTail, segments
 
 
 @dataclass(frozen=True)

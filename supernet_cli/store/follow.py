@@ -18,16 +18,16 @@ from types import MappingProxyType
 from typing import Any
 
 from supernet_cli.errors import SupernetError
-from supernet_cli.runs.activity import is_worked_on
-from supernet_cli.runs.files import file_stamp, read_small
-from supernet_cli.runs.job import JobFolder, JobStatus, list_jobs
-from supernet_cli.runs.layout import JobKey, Way, path_folder
-from supernet_cli.runs.records import DevicesSampled, decode_lines
-from supernet_cli.runs.state import State
-from supernet_cli.runs.store import EXPERIMENT_LOCK, Run, read_run
-from supernet_cli.runs.tail import FileTail, JobReader, last_lines
-from supernet_cli.runs.views import JobView, RunView, StandAlone
 from supernet_cli.space import SearchSpace
+from supernet_cli.store.activity import is_worked_on
+from supernet_cli.store.files import file_stamp, read_small
+from supernet_cli.store.job import JobFolder, JobStatus, list_jobs
+from supernet_cli.store.layout import JobKey, Way, path_folder
+from supernet_cli.store.records import DevicesSampled, decode_lines
+from supernet_cli.store.run import EXPERIMENT_LOCK, Run, read_run
+from supernet_cli.store.state import State
+from supernet_cli.store.tail import FileTail, JobReader, last_lines
+from supernet_cli.store.views import JobView, RunView, StandAlone
 
 LOG_LINES = 400
 """Lines of a job's log in a view."""

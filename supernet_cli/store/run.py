@@ -26,14 +26,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from supernet_cli.config.load import LoadedPreset, dump_toml, read_toml, validate
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import PresetError, RunError, did_you_mean
-from supernet_cli.runs.files import append, disk_errors, new_numbered, replace_file
-from supernet_cli.runs.job import JobFolder, create_job, list_jobs
-from supernet_cli.runs.layout import JobKey, Way
-from supernet_cli.runs.lock import FileLock
-from supernet_cli.runs.network import NetworkSpec, Signature
-from supernet_cli.runs.records import Record, encode
-from supernet_cli.runs.state import State
 from supernet_cli.space import Architecture, SearchSpace
+from supernet_cli.store.files import append, disk_errors, new_numbered, replace_file
+from supernet_cli.store.job import JobFolder, create_job, list_jobs
+from supernet_cli.store.layout import JobKey, Way
+from supernet_cli.store.lock import FileLock
+from supernet_cli.store.network import NetworkSpec, Signature
+from supernet_cli.store.records import Record, encode
+from supernet_cli.store.state import State
 from supernet_cli.version import __version__
 
 FORMAT = 1

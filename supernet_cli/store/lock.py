@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from supernet_cli.errors import DiskError, RunError
-from supernet_cli.runs.files import disk_errors
+from supernet_cli.store.files import disk_errors
 
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 """Error numbers for a lock that another process holds."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from supernet_cli.runs.job import JobFolder
-from supernet_cli.runs.layout import JobKey, Way
 from supernet_cli.space import PASSES_PER_TRAINING_IMAGE, Architecture
+from supernet_cli.store.job import JobFolder
+from supernet_cli.store.layout import JobKey, Way
 
 
 @dataclass(frozen=True)

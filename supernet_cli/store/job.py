@@ -20,10 +20,10 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from supernet_cli.errors import DiskError, RunError
-from supernet_cli.runs.files import append, disk_errors, new_numbered, read_small, replace_file
-from supernet_cli.runs.layout import JobKey, Way
-from supernet_cli.runs.lock import FileLock
-from supernet_cli.runs.records import (
+from supernet_cli.store.files import append, disk_errors, new_numbered, read_small, replace_file
+from supernet_cli.store.layout import JobKey, Way
+from supernet_cli.store.lock import FileLock
+from supernet_cli.store.records import (
     Count,
     JobEnded,
     JobPaused,
@@ -36,9 +36,9 @@ from supernet_cli.runs.records import (
     StepsTrained,
     encode,
 )
-from supernet_cli.runs.snapshot import JobSnapshot, fold
-from supernet_cli.runs.state import State, Wish
-from supernet_cli.runs.tail import JobTail
+from supernet_cli.store.snapshot import JobSnapshot, fold
+from supernet_cli.store.state import State, Wish
+from supernet_cli.store.tail import JobTail
 
 LOST_AFTER_SECONDS = 60.0
 """Age of another host's heartbeat at which its job counts as lost."""

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from supernet_cli.runs.state import State
+from supernet_cli.store.state import State
 
 # The files may have been written by anybody: figures that no training can produce count as damage.
 Count = Annotated[int, Field(ge=0, lt=2**63)]

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from supernet_cli.runs.files import disk_errors
-from supernet_cli.runs.job import JobStatus
-from supernet_cli.runs.store import list_runs
-from supernet_cli.runs.tail import last_lines
+from supernet_cli.store.files import disk_errors
+from supernet_cli.store.job import JobStatus
+from supernet_cli.store.run import list_runs
+from supernet_cli.store.tail import last_lines
 
 _FOLDER = ".started"
 _CLOCK_SECONDS = 2.0  # that two readings of the clock may differ

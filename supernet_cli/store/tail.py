@@ -14,8 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
-from supernet_cli.runs.records import JobStarted, decode, decode_lines
-from supernet_cli.runs.snapshot import JobSnapshot, PathView, Series, fold, fold_all
+from supernet_cli.store.records import JobStarted, decode, decode_lines
+from supernet_cli.store.snapshot import JobSnapshot, PathView, Series, fold, fold_all
 
 LONGEST_LINE = 1 << 20
 """Maximum bytes of a record; longer lines are damaged."""

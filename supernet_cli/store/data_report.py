@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from supernet_cli.errors import DataError, RunError
-from supernet_cli.runs.files import read_small, replace_file
+from supernet_cli.store.files import read_small, replace_file
 
 DATA_REPORT = "data.json"
 """The report's file in a run's folder."""

@@ -8,13 +8,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from supernet_cli.runs.activity import awaits_next_job
-from supernet_cli.runs.job import JobStatus
-from supernet_cli.runs.layout import JobKey, Way
-from supernet_cli.runs.records import DevicesSampled
-from supernet_cli.runs.snapshot import JobSnapshot
-from supernet_cli.runs.state import State
-from supernet_cli.runs.store import Run
+from supernet_cli.store.activity import awaits_next_job
+from supernet_cli.store.job import JobStatus
+from supernet_cli.store.layout import JobKey, Way
+from supernet_cli.store.records import DevicesSampled
+from supernet_cli.store.run import Run
+from supernet_cli.store.snapshot import JobSnapshot
+from supernet_cli.store.state import State
 
 
 @dataclass(frozen=True)
