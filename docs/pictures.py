@@ -24,7 +24,7 @@ from supernet_cli.cli.live import draw_supernets
 from supernet_cli.store.job import JobFolder
 from supernet_cli.store.layout import JobKey
 from supernet_cli.store.records import DevicesSampled, JobEnded, Record, decode_lines, encode
-from supernet_cli.store.run import read_run
+from supernet_cli.store.runs import read_run
 from supernet_cli.store.snapshot import JobSnapshot, RunSnapshot, fold, fold_all
 from supernet_cli.store.state import State
 from supernet_cli.tui.app import MonitorApp

@@ -19,7 +19,8 @@ from supernet_cli.config.settings import as_setting
 from supernet_cli.errors import UsageError
 from supernet_cli.store.layout import Way
 from supernet_cli.store.results import Order, Split
-from supernet_cli.store.run import Run, default_runs_dir, find_run, list_runs
+from supernet_cli.store.run import Run, default_runs_dir
+from supernet_cli.store.runs import find_run, list_runs
 from supernet_cli.store.state import State
 from supernet_cli.workflows.observer import Observer, Together
 from supernet_cli.workflows.workplace import Workplace

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from supernet_cli.config.schema import Preset, Space
+from supernet_cli.config.schema import Preset
+from supernet_cli.config.space import Space
 from supernet_cli.sampling import Context
 from supernet_cli.space import PathCosts, SearchSpace
 from supernet_cli.store.job import JobFolder, JobWriter
@@ -33,7 +34,8 @@ from supernet_cli.store.results import (
     keep_scores,
     keep_selection,
 )
-from supernet_cli.store.run import Run, create_run
+from supernet_cli.store.run import Run
+from supernet_cli.store.runs import create_run
 
 PATIENCE = 300.0
 """Seconds to wait for another process: for slow instruction sets, one core, and machines that do much else."""

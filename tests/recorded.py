@@ -30,7 +30,7 @@ from supernet_cli.store.records import (
     StepsTrained,
     encode,
 )
-from supernet_cli.store.run import FORMAT
+from supernet_cli.store.runs import FORMAT
 from supernet_cli.store.state import State
 
 BEGIN = 1_795_503_600.0

@@ -21,7 +21,8 @@ from supernet_cli.reports.scores import BySeed, scores
 from supernet_cli.space import SearchSpace
 from supernet_cli.store.layout import Way
 from supernet_cli.store.results import correct, evaluation, profiles, selections
-from supernet_cli.store.run import Run, find_run
+from supernet_cli.store.run import Run
+from supernet_cli.store.runs import find_run
 
 HERE = Path(__file__).parent
 

@@ -117,7 +117,7 @@ def compare(
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import UsageError
     from supernet_cli.reports.export import sort_rows
-    from supernet_cli.store.run import find_run
+    from supernet_cli.store.runs import find_run
     from supernet_cli.workflows import compare as workflow
 
     chosen = "form" in typed(context)

@@ -85,7 +85,7 @@ def experiment(
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import UsageError
-    from supernet_cli.store.run import find_run
+    from supernet_cli.store.runs import find_run
     from supernet_cli.workflows import experiment as workflow
     from supernet_cli.workflows.session import Session
     from supernet_cli.workflows.workplace import Workplace

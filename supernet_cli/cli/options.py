@@ -100,7 +100,7 @@ def complete_preset(incomplete: str) -> list[str]:
 
 def complete_run(context: typer.Context, incomplete: str) -> list[str]:
     """Return the ids of runs that start with the typed text."""
-    from supernet_cli.store.run import list_runs
+    from supernet_cli.store.runs import list_runs
 
     folder = Path(context.params.get("runs_dir") or RUNS_DIR)
     return [name for name in ["latest", *(run.id for run in list_runs(folder))] if name.startswith(incomplete)]
@@ -110,7 +110,7 @@ def complete_path(context: typer.Context, incomplete: str) -> list[str]:
     """Return the paths of the run's space that start with the typed text; none if the space is too large to list."""
     from supernet_cli.errors import SupernetError
     from supernet_cli.space import SearchSpace
-    from supernet_cli.store.run import find_run
+    from supernet_cli.store.runs import find_run
 
     try:
         run = find_run(Path(context.params.get("runs_dir") or RUNS_DIR), context.params.get("run") or "latest")
@@ -316,7 +316,7 @@ def run_and_paths(runs_dir: Path, words: list[str], option: str | None) -> tuple
         UsageError: Two runs are named.
     """
     from supernet_cli.errors import RunError
-    from supernet_cli.store.run import find_run
+    from supernet_cli.store.runs import find_run
 
     first = words[0] if words else ""
     try:
@@ -334,7 +334,7 @@ def _is_path(runs_dir: Path, word: str, option: str | None) -> bool:
     """Return whether a word is a path of the run that would be meant without it."""
     from supernet_cli.errors import SupernetError
     from supernet_cli.space import SearchSpace
-    from supernet_cli.store.run import find_run
+    from supernet_cli.store.runs import find_run
 
     try:
         SearchSpace.from_config(find_run(runs_dir, option or "latest").preset().space).parse(word)

@@ -53,7 +53,8 @@ def ls(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, o
     from supernet_cli.cli.output import Output, printable
     from supernet_cli.cli.render import columns
     from supernet_cli.glyphs import ago, clock
-    from supernet_cli.store.run import list_damaged_runs, list_runs, runs_dir_option
+    from supernet_cli.store.run import runs_dir_option
+    from supernet_cli.store.runs import list_damaged_runs, list_runs
 
     voice = Output(json, quiet, output)
     found, damaged = list_runs(runs_dir), list_damaged_runs(runs_dir)
@@ -90,7 +91,7 @@ def show(
     from supernet_cli.errors import RunError
     from supernet_cli.glyphs import ago, clock
     from supernet_cli.reports.next_step import next_step
-    from supernet_cli.store.run import find_run
+    from supernet_cli.store.runs import find_run
 
     voice = Output(json, quiet, output)
     found = find_run(runs_dir, one_run(run, run_option))
@@ -138,7 +139,8 @@ def stop(
     from supernet_cli.errors import RunError
     from supernet_cli.reports.next_step import next_step
     from supernet_cli.store.lock import is_held
-    from supernet_cli.store.run import EXPERIMENT_LOCK, find_run, runs_dir_option
+    from supernet_cli.store.run import EXPERIMENT_LOCK, runs_dir_option
+    from supernet_cli.store.runs import find_run
 
     voice = Output(json, quiet, output)
     found = find_run(runs_dir, one_run(run, run_option))
@@ -183,7 +185,7 @@ def rm(
     """Delete runs. Only run folders inside the runs directory are ever deleted."""
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import UsageError
-    from supernet_cli.store.run import check_removable, find_run, remove_run
+    from supernet_cli.store.runs import check_removable, find_run, remove_run
 
     voice = Output(json, quiet, output)
     found = list({run.folder.resolve(): run for run in (find_run(runs_dir, reference) for reference in runs)}.values())

@@ -135,7 +135,7 @@ def _epochs(settings: list[str]) -> int:
 
 
 def _find(runs_dir: Path, name: str) -> Run:
-    from supernet_cli.store.run import find_run  # a wrong preset is reported without it
+    from supernet_cli.store.runs import find_run  # a wrong preset is reported without it
 
     return find_run(runs_dir, name)
 

@@ -66,7 +66,7 @@ def tui(
 def _folder_of(runs_dir: Path, reference: str) -> Path:
     """Return the folder of a run, even if its run.json is damaged: the rest can still be shown."""
     from supernet_cli.errors import RunError
-    from supernet_cli.store.run import find_run, list_damaged_runs
+    from supernet_cli.store.runs import find_run, list_damaged_runs
 
     try:
         return find_run(runs_dir, reference).folder
@@ -109,7 +109,8 @@ def say_what_continues(runs_dir: Path, training: Launched) -> None:
         training: A training that the monitor started; nothing is printed if it has ended.
     """
     from supernet_cli.cli.output import printable
-    from supernet_cli.store.run import read_run, runs_dir_option
+    from supernet_cli.store.run import runs_dir_option
+    from supernet_cli.store.runs import read_run
 
     if training.has_ended():
         return

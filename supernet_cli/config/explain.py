@@ -10,7 +10,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from supernet_cli.config.schema import Named, Preset
+from supernet_cli.config.parts import Named
+from supernet_cli.config.schema import Preset
 from supernet_cli.errors import nearest
 
 _IN_WORDS_OF_TOML = {

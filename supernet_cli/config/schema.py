@@ -6,72 +6,24 @@ are checked here against the catalog; names that belong to torch (optimiser, sch
 
 from __future__ import annotations
 
-import datetime as dt
-import math
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from supernet_cli.config.catalog import Entry, entries
-from supernet_cli.errors import did_you_mean, nearest
+from supernet_cli.config.parts import Count, Named, NamedOrWord, Part, check_parameters, lookup
+from supernet_cli.config.space import Space
+from supernet_cli.errors import did_you_mean
 
 DEVICE_WORDS = ("auto", "cpu", "cuda", "mps")
-_SHORTHAND = re.compile(
-    r"(?P<op>[a-z]+?)(?:(?P<kernel>\d+)x(?P<width>\d+))?(?:e(?P<expansion>\d+))?(?:x(?P<repeat>\d+))?"
-)
-_LABEL = re.compile(r"[a-z0-9]+")
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Norm = Literal["none", "batch", "group"]
-
-
-def _check_values(value: object) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("numbers must be finite")
-    if isinstance(value, dt.date | dt.time):
-        raise ValueError(f"{value} is a date or a time, but no parameter is one")
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _check_values(inner)
-
-
-class Part(BaseModel):
-    """A part of a preset: frozen, strict about types, without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
-
-
-class Named(BaseModel):
-    """Something chosen by name, with its own parameters: `"uniform"` or `{ name = "SGD", lr = 0.1 }`."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
-
-    name: str = Field(min_length=1, description="The name.")
-
-    @model_validator(mode="after")
-    def _values(self) -> Named:
-        _check_values(self.parameters)
-        return self
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters given in addition to the name."""
-        return dict(self.__pydantic_extra__ or {})
-
-
-def _as_table(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
 
 
 def _known_sampler(named: Named) -> Named:
-    entry = _lookup("sampler", named.name)
-    _check_parameters("sampler", entry, named.parameters)
+    entry = lookup("sampler", named.name)
+    check_parameters("sampler", entry, named.parameters)
     return named
-
-
-NamedOrWord = Annotated[Named, BeforeValidator(_as_table)]
 
 
 class Data(Part):
@@ -115,7 +67,7 @@ class Data(Part):
     @field_validator("dataset")
     @classmethod
     def _known(cls, value: str) -> str:
-        return _lookup("dataset", value).name
+        return lookup("dataset", value).name
 
     @field_validator("root")
     @classmethod
@@ -129,8 +81,8 @@ class Data(Part):
 
     @model_validator(mode="after")
     def _taken_by_the_dataset(self) -> Data:
-        entry = _lookup("dataset", self.dataset)
-        _check_parameters("dataset", entry, self.parameters)
+        entry = lookup("dataset", self.dataset)
+        check_parameters("dataset", entry, self.parameters)
         return self
 
     @property
@@ -138,113 +90,6 @@ class Data(Part):
         """The parameters for the data set's own loader, other than its root."""
         given = {name: getattr(self, name) for name in ("size", "channels", "test", "skip_broken")}
         return {name: value for name, value in given.items() if value is not None}
-
-
-class Candidate(BaseModel):
-    """A candidate operation: a word such as `"conv3x3"`, or a table with more parameters.
-
-    A word is a family followed by its kernel (`3x3`), its expansion (`e6`) and how often it is stacked (`x2`), as far
-    as the family has them: `mbconv3x3e6`, `conv3x3x2`. A table such as `{ op = "conv", kernel = 3, repeat = 2 }` means
-    the same and takes the family's other parameters; its default label is the word followed by the normalisation.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
-
-    op: str = Field(description="Family of the operation, such as conv: the name of a file in networks/ops.")
-    repeat: int = Field(1, ge=1, le=16, description="How often the operation is stacked, with ReLU in between.")
-    label: str = Field("", description="Name in paths: lower-case letters and digits, unique within the block.")
-    norm: Norm | None = Field(
-        None, description="Normalisation of its convolutions: none, batch or group; by default, as in [space]."
-    )
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The operation's own parameters, such as its kernel."""
-        return dict(self.__pydantic_extra__ or {})
-
-    @model_validator(mode="before")
-    @classmethod
-    def _expand(cls, value: object) -> object:
-        """Turn `"conv3x3"` into a table; give a table without a label the one that its word would have."""
-        if isinstance(value, str):
-            return _from_word(value)
-        if isinstance(value, dict) and isinstance(value.get("op"), str) and "label" not in value:
-            return {**value, "label": _default_label(value)}
-        return value
-
-    @model_validator(mode="after")
-    def _checked(self) -> Candidate:
-        entry = _lookup("operation", self.op)
-        _check_values(self.parameters)
-        _check_parameters("operation", entry, self.parameters, common=("repeat", "label", "norm"))
-        kernel = self.parameters.get("kernel", 1)
-        if not isinstance(kernel, int) or isinstance(kernel, bool) or kernel < 1 or kernel > 31 or kernel % 2 == 0:
-            raise ValueError(
-                f"kernel {kernel!r}: must be an odd whole number from 1 to 31, so that images keep their size"
-            )
-        if not _LABEL.fullmatch(self.label):
-            raise ValueError(f"label {self.label!r}: only lower-case letters and digits, so that paths can be parsed")
-        return self
-
-
-class Stem(Part):
-    """What every path begins with: a convolution, then max pooling and ReLU."""
-
-    channels: int = Field(ge=1, le=65536, description="Output channels.")
-    kernel: int = Field(3, ge=1, le=31, description="Height and width of the kernel, odd.")
-    stride: int = Field(1, ge=1, le=64, description="Stride of the kernel.")
-    pool: int = Field(1, ge=1, le=64, description="Max pooling after the convolution: window and stride; 1 for none.")
-    norm: Norm | None = Field(None, description="Normalisation; by default, as in [space].")
-
-    @field_validator("kernel")
-    @classmethod
-    def _odd(cls, value: int) -> int:
-        if value % 2 == 0:
-            raise ValueError("must be odd, so that images keep their size")
-        return value
-
-
-class Block(Part):
-    """A choice block: candidates, one of which a path takes, then max pooling and ReLU."""
-
-    channels: int = Field(32, ge=1, le=65536, description="Output channels of the block.")
-    stride: int = Field(1, ge=1, le=64, description="Stride of the chosen operation: 2 halves height and width.")
-    pool: int = Field(
-        2, ge=1, le=64, description="Max pooling after the chosen operation: window and stride; 1 for none."
-    )
-    residual: bool = Field(
-        False,
-        description="Add the input of the block to the output of the chosen operation, before pooling and ReLU; if "
-        "channels or size change, through a 1×1 projection that all candidates share.",
-    )
-    candidates: Annotated[tuple[Candidate, ...], Field(strict=False)] = Field(
-        min_length=1, description="The operations to choose from."
-    )
-
-    @model_validator(mode="after")
-    def _distinct(self) -> Block:
-        labels = [candidate.label for candidate in self.candidates]
-        twice = sorted({label for label in labels if labels.count(label) > 1})
-        if twice:
-            raise ValueError(f"candidates with the same label '{twice[0]}': give each its own `label`")
-        return self
-
-
-class Space(Part):
-    """The search space: an optional stem, choice blocks one after another, then a head of two linear layers."""
-
-    hidden: int = Field(64, ge=1, le=65536, description="Width of the hidden layer of the head.")
-    pooling: Literal["flatten", "global"] = Field(
-        "flatten",
-        description="Input of the head: every pixel of the last block, or the mean of each channel over the image.",
-    )
-    norm: Norm = Field(
-        "none", description="Normalisation of all convolutions, unless a candidate or the stem has its own."
-    )
-    stem: Stem | None = Field(None, description=Stem.__doc__)
-    blocks: Annotated[tuple[Block, ...], Field(strict=False)] = Field(
-        min_length=1, description="The choice blocks, in order."
-    )
 
 
 class Recipe(Part):
@@ -398,48 +243,3 @@ def _distinct_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
         raise ValueError("the same seed twice would train the same network twice")
     return seeds
-
-
-def _lookup(kind: str, name: str) -> Entry:
-    known = entries(kind)
-    if name not in known:
-        raise ValueError(f"no {kind} named '{name}'. {did_you_mean(name, known)}".rstrip())
-    return known[name]
-
-
-def _check_parameters(kind: str, entry: Entry, given: Mapping[str, Any], common: tuple[str, ...] = ()) -> None:
-    problem = entry.problem_with(given)
-    if problem is None:
-        return
-    parameter, what = problem
-    known = (*entry.parameters, *common)
-    takes = f"It takes: {', '.join(known)}." if known else "It takes none."
-    close = nearest(parameter, known) if what == "unknown" else None
-    advice = f"Did you mean '{close}'?" if close else takes
-    raise ValueError(f"{kind} '{entry.name}': parameter '{parameter}' is {what}. {advice}")
-
-
-def _from_word(word: str) -> dict[str, Any]:
-    """Read `conv3x3` as operation `conv` with kernel 3, `identity` as operation `identity`."""
-    match = _SHORTHAND.fullmatch(word)
-    if match is None or match["kernel"] != match["width"] or match["op"] not in entries("operation"):
-        raise ValueError(f"no operation '{word}'. {did_you_mean(word, _words())}".rstrip())
-    numbers = {name: int(match[name]) for name in ("kernel", "expansion", "repeat") if match[name]}
-    return {"op": match["op"], "label": word} | numbers
-
-
-def _words() -> list[str]:
-    """Return the shorthands worth suggesting."""
-    words = []
-    for name, entry in entries("operation").items():
-        kernels = [f"{name}{k}x{k}" for k in (1, 3, 5, 7)] if "kernel" in entry.required else [name]
-        words += [f"{word}e{n}" for word in kernels for n in (3, 6)] if "expansion" in entry.required else kernels
-    return words
-
-
-def _default_label(table: Mapping[str, Any]) -> str:
-    """Return the word that means the same as a table, followed by its own normalisation if it has one."""
-    kernel, repeat = table.get("kernel"), table.get("repeat", 1)
-    expansion = table["expansion"] if isinstance(table.get("expansion"), int) else None
-    word = f"{table['op']}{f'{kernel}x{kernel}' if kernel else ''}{f'e{expansion}' if expansion else ''}"
-    return f"{word}{f'x{repeat}' if repeat != 1 else ''}{table.get('norm') or ''}"

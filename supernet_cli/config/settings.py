@@ -10,7 +10,8 @@ from typing import Any
 import tomli
 
 from supernet_cli.config.explain import model_of
-from supernet_cli.config.schema import Named, Preset
+from supernet_cli.config.parts import Named
+from supernet_cli.config.schema import Preset
 from supernet_cli.errors import PresetError
 
 _DEEPEST = 20  # parts of a key

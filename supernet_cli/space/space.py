@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from supernet_cli.config.schema import Candidate, Norm, Space, Stem
+from supernet_cli.config.space import Candidate, Norm, Space, Stem
 from supernet_cli.errors import UsageError, nearest
 from supernet_cli.space.architecture import Architecture
 

@@ -24,7 +24,8 @@ from supernet_cli.store.files import file_stamp, read_small
 from supernet_cli.store.job import JobFolder, JobStatus, list_jobs
 from supernet_cli.store.layout import JobKey, Way, path_folder
 from supernet_cli.store.records import DevicesSampled, decode_lines
-from supernet_cli.store.run import EXPERIMENT_LOCK, Run, read_run
+from supernet_cli.store.run import EXPERIMENT_LOCK, Run
+from supernet_cli.store.runs import read_run
 from supernet_cli.store.state import State
 from supernet_cli.store.tail import FileTail, JobReader, last_lines
 from supernet_cli.store.views import JobView, RunView, StandAlone

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from supernet_cli.store.files import disk_errors
 from supernet_cli.store.job import JobStatus
-from supernet_cli.store.run import list_runs
+from supernet_cli.store.runs import list_runs
 from supernet_cli.store.tail import last_lines
 
 _FOLDER = ".started"

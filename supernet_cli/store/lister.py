@@ -12,7 +12,8 @@ from supernet_cli.store.files import file_stamp
 from supernet_cli.store.job import JobFolder
 from supernet_cli.store.ranking import ranked
 from supernet_cli.store.records import PathScore
-from supernet_cli.store.run import Run, list_damaged_runs, read_run
+from supernet_cli.store.run import Run
+from supernet_cli.store.runs import list_damaged_runs, read_run
 from supernet_cli.store.state import State
 from supernet_cli.store.tail import JobTail, segments
 

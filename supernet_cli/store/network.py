@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from supernet_cli.config.schema import Space
+from supernet_cli.config.space import Space
 
 _MOST_NAMES = 500_000  # bytes of run.json that names of classes may take
 

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from supernet_cli.config.schema import Named, Recipe
+from supernet_cli.config.parts import Named
+from supernet_cli.config.schema import Recipe
 from supernet_cli.config.torch_names import LOSSES
 from supernet_cli.errors import PresetError, did_you_mean
 from supernet_cli.training.torch_parts import build, find_class, first_line

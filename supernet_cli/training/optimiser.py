@@ -13,7 +13,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 
-from supernet_cli.config.schema import Named, Recipe
+from supernet_cli.config.parts import Named
+from supernet_cli.config.schema import Recipe
 from supernet_cli.config.torch_names import OPTIMIZERS, SCHEDULES
 from supernet_cli.errors import DivergedError, PresetError
 from supernet_cli.training.losses import build_loss

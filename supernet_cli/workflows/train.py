@@ -16,7 +16,8 @@ from supernet_cli.reports.next_step import gentler_step, next_step
 from supernet_cli.store.data_report import DataReport, keep_data_report
 from supernet_cli.store.job import JobFolder, JobWriter
 from supernet_cli.store.records import Fanout, Recorder
-from supernet_cli.store.run import DeviceLog, Run, check_writable, create_run, name_for
+from supernet_cli.store.run import DeviceLog, Run
+from supernet_cli.store.runs import check_writable, create_run, name_for
 from supernet_cli.store.state import State, Wish
 from supernet_cli.workflows.interruption import Interruption
 from supernet_cli.workflows.observer import JobRecorder, Observer

@@ -20,7 +20,7 @@ from supernet_cli.executors.local import LocalProcesses
 from supernet_cli.executors.ray import Needs, RayCluster
 from supernet_cli.space import SearchSpace
 from supernet_cli.store.alone import AloneJob
-from supernet_cli.store.run import create_run
+from supernet_cli.store.runs import create_run
 
 ROUNDS = 3
 JOBS = 100

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from supernet_cli.config.schema import Preset
-from supernet_cli.store.run import create_run
+from supernet_cli.store.runs import create_run
 
 Invoke = Callable[..., tuple[int, str, str]]
 

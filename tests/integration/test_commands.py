@@ -225,7 +225,7 @@ def test_divergence_before_the_first_checkpoint_claims_none(supernet: Invoke, ti
 
 
 def test_divergence_names_where_the_last_good_checkpoint_is(supernet: Invoke, trained: str, tmp_path: Path) -> None:
-    from supernet_cli.store.run import find_run
+    from supernet_cli.store.runs import find_run
     from supernet_cli.workflows.train import divergence
 
     run = find_run(tmp_path / "runs", trained)
@@ -292,12 +292,12 @@ def test_no_help_shows_a_type_for_a_flag(supernet: Invoke) -> None:
 
 
 def test_a_bug_of_ours_is_no_traceback(supernet: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    from supernet_cli.store import run as store
+    from supernet_cli.store import runs
 
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr(store, "list_runs", broken)
+    monkeypatch.setattr(runs, "list_runs", broken)
     code, out, err = supernet("runs", "ls")
     assert (code, out) == (1, "")
     assert "bug in supernet: ZeroDivisionError: oh" in err

@@ -22,7 +22,8 @@ from supernet_cli.space import SearchSpace
 from supernet_cli.store.alone import AloneJob
 from supernet_cli.store.job import JobFolder, JobWriter
 from supernet_cli.store.layout import Way
-from supernet_cli.store.run import Run, list_runs
+from supernet_cli.store.run import Run
+from supernet_cli.store.runs import list_runs
 from supernet_cli.training.prepare import prepare_run
 from supernet_cli.training.retrain import AloneTraining
 from supernet_cli.training.stored import stored_subnet

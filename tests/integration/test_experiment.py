@@ -13,7 +13,7 @@ from helpers import PATIENCE, only_run, program, store_run, wait_for
 from supernet_cli.config.schema import Preset
 from supernet_cli.space import SearchSpace
 from supernet_cli.store.job import JobWriter
-from supernet_cli.store.run import create_run
+from supernet_cli.store.runs import create_run
 from supernet_cli.training import judge
 from supernet_cli.workflows.interruption import Interruption
 
@@ -327,7 +327,7 @@ def test_the_comparison_fits_the_terminal(
 
     from supernet_cli.cli.comparison import _rendered
     from supernet_cli.reports.compare import compare
-    from supernet_cli.store.run import find_run
+    from supernet_cli.store.runs import find_run
 
     screen = StringIO()
     console = Console(file=screen, width=width, color_system=None)

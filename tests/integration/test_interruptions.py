@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from helpers import PATIENCE, only_run, program, wait_for
 
-from supernet_cli.store.run import find_run
+from supernet_cli.store.runs import find_run
 from supernet_cli.store.state import Wish
 from supernet_cli.workflows.interruption import Interruption
 

@@ -26,7 +26,8 @@ from supernet_cli.errors import RunError
 from supernet_cli.store.job import JobFolder
 from supernet_cli.store.records import JobStarted, PathsEvaluated, StepsTrained
 from supernet_cli.store.results import evaluation
-from supernet_cli.store.run import Run, find_run
+from supernet_cli.store.run import Run
+from supernet_cli.store.runs import find_run
 
 KILLS_PER_COMMAND = 3
 """Before it is left to come to its end."""

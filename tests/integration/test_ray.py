@@ -29,7 +29,7 @@ from supernet_cli.store.follow import RunFollower
 from supernet_cli.store.job import JobFolder, JobWriter, create_job
 from supernet_cli.store.layout import JobKey
 from supernet_cli.store.records import JobStarted
-from supernet_cli.store.run import create_run, find_run
+from supernet_cli.store.runs import create_run, find_run
 from supernet_cli.store.state import Wish
 from supernet_cli.training.prepare import prepare
 from supernet_cli.training.retrain import AloneTraining

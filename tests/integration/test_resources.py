@@ -17,7 +17,8 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.store.follow import RunFollower
 from supernet_cli.store.job import JobWriter
 from supernet_cli.store.records import DevicesSampled, PathScore, PathsEvaluated, Record, StepsTrained
-from supernet_cli.store.run import DeviceLog, create_run
+from supernet_cli.store.run import DeviceLog
+from supernet_cli.store.runs import create_run
 from supernet_cli.training import loop
 
 Invoke = Callable[..., tuple[int, str, str]]
@@ -68,12 +69,12 @@ def test_a_training_without_memory_says_so_and_goes_on_when_there_is_some(
 def test_memory_that_runs_out_anywhere_else_is_told_the_same_way(
     supernet: Invoke, trained: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from supernet_cli.store import run as store
+    from supernet_cli.store import runs
 
     def find(*arguments: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(store, "find_run", find)
+    monkeypatch.setattr(runs, "find_run", find)
     code, out, _ = supernet("runs", "show", trained, "--json")
     assert (code, json.loads(out)["error"]["kind"]) == (4, "memory")
 

@@ -26,7 +26,7 @@ from supernet_cli.store.job import JobFolder, JobWriter, create_job
 from supernet_cli.store.layout import Way
 from supernet_cli.store.records import JobEnded, JobStarted
 from supernet_cli.store.results import Selection, keep_selection, selections
-from supernet_cli.store.run import find_run
+from supernet_cli.store.runs import find_run
 from supernet_cli.training import checkpoint
 from supernet_cli.training.prepare import prepare
 from supernet_cli.training.retrain import AloneTraining
@@ -151,7 +151,7 @@ def test_a_process_of_its_own_changes_no_bit(supernet: Invoke, trained_once: Pat
 
 def test_two_paths_and_two_seeds_start_from_weights_of_their_own(tiny: Any, tmp_path: Path) -> None:
     from supernet_cli import seed
-    from supernet_cli.store.run import create_run
+    from supernet_cli.store.runs import create_run
 
     preset = tiny()
     run, work = create_run(tmp_path, "tiny", preset), AloneTraining.of(prepare(preset))
@@ -340,7 +340,7 @@ def test_an_unfinished_choice_by_size_is_resumed_as_it_was_typed(
 def test_a_wrong_selection_is_told(
     arguments: list[str], code: int, words: str, supernet: Invoke, tiny: Any, tmp_path: Path
 ) -> None:
-    from supernet_cli.store.run import create_run
+    from supernet_cli.store.runs import create_run
 
     create_run(tmp_path / "runs", "tiny", tiny())
     found, _, err = supernet("retrain", *arguments)
@@ -358,7 +358,7 @@ def test_too_little_shared_memory_is_told() -> None:
 
 
 def test_workers_share_the_images_and_copy_none(tiny: Any, tmp_path: Path) -> None:
-    from supernet_cli.store.run import create_run
+    from supernet_cli.store.runs import create_run
 
     work = AloneTraining.of(prepare(tiny()))
     path = work.space.at(0)
@@ -390,7 +390,7 @@ def test_a_job_that_kills_its_workers_has_failed_on_screen_and_on_disk_and_costs
 
 
 def several_jobs(tiny: Any, folder: Path, count: int) -> list[AloneJob]:
-    from supernet_cli.store.run import create_run
+    from supernet_cli.store.runs import create_run
 
     run = create_run(folder, "tiny", tiny())
     path = SearchSpace.from_config(run.preset().space).at(0)

@@ -17,7 +17,8 @@ from supernet_cli.store.alone import AloneJob
 from supernet_cli.store.job import JobWriter
 from supernet_cli.store.layout import Way
 from supernet_cli.store.results import evaluation
-from supernet_cli.store.run import Run, create_run, list_runs
+from supernet_cli.store.run import Run
+from supernet_cli.store.runs import create_run, list_runs
 from supernet_cli.training import prepare as preparing
 from supernet_cli.training.retrain import AloneTraining
 from supernet_cli.training.stored import network_spec, stored_subnet, stored_supernet

@@ -14,7 +14,7 @@ from following import suggestions
 from helpers import only_run, program, wait_for
 
 from supernet_cli.config.presets import shipped_folder
-from supernet_cli.store.run import find_run
+from supernet_cli.store.runs import find_run
 
 Invoke = Callable[..., tuple[int, str, str]]
 

@@ -18,7 +18,7 @@ def test_tensorboards_own_reader_finds_the_values_of_the_metrics_file(
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     from supernet_cli.store.records import PathsEvaluated, StepsTrained
-    from supernet_cli.store.run import find_run
+    from supernet_cli.store.runs import find_run
 
     assert supernet("train", "--preset", tiny_file, "--tensorboard")[0] == 0
     run = find_run(tmp_path / "runs", "latest")

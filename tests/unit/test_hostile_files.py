@@ -24,7 +24,8 @@ from supernet_cli.store.lister import RunLister
 from supernet_cli.store.lock import FileLock
 from supernet_cli.store.records import decode
 from supernet_cli.store.results import correct
-from supernet_cli.store.run import EXPERIMENT_LOCK, Run, check_removable, create_run
+from supernet_cli.store.run import EXPERIMENT_LOCK, Run
+from supernet_cli.store.runs import check_removable, create_run
 from supernet_cli.tui.screens.compare import answer, tables
 
 STEPS = {

@@ -22,9 +22,7 @@ from supernet_cli.errors import DiskError, RunError
 from supernet_cli.store.job import LOST_AFTER_SECONDS, JobFolder, JobStatus, JobWriter
 from supernet_cli.store.layout import JobKey, Way
 from supernet_cli.store.records import JobEnded, StepsTrained
-from supernet_cli.store.run import (
-    create_run,
-)
+from supernet_cli.store.runs import create_run
 
 
 @pytest.fixture

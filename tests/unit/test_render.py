@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from supernet_cli.cli.render import columns, scores_table, sheet_table
 from supernet_cli.config.load import load_preset
 from supernet_cli.reports.sheets import Sheet
-from supernet_cli.store.run import create_run
+from supernet_cli.store.runs import create_run
 
 WIDTHS = [40, 60, 80, 120, 200]
 

@@ -24,7 +24,8 @@ from supernet_cli.store.results import (
     profiles,
     selections,
 )
-from supernet_cli.store.run import Run, create_run
+from supernet_cli.store.run import Run
+from supernet_cli.store.runs import create_run
 
 
 @pytest.fixture

@@ -18,18 +18,16 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DiskError, RunError
 from supernet_cli.space import SearchSpace
 from supernet_cli.store import files
-from supernet_cli.store import run as store
+from supernet_cli.store.fingerprints import fingerprints, fingerprints_with_root
 from supernet_cli.store.job import JobFolder, JobWriter, create_job
 from supernet_cli.store.layout import Way
 from supernet_cli.store.network import NetworkSpec, Normalisation, Signature
 from supernet_cli.store.records import JobEnded, StepsTrained
-from supernet_cli.store.run import (
-    DeviceLog,
-    Run,
+from supernet_cli.store.run import DeviceLog, Run
+from supernet_cli.store.runs import (
     check_writable,
     create_run,
     find_run,
-    fingerprints,
     list_damaged_runs,
     list_runs,
     name_for,
@@ -366,7 +364,7 @@ def test_where_images_lie_is_no_part_of_a_run_whatever_version_made_it(
     path.write_text(moved)
     assert run.preset().data.root == str(tmp_path / "there")
     assert run.fingerprints() == fingerprints(preset)
-    earlier = store._fingerprints_with_root(preset)
+    earlier = fingerprints_with_root(preset)
     assert earlier["split"] != fingerprints(preset)["split"]
     table = json.loads(manifest.read_text()) | {"fingerprints": earlier}
     manifest.write_text(json.dumps(table))

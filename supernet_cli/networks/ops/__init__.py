@@ -8,7 +8,7 @@ from itertools import chain
 from torch import nn
 
 from supernet_cli.config.catalog import entries
-from supernet_cli.config.schema import Candidate
+from supernet_cli.config.space import Candidate
 from supernet_cli.networks.ops._layers import NORMS
 
 

@@ -11,7 +11,7 @@ from supernet_cli import seed
 from supernet_cli.executors._trainer import Packed, packed, unpacked
 from supernet_cli.store.alone import AloneJob
 from supernet_cli.store.layout import Way
-from supernet_cli.store.run import create_run
+from supernet_cli.store.runs import create_run
 from supernet_cli.training import checkpoint
 from supernet_cli.training.prepare import prepare
 from supernet_cli.training.retrain import AloneTraining

@@ -20,7 +20,7 @@ from supernet_cli.space import SearchSpace
 from supernet_cli.store.alone import AloneJob
 from supernet_cli.store.job import JobWriter
 from supernet_cli.store.records import JobEnded
-from supernet_cli.store.run import create_run
+from supernet_cli.store.runs import create_run
 from supernet_cli.store.state import State, Wish
 from supernet_cli.training.driver import Outcome
 

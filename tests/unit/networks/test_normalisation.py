@@ -12,7 +12,8 @@ from helpers import TWO, space_of
 from references import judged, recalibrated
 from torch import Tensor, nn
 
-from supernet_cli.config.schema import Preset, Space
+from supernet_cli.config.schema import Preset
+from supernet_cli.config.space import Space
 from supernet_cli.data import Split, load_dataset
 from supernet_cli.data.images import calibration_split
 from supernet_cli.data.resident import ResidentImages, Statistics

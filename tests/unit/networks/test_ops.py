@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from supernet_cli.config.catalog import entries
-from supernet_cli.config.schema import Block, Candidate
+from supernet_cli.config.space import Block, Candidate
 from supernet_cli.device import Device
 from supernet_cli.networks.ops import build_candidate
 from supernet_cli.networks.ops._layers import group_norm

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from supernet_cli.config.load import load_preset
-from supernet_cli.config.schema import Preset, Space
+from supernet_cli.config.schema import Preset
+from supernet_cli.config.space import Space
 from supernet_cli.device import Device
 from supernet_cli.networks.profile import latency, path_costs, profile, synflow
 from supernet_cli.networks.supernet import Supernet

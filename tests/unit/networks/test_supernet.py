@@ -10,7 +10,7 @@ from helpers import TWO, space_of
 from torch import Tensor, nn
 
 from supernet_cli.config.load import load_preset
-from supernet_cli.config.schema import Space
+from supernet_cli.config.space import Space
 from supernet_cli.device import Device
 from supernet_cli.errors import PresetError
 from supernet_cli.networks.profile import path_costs

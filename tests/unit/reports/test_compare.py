@@ -32,7 +32,8 @@ from supernet_cli.store.results import (
     profiles,
     selections,
 )
-from supernet_cli.store.run import Run, create_run
+from supernet_cli.store.run import Run
+from supernet_cli.store.runs import create_run
 
 Make = Callable[..., Preset]
 KERNELS = ["conv1x1", "conv3x3", "conv5x5", "conv7x7"]

@@ -31,7 +31,8 @@ from supernet_cli.space import SearchSpace
 from supernet_cli.store.layout import Way
 from supernet_cli.store.records import JobEnded, JobStarted, PathScore, PathsEvaluated, Record, StepsTrained, encode
 from supernet_cli.store.results import PathProfile, Profiles, ScoreRow, keep_profiles, keep_scores
-from supernet_cli.store.run import Run, create_run
+from supernet_cli.store.run import Run
+from supernet_cli.store.runs import create_run
 
 BATCH = 50
 VOID = {"meta", "br", "link", "img", "input", "hr"}

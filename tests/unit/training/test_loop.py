@@ -10,7 +10,7 @@ from helpers import TWO, context_of, space_of
 from torch import nn
 
 from supernet_cli.config.catalog import entries
-from supernet_cli.config.schema import Space
+from supernet_cli.config.space import Space
 from supernet_cli.device import Device
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.sampling import Part, Pass, StepPlan, build_sampler

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from supernet_cli.config.schema import Named, Recipe
+from supernet_cli.config.parts import Named
+from supernet_cli.config.schema import Recipe
 from supernet_cli.config.torch_names import SCHEDULES as SCHEDULE_NAMES
 from supernet_cli.config.torch_names import UNUSABLE, names_on
 from supernet_cli.errors import PresetError

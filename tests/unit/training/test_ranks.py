@@ -10,7 +10,7 @@ from helpers import TWO
 from torch import nn
 
 from supernet_cli import device
-from supernet_cli.config.schema import Space
+from supernet_cli.config.space import Space
 from supernet_cli.config.torchrun import Place, here
 from supernet_cli.errors import PresetError
 from supernet_cli.networks import normalisation
