@@ -108,7 +108,7 @@ def _answer(run: RunComparison, named: bool) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    from supernet_cli.cli.output import printable
+    from supernet_cli.cli.console import printable
     from supernet_cli.cli.render import facts
     from supernet_cli.reports.summary import MARKS, summary
 

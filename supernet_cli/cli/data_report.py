@@ -44,7 +44,7 @@ def _table(classes: list[ClassCount]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from supernet_cli.cli.output import printable
+    from supernet_cli.cli.console import printable
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("class", overflow="fold")

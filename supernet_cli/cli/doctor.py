@@ -147,7 +147,7 @@ def _devices() -> tuple[list[str], str]:
 
 
 def _terminal() -> dict[str, Any]:
-    from supernet_cli.cli.output import console, wants_plain
+    from supernet_cli.cli.console import console, wants_plain
 
     out = console(sys.stdout)
     return {"colour_system": out.color_system, "width": out.width, "plain": wants_plain()}

@@ -4,47 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from supernet_cli.cli.console import console, printable, wants_plain
 from supernet_cli.errors import SupernetError, UsageError
 from supernet_cli.workflows.observer import Advance, Observer, Take
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType  # rich is imported only to draw, so that errors come sooner
+    from rich.console import RenderableType  # rich is imported only to draw, so that errors come sooner
 
     from supernet_cli.reports.next_step import NextStep
     from supernet_cli.store.layout import JobKey
     from supernet_cli.store.snapshot import JobSnapshot
-
-_PLAIN_WIDTH = 200  # lines in a file or a pipe are not folded
-
-
-def wants_plain() -> bool:
-    """Whether to write plain lines: a stream is not a terminal, or the terminal asks for no colour or knows none."""
-    on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
-    return not on_terminal or bool(os.environ.get("NO_COLOR")) or is_dumb_terminal()
-
-
-def is_dumb_terminal() -> bool:
-    """Whether the terminal can neither colour nor place text, according to TERM; Windows has no TERM."""
-    return os.name != "nt" and os.environ.get("TERM", "") in ("", "dumb", "unknown")
-
-
-def console(stream: TextIO) -> Console:
-    """Return a console for a stream; a plain one writes no escape codes, whatever the environment says."""
-    from rich.console import Console
-
-    if not wants_plain():
-        return Console(file=stream, highlight=False)
-    width = None if stream.isatty() else _PLAIN_WIDTH
-    return Console(file=stream, highlight=False, force_terminal=False, color_system=None, width=width)
 
 
 @dataclass(frozen=True)
@@ -160,10 +137,17 @@ class Output(Observer):
         self, run: str, jobs: Sequence[tuple[JobKey, JobSnapshot]], side_by_side: bool = False
     ) -> Iterator[Take]:
         """Show the progress of jobs as a drawing, in lines, or not at all; see `Observer`."""
-        from supernet_cli.cli.watch import watching
+        from supernet_cli.cli.watch import JobLines, PlainLines, Watch
 
-        with watching(self, sys.stderr, run, jobs, side_by_side) as watch:
-            yield watch.take
+        if self.is_live:
+            from supernet_cli.cli.live import draw_supernets, drawing
+            from supernet_cli.cli.live_jobs import draw_jobs
+
+            with drawing(Watch(run, jobs), sys.stderr, draw_jobs if side_by_side else draw_supernets) as watch:
+                yield watch.take
+        else:
+            lines = (JobLines if side_by_side else PlainLines)(sys.stderr) if self.shows_progress else None
+            yield Watch(run, jobs, lines).take
 
     @contextmanager
     def warnings(self) -> Iterator[None]:
@@ -222,13 +206,6 @@ def _drawn_progress(what: str) -> Iterator[Advance]:
         )
 
 
-def verbatim(text: str) -> RenderableType:
-    """Return text that is printed as it stands: no markup, no folding, no cropping."""
-    from rich.text import Text
-
-    return Text(text.rstrip("\n"))
-
-
 class _Warnings(logging.Handler):
     """Prints what is logged on the stderr of the moment: a live display there lets lines through above itself."""
 
@@ -257,8 +234,3 @@ def error_document(error: SupernetError) -> dict[str, Any]:
     """Return an error as the JSON document of the contract."""
     fields = {"kind": error.kind, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}
     return {"error": fields}
-
-
-def printable(text: str) -> str:
-    """Return text with control characters, such as those that move a terminal's cursor, made visible."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)

@@ -29,7 +29,8 @@ def ls(json: Json = False, quiet: Quiet = False, output: OutputFile = None) -> N
     """List available presets."""
     from rich.text import Text
 
-    from supernet_cli.cli.output import Output, printable
+    from supernet_cli.cli.console import printable
+    from supernet_cli.cli.output import Output
     from supernet_cli.cli.render import columns
     from supernet_cli.config.presets import list_presets
 
@@ -55,7 +56,8 @@ def show(
     output: OutputFile = None,
 ) -> None:
     """Print a preset with its comments, or, with --resolved or --set, all the values that would be used."""
-    from supernet_cli.cli.output import Output, verbatim
+    from supernet_cli.cli.console import verbatim
+    from supernet_cli.cli.output import Output
     from supernet_cli.config.load import dump_toml, load_preset
     from supernet_cli.config.presets import find_preset
 
@@ -135,7 +137,8 @@ def schema(json: Json = False, quiet: Quiet = False, output: OutputFile = None) 
     """Print the JSON Schema of presets, for editors and other tools."""
     from json import dumps
 
-    from supernet_cli.cli.output import Output, verbatim
+    from supernet_cli.cli.console import verbatim
+    from supernet_cli.cli.output import Output
     from supernet_cli.config.document import json_schema
 
     document = json_schema()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from supernet_cli.cli.output import Output, verbatim
+from supernet_cli.cli.console import verbatim
+from supernet_cli.cli.output import Output
 from supernet_cli.cli.render import facts
 from supernet_cli.config.load import LoadedPreset, dump_toml
 from supernet_cli.config.schema import Preset

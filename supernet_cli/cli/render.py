@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from supernet_cli.cli.output import printable
+from supernet_cli.cli.console import printable
 from supernet_cli.glyphs import counted
 from supernet_cli.reports.sheets import Sheet
 from supernet_cli.store.ranking import RankKey, rank_key

@@ -50,7 +50,8 @@ def ls(runs_dir: RunsDir = RUNS_DIR, json: Json = False, quiet: Quiet = False, o
     """List runs, newest first."""
     from rich.text import Text
 
-    from supernet_cli.cli.output import Output, printable
+    from supernet_cli.cli.console import printable
+    from supernet_cli.cli.output import Output
     from supernet_cli.cli.render import columns
     from supernet_cli.glyphs import ago, clock
     from supernet_cli.store.run import runs_dir_option

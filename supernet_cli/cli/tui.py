@@ -108,7 +108,7 @@ def say_what_continues(runs_dir: Path, training: Launched) -> None:
         runs_dir: Where its run is.
         training: A training that the monitor started; nothing is printed if it has ended.
     """
-    from supernet_cli.cli.output import printable
+    from supernet_cli.cli.console import printable
     from supernet_cli.store.run import runs_dir_option
     from supernet_cli.store.runs import read_run
 
@@ -144,7 +144,7 @@ def check_terminal(instead: str) -> None:
     Raises:
         UsageError: There is no terminal, or one that cannot place text.
     """
-    from supernet_cli.cli.output import is_dumb_terminal
+    from supernet_cli.cli.console import is_dumb_terminal
     from supernet_cli.errors import UsageError
 
     if _is_served():

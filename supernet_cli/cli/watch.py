@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from supernet_cli.cli.output import Output, console, printable
+from supernet_cli.cli.console import console, printable
 from supernet_cli.glyphs import clock
 from supernet_cli.store.layout import JobKey
 from supernet_cli.store.ranking import ranked
@@ -103,27 +102,3 @@ class JobLines:
         if view.seconds_left is not None:
             parts.append(f"{clock(view.seconds_left)} left")
         self._say("  ".join(parts))
-
-
-@contextmanager
-def watching(
-    output: Output, stream: TextIO, run: str, jobs: Sequence[tuple[JobKey, JobSnapshot]], side_by_side: bool = False
-) -> Iterator[Watch]:
-    """Open a watch that shows progress as a drawing, in lines, or not at all.
-
-    Args:
-        output: How the command reports.
-        stream: Where progress goes.
-        run: The run's id.
-        jobs: Key and current state of each job.
-        side_by_side: Whether many jobs run at once, rather than one after another.
-    """
-    if output.is_live:
-        from supernet_cli.cli.live import draw_supernets, drawing
-        from supernet_cli.cli.live_jobs import draw_jobs
-
-        with drawing(Watch(run, jobs), stream, draw_jobs if side_by_side else draw_supernets) as watch:
-            yield watch
-    else:
-        lines = (JobLines if side_by_side else PlainLines)(stream) if output.shows_progress else None
-        yield Watch(run, jobs, lines)

@@ -1,7 +1,7 @@
 """What a preset may name of torch: optimisers, schedules and losses, read from its source without importing it.
 
 Importing torch takes seconds; finding a mistyped name or parameter in the text of its modules takes milliseconds. Where
-the source is missing or laid out differently, nothing is known here, and the engine finds the mistake when it builds.
+the source is missing or laid out differently, nothing is known here, and training finds the mistake when it builds.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a job reports while it works: frozen records, one JSON line each.
 
-Records are the only output of the engine. `encode` and `decode` write and read a metrics file; a number that is not
+Records are the only output of a training. `encode` and `decode` write and read a metrics file; a number that is not
 finite is written as null with its field's name under `not_finite`.
 """
 

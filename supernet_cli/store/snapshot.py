@@ -118,7 +118,7 @@ class JobSnapshot:
     host: str = ""
     loss: Series = Series()
     validation: Series = Series()  # mean validation loss of the paths evaluated
-    learning_rate: float | None = None
+    newest: StepsTrained | None = None  # the newest record of steps, with every figure it holds
     forward_images: int = 0
     forward_macs: int = 0
     train_seconds: float = 0.0
@@ -275,7 +275,7 @@ def _trained(job: JobSnapshot, records: Sequence[StepsTrained]) -> JobSnapshot:
         step=last.step,
         epoch=last.epoch,
         loss=job.loss.extend((r.step, r.loss) for r in records if _is_drawable(r.loss)),
-        learning_rate=last.learning_rate,
+        newest=last,
         forward_images=images,
         forward_macs=last.macs,
         train_seconds=seconds,

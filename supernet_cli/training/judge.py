@@ -28,6 +28,7 @@ from supernet_cli.store.results import (
     Profiles,
     ScoreRow,
     Split,
+    is_writable,
     keep_profiles,
     keep_scores,
     profiles,
@@ -81,9 +82,10 @@ def judge_run(
     advance: Advance,
     between: Callable[[], None],
     spread: Spread | None = None,
-    keep: bool = True,
 ) -> list[ScoreRow]:
     """Evaluate a run's networks, measure its paths, and store all of that in the run's results.
+
+    On a read-only disk, nothing is stored, and paths are not measured.
 
     Args:
         prepared: From `prepare`, with the run's preset.
@@ -94,7 +96,6 @@ def judge_run(
         advance: Called with the progress.
         between: Called again and again; what it raises ends the evaluation, and what was done until then is stored.
         spread: Where to evaluate; in this process by default. Latencies are always measured in this process.
-        keep: Whether to store results and measure paths: False for a run on a read-only disk.
 
     Raises:
         RunError: Weights are missing or damaged.
@@ -102,6 +103,7 @@ def judge_run(
         DiskError: Results cannot be written.
     """
     rows: list[ScoreRow] = []
+    keep = is_writable(run)
     total = len(networks.supernets) * len(paths) + len(networks.alone)
     supernets = {job.seed: checkpoint.StoredWeights.read(job.weights) for job in networks.supernets}
     judge, parts = Judge(prepared, split, supernets), _parts(networks, paths, prepared.plan.preset.retrain.threads)

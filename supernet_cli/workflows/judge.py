@@ -48,7 +48,7 @@ def judge(session: Session, paths: Sequence[Architecture], split: Split) -> list
 
             spread = spread_over(executor, lambda: interruption.wish)
         networks = Networks.of(run, paths)
-        rows = judge_run(prepared, run, networks, paths, split, advance, stop_if_asked, spread, keep=writable)
+        rows = judge_run(prepared, run, networks, paths, split, advance, stop_if_asked, spread)
     if not writable:
         with observer.warnings():
             logger.warning("%s is read-only: these results were not stored", run.folder)

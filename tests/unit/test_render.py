@@ -101,7 +101,7 @@ def test_a_long_text_goes_on_in_further_lines(width: int) -> None:
 def test_lists_of_presets_and_runs_are_whole_on_a_narrow_terminal(
     supernet: Callable[..., tuple[int, str, str]], width: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    monkeypatch.setattr("supernet_cli.cli.output._PLAIN_WIDTH", int(width))
+    monkeypatch.setattr("supernet_cli.cli.console._PLAIN_WIDTH", int(width))
     name = "a-name-of-more-than-forty-letters-for-a-space-of-my-own"
     (tmp_path / "presets").mkdir()
     (tmp_path / "presets" / f"{name}.toml").write_text("# What it is, at some length: " + "word " * 20 + "end\n")

@@ -34,7 +34,7 @@ from supernet_cli.tui.panels.paths import PathsPanel
 from supernet_cli.tui.reader import RunReader, ViewChanged
 
 if TYPE_CHECKING:
-    from supernet_cli.tui.app import MonitorApp
+    from supernet_cli.tui.navigation import Navigator
 
 _PATIENCE_SECONDS = 60.0
 _BUSY = "No training is running at the moment; try again when the next one has started."
@@ -164,9 +164,9 @@ class MonitorScreen(Screen[None]):
         self.monitor.seen(self.view)
 
     @property
-    def monitor(self) -> MonitorApp:
+    def monitor(self) -> Navigator:
         """The application."""
-        return cast("MonitorApp", self.app)
+        return cast("Navigator", self.app)
 
     # Requests to the trainer
 

@@ -23,6 +23,7 @@ from supernet_cli.glyphs import ago
 from supernet_cli.space.names import cut_names, short_names
 from supernet_cli.store.lister import RunLister, RunRow
 from supernet_cli.tui.draw import MUTED, WORDS, Part, fit, heading, line, lines, state_words
+from supernet_cli.tui.navigation import Navigator
 
 _LIST_SECONDS = 2.0
 _HINT = "Filter by name, preset or state (/)"
@@ -339,7 +340,5 @@ class RunsScreen(Screen[Choice | None]):
 
     def action_new(self) -> None:
         """Start a training."""
-        from supernet_cli.tui.app import MonitorApp
-
-        if isinstance(self.app, MonitorApp):
+        if isinstance(self.app, Navigator):
             self.app.start_training()
