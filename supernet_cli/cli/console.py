@@ -15,8 +15,21 @@ _PLAIN_WIDTH = 200  # lines in a file or a pipe are not folded
 
 def wants_plain() -> bool:
     """Whether to write plain lines: a stream is not a terminal, or the terminal asks for no colour or knows none."""
+    if is_notebook():
+        return False
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     return not on_terminal or bool(os.environ.get("NO_COLOR")) or is_dumb_terminal()
+
+
+def is_notebook() -> bool:
+    """Whether output goes to a notebook in which Rich can replace what it has drawn."""
+    import importlib.util
+
+    if "ipykernel" not in sys.modules or importlib.util.find_spec("ipywidgets") is None:
+        return False
+    from rich.console import Console
+
+    return Console().is_jupyter
 
 
 def is_dumb_terminal() -> bool:

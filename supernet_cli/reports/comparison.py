@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, ValidationError, computed_field, model_validator
 
+from supernet_cli.errors import UsageError
 from supernet_cli.reports.figures import (
     BestSpread,
     Bounds,
@@ -44,6 +45,9 @@ from supernet_cli.reports.parts import (
     Relabelling,
     Trainings,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MOST_REPAIRS = 20
 
@@ -257,6 +261,19 @@ class Comparison(Sparse):
     def document(self) -> dict[str, Any]:
         """Return the JSON document."""
         return self.model_dump(mode="json")
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table with a row for each path of each run, and the fields of `PathRow` after the run's id.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ModuleNotFoundError as error:
+            raise UsageError("A data frame needs pandas.", "Install it: pip install pandas") from error
+        rows = ({"run": run.run, **row.model_dump(exclude={"losses"})} for run in self.runs for row in run.rows)
+        return pd.DataFrame(rows)
 
 
 def json_schema() -> dict[str, Any]:

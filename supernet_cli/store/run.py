@@ -60,6 +60,9 @@ class Run:
         """The run's id: its folder's name, so that a copied or renamed folder is a run of its own."""
         return self.folder.resolve().name
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
     def command(self, name: str, *options: str) -> str:
         """Return a command about this run as it can be typed here and now.
 

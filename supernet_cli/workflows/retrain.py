@@ -44,7 +44,7 @@ class TrainedAlone:
 
     run: Run
     jobs: Sequence[AloneJob]
-    outcomes: Mapping[JobKey, Outcome] = field(default_factory=dict)
+    outcomes: Mapping[JobKey, Outcome] = field(default_factory=dict, repr=False)
     interrupted: bool = False
 
     def ending(self, job: AloneJob) -> tuple[State, str]:

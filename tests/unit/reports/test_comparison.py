@@ -136,3 +136,18 @@ def test_the_command_prints_the_schema_without_a_run(supernet: Callable[..., tup
     code, _, err = supernet("compare", "--schema", "latest")
     assert code == 2
     assert "--schema" in err
+
+
+def test_a_data_frame_has_a_row_for_each_path_of_each_run(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+    from types import SimpleNamespace
+
+    from supernet_cli.errors import UsageError
+
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=list))
+    rows: list[dict[str, Any]] = made["several"].to_dataframe()  # type: ignore[assignment]
+    document = made["several"].document()
+    assert rows == [{"run": run["run"], **row} for run in document["runs"] for row in run["rows"]]
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(UsageError, match="needs pandas"):
+        made["several"].to_dataframe()
