@@ -157,11 +157,14 @@ def _vector(first: torch.Size, *_: object, **__: object) -> int:
     return 2 * first.numel()
 
 
-_ATEN = torch.ops.aten
 _UNKNOWN_TO_TORCH = {
-    _ATEN._scaled_dot_product_flash_attention_for_cpu: _attention,
-    _ATEN._scaled_dot_product_attention_math_for_mps: _attention,
-    _ATEN.mv: _vector,
-    _ATEN.dot: _vector,
+    getattr(torch.ops.aten, name): formula
+    for name, formula in {
+        "_scaled_dot_product_flash_attention_for_cpu": _attention,
+        "_scaled_dot_product_attention_math_for_mps": _attention,
+        "mv": _vector,
+        "dot": _vector,
+    }.items()
+    if hasattr(torch.ops.aten, name)  # not every version of torch has all of them
 }
-"""Operations of a shape for what torch counts as nothing."""
+"""Formulas for operations that torch counts as nothing."""
