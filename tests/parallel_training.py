@@ -71,7 +71,7 @@ def train_all(folder: Path, place: Place) -> None:
                 kept, supernet = Kept(), prepared.networks.supernet(0)
                 with mock.patch.object(Builder, "supernet", lambda *_, supernet=supernet: supernet):  # to look into it
                     outcome = train_supernet(prepared, job, 0, kept, stop, ranks)
-            result = {"state": outcome.state, "checkpoints": ranks.weights, "records": kept.records}
+            result = {"state": str(outcome.state), "checkpoints": ranks.weights, "records": kept.records}
             torch.save(result, job.path / f"rank-{place.rank}.pt")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from supernet_cli.space import PASSES_PER_TRAINING_IMAGE, Architecture
 from supernet_cli.store.job import JobFolder
@@ -23,7 +23,7 @@ class AloneJob:
     folder: JobFolder
     path: Architecture
     seed: int
-    steps: int | None = None
+    steps: int | None = field(default=None, kw_only=True)
 
     @property
     def key(self) -> JobKey:

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from supernet_cli.space import SearchSpace
 from supernet_cli.store.alone import AloneJob
 from supernet_cli.store.job import JobFolder, JobWriter
-from supernet_cli.store.layout import Way
+from supernet_cli.store.layout import JobKey, Way
 from supernet_cli.store.run import Run
 from supernet_cli.store.runs import list_runs
 from supernet_cli.training.prepare import prepare_run
@@ -112,7 +112,7 @@ def test_a_supernet_resumes_and_ends_as_one_that_was_never_interrupted(
     run, digits = earlier["cut"], tmp_path / "digits"
     code, _, err = supernet("train", "--resume", run.id, *DATA, "--quiet")
     assert code == 0, err
-    prepared, fresh = prepare_run(run, data_root=digits), JobFolder(tmp_path / "fresh", "fresh")
+    prepared, fresh = prepare_run(run, data_root=digits), JobFolder(tmp_path / "fresh", JobKey.supernet(0))
     with JobWriter(fresh) as writer:
         assert train_supernet(prepared, fresh, 3, writer, lambda: None).state == "finished"
     assert_same(run.supernet_job(3).weights, fresh.weights)
@@ -126,7 +126,7 @@ def test_a_path_alone_resumes_and_ends_as_one_that_was_never_interrupted(
     code, out, err = supernet("retrain", run.id, PATH, *DATA, "--workers", "1", "--json")
     assert code == 0, err
     assert [job["status"] for job in json.loads(out)["jobs"]] == ["finished"]
-    prepared, fresh = prepare_run(run, data_root=digits), JobFolder(tmp_path / "fresh", "fresh")
+    prepared, fresh = prepare_run(run, data_root=digits), JobFolder(tmp_path / "fresh", JobKey(Way.ALONE, PATH, 9))
     work, path = AloneTraining.of(prepared), prepared.networks.space.parse(PATH)
     with JobWriter(fresh) as writer:
         assert work.run(AloneJob(fresh, path, 0), writer, lambda: None).state == "finished"

@@ -126,7 +126,7 @@ def test_a_job_whose_process_dies_goes_on_from_its_checkpoint_elsewhere(
     assert (first.step, second.step > 0) == (0, True)
     run = find_run(long.parent, long.name)
     work = AloneTraining.of(prepare(run.preset()))
-    path = work.space.parse(FIRST)
+    path = work.networks.space.parse(FIRST)
     uncut = AloneJob(run.alone_job(path, 9), path, 0)  # the same numbers in another folder
     work.set_up()
     with JobWriter(uncut.folder) as writer:

@@ -325,7 +325,8 @@ def test_other_images_are_refused(supernet: Invoke, tiny_file: Path, tmp_path: P
 def test_a_read_only_run_is_evaluated_and_not_stored(
     supernet: Invoke, trained: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("supernet_cli.store.results.is_writable", lambda run: False)
+    for module in ("store.results", "training.judge", "workflows.judge"):
+        monkeypatch.setattr(f"supernet_cli.{module}.is_writable", lambda run: False)
     code, out, err = supernet("evaluate")
     assert code == 0
     assert "conv3x3_conv5x5" in out

@@ -52,7 +52,7 @@ def test_a_resumed_training_goes_on_in_tensorboard_without_doubling(
             self.stop_requested = self.stop_requested or getattr(record, "step", 0) >= 10
 
     with monkeypatch.context() as at_first:
-        at_first.setattr("supernet_cli.store.job.JobWriter", Impatient)
+        at_first.setattr("supernet_cli.workflows.train.JobWriter", Impatient)
         assert supernet("train", "--preset", tiny_file, "--tensorboard")[0] == 130
     assert supernet("train", "--resume", "latest", "--tensorboard")[0] == 0
     events = EventAccumulator(str(only_run(tmp_path) / "tensorboard" / "supernet" / "seed-0"))

@@ -96,12 +96,12 @@ def test_a_stored_name_counts_only_if_it_belongs_to_the_folder(content: bytes, r
 
 def test_the_comparison_knows_the_paths_by_name_and_what_is_missing(run: Run) -> None:
     create(run, PATHS[-1])
-    (entry,) = compare([run])["runs"]
-    rows = {row["path"]: row for row in entry["rows"]}
+    (found,) = compare([run]).runs
+    rows = {row.path: row for row in found.rows}
     assert set(rows) == set(PATHS)
     for path in PATHS[:-1]:
-        assert rows[path]["stand_alone_validation_accuracy"] == pytest.approx(WORTH[path])
-    assert any("1 of 17 stand-alone trainings not finished" in missing["what"] for missing in entry["missing"])
+        assert rows[path].stand_alone_validation_accuracy == pytest.approx(WORTH[path])
+    assert any("1 of 17 stand-alone trainings not finished" in missing.what for missing in found.missing)
 
 
 def test_runs_show_lists_each_training_with_its_paths_name(

@@ -47,7 +47,7 @@ def test_what_trainings_share_is_sent_whole_inherited_weights_included(tiny: Any
     sent = packed(AloneTraining.of(prepared, weights))
     weights.unlink()  # a node does not see it
     work = unpacked(read_only(sent))
-    network = work._network(AloneJob(run.alone_job(path, 0), path, 0, Way.INHERITED), 0)
+    network = work._network(AloneJob(run.alone_job(path, 0, Way.INHERITED), path, 0), 0)
     images = next(prepared.images.resident("test").batches(50))[0]
     with torch.inference_mode():
         assert torch.equal(network(images, network.space.at(0)), whole(images, path))

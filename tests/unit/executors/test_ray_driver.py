@@ -155,7 +155,7 @@ def test_many_jobs_share_as_many_trainers_as_there_is_room_for(threads: Threads,
     heard: list[str] = []
     outcomes = RayCluster(Needs(1)).run(Trivial(), jobs, lambda key, record: heard.append(key), lambda: None)
     assert [outcomes[job.folder.key].state for job in jobs] == ["finished"] * 50
-    assert sorted(heard) == sorted(job.folder.key for job in jobs)
+    assert sorted(map(str, heard)) == sorted(str(job.key) for job in jobs)
     assert len(threads.actors) == 3
     assert all(job.folder.status().state == "finished" for job in jobs)
 
