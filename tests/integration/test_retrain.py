@@ -24,7 +24,7 @@ from supernet_cli.executors.local import LocalProcesses, _shared_memory_errors
 from supernet_cli.space import SearchSpace
 from supernet_cli.store.alone import AloneJob
 from supernet_cli.store.job import JobFolder, JobWriter, create_job
-from supernet_cli.store.layout import Way
+from supernet_cli.store.layout import JobKey, Way
 from supernet_cli.store.records import JobEnded, JobStarted
 from supernet_cli.store.results import Selection, keep_selection, selections
 from supernet_cli.store.runs import find_run
