@@ -18,31 +18,41 @@ from typing import TYPE_CHECKING
 from supernet_cli.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from supernet_cli.api import compare as compare
-    from supernet_cli.api import evaluate as evaluate
-    from supernet_cli.api import experiment as experiment
-    from supernet_cli.api import load as load
-    from supernet_cli.api import retrain as retrain
-    from supernet_cli.api import run as run
-    from supernet_cli.api import runs as runs
-    from supernet_cli.api import sample as sample
-    from supernet_cli.api import top as top
-    from supernet_cli.api import train as train
+    from supernet_cli.api.functions import compare as compare
+    from supernet_cli.api.functions import evaluate as evaluate
+    from supernet_cli.api.functions import experiment as experiment
+    from supernet_cli.api.functions import load as load
+    from supernet_cli.api.functions import retrain as retrain
+    from supernet_cli.api.functions import run as run
+    from supernet_cli.api.functions import runs as runs
+    from supernet_cli.api.functions import sample as sample
+    from supernet_cli.api.functions import top as top
+    from supernet_cli.api.functions import train as train
     from supernet_cli.errors import SupernetError as SupernetError
+    from supernet_cli.networks.loaded import LoadedNetwork as LoadedNetwork
+    from supernet_cli.reports.comparison import Comparison as Comparison
+    from supernet_cli.store.run import Run as Run
     from supernet_cli.workflows.observer import Observer as Observer
     from supernet_cli.workflows.workplace import Workplace as Workplace
 
 _HOMES = {
     **dict.fromkeys(
-        ["compare", "evaluate", "experiment", "load", "retrain", "run", "runs", "sample", "top", "train"], "api"
+        ["compare", "evaluate", "experiment", "load", "retrain", "run", "runs", "sample", "top", "train"],
+        "api.functions",
     ),
+    "Comparison": "reports.comparison",
+    "LoadedNetwork": "networks.loaded",
+    "Run": "store.run",
     "SupernetError": "errors",
     "Observer": "workflows.observer",
     "Workplace": "workflows.workplace",
 }
 
 __all__ = [
+    "Comparison",
+    "LoadedNetwork",
     "Observer",
+    "Run",
     "SupernetError",
     "Workplace",
     "compare",
@@ -58,15 +68,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first used."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # a type checker would take every misspelt name for one of these
 
-    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = found
-    return found
+    def __getattr__(name):
+        """Import a public name when it is first used."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

@@ -161,7 +161,7 @@ def _report(trained: TrainedAlone, voice: Output) -> None:
     error = trained.failure
     table = scores_table(rows, "validation") if rows else "No path has been evaluated yet."
     voice.result(document | (error_document(error) if error else {}), f"{run.id}  trained from scratch", "", table)
-    if trained.interrupted:
+    if trained.stopped is not None:
         voice.note("\nRun the same command again to resume.")
         raise typer.Exit(INTERRUPTED)
     if error is not None:

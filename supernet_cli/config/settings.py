@@ -49,6 +49,8 @@ def as_setting(key: str, value: Any) -> str:
 
 
 def _written(key: str, value: Any) -> str:
+    if hasattr(value, "tolist"):  # a number or an array of numpy
+        value = value.tolist()
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):

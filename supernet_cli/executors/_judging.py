@@ -43,7 +43,7 @@ def spread_over(executor: Executor, stop: Stop) -> Spread:
             in_tray.empty()
         if in_tray.error is not None:
             raise in_tray.error
-        if any(outcome.state is not State.FINISHED for outcome in outcomes.values()):
+        if stop() is not None or any(outcome.state is not State.FINISHED for outcome in outcomes.values()):
             raise KeyboardInterrupt
 
     return spread

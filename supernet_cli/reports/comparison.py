@@ -154,8 +154,8 @@ class RunComparison(Part):
 
     def _place(self, name: str) -> int:
         if name == "kendall_tau" and not self.caution:
-            return _NOTED.index("kendall_tau_expected")
-        return _NOTED.index(name)
+            name = "kendall_tau_expected"
+        return _NOTED.index(name) if name in _NOTED else len(_NOTED)
 
     @property
     def unknowns(self) -> list[tuple[str, list[str]]]:

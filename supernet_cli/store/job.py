@@ -176,6 +176,7 @@ class JobWriter:
     def __init__(self, folder: JobFolder, source: logging.Logger = _package) -> None:
         self.folder = folder
         self._source = source
+        self._level = source.level
         self._lock = FileLock(folder.path / "lock", f"The job {folder.key}")
         self._status = JobStatus()
         self._snapshot = JobSnapshot()
@@ -265,7 +266,7 @@ class JobWriter:
             self._log = _JobLog(self.folder.path / "log.txt", encoding="utf-8")
         self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         self._source.addHandler(self._log)
-        self._source.setLevel(logging.INFO)
+        self._source.setLevel(min(self._level or logging.INFO, logging.INFO))
         me = psutil.Process()
         started = {"process_started": me.create_time(), "since_boot": max(0.0, _since_boot(me))}
         self._update(state=State.RUNNING, pid=me.pid, host=socket.gethostname(), **started)
@@ -280,7 +281,7 @@ class JobWriter:
             self._metrics = None
         if self._log is not None:
             self._source.removeHandler(self._log)
-            self._source.setLevel(logging.NOTSET)
+            self._source.setLevel(self._level)
             with contextlib.suppress(OSError):  # what it could not write before, it still cannot
                 self._log.close()
         self._lock.release()

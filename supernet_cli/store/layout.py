@@ -42,7 +42,7 @@ class Way(StrEnum):
         """Return the way that `retrain --init` or selections.json calls by a word.
 
         Raises:
-            ValueError: It is another word.
+            ValueError: The word is unknown.
         """
         known = {way.init: way for way in cls if way.init}
         if word not in known:
@@ -92,7 +92,7 @@ class JobKey:
         """Return the key that prints as a text.
 
         Raises:
-            ValueError: There is none.
+            ValueError: The text names no job.
         """
         found = _KEY.fullmatch(text)
         ways = {way.folder: way for way in Way}

@@ -147,7 +147,7 @@ class JobSnapshot:
         return None if pace is None else (self.steps - self.step) / pace
 
     def ranked(self) -> list[PathView]:
-        """Return the paths evaluated so far, best first: in the one order of `runs.ranking`."""
+        """Return the paths evaluated so far, best first: in the one order of `store.ranking`."""
         return [self.paths[score.path] for score in ranked(view.score for view in self.paths.values())]
 
 

@@ -1,4 +1,4 @@
-"""The whole of it, from a preset to a comparison: train, retrain all, evaluate, compare."""
+"""A whole experiment, from a preset to a comparison: train, retrain all, evaluate, compare."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from supernet_cli.store.layout import Way
 from supernet_cli.store.lock import FileLock
 from supernet_cli.store.results import evaluation
 from supernet_cli.store.run import EXPERIMENT_LOCK, Run, runs_dir_option
-from supernet_cli.store.state import State
+from supernet_cli.store.state import State, Wish
 from supernet_cli.workflows.compare import compare
 from supernet_cli.workflows.judge import judge
 from supernet_cli.workflows.observer import Observer
@@ -46,6 +46,7 @@ class Experimented:
     run: Run
     comparison: Comparison | None = None
     error: SupernetError | None = None
+    stopped: Wish | None = None
 
 
 def check_size(runs_dir: Path, loaded: LoadedPreset, name: str, settings: Sequence[str]) -> None:
@@ -59,6 +60,7 @@ def check_size(runs_dir: Path, loaded: LoadedPreset, name: str, settings: Sequen
 
     Raises:
         UsageError: There are too many.
+        stopped: What somebody asked for before it was done; None if nobody did.
     """
     words = shlex.join(["supernet", "train", name, *(word for setting in settings for word in ("--set", setting))])
     instead = f"Train its supernet, then a sample of its paths: `{words}{runs_dir_option(runs_dir)}`."
@@ -96,7 +98,7 @@ def resume_experiment(session: Session) -> Experimented:
         check_idle(run)
     with _only_here(run, session.observer):
         is_done = all(run.supernet_job(seed).is_done for seed in run.preset().train.seeds)
-        stopped = False if is_done else resume(run, session.observer, data_root=session.data_root).stopped
+        stopped = None if is_done else resume(run, session.observer, data_root=session.data_root).stopped
         return _finish(session, stopped)
 
 
@@ -118,23 +120,23 @@ def _only_here(run: Run, observer: Observer) -> Iterator[None]:
         lock.release()
 
 
-def _finish(session: Session, stopped: bool) -> Experimented:
+def _finish(session: Session, stopped: Wish | None) -> Experimented:
     """Do what remains after the supernets are trained."""
     run, space = session.run, session.space
     _check_supernets(run)
-    if stopped:
-        return Experimented(run)
+    if stopped is not None:
+        return Experimented(run, stopped=stopped)
     step = next_step(run)
     selection = everything(space, step.hint if step else "")
     trained = train_selection(session, selection, run.preset().retrain.seeds)
-    if trained.interrupted:
-        return Experimented(run)
+    if trained.stopped is not None:
+        return Experimented(run, stopped=trained.stopped)
     try:
         if _lacks_scores(run, space):
             judge(session, list(space.enumerate()), "validation")
         judge(session, list(space.enumerate()), "test")
     except KeyboardInterrupt:
-        return Experimented(run)
+        return Experimented(run, stopped=Wish.INTERRUPT)
     try:
         return Experimented(run, compare([run], observer=session.observer), trained.failure)
     except RunError as error:

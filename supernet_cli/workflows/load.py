@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
-from supernet_cli.errors import RunError
+from supernet_cli.errors import RunError, UsageError
 from supernet_cli.reports.next_step import finish_first
 from supernet_cli.store.job import JobFolder
 from supernet_cli.store.layout import Way
@@ -31,10 +31,12 @@ def load(session: Session, path: str, weights: Weights = "scratch", seed: int | 
             finished supernet).
 
     Raises:
-        UsageError: There is no such path.
+        UsageError: There is no such path, or there are no such weights.
         RunError: It has no such weights, or they are damaged.
         DataError: The images are needed, and missing or damaged.
     """
+    if weights not in get_args(Weights):
+        raise UsageError(f"weights = {weights!r}: use 'scratch' or 'inherited'.")
     run, architecture = session.run, session.space.parse(path)
     way = Way.ALONE if weights == "scratch" else Way.ONE_SHOT
     jobs = run.supernet_jobs() if way is Way.ONE_SHOT else [run.alone_job(architecture, s) for s in _seeds(session)]

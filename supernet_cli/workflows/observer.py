@@ -1,4 +1,4 @@
-"""Who is told what happens while a use case works: a command's output, a notebook's, or nobody."""
+"""Who sees what happens while a use case works: a command's output, a notebook's, or nobody."""
 
 from __future__ import annotations
 
@@ -92,6 +92,16 @@ class Together(Observer):
         """Pass it to all."""
         for observer in self._observers:
             observer.announce(text)
+
+    def advance(self, doing: str, done: int, total: int) -> None:
+        """Pass it to all."""
+        for observer in self._observers:
+            observer.advance(doing, done, total)
+
+    def record(self, key: JobKey | None, record: Record) -> None:
+        """Pass it to all."""
+        for observer in self._observers:
+            observer.record(key, record)
 
     @contextmanager
     def working(self, what: str) -> Iterator[Advance]:

@@ -18,7 +18,7 @@ from supernet_cli.store.records import Fanout
 from supernet_cli.store.results import Selection, keep_selection, selections
 from supernet_cli.store.run import DeviceLog, Run
 from supernet_cli.store.snapshot import JobSnapshot
-from supernet_cli.store.state import State
+from supernet_cli.store.state import State, Wish
 from supernet_cli.workflows.interruption import Interruption
 from supernet_cli.workflows.observer import JobRecorder
 from supernet_cli.workflows.selection import Wanted
@@ -39,13 +39,13 @@ class TrainedAlone:
         run: The run they belong to.
         jobs: All that were asked for, done earlier or now.
         outcomes: By key, how those that ran ended.
-        interrupted: Whether somebody asked to stop before all were done.
+        stopped: What somebody asked for before all were done; None if nobody did.
     """
 
     run: Run
     jobs: Sequence[AloneJob]
     outcomes: Mapping[JobKey, Outcome] = field(default_factory=dict, repr=False)
-    interrupted: bool = False
+    stopped: Wish | None = None
 
     def ending(self, job: AloneJob) -> tuple[State, str]:
         """Return the state that a training is in, and why: as it ended now, or else as it is stored."""
@@ -93,6 +93,8 @@ def retrain(session: Session, wanted: Wanted, seeds: Sequence[int] | None = None
 def train_selection(session: Session, selection: Selection, seeds: Sequence[int]) -> TrainedAlone:
     """Train selected paths alone, each with each seed; see `retrain`."""
     run, observer = session.run, session.observer
+    if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
+        raise UsageError(f"seeds = {list(seeds)}: give different whole numbers from 0 to {2**32 - 1}.")
     jobs = trainings(run, selection, seeds, session.space)
     waiting = [job for job in jobs if not job.folder.is_done]
     if not waiting:
@@ -188,8 +190,8 @@ def _run(
         Interruption() as interruption,
     ):
         outcomes = executor.run(work, waiting, take, lambda: interruption.wish)
-    stopped = any(outcome.state.is_by_request for outcome in outcomes.values())
-    return TrainedAlone(run, jobs, outcomes, interruption.requested or stopped)
+    wishes = (Wish.behind(outcome.state) for outcome in outcomes.values())
+    return TrainedAlone(run, jobs, outcomes, interruption.wish or next(filter(None, wishes), None))
 
 
 def _view(folder: JobFolder) -> JobSnapshot:

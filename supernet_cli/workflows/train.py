@@ -38,12 +38,12 @@ class Trained:
     Args:
         run: The run.
         data: What its images are.
-        stopped: Whether somebody asked to stop, even if the request came too late to stop anything.
+        stopped: What somebody asked for, even if the request came too late to stop anything; None if nobody did.
     """
 
     run: Run
     data: DataReport
-    stopped: bool
+    stopped: Wish | None
 
     @property
     def supernets(self) -> State:
@@ -76,7 +76,7 @@ def train(
     Raises:
         PresetError: Something that the preset asks for is impossible.
         DataError: The images are missing or damaged.
-        UsageError: TensorBoard is asked for and not installed.
+        UsageError: TensorBoard was requested but is not installed.
         DiskError: A write failed.
         OutOfMemoryError: No memory is left.
     """
@@ -152,7 +152,7 @@ def longer(settings: Sequence[str]) -> int:
     """Return the length of training that the settings of a resumed run ask for.
 
     Raises:
-        UsageError: Another key is changed, or the number is none.
+        UsageError: Another key is changed, or the value is not a number of epochs.
     """
     key, _, value = settings[-1].partition("=")
     if any(setting.partition("=")[0].strip() != "train.epochs" for setting in settings):
@@ -224,8 +224,8 @@ def _check_resumable(run: Run) -> None:
 
 def train_supernets(
     run: Run, prepared: Prepared, observer: Observer, place: Place | None = None, tensorboard: bool = False
-) -> bool:
-    """Train every supernet of a run that is not done, one after another; return whether somebody asked to stop."""
+) -> Wish | None:
+    """Train every supernet of a run that is not done, one after another; return what somebody asked for meanwhile."""
     from supernet_cli.telemetry import Sampling
     from supernet_cli.training.ranks import Ranks
     from supernet_cli.training.train import train_supernet
@@ -247,10 +247,11 @@ def train_supernets(
                 with JobWriter(job) as writer, event_files as events:
                     recorder = Fanout(writer, JobRecorder(take, job.key), *events)
                     outcome = train_supernet(prepared, job, job.seed, recorder, _stop(interruption, writer), ranks)
-                asked = outcome.state.is_by_request or interruption.requested or writer.stop_requested
-                if ranks.agree(Wish.STOP if asked else None):
-                    return True  # also where the request came too late to stop the job that was just finished
-    return False
+                is_stopped = outcome.state.is_by_request or writer.stop_requested
+                asked = interruption.wish or (Wish.STOP if is_stopped else None)
+                if (wish := ranks.agree(asked)) is not None:
+                    return wish  # also where the request came too late to stop the job that was just finished
+    return None
 
 
 def _announce(run: Run, prepared: Prepared, jobs: list[JobFolder], observer: Observer, place: Place | None) -> None:

@@ -18,7 +18,7 @@ ExecutorName = Literal["local", "ray"]
 
 @dataclass(frozen=True)
 class Workplace:
-    """Where jobs run, and how many at once, according to the command line.
+    """Where jobs run, and how many at once.
 
     Args:
         executor: Name of the executor.
@@ -44,6 +44,9 @@ class Workplace:
 
         from supernet_cli.errors import UsageError
 
+        for name, count in (("workers", self.workers), ("judges", self.judges)):
+            if count is not None and count < 1:
+                raise UsageError(f"{name} = {count}: give a number from 1.")
         of_ray = {"--ray-address": self.address, "--cpus-per-job": self.cpus, "--gpus-per-job": self.gpus}
         given = [name for name, value in of_ray.items() if value is not None]
         if given and self.executor != "ray":
@@ -102,7 +105,7 @@ class Workplace:
         return LocalProcesses(self.judges) if self.judges > 1 else None
 
     def side_by_side(self, prepared: Prepared) -> int:
-        """Return how many trainings run at once; on a cluster, as many as this machine would run unless told."""
+        """Return how many trainings run at once; on a cluster, by default as many as on this machine."""
         from supernet_cli.training.retrain import room_for
 
         return self.workers or room_for(prepared.networks.device, prepared.plan.preset.retrain.threads)

@@ -141,7 +141,7 @@ print(supernet.train(run).state())
     done = python(code, tmp_path)
     assert done.stderr == ""
     saved, state, end = done.stdout.splitlines()
-    assert saved.startswith("Saved; resume with: supernet train --resume")
+    assert saved.startswith("Saved; resume with supernet.train(supernet.run(")
     assert (state, end) == ("interrupted True", "finished")
 
 
@@ -154,3 +154,80 @@ def test_a_training_in_another_thread_leaves_signals_alone(tiny_table: dict[str,
     thread.start()
     thread.join()
     assert ended == ["finished"]
+
+
+def test_arguments_that_cannot_be_meant_are_refused_before_anything_is_done(
+    tiny_table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = supernet.train(tiny_table)
+    before = sorted(run.folder.rglob("*"))
+    calls: dict[str, Callable[[], object]] = {
+        "seeds": lambda: supernet.retrain(run, "all", seeds=[-1]),
+        "different": lambda: supernet.retrain(run, "all", seeds=[7, 7]),
+        "whole numbers": lambda: supernet.retrain(run, "all", seeds=[]),
+        "No paths": lambda: supernet.retrain(run, []),
+        "'short'": lambda: supernet.retrain(run, "all", init="x"),  # type: ignore[arg-type]
+        "workers = -1": lambda: supernet.retrain(run, "all", workers=-1),
+        "'size'": lambda: supernet.top(2, by="sise"),  # type: ignore[arg-type]
+        "'validation'": lambda: supernet.evaluate(run, split="val"),  # type: ignore[arg-type]
+        "one-shot score only": lambda: supernet.evaluate(run, supernet.top(2, by="size")),
+        "no run to compare": lambda: supernet.compare([]),
+        "'inherited'": lambda: supernet.load(run, "conv3x3_conv3x3", weights="alone"),  # type: ignore[arg-type]
+        "has not been trained from scratch": lambda: supernet.load(run, "conv3x3_conv3x3"),
+    }
+    for words, call in calls.items():
+        with pytest.raises(supernet.SupernetError) as refused:
+            call()
+        assert words in f"{refused.value.message} {refused.value.hint}", words
+    assert sorted(run.folder.rglob("*")) == before
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    with pytest.raises(supernet.SupernetError, match="single process"):
+        supernet.train(tiny_table)
+
+
+def test_ctrl_c_after_the_last_step_is_not_lost(tiny_table: dict[str, Any], tmp_path: Path) -> None:
+    code = f"""
+import os, signal
+import supernet_cli as supernet
+
+def interrupt(job, record):
+    if record.kind == "ended":
+        os.kill(os.getpid(), signal.SIGINT)
+
+try:
+    supernet.train({tiny_table!r}, seeds=[0, 1], observer=interrupt)
+except KeyboardInterrupt:
+    print([str(job.status().state) for job in supernet.run().supernet_jobs()])
+"""
+    done = python(code, tmp_path)
+    assert (done.stderr, done.stdout) == ("", "['finished', 'created']\n")
+
+
+def test_numbers_of_numpy_are_numbers(tiny_table: dict[str, Any]) -> None:
+    import numpy as np
+
+    settings = {"train.optimizer.lr": np.float64(0.05), "train.epochs": np.int64(1), "train.seeds": np.arange(2)}
+    run = supernet.train(tiny_table, settings)
+    assert run.preset().train.optimizer.parameters["lr"] == 0.05
+    assert run.preset().train.seeds == (0, 1)
+
+
+def test_a_path_is_loaded_as_it_was_evaluated(tiny_table: dict[str, Any]) -> None:
+    import torch
+
+    run = supernet.train(tiny_table)
+    supernet.retrain(run, ["conv3x3_conv5x5"], seeds=[0, 1])
+    for weights in ("scratch", "inherited"):
+        network = supernet.load(run, "conv3x3_conv5x5", weights=weights)  # type: ignore[arg-type]
+        assert not network.training
+        assert len(network.classes) == 10
+        pixels = torch.randint(0, 256, (3, 1, 12, 12), dtype=torch.uint8)
+        with torch.inference_mode():
+            together = network(network.preprocess(pixels))
+            one = network(network.preprocess(pixels[0]))
+        assert together.shape == (3, 10)
+        torch.testing.assert_close(one[0], together[0])
+        with pytest.raises(ValueError, match="uint8"):
+            network.preprocess(pixels.float())

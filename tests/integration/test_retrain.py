@@ -179,7 +179,7 @@ def test_inherited_weights_are_those_of_the_supernet_and_stay_apart(supernet: In
     network = work._network(AloneJob(run.alone_job(path, 0, Way.INHERITED), path, 0), 0)
     images = next(prepared.images.resident("test").batches(50))[0]
     with torch.inference_mode():
-        assert torch.equal(network(images, network.networks.space.at(0)), whole(images, path))
+        assert torch.equal(network(images, network.space.at(0)), whole(images, path))
 
     assert supernet("evaluate", "--quiet")[0] == 0
     assert {row["kind"] for row in json.loads(supernet("evaluate", "--json")[1])["paths"]} == {"one-shot", "inherited"}

@@ -1,60 +1,55 @@
 """The Python interface: what the commands do, as functions; see the package's docstring and docs/python.md.
 
-A run is given as a `Run`, or as the commands take it: an id, a unique prefix of one, a folder, or "latest". Each
-function is silent unless it is given `progress=True`, which shows what the command shows, or an `observer`: an
-`Observer`, or a function that is called with a job's key and each of its records. Ctrl-C saves what is being trained
-and then raises KeyboardInterrupt; the same call continues.
+Where a run is worked on, it is given as a `Run`, or as the commands take it: an id, a unique prefix of one, a folder,
+or "latest". Each function is silent unless it is given `progress=True`, which shows what the command shows, or an
+`observer`: an `Observer`, or a function that is called with a job's key and each of its records. Ctrl-C saves what is
+being trained and then raises KeyboardInterrupt; `train(run)` and `experiment(run)` resume, `retrain` and `evaluate`
+continue when they are called again.
 """
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, get_args
 
-from supernet_cli.config.load import LoadedPreset, load_preset, load_table
-from supernet_cli.config.settings import as_setting
-from supernet_cli.errors import UsageError
+from supernet_cli.api.arguments import (
+    Paths,
+    PresetLike,
+    RunLike,
+    Settings,
+    Watcher,
+    Workers,
+    check_single,
+    check_word,
+    checked_count,
+    folder_of,
+    load_like,
+    new_length,
+    observer_of,
+    run_of,
+    saved,
+    session_on,
+    typed_settings,
+    wanted_paths,
+    workplace_of,
+)
+from supernet_cli.errors import RunError, UsageError
 from supernet_cli.store.layout import Way
 from supernet_cli.store.results import Order, Split
-from supernet_cli.store.run import Run, default_runs_dir
+from supernet_cli.store.run import Run
 from supernet_cli.store.runs import find_run, list_runs
-from supernet_cli.store.state import State
-from supernet_cli.workflows.observer import Observer, Together
+from supernet_cli.store.state import Wish
 from supernet_cli.workflows.workplace import Workplace
 
 if TYPE_CHECKING:
     from supernet_cli.networks.loaded import LoadedNetwork
     from supernet_cli.reports.comparison import Comparison
-    from supernet_cli.store.layout import JobKey
-    from supernet_cli.store.records import Record
     from supernet_cli.workflows.evaluate import Evaluated
     from supernet_cli.workflows.load import Weights
     from supernet_cli.workflows.retrain import TrainedAlone
     from supernet_cli.workflows.selection import Wanted
-    from supernet_cli.workflows.session import Session
-
-logging.getLogger("supernet_cli").addHandler(logging.NullHandler())  # silent, unless the program sets up logging
-
-PresetLike = str | os.PathLike[str] | Mapping[str, Any]
-"""A shipped preset's name, one in ./presets, a TOML file, or a mapping with the same sections and keys."""
-
-Settings = Mapping[str, Any] | Sequence[str]
-"""Changes to a preset: {"train.epochs": 4}, or as they are typed after --set, ["train.epochs=4"]."""
-
-RunLike = Run | str | os.PathLike[str]
-"""A run, or what names one: an id, a unique prefix of one, a folder, or "latest"."""
-
-Paths: TypeAlias = "str | Sequence[str] | Wanted"
-"""Which paths: "all" of them, named ones, `top(k)` or `sample(n)`."""
-
-Watcher = Observer | Callable[["JobKey | None", "Record"], None]
-"""Who sees what happens: an Observer, or a function that is called with a job's key and one of its records."""
-
-Workers = int | Workplace | None
-"""Trainings side by side; None for as many as there is room for. A `Workplace` also names a Ray cluster."""
 
 
 def train(
@@ -89,18 +84,19 @@ def train(
     """
     from supernet_cli.workflows import train as workflow
 
-    sees = _observer(progress, observer)
+    check_single()
+    sees = observer_of(progress, observer)
     if isinstance(preset, Run):
-        epochs = _epochs(settings)
+        epochs = new_length(settings)
         if seeds is not None:
             raise UsageError("A run has its own seeds.", "Give a preset to train others.")
         root = None if data_root is None else Path(data_root)
         trained = workflow.resume(preset, sees, tensorboard=tensorboard, data_root=root, epochs=epochs)
     else:
-        changes = _settings(settings, {"train.seeds": seeds, "data.root": data_root})
-        trained = workflow.train(_folder(runs_dir), _load(preset, changes, sees), sees, tensorboard=tensorboard)
-    if trained.supernets is State.INTERRUPTED:
-        raise KeyboardInterrupt(f"Saved; resume with: {trained.run.command('train')}")
+        changes = typed_settings(settings, {"train.seeds": seeds, "data.root": data_root})
+        trained = workflow.train(folder_of(runs_dir), load_like(preset, changes, sees), sees, tensorboard=tensorboard)
+    if trained.stopped is Wish.INTERRUPT:
+        raise saved(trained.run, "train")
     if trained.failure is not None:
         raise trained.failure
     return trained.run
@@ -138,9 +134,11 @@ def retrain(
     """
     from supernet_cli.workflows import retrain as workflow
 
-    session = _session(run, workers, data_root, _observer(progress, observer))
-    trained = workflow.retrain(session, _wanted(paths, Way.of_init(init)), None if seeds is None else tuple(seeds))
-    if trained.interrupted:
+    check_word("init", init, [way.init for way in Way if way is not Way.ONE_SHOT])
+    session = session_on(run, workers, data_root, observer_of(progress, observer))
+    chosen = None if seeds is None else tuple(map(int, seeds))
+    trained = workflow.retrain(session, wanted_paths(paths, Way.of_init(init)), chosen)
+    if trained.stopped is Wish.INTERRUPT:
         raise KeyboardInterrupt("Saved; the same call continues.")
     if trained.failure is not None:
         raise trained.failure
@@ -165,7 +163,7 @@ def evaluate(
         run: The run.
         paths: Which paths: all (in a large space, those that something is known of), names, `top(k)` or `sample(n)`.
         split: The images to evaluate on.
-        workers: Where to evaluate, as a `Workplace`.
+        workers: Processes that evaluate side by side (default: 1), or a `Workplace`.
         data_root: Folder of the images, if not where the preset says.
         progress: Whether to show what `supernet evaluate` shows.
         observer: Sees how far the evaluation is.
@@ -176,10 +174,18 @@ def evaluate(
     """
     from supernet_cli.workflows import evaluate as workflow
 
-    session = _session(run, workers, data_root, _observer(progress, observer))
-    if paths == "all":
+    place = (
+        workers
+        if isinstance(workers, Workplace)
+        else Workplace(workers=workers, judges=1 if workers is None else workers)
+    )
+    session = session_on(run, place, data_root, observer_of(progress, observer))
+    check_word("split", split, get_args(Split))
+    if isinstance(paths, str) and paths == "all":
         return workflow.evaluate(session, split=split)
-    wanted = _wanted(paths, Way.ALONE)
+    wanted = wanted_paths(paths, Way.ALONE)
+    if wanted.by != "one-shot":
+        raise UsageError("evaluate ranks paths by one-shot score only.", "Give top(k), sample(n) or names.")
     return workflow.evaluate(session, wanted.paths, split, wanted.sample, wanted.top)
 
 
@@ -199,8 +205,10 @@ def compare(run: RunLike | Sequence[RunLike], *more: RunLike, truth: RunLike | N
     from supernet_cli.workflows import compare as workflow
 
     first = [run] if isinstance(run, Run | str | os.PathLike) else list(run)
-    found = list({each.folder.resolve(): each for each in map(_run, [*first, *more])}.values())
-    return workflow.compare(found, None if truth is None else _run(truth))
+    if not first:
+        raise UsageError("There is no run to compare.", "Name at least one.")
+    found = list({each.folder.resolve(): each for each in map(run_of, [*first, *more])}.values())
+    return workflow.compare(found, None if truth is None else run_of(truth))
 
 
 def experiment(
@@ -230,20 +238,23 @@ def experiment(
     """
     from supernet_cli.workflows import experiment as workflow
 
-    sees = _observer(progress, observer)
+    check_single()
+    sees = observer_of(progress, observer)
     if isinstance(preset, Run):
         if settings:
             raise UsageError("A run has its own preset.", "Give a preset to change its settings.")
-        done = workflow.resume_experiment(_session(preset, workers, data_root, sees))
+        done = workflow.resume_experiment(session_on(preset, workers, data_root, sees))
     else:
-        changes = _settings(settings, {"data.root": data_root})
-        loaded, folder = _load(preset, changes, sees), _folder(runs_dir)
+        changes = typed_settings(settings, {"data.root": data_root})
+        loaded, folder = load_like(preset, changes, sees), folder_of(runs_dir)
         workflow.check_size(folder, loaded, loaded.name, changes)
-        done = workflow.experiment(folder, loaded, _workplace(workers), sees)
+        done = workflow.experiment(folder, loaded, workplace_of(workers), sees)
     if done.error is not None:
         raise done.error
     if done.comparison is None:
-        raise KeyboardInterrupt(f"Saved; resume with: {done.run.command('experiment')}")
+        if done.stopped is Wish.INTERRUPT:
+            raise saved(done.run, "experiment")
+        raise RunError("The experiment was stopped.", f"Resume it: `{done.run.command('experiment')}`.")
     return done.comparison
 
 
@@ -273,7 +284,7 @@ def load(
     """
     from supernet_cli.workflows import load as workflow
 
-    return workflow.load(_session(run, None, data_root, _observer(progress, None)), path, weights, seed)
+    return workflow.load(session_on(run, None, data_root, observer_of(progress, None)), path, weights, seed)
 
 
 def run(name: str | os.PathLike[str] = "latest", runs_dir: str | os.PathLike[str] | None = None) -> Run:
@@ -284,9 +295,9 @@ def run(name: str | os.PathLike[str] = "latest", runs_dir: str | os.PathLike[str
         runs_dir: Where runs are (default: $SUPERNET_RUNS_DIR, or ./runs).
 
     Raises:
-        RunError: None, several or a damaged one are meant.
+        RunError: No run or several match, or the run is damaged.
     """
-    return find_run(_folder(runs_dir), os.fspath(name))
+    return find_run(folder_of(runs_dir), os.fspath(name))
 
 
 def runs(runs_dir: str | os.PathLike[str] | None = None) -> list[Run]:
@@ -298,7 +309,7 @@ def runs(runs_dir: str | os.PathLike[str] | None = None) -> list[Run]:
     Raises:
         RunError: The folder cannot be read.
     """
-    return list_runs(_folder(runs_dir))
+    return list_runs(folder_of(runs_dir))
 
 
 def top(count: int, by: Order = "one-shot") -> Wanted:
@@ -310,7 +321,8 @@ def top(count: int, by: Order = "one-shot") -> Wanted:
     """
     from supernet_cli.workflows.selection import Wanted
 
-    return Wanted.one_of([], False, _counted(count), None, Way.ALONE, by)
+    check_word("by", by, get_args(Order))
+    return Wanted.one_of([], False, checked_count(count), None, Way.ALONE, by)
 
 
 def sample(count: int) -> Wanted:
@@ -321,81 +333,4 @@ def sample(count: int) -> Wanted:
     """
     from supernet_cli.workflows.selection import Wanted
 
-    return Wanted.one_of([], False, None, _counted(count), Way.ALONE)
-
-
-def _counted(count: int) -> int:
-    if count < 1:
-        raise UsageError(f"{count} paths: give a number from 1.")
-    return count
-
-
-def _wanted(paths: Paths, way: Way) -> Wanted:
-    """Return a choice of paths, to be trained in a certain way."""
-    from dataclasses import replace
-
-    from supernet_cli.workflows.selection import Wanted
-
-    if isinstance(paths, Wanted):
-        return replace(paths, way=way)
-    named = [] if paths == "all" else [paths] if isinstance(paths, str) else list(paths)
-    return Wanted.one_of(named, paths == "all", None, None, way)
-
-
-def _run(run: RunLike) -> Run:
-    return run if isinstance(run, Run) else find_run(default_runs_dir(), os.fspath(run))
-
-
-def _session(run: RunLike, workers: Workers, data_root: str | os.PathLike[str] | None, observer: Observer) -> Session:
-    from supernet_cli.workflows.session import Session
-
-    return Session(_run(run), _workplace(workers), observer, None if data_root is None else Path(data_root))
-
-
-def _workplace(workers: Workers) -> Workplace:
-    return workers if isinstance(workers, Workplace) else Workplace(workers=workers)
-
-
-def _folder(runs_dir: str | os.PathLike[str] | None) -> Path:
-    return default_runs_dir() if runs_dir is None else Path(runs_dir)
-
-
-def _settings(settings: Settings, more: Mapping[str, Any]) -> list[str]:
-    """Return changes to a preset as they are typed."""
-    given = [as_setting(*pair) for pair in settings.items()] if isinstance(settings, Mapping) else list(settings)
-    return [*given, *(as_setting(key, value) for key, value in more.items() if value is not None)]
-
-
-def _epochs(settings: Settings) -> int | None:
-    """Return the length that a finished training is extended to; None to keep it."""
-    from supernet_cli.workflows.train import longer
-
-    changes = _settings(settings, {})
-    return longer(changes) if changes else None
-
-
-def _load(preset: PresetLike, settings: Sequence[str], observer: Observer) -> LoadedPreset:
-    if isinstance(preset, Mapping):
-        return load_table(preset, settings)
-    return load_preset(os.fspath(preset), settings, warn=observer.note)
-
-
-def _observer(progress: bool, observer: Watcher | None) -> Observer:
-    """Return who sees what happens."""
-    given = [] if observer is None else [observer if isinstance(observer, Observer) else _Function(observer)]
-    if not progress:
-        return given[0] if given else Observer()
-    from supernet_cli.cli.output import Output
-
-    shown = Output(json=False, quiet=False, file=None)
-    return Together(shown, *given) if given else shown
-
-
-class _Function(Observer):
-    """An observer that passes records to a function."""
-
-    def __init__(self, function: Callable[[JobKey | None, Record], None]) -> None:
-        self._function = function
-
-    def record(self, key: JobKey | None, record: Record) -> None:
-        self._function(key, record)
+    return Wanted.one_of([], False, None, checked_count(count), Way.ALONE)
