@@ -1,4 +1,4 @@
-"""What each rank runs in tests of the engine under torchrun: trains presets in turn, and keeps what came of them.
+"""What each rank runs in tests of training under torchrun: trains presets in turn, and keeps what came of them.
 
     torchrun --nproc-per-node 2 tests/parallel_training.py FOLDER
 

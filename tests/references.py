@@ -1,4 +1,4 @@
-"""What the engine does, done again plainly: one network, one batch after another, torch's own batch normalisation."""
+"""Training and scoring done again plainly: one network, one batch after another, torch's own batch normalisation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from supernet_cli.networks.scoring import BATCH
 
 @torch.no_grad()
 def judged(network: nn.Module, images: ResidentImages) -> tuple[float, float]:
-    """Return accuracy and mean cross-entropy; batches are those of the engine, which may change last bits."""
+    """Return accuracy and mean cross-entropy; batches are those of the package, which may change last bits."""
     network.eval()
     hits, loss = 0, 0.0
     for images_BCHW, labels_B in images.batches(BATCH):

@@ -116,7 +116,7 @@ def compare(
     from supernet_cli.cli.comparison import as_json, say_comparison
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import UsageError
-    from supernet_cli.reports.export import sort_rows
+    from supernet_cli.reports.export import check_column, sort_rows
     from supernet_cli.store.runs import find_run
     from supernet_cli.workflows import compare as workflow
 
@@ -138,6 +138,8 @@ def compare(
     names = [*(runs or []), *(run_options or [])] or ["latest"]
     found = list({run.folder.resolve(): run for run in (find_run(runs_dir, name) for name in names)}.values())
     borrowed = find_run(runs_dir, truth) if truth is not None else None
+    if sort is not None:
+        check_column(sort)
     comparison = workflow.compare(found, borrowed, voice)
     if form == "html":
         _write_report(found, borrowed, sort_rows(comparison, sort), voice)

@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from supernet_cli.store.data_report import ClassCount, DataReport, Sizes, counted
+from supernet_cli.glyphs import counted
+from supernet_cli.store.data_report import ClassCount, DataReport, Sizes
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

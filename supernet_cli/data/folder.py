@@ -17,7 +17,8 @@ from supernet_cli.data.memory import available_memory
 from supernet_cli.data.pixels import ImageFile
 from supernet_cli.data.walk import read_errors
 from supernet_cli.errors import DataError, OutOfMemoryError
-from supernet_cli.store.data_report import MOST_SKIPPED, ImageFacts, Links, SkippedFile, SplitName, counted, shown
+from supernet_cli.glyphs import counted
+from supernet_cli.store.data_report import MOST_SKIPPED, ImageFacts, Links, SkippedFile, SplitName, shown
 
 _LISTED = 10
 _HELD = 2  # copies of all pixels at once: while images are split, and while a training holds its own

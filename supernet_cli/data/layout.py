@@ -12,7 +12,8 @@ from pathlib import Path
 
 from supernet_cli.data.walk import Walk, has_images, subfolders
 from supernet_cli.errors import DataError
-from supernet_cli.store.data_report import SPLITS, Layout, SplitName, counted
+from supernet_cli.glyphs import counted
+from supernet_cli.store.data_report import SPLITS, Layout, SplitName
 
 _SPLITS: dict[str, SplitName] = {
     "train": "train",

@@ -21,6 +21,17 @@ _ASCENDING = {
 }
 
 
+def check_column(column: str) -> None:
+    """Make sure that rows have a field.
+
+    Raises:
+        UsageError: They do not.
+    """
+    known = [name for name, field in PathRow.model_fields.items() if not field.exclude]
+    if column not in known:
+        raise UsageError(f"--sort {column}: there is no such column.", did_you_mean(column, known))
+
+
 def sort_rows(comparison: Comparison, column: str | None) -> Comparison:
     """Return the comparison with each run's rows sorted; rows without a value come last.
 
@@ -33,9 +44,7 @@ def sort_rows(comparison: Comparison, column: str | None) -> Comparison:
         UsageError: The rows have no such field.
     """
     column = column or "stand_alone_test_accuracy"
-    known = [name for name, field in PathRow.model_fields.items() if not field.exclude]
-    if column not in known:
-        raise UsageError(f"--sort {column}: there is no such column.", did_you_mean(column, known))
+    check_column(column)
 
     def ordered(rows: Sequence[PathRow]) -> tuple[PathRow, ...]:
         valued = [(dict(row)[column], row) for row in rows]

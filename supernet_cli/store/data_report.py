@@ -13,6 +13,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from supernet_cli.errors import DataError, RunError
+from supernet_cli.glyphs import counted
 from supernet_cli.store.files import read_small, replace_file
 
 DATA_REPORT = "data.json"
@@ -127,11 +128,6 @@ class DataReport(ImageFacts):
                 f"data.root = {self.folder}: {lacking} No network could learn it.",
                 "Add training images, or move the class folder out of data.root.",
             )
-
-
-def counted(number: int, one: str, several: str = "") -> str:
-    """Return a number with the noun it counts: `1 image`, `2,000 images`."""
-    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def listed(words: Sequence[str], most: int) -> str:

@@ -78,7 +78,7 @@ class Killer:
     def _check(self, process: subprocess.Popen[str]) -> None:
         """Make sure that it came to its end, or found that the one before had, a moment before it was killed."""
         _, err = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0 or "nothing to go on with" in err, (self.told, err)
+        assert process.returncode == 0 or "nothing to resume" in err, (self.told, err)
 
     def _files(self) -> int:
         """Return how many files of records there are."""
