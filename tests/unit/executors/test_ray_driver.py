@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import SimpleNamespace
@@ -129,13 +129,16 @@ def is_dead(call: Any) -> bool:
 
 
 @pytest.fixture
-def threads(monkeypatch: pytest.MonkeyPatch) -> Threads:
+def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Threads]:
     ray = Threads(3)
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setattr("supernet_cli.executors._trainer._BEAT_SECONDS", 0.05)
     driver = ("supernet_cli.executors.ray", "supernet_cli.executors._crew")  # trainers elsewhere do not hear those
     monkeypatch.setattr(Speaker, "filter", lambda speaker, record: record.name not in driver)
-    return ray
+    yield ray
+    for actor in ray.actors:  # a process that is killed warns nobody of the folder that it leaves; a thread would
+        if actor.made.done() and actor.made.exception() is None:
+            actor.made.result()._clear()
 
 
 @pytest.fixture
