@@ -53,7 +53,7 @@ class Hand(Protocol):
         """
 
     def dismiss(self) -> None:
-        """Tell it that there are no more jobs."""
+        """Let it exit: there are no more jobs."""
 
     def kill(self) -> None:
         """End it at once, if it is still there; on return it writes no more to a folder of this machine."""

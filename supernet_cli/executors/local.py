@@ -135,7 +135,7 @@ class _Process:
             raise DeadWorkerError(reason) from None
 
     def dismiss(self) -> None:
-        """Tell it that there are no more jobs."""
+        """Let it exit: there are no more jobs."""
         with contextlib.suppress(OSError):
             self.connection.send(None)
 
