@@ -1,4 +1,4 @@
-"""Compute every figure of docs/study.md from the data beside this file, and draw its picture.
+"""Compute every figure of docs/study.md from the data in lab/, and draw its picture.
 
     python docs/study/figures.py           write the tables into study.md, and the picture
     python docs/study/figures.py --check   check that the tables in study.md match the data
@@ -40,6 +40,7 @@ from supernet_cli.reports.statistics.regret import Loss, regret
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "study.md"
+LAB = HERE / "lab"
 CHOOSE, CONFIRM = (0, 1), (2, 3, 4)
 """Supernet seeds that strategies are chosen on, and those that the choice is confirmed on."""
 
@@ -542,7 +543,7 @@ TABLES: tuple[Callable[[Study], str], ...] = (
 
 def written(page: str) -> str:
     """Return a page with every table computed from the data."""
-    study = Study(HERE)
+    study = Study(LAB)
     for make in TABLES:
         place = re.compile(rf"(<!-- table: {make.__name__} -->\n).*?(<!-- end -->)", re.DOTALL)
         text = make(study).replace("\\", r"\\")
@@ -556,4 +557,4 @@ if __name__ == "__main__":
     if "--check" in sys.argv:
         sys.exit(0 if written(before) == before else "The tables in study.md do not match the data.")
     PAGE.write_text(written(before))
-    draw(Study(HERE))
+    draw(Study(LAB))

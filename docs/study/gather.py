@@ -2,7 +2,7 @@
 
     python docs/study/gather.py FOLDER_OF_THE_RUNS
 
-Writes data.json and correct-<epochs>.npz beside itself; nothing is computed but sums. `figures.py` reads them.
+Writes lab/data.json and lab/correct-<epochs>.npz beside itself; nothing is computed but sums. `figures.py` reads them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from supernet_cli.store.results import correct, evaluation, profiles, selections
 from supernet_cli.store.run import Run
 from supernet_cli.store.runs import find_run
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "lab"
 
 
 def main(folder: Path) -> None:
