@@ -98,6 +98,24 @@ def test_fair_trains_every_candidate_exactly_once_a_step_over_the_whole_mini_bat
     assert min(drawn.values()) > 10
 
 
+def test_fair_in_parts_trains_every_candidate_on_its_own_part_of_the_mini_batch() -> None:
+    whole, parts = sampler("fair", space=THREE), sampler("fair", space=THREE, parts=True)
+    assert parts.passes_per_step == 1
+    for plan, same in zip(run(parts, range(50)), run(whole, range(50)), strict=True):
+        assert [each.path for each in plan.passes] == [each.path for each in same.passes]
+        bounds = [each.part.bounds(64) for each in plan.passes]
+        assert bounds == [(0, 21), (21, 42), (42, 64)]
+
+
+@pytest.mark.parametrize(
+    ("parts", "batch_size", "message"), [(1, 64, "must be true or false"), (True, 5, "batch size of 6 or more")]
+)
+def test_fair_refuses_parts_that_cannot_be(parts: object, batch_size: int, message: str) -> None:
+    context = replace(context_of(THREE), batch_size=batch_size)
+    with pytest.raises(ValueError, match=message):
+        build_sampler("fair", THREE, random.Random(0), {"parts": parts}, context)
+
+
 def test_fair_refuses_blocks_of_unequal_size() -> None:
     with pytest.raises(ValueError, match="block 1 has 2, block 2 has 3"):
         sampler("fair", space=space_of(TWO, ["conv1x1", "conv3x3", "conv5x5"]))
