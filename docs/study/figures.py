@@ -9,7 +9,6 @@ It takes a few seconds. The statistics are those of `supernet compare`: supernet
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import statistics
 import sys
@@ -19,6 +18,8 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
+
+from stored import load
 
 from supernet_cli import glyphs
 from supernet_cli.reports.beliefs import beliefs_of
@@ -60,7 +61,7 @@ class Study:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.data = json.loads((folder / "data.json").read_text())
+        self.data = load(folder.name)
         self.supernets = {each["name"]: each for each in self.data["supernets"]}
         self.truths = {epochs: np.array(truth["test"]) for epochs, truth in self.data["truth"].items()}
         self.validation = {epochs: np.array(truth["validation"]) for epochs, truth in self.data["truth"].items()}

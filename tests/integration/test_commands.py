@@ -371,7 +371,7 @@ def test_a_setting_from_the_environment_may_hold_a_semicolon_on_a_line_of_its_ow
 
 def test_presets_are_listed_shown_copied_and_checked(supernet: Invoke, tmp_path: Path) -> None:
     _, out, _ = supernet("preset", "ls", "--json")
-    shipped = {"cifar", "deep", "default", "depth", "fashion", "lab", "quick", "reference"}
+    shipped = {"cifar", "deep", "default", "depth", "fashion", "iso", "lab", "quick", "reference"}
     assert {row["preset"] for row in json.loads(out)["presets"]} == shipped
     code, out, _ = supernet("preset", "show", "default")
     assert code == 0

@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import pytest
+
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "study"
 
 
-def test_the_tables_of_the_study_are_what_its_data_give() -> None:
+def test_the_tables_of_the_study_are_what_its_data_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
     spec = importlib.util.spec_from_file_location("figures", FOLDER / "figures.py")
     assert spec is not None
     assert spec.loader is not None
