@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
-
 from stored import load
 
 from supernet_cli import glyphs
