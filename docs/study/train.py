@@ -35,6 +35,7 @@ class Kind:
         seeds: Of the supernets.
         settings: Further changes to the preset.
         short: Whether each path is also trained from scratch at the cost of one of these supernets.
+        measured: Whether sizes and other proxies of all paths are wanted.
         truth: Epochs of the trainings from scratch; 0 for none.
         paths: How many paths are trained from scratch, at random; 0 for all.
         truth_seeds: Of the trainings from scratch.
@@ -45,6 +46,7 @@ class Kind:
     seeds: Sequence[int] = range(5)
     settings: Mapping[str, Any] = field(default_factory=dict)
     short: bool = False
+    measured: bool = False
     truth: int = 0
     paths: int = 0
     truth_seeds: Sequence[int] = SEEDS
@@ -59,10 +61,10 @@ PARTS = {"name": "fair", "parts": True}
 DROPOUT = {"name": "path-dropout", "rate": 0.5, "ghost": 4}
 SUMMED = {**DROPOUT, "combine": "sum"}
 
-TRUTHS = {"truth-1": truth(1), "truth-3": truth(3)}
+FIRST = {"space": Kind(1, seeds=(0,), measured=True), "truth-1": truth(1), "truth-3": truth(3)}
 KINDS: dict[str, dict[str, Kind]] = {
     "iso": {
-        **TRUTHS,
+        **FIRST,
         "truth-20": truth(20, paths=16, seeds=(0, 1)),
         **{f"uniform-{length}": Kind(length, short=True) for length in (4, 8, 16)},
         **{f"fair-{length}": Kind(length, "fair") for length in (4, 8, 16)},
@@ -72,7 +74,7 @@ KINDS: dict[str, dict[str, Kind]] = {
         "untrained-0": Kind(1, settings={"train.optimizer.lr": 1e-12}),
     },
     "lab": {
-        **TRUTHS,
+        **FIRST,
         **{f"uniform-{length}": Kind(length, short=length < 16) for length in (2, 4, 8, 16)},
         **{f"fair-{length}": Kind(length, "fair") for length in (2, 4, 8)},
         **{f"parts-{length}": Kind(length, PARTS) for length in (4, 8, 16)},
@@ -98,6 +100,7 @@ def train(space: str, kind: Kind, data_root: Path, runs_dir: Path | None) -> Run
     run = supernet.train(space, settings, seeds=kind.seeds, data_root=data_root, runs_dir=runs_dir)
     if kind.truth:
         supernet.retrain(run, supernet.sample(kind.paths) if kind.paths else "all", seeds=kind.truth_seeds)
+    if kind.truth or kind.measured:
         supernet.evaluate(run)
     if kind.short:
         supernet.retrain(run, "all", init="short", seeds=SEEDS)

@@ -18,5 +18,5 @@ def test_the_tables_of_the_study_are_what_its_data_give(monkeypatch: pytest.Monk
     figures = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(figures)
     page = (FOLDER.parent / "study.md").read_text(encoding="utf-8")
-    assert page.count("<!-- table: ") == len(figures.TABLES)
+    assert page.count("<!-- table: ") == len(list(figures._PLACE.finditer(page))) > 10
     assert figures.written(page) == page
