@@ -24,9 +24,14 @@ HERE = Path(__file__).parent
 PROXIES = ("parameters", "macs", "synflow", "naswot", "gradient_norm")
 
 
-def is_stored(space: str, name: str) -> bool:
-    """Whether a kind's results are there."""
-    return (HERE / space / f"{name}.json").exists()
+def stored_seeds(space: str, name: str) -> list[int]:
+    """Return the seeds of a kind whose results are there."""
+    part = _read(HERE / space / f"{name}.json")
+    return next((list(part[what]["seeds"]) for what in ("truth", "supernets") if what in part), [0] if part else [])
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text()) if file.exists() else {}
 
 
 def load(space: str) -> dict[str, Any]:
@@ -47,7 +52,7 @@ def load(space: str) -> dict[str, Any]:
 
 
 def store(space: str, name: str, run: Run) -> None:
-    """Store a run's results as those of a kind.
+    """Store a run's results as those of a kind, beside those of other seeds.
 
     Args:
         space: The space's folder.
@@ -69,7 +74,33 @@ def store(space: str, name: str, run: Run) -> None:
         part = {"supernets": _supernets(name, run, paths)}
         if run.alone_jobs(Way.SHORT):
             part["short"] = _short(name, run, paths)
-    _write(folder / f"{name}.json", part)
+    file = folder / f"{name}.json"
+    before = _read(file)
+    _write(file, {what: _joined(before[what], found) if what in before else found for what, found in part.items()})
+
+
+def _joined(before: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Return results of one kind and of further seeds of it together."""
+    if "seeds" not in found:
+        return found
+    if again := set(before["seeds"]) & set(found["seeds"]):
+        raise ValueError(f"seeds {sorted(again)} are stored already; delete their file to replace them")
+    joined: dict[str, Any] = {}
+    for key, value in found.items():
+        if key in _COSTS:
+            joined[key] = {each: before[key][each] + value[each] for each in value}
+        elif key in ("test", "validation"):
+            joined[key] = np.hstack([before[key], value]).tolist()
+        elif key in _ROWS or key == "seeds":
+            joined[key] = [*before[key], *value]
+        else:
+            assert before[key] == value, f"{key} differs: {before[key]} and {value}"
+            joined[key] = value
+    return joined
+
+
+_COSTS = ("cost", "training", "evaluation")
+_ROWS = ("loss", "accuracy", "accuracy_unrecalibrated", "divergence")
 
 
 def _write(file: Path, part: dict[str, Any]) -> None:
@@ -97,14 +128,20 @@ def _profile(run: Run, paths: list[str]) -> dict[str, list[float]]:
 def _truth(run: Run, answers_file: Path) -> dict[str, Any]:
     found = gather(run).truth
     paths = [str(path) for path in found.paths]
-    bits = [correct(run, "test", Way.ALONE, seed) for seed in found.seeds]
+    complete = np.isfinite(found.test).all(axis=0)
+    seeds = [seed for seed, whole in zip(found.seeds, complete, strict=True) if whole]
+    bits = [correct(run, "test", Way.ALONE, seed) for seed in seeds]
     answers = np.array([[by_path[path] for path in paths] for by_path in bits])
-    np.savez_compressed(answers_file, bits=np.packbits(answers, axis=2), images=answers.shape[2])
+    packed = np.packbits(answers, axis=2)
+    if answers_file.exists():
+        with np.load(answers_file) as stored:
+            packed = np.concatenate([stored["bits"], packed])
+    np.savez_compressed(answers_file, bits=packed, images=answers.shape[2])
     return {
         "paths": paths,
-        "seeds": found.seeds,
-        "test": np.round(found.test, 6).tolist(),
-        "validation": np.round(found.validation, 6).tolist(),
+        "seeds": seeds,
+        "test": np.round(found.test[:, complete], 6).tolist(),
+        "validation": np.round(found.validation[:, complete], 6).tolist(),
         "cost": asdict(found.cost),
     }
 

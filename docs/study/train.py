@@ -1,22 +1,23 @@
 """Train what docs/study.md is about, and store the results beside this file.
 
     python docs/study/train.py SPACE                     list what the study needs of a space, and what is stored
-    python docs/study/train.py SPACE NAME… --data-root FOLDER [--runs-dir FOLDER]
+    python docs/study/train.py SPACE NAME… [--seeds 0,1] --data-root FOLDER [--runs-dir FOLDER]
 
-SPACE is `iso` or `lab`. Each name is one kind of supernet or one ground truth. Its results are stored as soon as it is
-finished, so that the study can be trained in any order, on several machines and in several sittings: about eight hours
-on two cores for each space. Everything uses one thread, so that the same bits come out however many run side by side.
+SPACE is `iso` or `lab`. Each name is one kind of supernet or one ground truth. The results of its seeds are stored as
+soon as they are finished, so that the study can be trained in any order, on several machines and in several sittings:
+about eight hours on two cores for `iso`, four for `lab`. Everything uses one thread, so that the same bits come out
+however many run side by side.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from stored import is_stored, store
+from stored import store, stored_seeds
 
 import supernet_cli as supernet
 from supernet_cli.store.run import Run
@@ -114,17 +115,32 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--runs-dir", type=Path)
+    parser.add_argument("--seeds", type=lambda words: [int(word) for word in words.split(",")])
     arguments = parser.parse_args()
     kinds = KINDS[arguments.space]
     if unknown := set(arguments.names) - set(kinds):
         parser.error(f"no {', '.join(sorted(unknown))}; there are {', '.join(kinds)}")
     if not arguments.names:
-        for name in kinds:
-            print(f"{name:18}", "stored" if is_stored(arguments.space, name) else "missing")
+        for name, kind in kinds.items():
+            missing = sorted({*wanted_seeds(kind)} - {*stored_seeds(arguments.space, name)})
+            print(f"{name:18}", f"missing seeds: {missing}" if missing else "stored")
     for name in arguments.names:
-        run = train(arguments.space, kinds[name], arguments.data_root, arguments.runs_dir)
-        store(arguments.space, name, run)
-        print(name, run.id, "stored", flush=True)
+        kind = kinds[name]
+        seeds = arguments.seeds or sorted({*wanted_seeds(kind)} - {*stored_seeds(arguments.space, name)})
+        if seeds:
+            run = train(arguments.space, with_seeds(kind, seeds), arguments.data_root, arguments.runs_dir)
+            store(arguments.space, name, run)
+            print(name, run.id, "stored", flush=True)
+
+
+def wanted_seeds(kind: Kind) -> Sequence[int]:
+    """Return the seeds of a kind: those of its trainings from scratch if it is a ground truth."""
+    return kind.truth_seeds if kind.truth else kind.seeds
+
+
+def with_seeds(kind: Kind, seeds: Sequence[int]) -> Kind:
+    """Return a kind with other seeds."""
+    return replace(kind, truth_seeds=seeds) if kind.truth else replace(kind, seeds=seeds)
 
 
 if __name__ == "__main__":

@@ -4,19 +4,46 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "study"
 
 
-def test_the_tables_of_the_study_are_what_its_data_give(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(FOLDER))
-    spec = importlib.util.spec_from_file_location("figures", FOLDER / "figures.py")
+def module(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    figures = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(figures)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def test_results_of_further_seeds_join_those_that_are_stored() -> None:
+    joined = module("stored")._joined
+    before = {"seeds": [0], "epochs": 3, "test": [[0.1], [0.2]], "loss": [[1.0]], "cost": {"macs": 5}}
+    found = {
+        "seeds": [1, 2],
+        "epochs": 3,
+        "test": [[0.3, 0.5], [0.4, 0.6]],
+        "loss": [[2.0], [3.0]],
+        "cost": {"macs": 7},
+    }
+    assert joined(before, found) == {
+        "seeds": [0, 1, 2],
+        "epochs": 3,
+        "test": [[0.1, 0.3, 0.5], [0.2, 0.4, 0.6]],
+        "loss": [[1.0], [2.0], [3.0]],
+        "cost": {"macs": 12},
+    }
+    with pytest.raises(ValueError, match=r"seeds \[0\] are stored already"):
+        joined(before, {**found, "seeds": [0, 1]})
+
+
+def test_the_tables_of_the_study_are_what_its_data_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    figures = module("figures")
     page = (FOLDER.parent / "study.md").read_text(encoding="utf-8")
     assert page.count("<!-- table: ") == len(list(figures._PLACE.finditer(page))) > 10
     assert figures.written(page) == page
