@@ -163,7 +163,9 @@ def test_short_trainings_and_synflow_stand_among_the_baselines_and_in_the_verdic
     assert "the best baseline, short training," in entry["verdict"]
 
 
-def test_further_proxies_lengthen_the_list_of_baselines_and_change_no_expected_accuracy(whole: Run, lab: Preset) -> None:
+def test_further_proxies_lengthen_the_list_of_baselines_and_change_no_expected_accuracy(
+    whole: Run, lab: Preset
+) -> None:
     exact, before = ladder(lab), entry_of(whole)
     sizes = profiles(whole)
     more = {path: {"naswot": 100 * accuracy, "gradient_norm": -accuracy} for path, accuracy in exact.items()}
