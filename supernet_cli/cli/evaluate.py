@@ -86,8 +86,8 @@ def evaluate(
 ) -> None:
     """Evaluate paths with inherited weights, and with weights of their own if they were trained from scratch.
 
-    Results are also stored in the run: scores, which images were classified correctly, sizes and latencies of the
-    paths. Scores depend neither on --workers nor on --executor.
+    Results are also stored in the run: scores, which images were classified correctly, and sizes, latencies and
+    zero-cost proxies of the paths. Scores depend neither on --workers nor on --executor.
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.cli.render import scores_table

@@ -1,10 +1,8 @@
-"""The cost of a path, and synflow, which estimates its quality from untrained weights."""
+"""The cost of a path: its parameters, multiply-accumulates and latency."""
 
 from __future__ import annotations
 
 import contextlib
-import copy
-import math
 import statistics
 import time
 from collections.abc import Iterator
@@ -68,35 +66,6 @@ def path_costs(supernet: Supernet, image_shape: tuple[int, int, int], device: De
             features_1CHW = layer(features_1CHW, 0)
         head, _ = _run(supernet.head, features_1CHW)
     return PathCosts(tuple(candidates), head, stem, tuple(shared))
-
-
-@torch.enable_grad()
-def synflow(network: nn.Module, image_shape: tuple[int, int, int]) -> float | None:
-    """Return the natural logarithm of a network's synaptic flow; None if the flow is zero or not finite.
-
-    The flow is Σ |θ ∂R/∂θ| with R the sum of the logits for an image of ones, all weights replaced by their magnitude
-    and normalisation removed: no data, one forward and backward pass.
-
-    Source: Tanaka et al. 2020, "Pruning neural networks without any data by iteratively conserving synaptic flow",
-    arXiv 2006.05467; as a ranking, Abdelfattah et al. 2021, arXiv 2101.08134.
-
-    Args:
-        network: Maps (1, C, H, W) to logits; it is not changed.
-        image_shape: (C, H, W).
-    """
-    linear = copy.deepcopy(network).to("cpu", torch.float64)
-    for parent in list(linear.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, nn.BatchNorm2d | nn.GroupNorm):
-                setattr(parent, name, nn.Identity())
-    weights = list(linear.parameters())
-    with torch.no_grad():
-        for weight in weights:
-            weight.abs_()
-    gradients = torch.autograd.grad(linear(torch.ones(1, *image_shape, dtype=torch.float64)).sum(), weights)
-    with torch.no_grad():
-        flow = sum(float((weight * gradient).abs().sum()) for weight, gradient in zip(weights, gradients, strict=True))
-    return math.log(flow) if 0 < flow < math.inf else None
 
 
 @torch.inference_mode()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from supernet_cli.glyphs import counted
-from supernet_cli.reports.beliefs import SIZES, Beliefs
+from supernet_cli.reports.beliefs import UNTRAINED, Beliefs
 from supernet_cli.reports.facts import Facts
 from supernet_cli.reports.measured import bounds, pair, spread
 from supernet_cli.reports.parts import Baseline
@@ -11,7 +13,7 @@ from supernet_cli.store.alone import FEWEST_STEPS, SHORT_CALIBRATION, short_step
 
 
 def baselines(facts: Facts, beliefs: Beliefs, seed: int) -> tuple[Baseline, ...]:
-    """Return the agreement of each order: a random one, those by size, and that after short trainings.
+    """Return the agreement of each order: a random one, those by size and zero-cost proxies, and after short trainings.
 
     Args:
         facts: What is known of the run.
@@ -25,20 +27,34 @@ def baselines(facts: Facts, beliefs: Beliefs, seed: int) -> tuple[Baseline, ...]
 
     drawn = random_order_range(mean_accuracy(facts.truth.test), np.random.default_rng(seed))
     at_random = Baseline(name="random", kendall_tau=0.0, range=pair(drawn))
-    return (at_random, *(_by_size(facts, beliefs, name) for name in SIZES), _by_short_training(facts, beliefs))
+    return (
+        at_random,
+        *(_without_training(facts, beliefs, name) for name in UNTRAINED),
+        _by_short_training(facts, beliefs),
+    )
 
 
-def _by_size(facts: Facts, beliefs: Beliefs, name: str) -> Baseline:
+def _without_training(facts: Facts, beliefs: Beliefs, name: str) -> Baseline:
+    """Return how well a size or a zero-cost proxy agrees with the ground truth."""
     from supernet_cli.reports.statistics.ranking import kendall_tau, mean_accuracy
 
-    sizes = facts.sizes([str(path) for path in facts.truth.paths], name)
-    tau = None if sizes is None else kendall_tau(sizes, mean_accuracy(facts.truth.test))
+    paths = [str(path) for path in facts.truth.paths]
+    order = facts.profiled(paths, name)
+    tau = None if order is None else kendall_tau(order, mean_accuracy(facts.truth.test))
     note = ""
-    if sizes is None:
-        note = f"Not measured yet: `{facts.run.command('evaluate')}`."
+    if order is None:
+        note = _unknown(facts, paths, name)
     elif tau is None:
-        note = "Needs at least 3 paths that differ in size and in accuracy."
+        note = "Needs at least 3 paths whose figures and accuracies differ."
     return Baseline(name=name, kendall_tau=tau, difference=bounds(beliefs.difference(name)), note=note)
+
+
+def _unknown(facts: Facts, paths: Sequence[str], name: str) -> str:
+    """Return why the order by a figure is unknown."""
+    profiles = [facts.profiles.get(path) for path in paths]
+    if not all(profile and profile.has(name) for profile in profiles):
+        return f"Not measured yet: `{facts.run.command('evaluate')}`."
+    return f"Not finite for {counted(sum(getattr(profile, name) is None for profile in profiles), 'path')}."
 
 
 def _by_short_training(facts: Facts, beliefs: Beliefs) -> Baseline:

@@ -8,14 +8,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from supernet_cli.reports.facts import Facts
+from supernet_cli.reports.parts import BASELINES
+from supernet_cli.store.results import PathProfile
 
 if TYPE_CHECKING:
     import numpy as np
 
     from supernet_cli.reports.statistics.choice import Bounds
 
-SIZES = ("parameters", "macs", "synflow")
-"""Figures of a path that need no training."""
+UNTRAINED = tuple(name for name in BASELINES if name in PathProfile.model_fields)
+"""Baselines that need no training, by their field of a path's profile: sizes and zero-cost proxies."""
+
+_REGRESSORS = ("parameters", "macs", "synflow", "short_training")
+"""Baselines that expected accuracies are also predicted from; any other would change those of every run."""
 
 _MOST_PATHS = 300
 """Paths of a large space that beliefs are formed about: the trained ones, and a random sample of the others."""
@@ -54,9 +59,9 @@ class Beliefs:
         """Expected test accuracies, (D, m): fractions."""
         import numpy as np
 
-        orders = [self.scores, *(order for order in self.orders.values() if order is not None)]
+        known = [order for name in _REGRESSORS if (order := self.orders[name]) is not None]
         choices = np.array([self.facts.space.parse(name).choices for name in self.names])
-        return beliefs_of(self.facts.truth.test, orders, choices, np.random.default_rng(self.seed))
+        return beliefs_of(self.facts.truth.test, [self.scores, *known], choices, np.random.default_rng(self.seed))
 
     @property
     def trained(self) -> np.ndarray:
@@ -77,7 +82,7 @@ class Beliefs:
     @cached_property
     def orders(self) -> dict[str, np.ndarray | None]:
         """Orders that need no supernet, by the names of baselines: (m,), or (seeds, m); None if unknown."""
-        found = {name: self.facts.sizes(self.names, name) for name in SIZES}
+        found = {name: self.facts.profiled(self.names, name) for name in UNTRAINED}
         short = self.facts.short_scores(self.names) if self.facts.short else None
         return {**found, "short_training": short}
 

@@ -304,7 +304,7 @@ class _Evidence:
         """Return the accuracy lost by training only k paths from scratch."""
         from supernet_cli.reports.statistics.regret import regret
 
-        macs, parameters = (self.facts.sizes(self.names, what) for what in ("macs", "parameters"))
+        macs, parameters = (self.facts.profiled(self.names, what) for what in ("macs", "parameters"))
         costs = None if macs is None or not macs.sum() else macs / macs.mean()
         orders = {"largest": parameters, "macs": macs}
         return regret(self.scores, self.beliefs.trained, self.facts.truth.validation, k, orders, costs)
@@ -326,7 +326,7 @@ class _Evidence:
         from supernet_cli.reports.statistics.partial import beyond_size
 
         rng = np.random.default_rng(_CHANCE_SEED)
-        macs = self.facts.sizes(self.names, "macs")
+        macs = self.facts.profiled(self.names, "macs")
         found = beyond_size(self.scores, self.facts.truth.test, macs, self.choices, rng)
         if found.p.value is None:
             return EqualMacs(note=found.p.note)

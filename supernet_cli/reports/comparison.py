@@ -78,6 +78,8 @@ class PathRow(Part):
     macs: Whole | None = None
     latency_seconds: float | None = None
     synflow: float | None = None
+    naswot: float | None = None
+    gradient_norm: float | None = None
     seconds: float | None = None
     losses: tuple[float, ...] = Field((), exclude=True)
 

@@ -25,7 +25,7 @@ def decision(beliefs: Beliefs, losses: Regret, names: Sequence[str]) -> Decision
     from supernet_cli.reports.statistics.choice import choose
 
     facts = beliefs.facts
-    found = choose(beliefs.trained, facts.sizes(names, "macs"))
+    found = choose(beliefs.trained, facts.profiled(names, "macs"))
     best = BestPath(**_chosen(facts, names[found.best], found.accuracy), probability_best=found.probability)
     cheapest = None
     if found.cheapest is not None and found.loss is not None:

@@ -35,12 +35,6 @@ from supernet_cli.store.state import State
 if TYPE_CHECKING:
     import numpy as np
 
-_SIZES: dict[str, Callable[[PathProfile], float | None]] = {
-    "parameters": lambda profile: profile.parameters,
-    "macs": lambda profile: profile.macs,
-    "synflow": lambda profile: profile.synflow,
-}
-
 FEWEST_SAMPLED = 10
 """Sampled paths from which a space can be spoken of."""
 
@@ -135,13 +129,17 @@ class Facts:
 
         return np.array([[_score(rows.get(path)) for path in paths] for rows in self.short.values()])
 
-    def sizes(self, paths: Sequence[str], what: str) -> np.ndarray | None:
-        """Return parameters, multiply-accumulates or synflow of paths, (n,); None if some are not measured."""
+    def profiled(self, paths: Sequence[str], what: str) -> np.ndarray | None:
+        """Return a figure of the profiles of paths, (n,); None if that of some is unknown.
+
+        Args:
+            paths: The paths.
+            what: A field of `PathProfile`.
+        """
         import numpy as np
 
-        profiles = [self.profiles.get(path) for path in paths]
-        known = [size for profile in profiles if profile and (size := _SIZES[what](profile)) is not None]
-        return np.array(known, dtype=float) if len(known) == len(paths) else None
+        known = [getattr(self.profiles[path], what) for path in paths if path in self.profiles]
+        return np.array(known, dtype=float) if len(known) == len(paths) and None not in known else None
 
     def nearness(self, paths: Sequence[str]) -> np.ndarray | None:
         """Return how close paths are to the network with nothing dropped, (R, n): the negative divergence, or None."""

@@ -22,6 +22,8 @@ BASELINES = {
     "parameters": "parameters",
     "macs": "multiply-accumulates",
     "synflow": "synflow",
+    "naswot": "NASWOT",
+    "gradient_norm": "gradient norm",
     "short_training": "short training",
 }
 """Orders that need no supernet: their names in the document, and their labels."""

@@ -49,12 +49,9 @@ def _row(facts: Facts, beliefs: Beliefs, name: str, index: int | None) -> PathRo
         expected_low=None if expected is None else expected.low,
         expected_high=None if expected is None else expected.high,
         difference=None if test is None or accuracy is None else test - accuracy,
-        parameters=None if profile is None else profile.parameters,
-        macs=None if profile is None else profile.macs,
-        latency_seconds=None if profile is None else profile.latency_seconds,
-        synflow=None if profile is None else profile.synflow,
         seconds=None if index is None else _finite(float(truth.seconds[index])),
         losses=tuple(row.loss for row in _known(facts.one_shot, facts.seeds, name) if row.loss is not None),
+        **({} if profile is None else profile.model_dump(include=set(PathRow.model_fields))),
     )
 
 

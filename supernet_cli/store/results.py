@@ -1,7 +1,7 @@
 """Results on a run's networks, in its results folder: scores, correct answers, sizes.
 
     evaluation.json                         accuracy and loss of every network evaluated, by split
-    profile.json                            parameters, multiply-accumulates and latency of every path
+    profile.json                            parameters, multiply-accumulates, latency and proxies of every path
     correct/<split>/<kind>-seed-<n>.npz     which images each network got right: packed bits, one row per path
     selections.json                         how the paths trained from scratch were chosen
     comparison.json                         the result of `supernet compare`
@@ -84,13 +84,19 @@ class Evaluation(_Stored):
 
 
 class PathProfile(_Stored):
-    """What a path costs."""
+    """What a path costs, and its scores by the zero-cost proxies; earlier versions did not measure all of them."""
 
     parameters: int
     macs: int  # multiply-accumulates of one image's forward pass
     latency_seconds: float | None  # of one image, median
     latency_batch_seconds: float | None  # of a batch of the size used for evaluation, median
-    synflow: float | None = None  # natural logarithm of the score; None if not measured, or 0
+    synflow: float | None = None  # natural logarithm of the flow
+    naswot: float | None = None  # natural logarithm of the determinant
+    gradient_norm: float | None = None
+
+    def has(self, name: str) -> bool:
+        """Whether a figure was measured; it is None if the result was not finite."""
+        return name in self.model_fields_set
 
 
 class Profiles(_Stored):
@@ -248,7 +254,8 @@ def keep_profiles(run: Run, found: Profiles) -> None:
         before = profiles(run)
         same = (before.device, before.threads, before.batch) == (found.device, found.threads, found.batch)
         paths = {**before.paths, **found.paths} if same else found.paths
-        _write(run, "profile", found.model_copy(update={"paths": dict(sorted(paths.items()))}))
+        merged = found.model_copy(update={"paths": dict(sorted(paths.items()))})
+        _write(run, "profile", merged, exclude_unset=True)  # what was not measured is not there
 
 
 def keep_selection(run: Run, selection: Selection) -> None:
@@ -314,8 +321,8 @@ def _read(run: Run, name: str, default: _Document) -> _Document:
         raise _damaged(run, path, error.strerror or str(error)) from error
 
 
-def _write(run: Run, name: str, document: BaseModel) -> None:
-    text = json.dumps(document.model_dump(mode="json"), indent=1, allow_nan=False)
+def _write(run: Run, name: str, document: BaseModel, exclude_unset: bool = False) -> None:
+    text = json.dumps(document.model_dump(mode="json", exclude_unset=exclude_unset), indent=1, allow_nan=False)
     replace_file(_folder(run) / f"{name}.json", f"{text}\n".encode())
 
 

@@ -14,8 +14,8 @@ import torch
 
 from supernet_cli import device
 from supernet_cli.data.resident import ResidentImages
-from supernet_cli.networks.builder import Builder
-from supernet_cli.networks.profile import latency, profile, synflow
+from supernet_cli.networks import proxies
+from supernet_cli.networks.profile import latency, profile
 from supernet_cli.networks.scoring import BATCH, JudgingPlan, Score, in_order
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.sampling import Undropped
@@ -310,30 +310,41 @@ def _measure(
     known = profiles(run)
     if known.model_copy(update={"paths": {}}) != empty:
         known = empty
-    missing = [path for path in paths if (there := known.paths.get(str(path))) is None or there.synflow is None]
+    missing = [path for path in paths if not _is_measured(known.paths.get(str(path)))]
     for start in range(0, len(missing), _KEPT_TOGETHER):
         between()
         group = missing[start : start + _KEPT_TOGETHER]
-        found = {str(path): measured for path, measured in profile_paths(prepared.networks, group)}
+        found = {str(path): measured for path, measured in profile_paths(prepared, group)}
         keep_profiles(run, empty.model_copy(update={"paths": found}))
         advance("measuring paths", start + len(group), len(missing))
 
 
-def profile_paths(networks: Builder, paths: Sequence[Architecture]) -> Iterator[tuple[Architecture, PathProfile]]:
-    """Measure paths: their subnets' parameters, multiply-accumulates and latencies, and their synflow."""
-    supernet, shape, on = networks.supernet(0).eval(), networks.image_shape, networks.device
+def _is_measured(known: PathProfile | None) -> bool:
+    """Whether all is known of a path: earlier versions had fewer proxies."""
+    return known is not None and all(known.has(name) for name in proxies.proxies())
+
+
+def profile_paths(prepared: Prepared, paths: Sequence[Architecture]) -> Iterator[tuple[Architecture, PathProfile]]:
+    """Measure paths: their subnets' parameters, multiply-accumulates and latencies, and their scores by all proxies.
+
+    Proxies see the initial weights of the supernets of seeds 0, 1, …, which are drawn from the same distributions as
+    those of a training from scratch, and training images without augmentation. Both are always the same, so a score
+    does not depend on which paths are measured.
+    """
+    networks, on = prepared.networks, prepared.networks.device
+    shape = networks.image_shape
+    supernets = [networks.supernet(initial).eval() for initial in range(proxies.most_initialisations())]
+    images = prepared.images.calibration(proxies.BATCH)
+    assert images is not None
+    images_BCHW, labels_B = next(images.batches(proxies.BATCH))
     for path in paths:
-        network = supernet.extract(path)
+        untrained = [supernet.extract(path) for supernet in supernets]
+        network = untrained[0]
         size = profile(network, shape, on)
-        one = latency(network, shape, 1, on)
-        batch = latency(network, shape, BATCH, on, warm_up=1, runs=5)
-        yield (
-            path,
-            PathProfile(
-                parameters=size.parameters,
-                macs=size.macs,
-                latency_seconds=one,
-                latency_batch_seconds=batch,
-                synflow=synflow(network, shape),
-            ),
+        measured = PathProfile(
+            parameters=size.parameters,
+            macs=size.macs,
+            latency_seconds=latency(network, shape, 1, on),
+            latency_batch_seconds=latency(network, shape, BATCH, on, warm_up=1, runs=5),
         )
+        yield path, measured.model_copy(update=proxies.scores(untrained, images_BCHW, labels_B))

@@ -36,7 +36,7 @@ def evaluate(
 ) -> Evaluated:
     """Evaluate paths with inherited weights, and with weights of their own where they have been trained.
 
-    Scores, which images were classified correctly, sizes and latencies are also stored in the run.
+    Scores, which images were classified correctly, sizes, latencies and zero-cost proxies are also stored in the run.
 
     Args:
         session: The run, and where its networks are evaluated.

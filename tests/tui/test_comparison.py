@@ -90,7 +90,7 @@ def test_remarks_are_folded_beside_their_figures(found: RunComparison) -> None:
 
 
 def test_reasons_name_their_figures(found: RunComparison) -> None:
-    (rows,) = [row for row in plain(reasons(found)) if row.startswith("synflow as a baseline: ")]
+    (rows,) = [row for row in plain(reasons(found)) if row.startswith("synflow as a baseline, NASWOT as a ")]
     assert "supernet evaluate" in rows
 
 

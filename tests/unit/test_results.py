@@ -77,6 +77,18 @@ def test_latencies_of_another_machine_are_forgotten(run: Run) -> None:
     assert set(profiles(run).paths) == {"b"}
 
 
+def test_what_was_not_measured_is_told_from_what_is_not_finite(run: Run) -> None:
+    """Earlier versions measured less, and what they left out must not look measured once a path is added."""
+    path = run.folder / "results" / "profile.json"
+    keep_profiles(run, Profiles(device="cpu", threads=2, batch=250, paths={"a": profile(1)}))
+    assert "naswot" not in path.read_text()
+    singular = profile(2).model_copy(update={"naswot": None})
+    keep_profiles(run, Profiles(device="cpu", threads=2, batch=250, paths={"b": singular}))
+    found = profiles(run).paths
+    assert [(found[name].naswot, found[name].has("naswot")) for name in "ab"] == [(None, False), (None, True)]
+    assert not found["b"].has("gradient_norm")
+
+
 def test_a_selection_is_remembered_once(run: Run) -> None:
     top = Selection(how="top", init=Way.ALONE, paths=("a",))
     everything = Selection(how="all", init=Way.ALONE, paths=("a", "b"))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +12,7 @@ from supernet_cli.config.load import load_preset
 from supernet_cli.config.schema import Preset
 from supernet_cli.config.space import Space
 from supernet_cli.device import Device
-from supernet_cli.networks.profile import latency, path_costs, profile, synflow
+from supernet_cli.networks.profile import latency, path_costs, profile
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.space import PathCosts, SearchSpace
 from supernet_cli.training.prepare import prepare
@@ -202,26 +201,3 @@ def test_colour_images_are_mirrored_unless_the_preset_says_no(tiny: Callable[...
     colour = Images.of(replace(grey.splits, train=train), preset.data, grey.place)
     assert not grey.flip
     assert colour.flip
-
-
-def test_synflow_of_a_linear_chain_is_what_a_hand_computes() -> None:
-    """R = Σ |w₂| (|w₁| x + |b₁|) + |b₂|: a weight's share of the flow is itself times its derivative."""
-    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(2, 1))
-    with torch.no_grad():
-        net[0].weight.copy_(torch.tensor([2.0, -3.0]).reshape(2, 1, 1, 1))
-        net[0].bias.copy_(torch.tensor([0.5, -1.0]))
-        net[4].weight.copy_(torch.tensor([[-4.0, 5.0]]))
-        net[4].bias.copy_(torch.tensor([7.0]))
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    first = 4 * 2 + 5 * 3  # of the convolution's weights
-    biases = 4 * 0.5 + 5 * 1
-    second = 4 * 2.5 + 5 * 4
-    assert synflow(net, (1, 1, 1)) == pytest.approx(math.log(first + biases + second + 7))
-    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
-    assert all(parameter.grad is None for parameter in net.parameters())
-
-
-def test_synflow_of_what_nothing_flows_through_is_not_a_number_but_none() -> None:
-    net = nn.Linear(3, 2, bias=False)
-    nn.init.zeros_(net.weight)
-    assert synflow(nn.Sequential(nn.Flatten(), net), (3, 1, 1)) is None

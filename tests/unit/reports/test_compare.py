@@ -97,6 +97,8 @@ def test_a_perfect_ranking_is_told_as_one(whole: Run) -> None:
         "parameters",
         "macs",
         "synflow",
+        "naswot",
+        "gradient_norm",
         "short_training",
     ]
     assert entry["baselines"][1]["kendall_tau"] == pytest.approx(-1.0, abs=0.05)  # sizes grow as accuracies fall
@@ -159,6 +161,37 @@ def test_short_trainings_and_synflow_stand_among_the_baselines_and_in_the_verdic
     assert entry["cost"]["short_training"]["macs"] == 2 * 16 * (3 * 70_000 + 5000)
     assert entry["rows"][0]["synflow"] == -0.95
     assert "the best baseline, short training," in entry["verdict"]
+
+
+def test_further_proxies_lengthen_the_list_of_baselines_and_change_no_expected_accuracy(
+    whole: Run, lab: Preset
+) -> None:
+    exact, before = ladder(lab), entry_of(whole)
+    sizes = profiles(whole)
+    more = {path: {"naswot": 100 * accuracy, "gradient_norm": -accuracy} for path, accuracy in exact.items()}
+    measured = {path: size.model_copy(update=more[path]) for path, size in sizes.paths.items()}
+    keep_profiles(whole, sizes.model_copy(update={"paths": measured}))
+    entry = entry_of(whole)
+    by_name = {baseline["name"]: baseline for baseline in entry["baselines"]}
+    assert by_name["naswot"]["kendall_tau"] == pytest.approx(1.0, abs=0.05)
+    assert by_name["gradient_norm"]["kendall_tau"] == -by_name["naswot"]["kendall_tau"]
+    assert by_name["gradient_norm"]["difference"]["mean"] > 1.5
+    assert (entry["rows"][0]["naswot"], entry["rows"][0]["gradient_norm"]) == (95.0, -0.95)
+    kept = [name for name in entry if name not in ("baselines", "rows", "notes", "answer", "verdict")]
+    assert [entry[name] for name in kept] == [before[name] for name in kept]
+    rows = [{**row, "naswot": None, "gradient_norm": None} for row in entry["rows"]]
+    assert rows == before["rows"]
+
+
+def test_a_proxy_that_has_no_finite_value_for_a_path_is_not_one_to_measure_again(whole: Run) -> None:
+    sizes = profiles(whole)
+    paths = {path: size.model_copy(update={"naswot": 1.0}) for path, size in sizes.paths.items()}
+    first = next(iter(paths))
+    keep_profiles(whole, sizes.model_copy(update={"paths": {**paths, first: sizes.paths[first]}}))
+    assert entry_of(whole)["notes"]["baselines.naswot"] == f"Not measured yet: `{whole.command('evaluate')}`."
+    singular = {first: paths[first].model_copy(update={"naswot": None})}
+    keep_profiles(whole, sizes.model_copy(update={"paths": singular}))
+    assert entry_of(whole)["notes"]["baselines.naswot"] == "Not finite for 1 path."
 
 
 def test_costs_count_a_training_step_as_three_forward_passes(whole: Run) -> None:
