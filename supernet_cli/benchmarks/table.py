@@ -7,7 +7,6 @@ that all of it belongs to.
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +19,9 @@ from supernet_cli.store.fingerprints import conditions
 
 FOLDER = Path(__file__).parent
 """Where the tables are: one file for each benchmark, under its name."""
+
+FEWEST = 3
+"""Paths that a ranking needs."""
 
 PREFERRED = "iso"
 """The benchmark that is used where none is named, if it is there; otherwise the first."""
@@ -143,23 +145,25 @@ class Table(_Part):
         return truth.macs / len(self.paths) / len(truth.seeds) / truth.epochs
 
     @model_validator(mode="after")
-    def _is_consistent(self) -> Table:
+    def _paths_fit(self) -> Table:
+        counts = [len(labels) for labels in self.decisions]
         for key in self.paths:
             places = key.split("-")
-            if len(places) != len(self.decisions) or not all(
-                place.isdecimal() and int(place) < len(labels)
-                for place, labels in zip(places, self.decisions, strict=True)
+            if len(places) != len(counts) or not all(
+                place.isdecimal() and int(place) < count for place, count in zip(places, counts, strict=True)
             ):
                 raise ValueError(f"paths: '{key}' is no path of its decisions")
-        if len(self.paths) > math.prod(map(len, self.decisions)) or len(self.paths) < 3:
-            raise ValueError(f"paths: there are {len(self.paths)}")
+        if len(self.paths) < FEWEST:
+            raise ValueError(f"paths: {len(self.paths)} of the {FEWEST} that a ranking needs")
         if len({frozenset(path.scores) for path in self.paths.values()}) > 1:
             raise ValueError("paths: not all have the same scores")
+        return self
+
+    @model_validator(mode="after")
+    def _truths_fit(self) -> Table:
         for truth in self.truths:
             for name, rows in (("validation", truth.validation), ("test", truth.test)):
-                self._check_shape(f"truths of {truth.epochs} epochs, {name}", rows, len(self.paths), len(truth.seeds))
-        for each in self.supernets:
-            self._check_shape(f"supernets {each.name}, loss", each.loss, len(each.seeds), len(self.paths))
+                _check_shape(f"truths of {truth.epochs} epochs, {name}", rows, len(self.paths), len(truth.seeds))
         lengths = [truth.epochs for truth in self.truths]
         if lengths != sorted(lengths, reverse=True):
             raise ValueError("truths: the longest does not come first")
@@ -168,10 +172,14 @@ class Table(_Part):
             raise ValueError("paths: their accuracies are not those of the longest of the truths")
         return self
 
-    @staticmethod
-    def _check_shape(what: str, rows: tuple[tuple[float, ...], ...], height: int, width: int) -> None:
-        if len(rows) != height or any(len(row) != width for row in rows):
-            raise ValueError(f"{what}: expected {height} rows of {width}")
+    @model_validator(mode="after")
+    def _supernets_fit(self) -> Table:
+        called = [each.name for each in self.supernets]
+        for each in self.supernets:
+            _check_shape(f"supernets {each.name}, loss", each.loss, len(each.seeds), len(self.paths))
+            if called.count(each.name) > 1:
+                raise ValueError(f"supernets: '{each.name}' is there twice")
+        return self
 
     def check(self, preset: Preset, where: str) -> None:
         """Make sure that supernets of a preset can be compared with the recorded ones.
@@ -191,6 +199,11 @@ class Table(_Part):
                 f"{where} is not what the benchmark '{self.name}' was recorded with: another {', '.join(differing)}.",
                 f"Only strategy, length, seeds and runtime may differ from the shipped preset '{self.preset}'.",
             )
+
+
+def _check_shape(what: str, rows: tuple[tuple[float, ...], ...], height: int, width: int) -> None:
+    if len(rows) != height or any(len(row) != width for row in rows):
+        raise ValueError(f"{what}: expected {height} rows of {width}")
 
 
 def names() -> list[str]:

@@ -22,14 +22,14 @@ def sentence(found: Standing) -> str:
     what = f"{row.label}, {counted(row.epochs or 0, 'epoch')}"
     if row.tau.mean is None:
         return f"{what}, cannot be placed on {found.benchmark}: {row.tau.note}"
-    start = f"{what}, ranks {found.benchmark} at τ = {number(row.tau.mean)}{_bounds(row.tau)}"
+    start = f"{what}, ranks {found.benchmark} at τ = {number(row.tau.mean)}{_bounds(row.tau, in_words=True)}"
     if found.place is None:
         return f"{start}. {_no_place(found)}"
     place = found.place
-    kinds = f"{_ordinal(place.place)} of {place.of} kinds of supernet of that length"
+    kinds = f"{ordinal(place.place)} of {place.of} kinds of supernet of that length"
     if place.is_certain:
         return f"{start}: {kinds}."
-    return f"{start}: {kinds}; from {_ordinal(place.best)} to {_ordinal(place.worst)} within noise."
+    return f"{start}: {kinds}; from {ordinal(place.best)} to {ordinal(place.worst)} within noise."
 
 
 def lines(found: Standing) -> Iterator[tuple[str, str]]:
@@ -41,6 +41,8 @@ def lines(found: Standing) -> Iterator[tuple[str, str]]:
     best = next((row for row in found.baselines if row.tau.mean is not None), None)
     if best is not None and best.tau.mean is not None:
         yield "without a supernet", f"{best.label}: τ = {number(best.tau.mean)}"
+    if found.row.tau.bounds != "interval":
+        yield "for a surer place", "five supernets: --seeds 0,1,2,3,4"
     if found.ceiling is not None:
         trainings = f"{counted(found.truth_seeds, 'training')} of {counted(found.truth_epochs, 'epoch')}"
         yield "ceiling", f"τ = {number(found.ceiling)}, because of the noise of {trainings} per path"
@@ -107,11 +109,14 @@ def _points(value: float | None) -> str:
     return "–" if value is None else glyphs.number(100 * value)
 
 
-def _bounds(found: Estimate) -> str:
+def _bounds(found: Estimate, in_words: bool = False) -> str:
+    """Return the bounds in brackets, or nothing: with what they are, or as the footnote explains."""
     if found.bounds is None:
         return ""
-    left, right = "()" if found.bounds == "interval" else "[]"
-    return f" {left}{number(found.low)}–{number(found.high)}{right}"
+    bounds = f"{number(found.low)}–{number(found.high)}"
+    if in_words:
+        return f" ({'95 %' if found.bounds == 'interval' else 'range'}: {bounds})"
+    return f" ({bounds})" if found.bounds == "interval" else f" [{bounds}]"
 
 
 def _no_place(found: Standing) -> str:
@@ -137,6 +142,7 @@ def _repeated(found: Repetition, seeds: int) -> str:
     return f"{start}; {word}: {where} expected for {counted(seeds, 'supernet')} (95 %)"
 
 
-def _ordinal(place: int) -> str:
+def ordinal(place: int) -> str:
+    """Return a place in words: `1st`, `22nd`."""
     ending = "th" if 10 <= place % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
     return f"{place}{ending}"

@@ -187,17 +187,19 @@ def _report(done: Benched, voice: Output) -> None:
 
 
 def _rendered(found: Standing) -> Iterator[RenderableType]:
+    from rich.console import Group
     from rich.text import Text
 
     from supernet_cli.benchmarks import words
     from supernet_cli.cli.console import printable
     from supernet_cli.cli.render import facts, sheet_table
 
-    yield Text(printable(words.sentence(found)), style="bold")
+    yield Group(Text(printable(words.sentence(found)), style="bold"))  # wraps at words, as a text alone would not
     yield ""
     yield facts(words.lines(found))
     yield ""
     yield sheet_table(words.sheet(found))
+    yield ""
     yield Text(words.FOOTNOTE, style="dim")
 
 
