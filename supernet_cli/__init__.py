@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from supernet_cli.api.functions import sample as sample
     from supernet_cli.api.functions import top as top
     from supernet_cli.api.functions import train as train
-    from supernet_cli.benchmarks.standing import Standing as Standing
+    from supernet_cli.benchmarks.result import Standing as Standing
     from supernet_cli.errors import SupernetError as SupernetError
     from supernet_cli.networks.loaded import LoadedNetwork as LoadedNetwork
     from supernet_cli.reports.comparison import Comparison as Comparison
@@ -45,7 +45,7 @@ _HOMES = {
     "Comparison": "reports.comparison",
     "LoadedNetwork": "networks.loaded",
     "Run": "store.run",
-    "Standing": "benchmarks.standing",
+    "Standing": "benchmarks.result",
     "SupernetError": "errors",
     "Observer": "workflows.observer",
     "Workplace": "workflows.workplace",

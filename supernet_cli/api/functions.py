@@ -45,7 +45,7 @@ from supernet_cli.store.state import Wish
 from supernet_cli.workflows.workplace import Workplace
 
 if TYPE_CHECKING:
-    from supernet_cli.benchmarks.standing import Standing
+    from supernet_cli.benchmarks.result import Standing
     from supernet_cli.networks.loaded import LoadedNetwork
     from supernet_cli.reports.comparison import Comparison
     from supernet_cli.workflows.evaluate import Evaluated
@@ -276,7 +276,7 @@ def bench(
     Args:
         strategy: A sampler's name, or a mapping of its `name` and parameters; or a run, to continue or compare it with
             the strategy, the length and the seeds that it has.
-        on: The benchmark (default: `iso` if it is there).
+        on: The benchmark (default: `iso`, otherwise the first).
         epochs: Epochs of each supernet.
         seeds: One supernet is trained per seed.
         data_root: Folder of the images, if not where the preset says.

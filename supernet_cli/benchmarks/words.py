@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from supernet_cli import glyphs
-from supernet_cli.benchmarks.standing import Catalogue, Estimate, Place, Repetition, Row, Standing
+from supernet_cli.benchmarks.result import Catalogue, Estimate, Place, Repetition, Row, Standing
 from supernet_cli.glyphs import counted
 from supernet_cli.reports.sheets import Sheet
 

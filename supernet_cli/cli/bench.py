@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from supernet_cli.benchmarks.standing import Standing
+    from supernet_cli.benchmarks.result import Standing
     from supernet_cli.benchmarks.table import Table
     from supernet_cli.cli.output import Output
     from supernet_cli.workflows.bench import Benched
@@ -62,7 +62,7 @@ def bench(
         typer.Option(
             "--on",
             metavar="BENCHMARK",
-            help="The benchmark; --list shows which there are. Default: `iso` if it is there.",
+            help="The benchmark; --list shows which there are. Default: `iso`, otherwise the first.",
             autocompletion=_complete_benchmark,
             show_envvar=False,
             rich_help_panel=TRAINING,

@@ -17,7 +17,7 @@ from supernet_cli.store.state import Wish
 from supernet_cli.workflows.train import Trained, failure_of, resume, train
 
 if TYPE_CHECKING:
-    from supernet_cli.benchmarks.standing import Standing
+    from supernet_cli.benchmarks.result import Standing
     from supernet_cli.store.run import Run
     from supernet_cli.workflows.observer import Observer
 

@@ -197,12 +197,12 @@ def test_the_list_shows_what_is_recorded(supernet: Invoke, tiny_bench: Path) -> 
     ]
 
 
-def test_the_list_and_errors_never_import_torch(tmp_path: Path) -> None:
-    code = "import sys; from supernet_cli.cli.app import run; run(sys.argv[1:]); sys.exit('torch' in sys.modules)"
-    for arguments in (["bench", "--list"], ["bench", "fiar"], ["bench", "--help"], ["bench", "--resume", "nothing"]):
-        assert (
-            subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True).returncode == 0
-        )
+def test_the_list_never_imports_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from supernet_cli.cli.app import run;"
+        "sys.exit(run(['bench', '--list']) or int('torch' in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True).returncode == 0
 
 
 def test_python_offers_the_benchmark_too(
