@@ -13,7 +13,7 @@ import numpy as np
 
 from supernet_cli.benchmarks import strategy
 from supernet_cli.benchmarks.result import Catalogue, Estimate, Place, Repetition, Rival, Row, Standing, TruthTau
-from supernet_cli.benchmarks.table import Table, Truth
+from supernet_cli.benchmarks.table import Table
 from supernet_cli.config.parts import Named
 from supernet_cli.reports.beliefs import beliefs_of
 from supernet_cli.reports.parts import BASELINES
@@ -56,7 +56,7 @@ class Yardstick:
     def __init__(self, table: Table) -> None:
         self.table = table
         paths = list(table.paths.values())
-        self.test = _arrays(table.truths, "test")
+        self.test = [np.array(truth.test) for truth in table.truths]
         self.validation = np.array(table.truth.validation)
         self.orders: dict[str, np.ndarray] = {
             name: np.array([getattr(path, name) for path in paths], dtype=float) for name in SIZES
@@ -136,7 +136,7 @@ def stand(table: Table, supernets: Supernets) -> Standing:
     recorded = [yardstick.row(each) for each in peers if not strategy.same(each.strategy, supernets.strategy)]
     twins = [yardstick.row(each) for each in peers if strategy.same(each.strategy, supernets.strategy)]
     place = _place(row, _best_first(recorded)) if row.tau.mean is not None else None
-    ranked = placed([row, *recorded])
+    ranked = _placed([row, *recorded])
     return Standing(
         benchmark=table.name,
         paths=len(table.paths),
@@ -152,7 +152,23 @@ def stand(table: Table, supernets: Supernets) -> Standing:
     )
 
 
-def placed(rows: Sequence[Row]) -> list[Row]:
+def catalogue(table: Table) -> Catalogue:
+    """Return what a benchmark has recorded."""
+    yardstick = Yardstick(table)
+    lengths = sorted({each.epochs for each in table.supernets})
+    of_lengths = [_placed([yardstick.row(each) for each in yardstick.recorded(epochs)]) for epochs in lengths]
+    return Catalogue(
+        benchmark=table.name,
+        preset=table.preset,
+        paths=len(table.paths),
+        truth_epochs=tuple(truth.epochs for truth in table.truths),
+        ceiling=yardstick.ceiling,
+        recorded=tuple(row for rows in of_lengths for row in _best_first(rows)),
+        baselines=yardstick.baselines(),
+    )
+
+
+def _placed(rows: Sequence[Row]) -> list[Row]:
     """Return rows of one length in their order, each with its place by mean τ; equal ones share the better place."""
     taus = [row.tau.mean for row in rows if row.tau.mean is not None]
     return [
@@ -212,23 +228,3 @@ def _over_supernets(found: ranking.Spread) -> Estimate:
 
 def _best_first(rows: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (row.tau.mean is None, -(row.tau.mean or 0.0), row.label))
-
-
-def _arrays(truths: Sequence[Truth], split: str) -> list[np.ndarray]:
-    return [np.array(getattr(truth, split)) for truth in truths]
-
-
-def catalogue(table: Table) -> Catalogue:
-    """Return what a benchmark has recorded."""
-    yardstick = Yardstick(table)
-    lengths = sorted({each.epochs for each in table.supernets})
-    of_lengths = [placed([yardstick.row(each) for each in yardstick.recorded(epochs)]) for epochs in lengths]
-    return Catalogue(
-        benchmark=table.name,
-        preset=table.preset,
-        paths=len(table.paths),
-        truth_epochs=tuple(truth.epochs for truth in table.truths),
-        ceiling=yardstick.ceiling,
-        recorded=tuple(row for rows in of_lengths for row in _best_first(rows)),
-        baselines=yardstick.baselines(),
-    )

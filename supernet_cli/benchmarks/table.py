@@ -115,7 +115,7 @@ class Table(_Part):
     decisions: tuple[tuple[str, ...], ...]
     paths: dict[str, TabledPath]
     truths: Annotated[tuple[Truth, ...], Field(min_length=1)]
-    supernets: tuple[RecordedSupernets, ...]
+    supernets: Annotated[tuple[RecordedSupernets, ...], Field(min_length=1)]
 
     @property
     def truth(self) -> Truth:

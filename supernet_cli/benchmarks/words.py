@@ -34,10 +34,13 @@ def sentence(found: Standing) -> str:
 
 def lines(found: Standing) -> Iterator[tuple[str, str]]:
     """Yield what else a person needs to know: a label and a text each."""
+    if found.row.tau.mean is not None and found.row.tau.note:
+        yield "note", found.row.tau.note
     if found.place is not None and not found.place.is_certain:
         yield "not told apart from", _unresolved(found.place)
     if found.repetition is not None:
-        yield "recorded before", _repeated(found.repetition, len(found.row.seeds))
+        ranking = sum(tau is not None for tau in found.row.per_seed)
+        yield "recorded before", _repeated(found.repetition, ranking)
     best = next((row for row in found.baselines if row.tau.mean is not None), None)
     if best is not None and best.tau.mean is not None:
         yield "without a supernet", f"{best.label}: τ = {number(best.tau.mean)}"
@@ -94,7 +97,7 @@ def _cells(label: str, row: Row) -> tuple[str, ...]:
         number(row.tau.mean) + _bounds(row.tau),
         number(row.best_quarter.mean),
         _points(regret.mean),
-        f"{_points(regret.low)}–{_points(regret.high)}",
+        "" if regret.low is None else f"{_points(regret.low)}–{_points(regret.high)}",
         f"{row.cost:.1f}",
         *(number(other.tau.mean) for other in row.other_truths),
     )

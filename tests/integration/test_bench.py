@@ -66,11 +66,14 @@ def test_scores_are_matched_with_the_table_path_by_path(supernet: Invoke, tiny_b
     from supernet_cli.reports.scores import last_judged
 
     found = json.loads(supernet("bench", "uniform", "--epochs", "3", "--seeds", "4", "--json")[1])
-    losses = {s.path: s.loss for s in last_judged(find_run(tmp_path / "runs", found["run"]).supernet_job(4))}
+    job = find_run(tmp_path / "runs", found["run"]).supernet_job(4)
+    losses = {s.path: s.loss for s in last_judged(job)}
     table = json.loads(tiny_bench.read_text())
     names = ["_".join(table["decisions"][i][int(c)] for i, c in enumerate(key.split("-"))) for key in table["paths"]]
     means = [sum(path["test"]) for path in table["paths"].values()]
     assert found["row"]["per_seed"] == [pytest.approx(kendalltau([-losses[name] for name in names], means).statistic)]
+    snapshot, unit = job.snapshot()[0], 1000  # a training of one epoch in the made-up table
+    assert found["row"]["cost"] == pytest.approx((3 * snapshot.forward_macs + snapshot.evaluation_macs) / unit)
 
 
 def test_supernets_of_a_recorded_kind_are_compared_with_those(supernet: Invoke, tiny_bench: Path) -> None:
