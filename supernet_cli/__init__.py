@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from supernet_cli.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from supernet_cli.api.functions import bench as bench
     from supernet_cli.api.functions import compare as compare
     from supernet_cli.api.functions import evaluate as evaluate
     from supernet_cli.api.functions import experiment as experiment
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from supernet_cli.api.functions import sample as sample
     from supernet_cli.api.functions import top as top
     from supernet_cli.api.functions import train as train
+    from supernet_cli.benchmarks.result import Standing as Standing
     from supernet_cli.errors import SupernetError as SupernetError
     from supernet_cli.networks.loaded import LoadedNetwork as LoadedNetwork
     from supernet_cli.reports.comparison import Comparison as Comparison
@@ -37,12 +39,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     **dict.fromkeys(
-        ["compare", "evaluate", "experiment", "load", "retrain", "run", "runs", "sample", "top", "train"],
+        ["bench", "compare", "evaluate", "experiment", "load", "retrain", "run", "runs", "sample", "top", "train"],
         "api.functions",
     ),
     "Comparison": "reports.comparison",
     "LoadedNetwork": "networks.loaded",
     "Run": "store.run",
+    "Standing": "benchmarks.result",
     "SupernetError": "errors",
     "Observer": "workflows.observer",
     "Workplace": "workflows.workplace",
@@ -53,8 +56,10 @@ __all__ = [
     "LoadedNetwork",
     "Observer",
     "Run",
+    "Standing",
     "SupernetError",
     "Workplace",
+    "bench",
     "compare",
     "evaluate",
     "experiment",

@@ -6,14 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from supernet_cli.config.schema import Preset
 from supernet_cli.config.space import Space
 from supernet_cli.sampling import Context
 from supernet_cli.space import PathCosts, SearchSpace
+from supernet_cli.store.fingerprints import conditions
 from supernet_cli.store.job import JobFolder, JobWriter
 from supernet_cli.store.layout import Way
 from supernet_cli.store.records import (
@@ -177,6 +178,70 @@ def store_job(job: JobFolder, accuracies: Mapping[str, float]) -> None:
         ):
             writer.record(record)
     job.weights.write_bytes(b"weights")
+
+
+def table_of(preset: Preset, name: str = "tiny", lengths: Sequence[int] = (3,)) -> dict[str, Any]:
+    """Return a benchmark table of a preset, with made-up figures: later paths are better, and larger.
+
+    Args:
+        preset: The preset; its name is also the table's.
+        name: The table's name.
+        lengths: Epochs of the recorded supernets: five of `uniform` each, and three of `sandwich`, which rank worse.
+    """
+    import numpy as np
+
+    space, rng = SearchSpace.from_config(preset.space), np.random.default_rng(0)
+    count = space.size
+    good = np.linspace(0.5, 0.9, count)
+
+    def accuracies(seeds: int) -> list[list[float]]:
+        return np.round(good[:, None] + rng.normal(0, 0.01, (count, seeds)), 4).tolist()
+
+    def supernets(strategy: str, epochs: int, seeds: int, noise: float) -> dict[str, Any]:
+        return {
+            "name": f"{strategy}-{epochs}",
+            "strategy": {"name": strategy},
+            "epochs": epochs,
+            "seeds": list(range(seeds)),
+            "loss": np.round(1 - good + rng.normal(0, noise, (seeds, count)), 6).tolist(),
+            "training_macs": 1000 * seeds * epochs,
+            "evaluation_macs": 500 * seeds,
+        }
+
+    kinds = [
+        s for length in lengths for s in (supernets("uniform", length, 5, 0.1), supernets("sandwich", length, 3, 1))
+    ]
+    truths = [
+        {
+            "epochs": epochs,
+            "seeds": [0, 1, 2],
+            "macs": 3000 * count * epochs,
+            "validation": accuracies(3),
+            "test": accuracies(3),
+        }
+        for epochs in (3, 1)
+    ]
+    paths = {
+        "-".join(map(str, path.choices)): {
+            "validation": truths[0]["validation"][index],
+            "test": truths[0]["test"][index],
+            "macs": 1000 + index,
+            "parameters": 500 + 7 * index,
+            "scores": {"synflow": float(index)}
+            | {kind["name"]: -float(np.mean([row[index] for row in kind["loss"]])) for kind in kinds},
+        }
+        for index, path in enumerate(space.enumerate())
+    }
+    return {
+        "name": name,
+        "preset": name,
+        "settings": {"train.evaluate_every": 100},
+        "conditions": conditions(preset),
+        "decisions": [list(block.labels) for block in space.blocks],
+        "paths": paths,
+        "truths": truths,
+        "supernets": kinds,
+    }
 
 
 def score(path: str, kind: Way, seed: int, accuracy: float, loss: float) -> ScoreRow:

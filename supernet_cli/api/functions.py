@@ -3,16 +3,16 @@
 Where a run is worked on, it is given as a `Run`, or as the commands take it: an id, a unique prefix of one, a folder,
 or "latest". Each function is silent unless it is given `progress=True`, which shows what the command shows, or an
 `observer`: an `Observer`, or a function that is called with a job's key and each of its records. Ctrl-C saves what is
-being trained and then raises KeyboardInterrupt; `train(run)` and `experiment(run)` resume, `retrain` and `evaluate`
-continue when they are called again.
+being trained and then raises KeyboardInterrupt; `train(run)`, `experiment(run)` and `bench(run)` resume, `retrain` and
+`evaluate` continue when they are called again.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from supernet_cli.api.arguments import (
     Paths,
@@ -35,6 +35,7 @@ from supernet_cli.api.arguments import (
     wanted_paths,
     workplace_of,
 )
+from supernet_cli.config.settings import as_setting
 from supernet_cli.errors import RunError, UsageError
 from supernet_cli.store.layout import Way
 from supernet_cli.store.results import Order, Split
@@ -44,6 +45,7 @@ from supernet_cli.store.state import Wish
 from supernet_cli.workflows.workplace import Workplace
 
 if TYPE_CHECKING:
+    from supernet_cli.benchmarks.result import Standing
     from supernet_cli.networks.loaded import LoadedNetwork
     from supernet_cli.reports.comparison import Comparison
     from supernet_cli.workflows.evaluate import Evaluated
@@ -256,6 +258,55 @@ def experiment(
             raise saved(done.run, "experiment")
         raise RunError("The experiment was stopped.", f"Resume it: `{done.run.command('experiment')}`.")
     return done.comparison
+
+
+def bench(
+    strategy: str | Mapping[str, Any] | Run,
+    on: str | None = None,
+    *,
+    epochs: int = 4,
+    seeds: Sequence[int] = (0, 1),
+    data_root: str | os.PathLike[str] | None = None,
+    runs_dir: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+    observer: Watcher | None = None,
+) -> Standing:
+    """Train a strategy's supernets on a benchmark, and compare how well they rank with recorded strategies.
+
+    Args:
+        strategy: A sampler's name, or a mapping of its `name` and parameters; or a run, to continue or compare it with
+            the strategy, the length and the seeds that it has.
+        on: The benchmark (default: `iso`, otherwise the first).
+        epochs: Epochs of each supernet.
+        seeds: One supernet is trained per seed.
+        data_root: Folder of the images, if not where the preset says.
+        runs_dir: Where the run is created (default: $SUPERNET_RUNS_DIR, or ./runs).
+        progress: Whether to show what `supernet bench` shows.
+        observer: Sees every record of the training.
+
+    Raises:
+        SupernetError: As the command fails.
+        KeyboardInterrupt: After Ctrl-C, once the checkpoint is written.
+    """
+    from supernet_cli.benchmarks.table import default_name, find_table
+    from supernet_cli.workflows import bench as workflow
+
+    check_single()
+    sees, root = observer_of(progress, observer), None if data_root is None else Path(data_root)
+    if isinstance(strategy, Run):
+        done = workflow.resume_bench(strategy, None if on is None else find_table(on), sees, root)
+    else:
+        table = find_table(default_name() if on is None else on)
+        typed = strategy if isinstance(strategy, str) else as_setting("", strategy).removeprefix("=")
+        loaded = workflow.load_bench(table, typed, epochs, list(map(int, seeds)), data_root=root)
+        done = workflow.bench(folder_of(runs_dir), table, loaded, sees)
+    if done.error is not None:
+        raise done.error
+    if done.standing is None:
+        if done.stopped is Wish.INTERRUPT:
+            raise saved(done.run, "bench")
+        raise RunError("The benchmark was stopped.", f"Resume it: `{done.run.command('bench')}`.")
+    return done.standing
 
 
 def load(

@@ -28,7 +28,13 @@ EXPERIMENT_LOCK = "experiment.lock"
 _YEAR_9999 = 253_370_764_800
 
 
-_REFERENCES = {"train": ("--resume",), "experiment": ("--resume",), "retrain": ("--run",), "evaluate": ("--run",)}
+_REFERENCES = {
+    "train": ("--resume",),
+    "experiment": ("--resume",),
+    "bench": ("--resume",),
+    "retrain": ("--run",),
+    "evaluate": ("--run",),
+}
 """How each command is given a run; the others take it by position."""
 
 

@@ -53,8 +53,7 @@ class Trained:
     @property
     def failure(self) -> SupernetError | None:
         """The error to end with: where supernets diverged, and none is left to be resumed."""
-        is_left = any(job.status().state.can_resume for job in self.run.supernet_jobs())
-        return divergence(self.run) if self.supernets is State.DIVERGED and not is_left else None
+        return failure_of(self.run)
 
 
 def train(
@@ -179,6 +178,13 @@ def check_idle(run: Run) -> None:
             f"Another process is training run {run.id}.",
             f"Watch it with `{run.command('tui')}`, or stop it with `{run.command('runs stop')}`.",
         )
+
+
+def failure_of(run: Run) -> SupernetError | None:
+    """Return the error that the training of a run ends with: where supernets diverged, and none is left to resume."""
+    states = [job.status().state for job in run.supernet_jobs()]
+    is_left = any(state.can_resume for state in states)
+    return divergence(run) if State.overall(states) is State.DIVERGED and not is_left else None
 
 
 def divergence(run: Run) -> SupernetError:

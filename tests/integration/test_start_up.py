@@ -26,6 +26,10 @@ TORCHLESS = [
     ["train", "--set", "train.sampler=nothing"],
     ["train", "--resume", "nothing"],
     ["evaluate", "--run", "nothing"],
+    ["bench", "--help"],
+    ["bench", "nothing"],
+    ["bench", "fair", "--on", "nothing"],
+    ["bench", "--resume", "nothing"],
     ["runs", "ls"],
     ["tui"],
     ["tui", "--help"],
@@ -80,6 +84,8 @@ LINES = [
     ("supernet evaluate conv3x3_c", "conv3x3_conv5x5"),
     ("supernet runs show la", "latest"),
     ("supernet preset copy fa", "fashion"),
+    ("supernet bench fa", "fair"),
+    ("supernet bench fair --on la", "lab"),
 ]
 
 

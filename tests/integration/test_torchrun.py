@@ -206,7 +206,8 @@ def test_a_rank_that_is_killed_ends_the_others_with_words_and_a_good_checkpoint(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["evaluate"], ["experiment"], ["retrain"], ["train", "--tui"], ["train", "--dry-run"]]
+    "arguments",
+    [["evaluate"], ["experiment"], ["retrain"], ["bench", "fair"], ["train", "--tui"], ["train", "--dry-run"]],
 )
 def test_what_several_processes_cannot_do_together_is_refused(
     supernet: Invoke, arguments: list[str], monkeypatch: pytest.MonkeyPatch

@@ -17,6 +17,7 @@ from supernet_cli.reports.statistics.quantity import Floats, Interval, Quantity,
 from supernet_cli.reports.statistics.ranking import finite_seeds, mean_accuracy, why_unranked
 
 FEWEST_SEEDS = 5
+FEWEST_TO_PREDICT = 3
 FEWEST_PATHS = 10
 
 
@@ -41,16 +42,33 @@ def tau_interval(taus: Sequence[float | None]) -> Interval:
     Args:
         taus: Tau-b of each seed.
     """
-    reason = _why_no_spread(taus, FEWEST_SEEDS)
+    reason = _why_no_spread(taus, FEWEST_SEEDS) or _why_no_variance(taus)
     if reason:
         return Interval(unknown(reason), unknown(reason))
     from scipy import stats
 
     values = _artanh(taus)
-    if np.ptp(values) == 0:
-        reason = "All supernet seeds have the same τ, so their spread is unknown."
-        return Interval(unknown(reason), unknown(reason))
     low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
+    return Interval(Quantity(math.tanh(low)), Quantity(math.tanh(high)))
+
+
+def prediction_interval(taus: Sequence[float | None], count: int) -> Interval:
+    """Return where the mean tau of further supernets of the same kind falls with a probability of 95 %.
+
+    Source: Hahn and Meeker 1991, "Statistical Intervals", section 4.7: the prediction interval of a normal mean.
+
+    Args:
+        taus: Tau-b of each known seed; at least three.
+        count: Further supernets that the mean is taken over.
+    """
+    reason = _why_no_spread(taus, FEWEST_TO_PREDICT) or _why_no_variance(taus)
+    if reason:
+        return Interval(unknown(reason), unknown(reason))
+    from scipy import stats
+
+    values = _artanh(taus)
+    spread = float(values.std(ddof=1)) * math.sqrt(1 / len(values) + 1 / count)
+    low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), spread)
     return Interval(Quantity(math.tanh(low)), Quantity(math.tanh(high)))
 
 
@@ -151,6 +169,11 @@ def _why_no_spread(taus: Sequence[float | None], fewest: int) -> str:
     if any(abs(tau) > 1 - 1e-12 for tau in known):
         return "A supernet seed ranks the paths perfectly, or exactly in reverse, where artanh τ is infinite."
     return ""
+
+
+def _why_no_variance(taus: Sequence[float | None]) -> str:
+    is_constant = np.ptp(_artanh(taus)) == 0
+    return "All supernet seeds have the same τ, so their spread is unknown." if is_constant else ""
 
 
 def _artanh(taus: Sequence[float | None]) -> NDArray[np.float64]:

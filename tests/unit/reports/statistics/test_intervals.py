@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from supernet_cli.reports.statistics.intervals import bootstrap_interval, holm, tau_interval, welch_against
+from supernet_cli.reports.statistics.intervals import (
+    bootstrap_interval,
+    holm,
+    prediction_interval,
+    tau_interval,
+    welch_against,
+)
 
 TAUS = [0.71, 0.78, 0.66, 0.74, 0.80]
 
@@ -34,6 +40,26 @@ def test_the_interval_over_seeds_is_a_t_interval_on_artanh() -> None:
 def test_an_interval_that_seeds_cannot_give_has_a_reason(taus: list[float | None], reason: str) -> None:
     assert tau_interval(taus).low.value is None
     assert reason in tau_interval(taus).high.note
+
+
+def test_means_of_further_supernets_fall_into_the_prediction_interval_as_often_as_it_says() -> None:
+    rng, inside = np.random.default_rng(0), 0
+    for _ in range(2000):
+        taus = np.tanh(rng.normal(0.8, 0.1, 5))
+        found = prediction_interval(taus.tolist(), 2)
+        assert found.low.value is not None
+        assert found.high.value is not None
+        inside += found.low.value <= np.tanh(rng.normal(0.8, 0.1, 2).mean()) <= found.high.value
+    assert inside / 2000 == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("taus", "reason"), [(TAUS[:2], "Needs 3"), ([*TAUS, 1.0], "perfectly"), ([0.5] * 3, "same τ")]
+)
+def test_a_prediction_that_seeds_cannot_give_has_a_reason(taus: list[float | None], reason: str) -> None:
+    found = prediction_interval(taus, 2)
+    assert found.low.value is None
+    assert reason in found.high.note
 
 
 def test_the_bootstrap_draws_paths_and_takes_percentiles_of_scipys_tau() -> None:
