@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 from supernet_cli.config.schema import Preset
@@ -42,6 +44,18 @@ PATIENCE = 300.0
 """Seconds to wait for another process: for slow instruction sets, one core, and machines that do much else."""
 
 TWO = ["conv3x3", "conv5x5"]
+
+STUDY = Path(__file__).resolve().parents[1] / "docs" / "study"
+"""The scripts and results of the study."""
+
+
+def study_script(name: str) -> ModuleType:
+    """Import one of the study's scripts, which import each other as in a run of their own."""
+    sys.path.insert(0, str(STUDY))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(STUDY))
 
 
 def space_of(*blocks: list[str], channels: int = 32, pool: int = 2) -> SearchSpace:

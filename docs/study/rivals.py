@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from markdown import lost, number, points, probability, spread, table
+from cells import lost, number, points, probability, spread, table
 from scipy import stats
 from study import SIZES, Study, label
 

@@ -6,7 +6,7 @@ import itertools
 import statistics
 
 import numpy as np
-from markdown import interval, number, probability, signed, spread, table
+from cells import interval, number, probability, signed, spread, table
 from scipy import stats
 from study import CHOOSE, CONFIRM, WORDS, Study, label
 

@@ -1,7 +1,7 @@
-"""Write the benchmark tables of `supernet bench` from the study's data.
+"""Write the benchmark tables of `supernet bench` from the study's results.
 
-    python docs/study/tables.py           write supernet_cli/benchmarks/<space>.json for every space that has data
-    python docs/study/tables.py --check   check that they match the data
+    python docs/study/tables.py           write supernet_cli/benchmarks/<space>.json for every space
+    python docs/study/tables.py --check   check that they match the results
 
 A space's folder is named after its preset. Figures are copied; only mean one-shot losses are computed.
 """
@@ -14,27 +14,26 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from stored import HERE, load
+
 from supernet_cli.benchmarks.table import FOLDER
 from supernet_cli.config.load import load_preset
 from supernet_cli.config.presets import shipped_folder
 from supernet_cli.store.fingerprints import conditions
 
-HERE = Path(__file__).parent
-SETTINGS = {"train.evaluate_every": 100, "train.evaluate_unrecalibrated": True}
-"""What train.sh changes in the preset, beside strategies, lengths and seeds: when and how paths are evaluated."""
-
 SIZES = ("parameters", "macs")
 
 
-def table(folder: Path) -> dict[str, Any]:
-    """Return the benchmark of a space's data."""
-    data = json.loads((folder / "data.json").read_text())
-    preset = load_preset(str(shipped_folder() / f"{folder.name}.toml")).preset
-    truths = sorted(data["truth"].items(), key=lambda item: -int(item[0]))
+def table(space: str) -> dict[str, Any]:
+    """Return the benchmark of a space's results: ground truths of all paths, and what ranks them."""
+    data = load(space)
+    preset = load_preset(str(shipped_folder() / f"{space}.toml")).preset
+    everywhere = {epochs: truth for epochs, truth in data["truth"].items() if truth["paths"] == data["paths"]}
+    truths = sorted(everywhere.items(), key=lambda item: -int(item[0]))
     return {
-        "name": folder.name,
-        "preset": folder.name,
-        "settings": SETTINGS,
+        "name": space,
+        "preset": space,
+        "settings": _settings(data),
         "conditions": conditions(preset),
         "decisions": data["blocks"],
         "paths": _paths(data, truths[0][1]),
@@ -54,8 +53,15 @@ def table(folder: Path) -> dict[str, Any]:
                 "evaluation_macs": each["evaluation"]["macs"],
             }
             for each in data["supernets"]
+            if not each["name"].startswith("untrained")
         ],
     }
+
+
+def _settings(data: dict[str, Any]) -> dict[str, Any]:
+    """Return what train.py changes in the preset, beside strategies, lengths and seeds: when and how to evaluate."""
+    twice = any("accuracy_unrecalibrated" in each for each in data["supernets"])
+    return {"train.evaluate_every": 100, **({"train.evaluate_unrecalibrated": True} if twice else {})}
 
 
 def _paths(data: dict[str, Any], truth: dict[str, Any]) -> dict[str, Any]:
@@ -99,13 +105,13 @@ def _compact(value: object) -> str:
 
 def tables() -> dict[Path, str]:
     """Return the files of all benchmarks with what is in them."""
-    folders = sorted(path.parent for path in HERE.glob("*/data.json"))
-    return {FOLDER / f"{folder.name}.json": text(table(folder)) for folder in folders}
+    spaces = sorted(path.parent.name for path in HERE.glob("*/space.json"))
+    return {FOLDER / f"{space}.json": text(table(space)) for space in spaces}
 
 
 if __name__ == "__main__":
     if "--check" in sys.argv:
         wrong = [path.name for path, content in tables().items() if not path.exists() or path.read_text() != content]
-        sys.exit(f"These tables do not match the data: {', '.join(wrong)}." if wrong else 0)
+        sys.exit(f"These tables do not match the results: {', '.join(wrong)}." if wrong else 0)
     for path, content in tables().items():
         path.write_text(content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from markdown import number, spread, table
+from cells import number, spread, table
 from study import LONG, PROXIES, SHORT, WORDS, Study
 
 from supernet_cli.reports.statistics.ceiling import tau_ceiling

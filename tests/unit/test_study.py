@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from typing import Any
-
 import pytest
-
-FOLDER = Path(__file__).resolve().parents[2] / "docs" / "study"
-
-
-def module(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
+from helpers import STUDY, study_script
 
 
 def test_results_of_further_seeds_join_those_that_are_stored() -> None:
-    joined = module("stored")._joined
+    joined = study_script("stored")._joined
     before = {"seeds": [0], "epochs": 3, "test": [[0.1], [0.2]], "loss": [[1.0]], "cost": {"macs": 5}}
     found = {
         "seeds": [1, 2],
@@ -41,9 +27,8 @@ def test_results_of_further_seeds_join_those_that_are_stored() -> None:
         joined(before, {**found, "seeds": [0, 1]})
 
 
-def test_the_tables_of_the_study_are_what_its_data_give(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(FOLDER))
-    figures = module("figures")
-    page = (FOLDER.parent / "study.md").read_text(encoding="utf-8")
+def test_the_tables_of_the_study_are_what_its_data_give() -> None:
+    figures = study_script("figures")
+    page = (STUDY.parent / "study.md").read_text(encoding="utf-8")
     assert page.count("<!-- table: ") == len(list(figures._PLACE.finditer(page))) > 10
     assert figures.written(page) == page

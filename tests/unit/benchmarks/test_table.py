@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-from helpers import table_of
+from helpers import STUDY, study_script, table_of
 
 from supernet_cli.benchmarks.table import FOLDER, Table, find_table, names, read_table
 from supernet_cli.config.load import load_preset
@@ -19,22 +17,11 @@ from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DataError, UsageError
 from supernet_cli.space import SearchSpace
 
-STUDY = Path(__file__).resolve().parents[3] / "docs" / "study"
 Change = Callable[[dict[str, Any]], Any]
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tables", STUDY / "tables.py")
-    assert spec is not None
-    assert spec.loader is not None
-    tables = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tables)
-    return tables
-
-
-def test_the_shipped_tables_are_what_the_studys_data_give(script: ModuleType) -> None:
-    made = script.tables()
+def test_the_shipped_tables_are_what_the_studys_data_give() -> None:
+    made = study_script("tables").tables()
     assert {path.stem for path in made} == set(names())
     for path, text in made.items():
         assert path.read_text() == text, f"python {STUDY / 'tables.py'} writes another {path.name}"
@@ -54,8 +41,8 @@ def test_a_shipped_table_belongs_to_a_shipped_preset(name: str) -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_a_shipped_table_is_also_one_for_tools_that_know_decisions_and_paths_only(name: str) -> None:
-    table, data = (json.loads(path.read_text()) for path in (FOLDER / f"{name}.json", STUDY / name / "data.json"))
-    longest = data["truth"][max(data["truth"], key=int)]
+    table, data = json.loads((FOLDER / f"{name}.json").read_text()), study_script("stored").load(name)
+    longest = max((truth for truth in data["truth"].values() if truth["paths"] == data["paths"]), key=_macs)
     for index, (key, path) in enumerate(table["paths"].items()):
         labels = [table["decisions"][place][int(choice)] for place, choice in enumerate(key.split("-"))]
         assert "_".join(labels) == data["paths"][index]
@@ -63,6 +50,10 @@ def test_a_shipped_table_is_also_one_for_tools_that_know_decisions_and_paths_onl
         assert path["macs"] == data["profile"]["macs"][index]
         losses = [row[index] for row in data["supernets"][0]["loss"]]
         assert path["scores"][data["supernets"][0]["name"]] == pytest.approx(-sum(losses) / len(losses), abs=1e-6)
+
+
+def _macs(truth: dict[str, Any]) -> int:
+    return int(truth["cost"]["macs"])
 
 
 SAME = {"train.epochs": 9, "train.seeds": [7], "train.sampler": "fair", "train.log_every": 3, "runtime.threads": 2}
