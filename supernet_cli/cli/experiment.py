@@ -44,7 +44,6 @@ def experiment(
         typer.Option(
             metavar="N,N,…",
             help="Seeds of the stand-alone trainings: each path is trained once per seed. Default: from the preset.",
-            show_envvar=False,
             rich_help_panel=TRAINING,
         ),
     ] = None,
@@ -53,7 +52,6 @@ def experiment(
         typer.Option(
             metavar="N,N,…",
             help="Seeds of the supernets: one is trained per seed. Default: from the preset.",
-            show_envvar=False,
             rich_help_panel=TRAINING,
         ),
     ] = None,
@@ -63,7 +61,6 @@ def experiment(
             metavar="RUN",
             help="Continue a run from whatever state it is in",
             autocompletion=complete_run,
-            show_envvar=False,
             rich_help_panel=TRAINING,
         ),
     ] = None,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _HARD_BREAK = re.compile(r"(?<!\n)\n(?!\n)")
+_SHOWN_VARIABLES = ("SUPERNET_RUNS_DIR", "SUPERNET_DATA_ROOT")  # the others follow from a command's and option's name
 
 
 class Group(TyperGroup):
@@ -68,6 +69,7 @@ def _renamed(command: Any, parameters: list[Any]) -> Iterator[tuple[Any, str, st
 
 def _plain(parameters: list[Any]) -> list[Any]:
     for parameter in parameters:
+        parameter.show_envvar = parameter.envvar in _SHOWN_VARIABLES
         if getattr(parameter, "is_flag", False):
             parameter.metavar = ""
         if parameter.param_type_name == "argument":
@@ -141,7 +143,6 @@ RunsDir = Annotated[
         envvar="SUPERNET_RUNS_DIR",
         metavar="DIR",
         help="Folder that holds the runs",
-        show_envvar=True,
         file_okay=False,
         rich_help_panel=OUTPUT,
     ),
@@ -152,30 +153,18 @@ PresetArgument = Annotated[
         metavar="PRESET",
         help="A shipped preset, one in ./presets, or a file. Default: `default`.",
         autocompletion=complete_preset,
-        show_envvar=False,
         show_default=False,
     ),
 ]
 PresetName = Annotated[
     str | None,
     typer.Option(
-        "--preset",
-        metavar="PRESET",
-        help="Same as PRESET",
-        autocompletion=complete_preset,
-        show_envvar=False,
-        rich_help_panel=DATA,
+        "--preset", metavar="PRESET", help="Same as PRESET", autocompletion=complete_preset, rich_help_panel=DATA
     ),
 ]
 RunArgument = Annotated[
     str | None,
-    typer.Argument(
-        metavar="RUN",
-        help=f"{A_RUN} (default)",
-        autocompletion=complete_run,
-        show_envvar=False,
-        show_default=False,
-    ),
+    typer.Argument(metavar="RUN", help=f"{A_RUN} (default)", autocompletion=complete_run, show_default=False),
 ]
 RunName = Annotated[
     str | None,
@@ -184,7 +173,6 @@ RunName = Annotated[
         metavar="RUN",
         help=f"The run: {A_RUN[0].lower()}{A_RUN[1:]} (default)",
         autocompletion=complete_run,
-        show_envvar=False,
         rich_help_panel=PATHS,
     ),
 ]
@@ -195,19 +183,12 @@ DataRoot = Annotated[
         envvar="SUPERNET_DATA_ROOT",
         metavar="DIR",
         help="Folder of the images, if they are not where the preset says; a run's images are verified",
-        show_envvar=True,
         file_okay=False,
         rich_help_panel=DATA,
     ),
 ]
-Json = Annotated[
-    bool,
-    typer.Option("--json", help="Print one JSON document on stdout", show_envvar=False, rich_help_panel=OUTPUT),
-]
-Quiet = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", help="Print results and errors only", show_envvar=False, rich_help_panel=OUTPUT),
-]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout", rich_help_panel=OUTPUT)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only", rich_help_panel=OUTPUT)]
 OutputFile = Annotated[
     Path | None,
     typer.Option(
@@ -216,7 +197,6 @@ OutputFile = Annotated[
         metavar="FILE",
         help="Also write the JSON document to this file",
         dir_okay=False,
-        show_envvar=False,
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -230,7 +210,6 @@ Settings = Annotated[
         "In SUPERNET_SET, separate settings with ; or newlines.",
         callback=_settings,
         allow_from_autoenv=False,
-        show_envvar=False,
         rich_help_panel=DATA,
     ),
 ]
@@ -239,7 +218,6 @@ DryRun = Annotated[
     typer.Option(
         "--dry-run",
         help="Print what would be done and how long it would take, without doing it",
-        show_envvar=False,
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -49,7 +49,6 @@ def train(
         typer.Option(
             metavar="N,N,…",
             help="Seeds of the supernets, such as 0,1,2: one is trained per seed. Default: from the preset.",
-            show_envvar=False,
             rich_help_panel=TRAINING,
         ),
     ] = None,
@@ -60,25 +59,16 @@ def train(
             help="Resume an interrupted run. With --set train.epochs=N, train even a finished one for longer, unless "
             "its schedule depends on the number of epochs.",
             autocompletion=complete_run,
-            show_envvar=False,
             rich_help_panel=TRAINING,
         ),
     ] = None,
     dry_run: DryRun = False,
     tensorboard: Annotated[
-        bool,
-        typer.Option(
-            "--tensorboard", help="Also write TensorBoard event files", show_envvar=False, rich_help_panel=OUTPUT
-        ),
+        bool, typer.Option("--tensorboard", help="Also write TensorBoard event files", rich_help_panel=OUTPUT)
     ] = False,
     tui: Annotated[
         bool,
-        typer.Option(
-            "--tui",
-            help="Train in a separate process and open the monitor on it",
-            show_envvar=False,
-            rich_help_panel=OUTPUT,
-        ),
+        typer.Option("--tui", help="Train in a separate process and open the monitor on it", rich_help_panel=OUTPUT),
     ] = False,
     runs_dir: RunsDir = RUNS_DIR,
     json: Json = False,

@@ -27,13 +27,7 @@ def tui(
     ] = None,
     run_option: Annotated[
         str | None,
-        typer.Option(
-            "--run",
-            metavar="RUN",
-            help="Same as RUN",
-            autocompletion=complete_run,
-            rich_help_panel=OUTPUT,
-        ),
+        typer.Option("--run", metavar="RUN", help="Same as RUN", autocompletion=complete_run, rich_help_panel=OUTPUT),
     ] = None,
     runs_dir: RunsDir = RUNS_DIR,
     ascii_only: Annotated[
