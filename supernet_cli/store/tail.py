@@ -316,7 +316,7 @@ def segments(folder: Path) -> list[str]:
         names = [name for name in os.listdir(folder) if name.startswith("metrics-") and name.endswith(".jsonl")]
     except OSError:
         return []
-    return sorted(names, key=lambda name: (len(name), name))
+    return sorted(names, key=segment_number)
 
 
 def segment_number(name: str) -> tuple[int, str]:
