@@ -48,24 +48,7 @@ _HOMES = {
     "Workplace": "workflows.workplace",
 }
 
-__all__ = [
-    "Comparison",
-    "LoadedNetwork",
-    "Observer",
-    "Run",
-    "SupernetError",
-    "Workplace",
-    "compare",
-    "evaluate",
-    "experiment",
-    "load",
-    "retrain",
-    "run",
-    "runs",
-    "sample",
-    "top",
-    "train",
-]
+__all__ = sorted(_HOMES)
 
 
 if not TYPE_CHECKING:  # a type checker would take every misspelt name for one of these

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 logging.getLogger("supernet_cli").addHandler(logging.NullHandler())  # silent, unless the program sets up logging
 
-
-logging.getLogger("supernet_cli").addHandler(logging.NullHandler())  # silent, unless the program sets up logging
-
 PresetLike = str | os.PathLike[str] | Mapping[str, Any]
 """A shipped preset's name, one in ./presets, a TOML file, or a mapping with the same sections and keys."""
 

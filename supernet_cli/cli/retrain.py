@@ -21,6 +21,7 @@ from supernet_cli.cli.options import (
     complete_path,
     parse_seeds,
     run_and_paths,
+    seeds_option,
 )
 from supernet_cli.errors import INTERRUPTED
 from supernet_cli.store.layout import Way
@@ -70,11 +71,9 @@ def retrain(
     run: RunName = None,
     seeds: Annotated[
         str | None,
-        typer.Option(
-            metavar="N,N,…",
-            help="Seeds of the stand-alone trainings, such as 0,1,2: each path is trained once per seed. "
-            "Default: from the preset.",
-            rich_help_panel=TRAINING,
+        seeds_option(
+            "Seeds of the stand-alone trainings, such as 0,1,2: each path is trained once per seed. "
+            "Default: from the preset."
         ),
     ] = None,
     init: Annotated[
