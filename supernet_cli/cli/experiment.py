@@ -45,13 +45,9 @@ def experiment(
         ),
     ] = None,
     supernet_seeds: Annotated[
-        str | None,
-        seeds_option("Seeds of the supernets: one is trained per seed. Default: from the preset."),
+        str | None, seeds_option("Seeds of the supernets: one is trained per seed. Default: from the preset.")
     ] = None,
-    resume: Annotated[
-        str | None,
-        resume_option("Continue a run from whatever state it is in"),
-    ] = None,
+    resume: Annotated[str | None, resume_option("Continue a run from whatever state it is in")] = None,
     dry_run: DryRun = False,
     workers: Workers = None,
     executor: ExecutorOption = "local",

@@ -25,7 +25,7 @@ from supernet_cli.cli.options import (
     one_of,
 )
 from supernet_cli.store.layout import JobKey, Way
-from supernet_cli.store.state import State
+from supernet_cli.store.state import State, Wish
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -156,7 +156,7 @@ def stop(
     while running:  # a request may come as one job ends and the next starts: that one is asked as well
         for job in running:
             if job.key not in asked:
-                job.request_stop()
+                job.request(Wish.STOP)
                 asked.add(job.key)
         if time.monotonic() > deadline:
             raise RunError(

@@ -6,6 +6,7 @@ It is made before training starts, so that nothing happens to somebody's images 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -60,6 +61,20 @@ class Sizes(_Fact):
     max_height: int
     most_common: tuple[int, int]  # width, height
     most_common_images: int
+
+    @classmethod
+    def of(cls, images: Counter[tuple[int, int]]) -> Sizes:
+        """Return the sizes of some images, given how many have each width and height; at least one."""
+        widths, heights = zip(*images, strict=True)
+        ((common, number),) = images.most_common(1)
+        return cls(
+            min_width=min(widths),
+            max_width=max(widths),
+            min_height=min(heights),
+            max_height=max(heights),
+            most_common=common,
+            most_common_images=number,
+        )
 
 
 class Links(_Fact):
