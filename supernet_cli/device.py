@@ -151,9 +151,7 @@ def prepare(device: Device, threads: int, sharers: int = 1) -> int:
 
 
 @contextlib.contextmanager
-def memory_errors(
-    hint: str = "Use a smaller train.batch_size, narrower blocks, or another device.",
-) -> Iterator[None]:
+def memory_errors(hint: str = "Use a smaller train.batch_size, narrower blocks, or another device.") -> Iterator[None]:
     """Turn exhausted memory into an error that says what to do.
 
     Args:

@@ -176,11 +176,7 @@ def evaluate(
     """
     from supernet_cli.workflows import evaluate as workflow
 
-    place = (
-        workers
-        if isinstance(workers, Workplace)
-        else Workplace(workers=workers, judges=1 if workers is None else workers)
-    )
+    place = workers if isinstance(workers, Workplace) else Workplace(workers=workers, judges=workers or 1)
     session = session_on(run, place, data_root, observer_of(progress, observer))
     check_word("split", split, get_args(Split))
     if isinstance(paths, str) and paths == "all":

@@ -28,19 +28,13 @@ def compare(
             metavar="RUN",
             help=f"{A_RUN} (default). Several runs of one search space are compared side by side.",
             autocompletion=complete_run,
-            show_envvar=False,
             show_default=False,
         ),
     ] = None,
     run_options: Annotated[
         list[str] | None,
         typer.Option(
-            "--run",
-            metavar="RUN",
-            help="Same as RUN; repeatable",
-            autocompletion=complete_run,
-            show_envvar=False,
-            rich_help_panel=PATHS,
+            "--run", metavar="RUN", help="Same as RUN; repeatable", autocompletion=complete_run, rich_help_panel=PATHS
         ),
     ] = None,
     truth: Annotated[
@@ -49,7 +43,6 @@ def compare(
             metavar="RUN",
             help="Take the stand-alone results of another run with the same search space, recipe and images",
             autocompletion=complete_run,
-            show_envvar=False,
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -59,7 +52,6 @@ def compare(
             "--format",
             metavar="FORMAT",
             help="table, json, csv, markdown or html. Default: from the extension of --output.",
-            show_envvar=False,
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
@@ -69,26 +61,19 @@ def compare(
         typer.Option(
             "--details",
             help="Show every figure: all paths, agreement, baselines, sources of disagreement, cost",
-            show_envvar=False,
             rich_help_panel=OUTPUT,
         ),
     ] = False,
     sort: Annotated[
         str | None,
         typer.Option(
-            metavar="COLUMN",
-            help="Sort paths by a column of the JSON rows; shows --details",
-            show_envvar=False,
-            rich_help_panel=OUTPUT,
+            metavar="COLUMN", help="Sort paths by a column of the JSON rows; shows --details", rich_help_panel=OUTPUT
         ),
     ] = None,
     schema: Annotated[
         bool,
         typer.Option(
-            "--schema",
-            help="Print the JSON Schema of the JSON document; needs no run",
-            show_envvar=False,
-            rich_help_panel=OUTPUT,
+            "--schema", help="Print the JSON Schema of the JSON document; needs no run", rich_help_panel=OUTPUT
         ),
     ] = False,
     runs_dir: RunsDir = RUNS_DIR,
@@ -102,7 +87,6 @@ def compare(
             metavar="FILE",
             help="Write the result to this file; for tables, the JSON document",
             dir_okay=False,
-            show_envvar=False,
             rich_help_panel=OUTPUT,
         ),
     ] = None,

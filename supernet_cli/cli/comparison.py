@@ -117,8 +117,7 @@ def _answer(run: RunComparison, named: bool) -> RenderableType:
     head = Text(f"{run.run}  " if named else "", style="bold")
     head.append(f"{MARKS[found.word]} {found.word.upper()}", style=f"bold {_COLOURS[found.word]}")
     head.append(f"  {printable(found.reason)}")
-    lines = [(line.label, line.text) for line in found.lines]
-    lines.append(("next", found.purpose + (":" if found.command else "")))
+    lines = [*found.lines, ("next", found.purpose + (":" if found.command else ""))]
     lines += [("its weights", found.weights)] if found.weights else []
     parts: list[RenderableType] = [head, "", facts(lines)]
     if found.command:

@@ -8,6 +8,7 @@ from typing import Any
 
 from supernet_cli.cli.options import RUNS_DIR, Json, OutputFile, Quiet, RunsDir
 from supernet_cli.cores import cores
+from supernet_cli.version import __version__, version_of
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "rich", "textual", "typer", "pydantic", "safetensors", "scipy")
 _EXTRAS = {"tensorboard": "tensorboard", "report": "matplotlib", "web": "textual_serve", "ray": "ray"}
@@ -46,11 +47,9 @@ def _examine(runs_dir: Path) -> dict[str, Any]:
 
     import psutil
 
-    from supernet_cli.version import __version__
-
     memory = psutil.virtual_memory()
     machine = cores()
-    versions = {"supernet": __version__, "python": platform.python_version(), **{n: _version(n) for n in _LIBRARIES}}
+    versions = {"supernet": __version__, "python": platform.python_version(), **{n: version_of(n) for n in _LIBRARIES}}
     devices, failure = _devices()
     disk = _disk(runs_dir)
     missing = {name: _command_for(name, module) for name, module in _EXTRAS.items()}
@@ -124,15 +123,6 @@ def _installed_from() -> tuple[list[str], str]:
     if "vcs_info" in origin:
         return [], f"{origin['vcs_info']['vcs']}+{address}"
     return [], address or "supernet-cli"
-
-
-def _version(name: str) -> str | None:
-    import importlib.metadata
-
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _devices() -> tuple[list[str], str]:

@@ -35,7 +35,6 @@ def evaluate(
             help="A run (default: `latest`), then the paths to evaluate. Default: all; in a large space, those "
             "monitored, sampled or trained so far.",
             autocompletion=complete_path,
-            show_envvar=False,
         ),
     ] = None,
     sample: Annotated[
@@ -44,24 +43,15 @@ def evaluate(
             min=1,
             metavar="N",
             help="Evaluate N random paths; a larger N includes those of a smaller one",
-            show_envvar=False,
             rich_help_panel=PATHS,
         ),
     ] = None,
     top: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            metavar="K",
-            help="Evaluate the K best by one-shot score",
-            show_envvar=False,
-            rich_help_panel=PATHS,
-        ),
+        typer.Option(min=1, metavar="K", help="Evaluate the K best by one-shot score", rich_help_panel=PATHS),
     ] = None,
     run: RunName = None,
-    split: Annotated[
-        Split, typer.Option(help="Images to evaluate on", show_envvar=False, rich_help_panel=DATA)
-    ] = "test",
+    split: Annotated[Split, typer.Option(help="Images to evaluate on", rich_help_panel=DATA)] = "test",
     data_root: DataRoot = None,
     workers: Annotated[
         int | None,
@@ -71,7 +61,6 @@ def evaluate(
             metavar="N",
             help="Processes that evaluate side by side, with as many threads each as the supernet's training. "
             "Default: 1; on a Ray cluster, as many as fit.",
-            show_envvar=False,
             rich_help_panel=PLACE,
         ),
     ] = None,

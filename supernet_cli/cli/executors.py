@@ -10,13 +10,7 @@ from supernet_cli.cli.options import PLACE
 from supernet_cli.workflows.workplace import ExecutorName
 
 ExecutorOption = Annotated[
-    ExecutorName,
-    typer.Option(
-        "--executor",
-        help="Run jobs on this machine or on a Ray cluster",
-        show_envvar=False,
-        rich_help_panel=PLACE,
-    ),
+    ExecutorName, typer.Option("--executor", help="Run jobs on this machine or on a Ray cluster", rich_help_panel=PLACE)
 ]
 RayAddress = Annotated[
     str | None,
@@ -25,7 +19,6 @@ RayAddress = Annotated[
         metavar="ADDRESS",
         help="Ray cluster, such as auto or head:6379. Default: $RAY_ADDRESS, otherwise a temporary cluster on this "
         "machine.",
-        show_envvar=False,
         rich_help_panel=PLACE,
     ),
 ]
@@ -36,7 +29,6 @@ CpusPerJob = Annotated[
         min=1,
         metavar="N",
         help="Cores per job on a Ray cluster. Default: as many as a job has threads.",
-        show_envvar=False,
         rich_help_panel=PLACE,
     ),
 ]
@@ -47,7 +39,6 @@ GpusPerJob = Annotated[
         min=0.01,
         metavar="X",
         help="GPUs per job on a Ray cluster, such as 0.5. Default: 1 if the run uses GPUs.",
-        show_envvar=False,
         rich_help_panel=PLACE,
     ),
 ]
@@ -58,7 +49,6 @@ Workers = Annotated[
         max=1024,
         metavar="N",
         help="Trainings side by side. Default: as many as there is room for.",
-        show_envvar=False,
         rich_help_panel=PLACE,
     ),
 ]

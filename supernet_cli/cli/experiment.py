@@ -9,7 +9,6 @@ import typer
 from supernet_cli.cli.executors import CpusPerJob, ExecutorOption, GpusPerJob, RayAddress, Workers
 from supernet_cli.cli.options import (
     RUNS_DIR,
-    TRAINING,
     DataRoot,
     DryRun,
     Json,
@@ -19,17 +18,17 @@ from supernet_cli.cli.options import (
     Quiet,
     RunsDir,
     Settings,
-    complete_run,
-    one_preset,
-    parse_seeds,
+    one_of,
+    resume_option,
+    seeds_option,
     typed,
     with_data_root,
+    with_seeds,
 )
 from supernet_cli.errors import INTERRUPTED
 
 if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
-    from supernet_cli.config.load import LoadedPreset
     from supernet_cli.workflows.experiment import Experimented
 
 
@@ -41,32 +40,14 @@ def experiment(
     data_root: DataRoot = None,
     seeds: Annotated[
         str | None,
-        typer.Option(
-            metavar="N,N,…",
-            help="Seeds of the stand-alone trainings: each path is trained once per seed. Default: from the preset.",
-            show_envvar=False,
-            rich_help_panel=TRAINING,
+        seeds_option(
+            "Seeds of the stand-alone trainings: each path is trained once per seed. Default: from the preset."
         ),
     ] = None,
     supernet_seeds: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N,N,…",
-            help="Seeds of the supernets: one is trained per seed. Default: from the preset.",
-            show_envvar=False,
-            rich_help_panel=TRAINING,
-        ),
+        str | None, seeds_option("Seeds of the supernets: one is trained per seed. Default: from the preset.")
     ] = None,
-    resume: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN",
-            help="Continue a run from whatever state it is in",
-            autocompletion=complete_run,
-            show_envvar=False,
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
+    resume: Annotated[str | None, resume_option("Continue a run from whatever state it is in")] = None,
     dry_run: DryRun = False,
     workers: Workers = None,
     executor: ExecutorOption = "local",
@@ -84,6 +65,7 @@ def experiment(
     be interrupted at any point; --resume continues. A second `experiment` on the same run waits for the first.
     """
     from supernet_cli.cli.output import Output
+    from supernet_cli.config.load import load_preset
     from supernet_cli.errors import UsageError
     from supernet_cli.store.runs import find_run
     from supernet_cli.workflows import experiment as workflow
@@ -104,8 +86,10 @@ def experiment(
         session = Session(find_run(runs_dir, resume), workplace, voice, data_root)
         _report(workflow.resume_experiment(session), voice)
         return
-    name, changes = one_preset(preset, preset_option), with_data_root(settings, data_root)
-    loaded = _load(name, changes, seeds, supernet_seeds)
+    name = one_of("preset", preset, preset_option, "default")
+    changes = with_data_root(settings, data_root)
+    of_supernets = with_seeds(changes, "train.seeds", supernet_seeds, "--supernet-seeds")
+    loaded = load_preset(name, with_seeds(of_supernets, "retrain.seeds", seeds))
     workflow.check_size(runs_dir, loaded, name, changes)
     if dry_run:
         from supernet_cli.cli.rehearsal import say_rehearsal
@@ -127,12 +111,3 @@ def _report(done: Experimented, voice: Output) -> None:
     say_comparison(done.comparison, voice, error=done.error)
     if done.error is not None:
         voice.fail(done.error)
-
-
-def _load(name: str, settings: list[str], seeds: str | None, supernet_seeds: str | None) -> LoadedPreset:
-    """Load a preset with settings, and with the seeds of its supernets and of its stand-alone trainings."""
-    from supernet_cli.config.load import load_preset
-
-    given = {"train.seeds": ("--supernet-seeds", supernet_seeds), "retrain.seeds": ("--seeds", seeds)}
-    extra = [f"{key}={list(parse_seeds(t, option))}" for key, (option, t) in given.items() if t is not None]
-    return load_preset(name, [*settings, *extra])

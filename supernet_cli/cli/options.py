@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _HARD_BREAK = re.compile(r"(?<!\n)\n(?!\n)")
+_SHOWN_VARIABLES = ("SUPERNET_RUNS_DIR", "SUPERNET_DATA_ROOT")  # the others follow from a command's and option's name
 
 
 class Group(TyperGroup):
@@ -68,6 +69,7 @@ def _renamed(command: Any, parameters: list[Any]) -> Iterator[tuple[Any, str, st
 
 def _plain(parameters: list[Any]) -> list[Any]:
     for parameter in parameters:
+        parameter.show_envvar = parameter.envvar in _SHOWN_VARIABLES
         if getattr(parameter, "is_flag", False):
             parameter.metavar = ""
         if parameter.param_type_name == "argument":
@@ -141,7 +143,6 @@ RunsDir = Annotated[
         envvar="SUPERNET_RUNS_DIR",
         metavar="DIR",
         help="Folder that holds the runs",
-        show_envvar=True,
         file_okay=False,
         rich_help_panel=OUTPUT,
     ),
@@ -152,30 +153,18 @@ PresetArgument = Annotated[
         metavar="PRESET",
         help="A shipped preset, one in ./presets, or a file. Default: `default`.",
         autocompletion=complete_preset,
-        show_envvar=False,
         show_default=False,
     ),
 ]
 PresetName = Annotated[
     str | None,
     typer.Option(
-        "--preset",
-        metavar="PRESET",
-        help="Same as PRESET",
-        autocompletion=complete_preset,
-        show_envvar=False,
-        rich_help_panel=DATA,
+        "--preset", metavar="PRESET", help="Same as PRESET", autocompletion=complete_preset, rich_help_panel=DATA
     ),
 ]
 RunArgument = Annotated[
     str | None,
-    typer.Argument(
-        metavar="RUN",
-        help=f"{A_RUN} (default)",
-        autocompletion=complete_run,
-        show_envvar=False,
-        show_default=False,
-    ),
+    typer.Argument(metavar="RUN", help=f"{A_RUN} (default)", autocompletion=complete_run, show_default=False),
 ]
 RunName = Annotated[
     str | None,
@@ -184,7 +173,6 @@ RunName = Annotated[
         metavar="RUN",
         help=f"The run: {A_RUN[0].lower()}{A_RUN[1:]} (default)",
         autocompletion=complete_run,
-        show_envvar=False,
         rich_help_panel=PATHS,
     ),
 ]
@@ -195,19 +183,12 @@ DataRoot = Annotated[
         envvar="SUPERNET_DATA_ROOT",
         metavar="DIR",
         help="Folder of the images, if they are not where the preset says; a run's images are verified",
-        show_envvar=True,
         file_okay=False,
         rich_help_panel=DATA,
     ),
 ]
-Json = Annotated[
-    bool,
-    typer.Option("--json", help="Print one JSON document on stdout", show_envvar=False, rich_help_panel=OUTPUT),
-]
-Quiet = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", help="Print results and errors only", show_envvar=False, rich_help_panel=OUTPUT),
-]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout", rich_help_panel=OUTPUT)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only", rich_help_panel=OUTPUT)]
 OutputFile = Annotated[
     Path | None,
     typer.Option(
@@ -216,7 +197,6 @@ OutputFile = Annotated[
         metavar="FILE",
         help="Also write the JSON document to this file",
         dir_okay=False,
-        show_envvar=False,
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -230,7 +210,6 @@ Settings = Annotated[
         "In SUPERNET_SET, separate settings with ; or newlines.",
         callback=_settings,
         allow_from_autoenv=False,
-        show_envvar=False,
         rich_help_panel=DATA,
     ),
 ]
@@ -239,41 +218,43 @@ DryRun = Annotated[
     typer.Option(
         "--dry-run",
         help="Print what would be done and how long it would take, without doing it",
-        show_envvar=False,
         rich_help_panel=OUTPUT,
     ),
 ]
 Split = Literal["test", "validation"]
 
+
+def seeds_option(help: str) -> Any:  # noqa: A002 - Typer's name
+    """Return an option that takes seeds such as 0,1,2: those of a command's supernets, or of its other trainings."""
+    return typer.Option(metavar="N,N,…", help=help, rich_help_panel=TRAINING)
+
+
+def resume_option(help: str) -> Any:  # noqa: A002 - Typer's name
+    """Return an option that names the run to go on with."""
+    return typer.Option(metavar="RUN", help=help, autocompletion=complete_run, rich_help_panel=TRAINING)
+
+
 RUNS_DIR = Path("runs")
 
 
-def one_run(argument: str | None, option: str | None) -> str:
-    """Return the run that a command is given by position or as --run; the newest where it is given none.
+def one_of(what: str, argument: str | None, option: str | None, otherwise: str) -> str:
+    """Return what a command is given by position or as an option: its run, or its preset.
+
+    Args:
+        what: The option without its dashes.
+        argument: What was given by position.
+        option: What was given as the option.
+        otherwise: What is meant where neither was.
 
     Raises:
-        UsageError: Both name a run.
+        UsageError: Both name one, and not the same.
     """
-    name = _one("run", argument, option)
-    return "latest" if name is None else name
-
-
-def one_preset(argument: str | None, option: str | None) -> str:
-    """Return the preset that a command is given by position or as --preset; `default` where it is given none.
-
-    Raises:
-        UsageError: Both name a preset.
-    """
-    name = _one("preset", argument, option)
-    return "default" if name is None else name
-
-
-def _one(what: str, argument: str | None, option: str | None) -> str | None:
     from supernet_cli.errors import UsageError
 
     if argument is not None and option is not None and argument != option:
         raise UsageError(f"You named two {what}s: {argument} and --{what} {option}.", "Name one.")
-    return option if argument is None else argument
+    given = option if argument is None else argument
+    return otherwise if given is None else given
 
 
 def parse_seeds(text: str, option: str = "--seeds") -> tuple[int, ...]:
@@ -294,6 +275,15 @@ def parse_seeds(text: str, option: str = "--seeds") -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
         raise UsageError(f"{option} {text}: the same seed twice would train the same network twice.")
     return seeds
+
+
+def with_seeds(settings: list[str], key: str, text: str | None, option: str = "--seeds") -> list[str]:
+    """Return settings of a new run, with the seeds of a key of the preset where they are given as an option.
+
+    Raises:
+        UsageError: They are no list of seeds, or name one twice.
+    """
+    return settings if text is None else [*settings, f"{key}={list(parse_seeds(text, option))}"]
 
 
 def with_data_root(settings: list[str] | None, data_root: Path | None) -> list[str]:
@@ -326,8 +316,8 @@ def run_and_paths(runs_dir: Path, words: list[str], option: str | None) -> tuple
             raise
         found = None
     if found is None:
-        return find_run(runs_dir, one_run(None, option)), words
-    return find_run(runs_dir, one_run(first, option)), words[1:]
+        return find_run(runs_dir, option or "latest"), words
+    return find_run(runs_dir, one_of("run", first, option, "latest")), words[1:]
 
 
 def _is_path(runs_dir: Path, word: str, option: str | None) -> bool:

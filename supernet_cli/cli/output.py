@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from supernet_cli.cli.console import console, printable, wants_plain
 from supernet_cli.errors import SupernetError, UsageError
-from supernet_cli.workflows.observer import Advance, Observer, Take
+from supernet_cli.workflows.observer import Observer, Take
 
 if TYPE_CHECKING:
     from rich.console import RenderableType  # rich is imported only to draw, so that errors come sooner
 
+    from supernet_cli.data import Progress
     from supernet_cli.reports.next_step import NextStep
     from supernet_cli.store.layout import JobKey
     from supernet_cli.store.snapshot import JobSnapshot
@@ -106,7 +107,7 @@ class Output(Observer):
             self.note(f"\n{step}")
 
     @contextmanager
-    def working(self, what: str) -> Iterator[Advance]:
+    def working(self, what: str) -> Iterator[Progress]:
         """Show that something takes a while.
 
         Args:
@@ -121,7 +122,7 @@ class Output(Observer):
         else:
             yield self._plain_progress()
 
-    def _plain_progress(self) -> Advance:
+    def _plain_progress(self) -> Progress:
         """Return a function that prints each new activity once, in a line."""
         printed: set[str] = set()
 
@@ -191,15 +192,16 @@ def check_folder(file: Path, what: str) -> None:
 
 
 @contextmanager
-def _drawn_progress(what: str) -> Iterator[Advance]:
+def _drawn_progress(what: str) -> Iterator[Progress]:
     from rich.markup import escape
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+    from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColumn
+    from rich.progress import Progress as Bars
 
     from supernet_cli.cli.resizing import clearing_after_resize
 
     parts = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     out = console(sys.stderr)
-    with Progress(*parts, console=out, transient=True) as progress, clearing_after_resize(out):
+    with Bars(*parts, console=out, transient=True) as progress, clearing_after_resize(out):
         task = progress.add_task(escape(what), total=None)
         yield lambda doing, done, total: progress.update(
             task, description=escape(doing), completed=done, total=total or None

@@ -30,8 +30,7 @@ def say_rehearsal(loaded: LoadedPreset, voice: Output, workplace: Workplace | No
     """
     from supernet_cli.workflows.rehearse import rehearse_new
 
-    preset, found = loaded.preset, rehearse_new(loaded, voice, workplace)
-    rehearsal, alone = found.supernet, found.alone
+    preset, (rehearsal, alone) = loaded.preset, rehearse_new(loaded, voice, workplace)
     from supernet_cli.cli.data_report import drawn_report
 
     seconds = rehearsal.estimate.seconds * len(preset.train.seeds)
@@ -61,33 +60,28 @@ def say_alone_rehearsal(session: Session, wanted: Wanted, seeds: Sequence[int], 
     from supernet_cli.workflows.rehearse import rehearse_alone
 
     rehearsal = rehearse_alone(session, wanted, seeds)
-    estimate, trainings = rehearsal.estimate, rehearsal.num_paths * len(rehearsal.seeds)
-    seconds = 0.0 if estimate is None else estimate.seconds
+    estimate, trainings = rehearsal.estimate, rehearsal.num_paths * len(seeds)
     paths = rehearsal.paths
     if paths is None:
         named = f"{rehearsal.num_paths:,}, chosen after scoring {rehearsal.scored_first}"
     else:
         named = f"{rehearsal.num_paths:,}: {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}"
-    each = counted(len(rehearsal.seeds), "seed")
+    each = counted(len(seeds), "seed")
     pairs = [
-        ("run", rehearsal.run),
+        ("run", session.run.id),
         ("paths", named),
         ("trainings", f"{trainings:,} ({counted(rehearsal.num_paths, 'path')} × {each}), {rehearsal.done:,} done"),
         ("length of each", rehearsal.length),
         ("where", rehearsal.where),
-        ("estimated time", "nothing is left to train" if estimate is None else clock(seconds)),
+        ("estimated time", clock(estimate.seconds) if estimate.workers else "nothing is left to train"),
     ]
     document = {
-        "run": rehearsal.run,
+        "run": session.run.id,
         "paths": None if paths is None else list(paths),
-        "seeds": list(rehearsal.seeds),
+        "seeds": list(seeds),
         "trainings": trainings,
         "trainings_done": rehearsal.done,
-        "estimate": {
-            "seconds": seconds,
-            "macs": 0 if estimate is None else estimate.macs,
-            "workers": 0 if estimate is None else estimate.workers,
-        },
+        "estimate": {"seconds": estimate.seconds, "macs": estimate.macs, "workers": estimate.workers},
     }
     voice.result(document, facts(pairs))
 

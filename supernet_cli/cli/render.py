@@ -15,6 +15,7 @@ from rich.text import Text
 
 from supernet_cli.cli.console import printable
 from supernet_cli.glyphs import counted
+from supernet_cli.reports.formats import percent
 from supernet_cli.reports.sheets import Sheet
 from supernet_cli.store.ranking import RankKey, rank_key
 
@@ -150,11 +151,6 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Table:
     for name, value in pairs:
         table.add_row(Text(printable(name)), Text(printable(value)))
     return table
-
-
-def percent(fraction: float) -> str:
-    """Return a fraction as a percentage with two decimals."""
-    return f"{100 * fraction:.2f} %"
 
 
 def _rank(path: str, group: Sequence[dict[str, Any]]) -> RankKey:

@@ -21,6 +21,7 @@ from supernet_cli.cli.options import (
     complete_path,
     parse_seeds,
     run_and_paths,
+    seeds_option,
 )
 from supernet_cli.errors import INTERRUPTED
 from supernet_cli.store.layout import Way
@@ -38,20 +39,15 @@ def retrain(
             metavar="RUN|PATH",
             help="A run (default: `latest`), then the paths to train, unless --all, --top or --sample chooses them",
             autocompletion=complete_path,
-            show_envvar=False,
         ),
     ] = None,
-    every: Annotated[
-        bool,
-        typer.Option("--all", help="Train every path of the space", show_envvar=False, rich_help_panel=PATHS),
-    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Train every path of the space", rich_help_panel=PATHS)] = False,
     top: Annotated[
         int | None,
         typer.Option(
             min=1,
             metavar="K",
             help="Train the K best by one-shot score (scores more paths first if too few have one), or by --by",
-            show_envvar=False,
             rich_help_panel=PATHS,
         ),
     ] = None,
@@ -60,7 +56,6 @@ def retrain(
         typer.Option(
             metavar="ORDER",
             help="Order for --top: one-shot (default), or size: most multiply-accumulates first",
-            show_envvar=False,
             rich_help_panel=PATHS,
         ),
     ] = None,
@@ -70,19 +65,15 @@ def retrain(
             min=1,
             metavar="N",
             help="Train N drawn at random from the paths with a one-shot score; scores more first if too few have one",
-            show_envvar=False,
             rich_help_panel=PATHS,
         ),
     ] = None,
     run: RunName = None,
     seeds: Annotated[
         str | None,
-        typer.Option(
-            metavar="N,N,…",
-            help="Seeds of the stand-alone trainings, such as 0,1,2: each path is trained once per seed. "
-            "Default: from the preset.",
-            show_envvar=False,
-            rich_help_panel=TRAINING,
+        seeds_option(
+            "Seeds of the stand-alone trainings, such as 0,1,2: each path is trained once per seed. "
+            "Default: from the preset."
         ),
     ] = None,
     init: Annotated[
@@ -90,7 +81,6 @@ def retrain(
         typer.Option(
             help="Start from scratch, or from the weights of the run's first supernet. "
             "`inherit` is excluded from all ranking statistics.",
-            show_envvar=False,
             rich_help_panel=TRAINING,
         ),
     ] = "scratch",
@@ -100,7 +90,6 @@ def retrain(
             "--short",
             help="Train each path briefly, so that all of them together cost as much as one supernet. "
             "A baseline for `compare`, not ground truth.",
-            show_envvar=False,
             rich_help_panel=TRAINING,
         ),
     ] = False,

@@ -22,10 +22,10 @@ from supernet_cli.cli.options import (
     RunName,
     RunsDir,
     complete_run,
-    one_run,
+    one_of,
 )
 from supernet_cli.store.layout import JobKey, Way
-from supernet_cli.store.state import State
+from supernet_cli.store.state import State, Wish
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -95,7 +95,7 @@ def show(
     from supernet_cli.store.runs import find_run
 
     voice = Output(json, quiet, output)
-    found = find_run(runs_dir, one_run(run, run_option))
+    found = find_run(runs_dir, one_of("run", run, run_option, "latest"))
     jobs = {way: [_job_row(job) for job in found.jobs(way)] for way in Way}
     document = _row(found) | {
         "jobs": list(chain.from_iterable(jobs.values())),
@@ -144,7 +144,7 @@ def stop(
     from supernet_cli.store.runs import find_run
 
     voice = Output(json, quiet, output)
-    found = find_run(runs_dir, one_run(run, run_option))
+    found = find_run(runs_dir, one_of("run", run, run_option, "latest"))
     running = [job for job in found.jobs() if job.status().state.is_alive]
     if not running:
         raise RunError(
@@ -156,7 +156,7 @@ def stop(
     while running:  # a request may come as one job ends and the next starts: that one is asked as well
         for job in running:
             if job.key not in asked:
-                job.request_stop()
+                job.request(Wish.STOP)
                 asked.add(job.key)
         if time.monotonic() > deadline:
             raise RunError(

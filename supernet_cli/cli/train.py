@@ -11,7 +11,6 @@ import typer
 from supernet_cli.cli.options import (
     OUTPUT,
     RUNS_DIR,
-    TRAINING,
     DataRoot,
     DryRun,
     Json,
@@ -21,11 +20,12 @@ from supernet_cli.cli.options import (
     Quiet,
     RunsDir,
     Settings,
-    complete_run,
-    one_preset,
-    parse_seeds,
+    one_of,
+    resume_option,
+    seeds_option,
     typed,
     with_data_root,
+    with_seeds,
 )
 from supernet_cli.config.torchrun import Place, here
 from supernet_cli.errors import INTERRUPTED
@@ -33,7 +33,6 @@ from supernet_cli.store.state import State
 
 if TYPE_CHECKING:
     from supernet_cli.cli.output import Output
-    from supernet_cli.config.load import LoadedPreset
     from supernet_cli.store.run import Run
     from supernet_cli.workflows.train import Trained
 
@@ -46,39 +45,22 @@ def train(
     data_root: DataRoot = None,
     seeds: Annotated[
         str | None,
-        typer.Option(
-            metavar="N,N,…",
-            help="Seeds of the supernets, such as 0,1,2: one is trained per seed. Default: from the preset.",
-            show_envvar=False,
-            rich_help_panel=TRAINING,
-        ),
+        seeds_option("Seeds of the supernets, such as 0,1,2: one is trained per seed. Default: from the preset."),
     ] = None,
     resume: Annotated[
         str | None,
-        typer.Option(
-            metavar="RUN",
-            help="Resume an interrupted run. With --set train.epochs=N, train even a finished one for longer, unless "
-            "its schedule depends on the number of epochs.",
-            autocompletion=complete_run,
-            show_envvar=False,
-            rich_help_panel=TRAINING,
+        resume_option(
+            "Resume an interrupted run. With --set train.epochs=N, train even a finished one for longer, unless "
+            "its schedule depends on the number of epochs."
         ),
     ] = None,
     dry_run: DryRun = False,
     tensorboard: Annotated[
-        bool,
-        typer.Option(
-            "--tensorboard", help="Also write TensorBoard event files", show_envvar=False, rich_help_panel=OUTPUT
-        ),
+        bool, typer.Option("--tensorboard", help="Also write TensorBoard event files", rich_help_panel=OUTPUT)
     ] = False,
     tui: Annotated[
         bool,
-        typer.Option(
-            "--tui",
-            help="Train in a separate process and open the monitor on it",
-            show_envvar=False,
-            rich_help_panel=OUTPUT,
-        ),
+        typer.Option("--tui", help="Train in a separate process and open the monitor on it", rich_help_panel=OUTPUT),
     ] = False,
     runs_dir: RunsDir = RUNS_DIR,
     json: Json = False,
@@ -91,6 +73,7 @@ def train(
     bit for bit.
     """
     from supernet_cli.cli.output import Output
+    from supernet_cli.config.load import load_preset
     from supernet_cli.errors import UsageError
 
     place = here()
@@ -103,8 +86,13 @@ def train(
             "--resume uses the run's own preset, so it takes no PRESET or --seeds.",
             "Drop them, or start a new run without --resume.",
         )
-    epochs = _epochs(settings or []) if resume is not None and "settings" in given else None
-    name, changes = one_preset(preset, preset_option), with_data_root(settings, data_root)
+    epochs = None
+    if resume is not None and "settings" in given:
+        from supernet_cli.workflows.train import longer
+
+        epochs = longer(settings or [])
+    name = one_of("preset", preset, preset_option, "default")
+    changes = with_data_root(settings, data_root)
     if tui:
         if dry_run or json or quiet or output is not None:
             raise UsageError(
@@ -117,27 +105,18 @@ def train(
             raise UsageError("--dry-run describes a new training, so it takes no --resume.", "Drop one of them.")
         from supernet_cli.cli.rehearsal import say_rehearsal
 
-        say_rehearsal(_load(name, changes, seeds), voice)
+        say_rehearsal(load_preset(name, with_seeds(changes, "train.seeds", seeds)), voice)
         return
-    loaded = None if resume is not None else _load(name, changes, seeds)  # a wrong preset is reported sooner
-    from supernet_cli.workflows import train as workflow
+    if resume is None:
+        loaded = load_preset(name, with_seeds(changes, "train.seeds", seeds))  # a wrong preset is reported sooner
+        from supernet_cli.workflows import train as workflow
 
-    if loaded is not None:
         _report(workflow.train(runs_dir, loaded, voice, place, tensorboard), voice)
-    elif resume is not None:
-        _report(workflow.resume(_find(runs_dir, resume), voice, place, tensorboard, data_root, epochs), voice)
+    else:
+        from supernet_cli.store.runs import find_run
+        from supernet_cli.workflows import train as workflow
 
-
-def _epochs(settings: list[str]) -> int:
-    from supernet_cli.workflows.train import longer
-
-    return longer(settings)
-
-
-def _find(runs_dir: Path, name: str) -> Run:
-    from supernet_cli.store.runs import find_run  # a wrong preset is reported without it
-
-    return find_run(runs_dir, name)
+        _report(workflow.resume(find_run(runs_dir, resume), voice, place, tensorboard, data_root, epochs), voice)
 
 
 def _is_only_to_help(place: Place, is_no_training: bool, data_root: Path | None) -> bool:
@@ -174,26 +153,21 @@ def _train_beside_the_monitor(
 ) -> None:
     """Check what can be checked at once, start the training on its own, and open the monitor on it."""
     from supernet_cli.cli.tui import check_terminal, open_monitor
+    from supernet_cli.config.load import load_preset
     from supernet_cli.store.launch import launch
+    from supernet_cli.store.runs import find_run
 
     check_terminal("Train without --tui.")
     if resume is not None:
-        words = ["--resume", str(_find(runs_dir, resume).folder.absolute())]
+        words = ["--resume", str(find_run(runs_dir, resume).folder.absolute())]
         words += ["--data-root", str(data_root)] if data_root is not None else []
         words += ["--set", f"train.epochs={epochs}"] if epochs is not None else []
     else:
-        _load(preset, settings, seeds)
+        load_preset(preset, with_seeds(settings, "train.seeds", seeds))
         words = ["--preset", preset, *(word for setting in settings for word in ("--set", setting))]
         words += ["--seeds", seeds] if seeds is not None else []
     words += ["--tensorboard"] if tensorboard else []
     open_monitor(runs_dir, None, launched=launch(runs_dir, ["train", *words]))
-
-
-def _load(name: str, settings: list[str], seeds: str | None) -> LoadedPreset:
-    """Load a preset with settings, and with the seeds of its supernets."""
-    from supernet_cli.config.load import load_preset
-
-    return load_preset(name, [*settings, *([f"train.seeds={list(parse_seeds(seeds))}"] if seeds is not None else [])])
 
 
 def _report(trained: Trained, voice: Output) -> None:

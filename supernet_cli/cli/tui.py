@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from supernet_cli.cli.options import A_RUN, OUTPUT, RUNS_DIR, RunsDir, complete_run, one_run
+from supernet_cli.cli.options import A_RUN, OUTPUT, RUNS_DIR, RunsDir, complete_run, one_of
 
 if TYPE_CHECKING:
     from supernet_cli.store.launch import Launched
@@ -27,13 +27,7 @@ def tui(
     ] = None,
     run_option: Annotated[
         str | None,
-        typer.Option(
-            "--run",
-            metavar="RUN",
-            help="Same as RUN",
-            autocompletion=complete_run,
-            rich_help_panel=OUTPUT,
-        ),
+        typer.Option("--run", metavar="RUN", help="Same as RUN", autocompletion=complete_run, rich_help_panel=OUTPUT),
     ] = None,
     runs_dir: RunsDir = RUNS_DIR,
     ascii_only: Annotated[
@@ -54,7 +48,7 @@ def tui(
         raise UsageError("--port only applies to --web.", "Add --web, or remove the option.")
     folder = None
     if run is not None or run_option is not None:
-        folder = _folder_of(runs_dir, one_run(run, run_option))
+        folder = _folder_of(runs_dir, one_of("run", run, run_option, "latest"))
     if web:
         from supernet_cli.tui.web import serve
 

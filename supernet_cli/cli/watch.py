@@ -42,13 +42,13 @@ class Watch:
             self._listener(self.view, record)
 
 
-class Lines:
+class _Lines:
     """Lines on a stream; if the reader is gone (Rich then raises SystemExit), work continues silently."""
 
     def __init__(self, stream: TextIO) -> None:
         self._console = console(stream)
 
-    def say(self, line: str) -> None:
+    def _say(self, line: str) -> None:
         """Print a line."""
         try:
             self._console.print(printable(line), markup=False, soft_wrap=True)
@@ -56,11 +56,8 @@ class Lines:
             self._console.quiet = True
 
 
-class PlainLines:
+class PlainLines(_Lines):
     """One line an epoch and one at the end of each job, without escape codes."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._say = Lines(stream).say
 
     def __call__(self, view: RunSnapshot, record: Record) -> None:
         """Print what a record changed, if it is worth a line."""
@@ -84,11 +81,8 @@ class PlainLines:
         return "  ".join(parts)
 
 
-class JobLines:
+class JobLines(_Lines):
     """One line at the end of each of many jobs that run side by side, without escape codes."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._say = Lines(stream).say
 
     def __call__(self, view: RunSnapshot, record: Record) -> None:
         """Print how a job ended."""

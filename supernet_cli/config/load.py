@@ -78,12 +78,7 @@ def load_table(table: Mapping[str, Any], settings: Sequence[str] = (), name: str
 
 
 def _loaded(
-    table: dict[str, Any],
-    name: str,
-    path: Path,
-    settings: Sequence[str],
-    base: str,
-    warn: Callable[[str], None] | None,
+    table: dict[str, Any], name: str, path: Path, settings: Sequence[str], base: str, warn: Callable[[str], None] | None
 ) -> LoadedPreset:
     origin = {apply_setting(table, setting): f"--set {setting}" for setting in settings}
     if any(related(key, ("data", "root")) for key in origin):

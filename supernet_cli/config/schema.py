@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from supernet_cli.config.parts import Count, Named, NamedOrWord, Part, check_parameters, lookup
 from supernet_cli.config.space import Space
@@ -17,7 +17,9 @@ from supernet_cli.errors import did_you_mean
 
 DEVICE_WORDS = ("auto", "cpu", "cuda", "mps")
 
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+def _known_dataset(name: str) -> str:
+    return lookup("dataset", name).name
 
 
 def _known_sampler(named: Named) -> Named:
@@ -26,11 +28,36 @@ def _known_sampler(named: Named) -> Named:
     return named
 
 
+def _known_device(name: str) -> str:
+    if name not in DEVICE_WORDS and not re.fullmatch(r"cuda:\d{1,3}", name):
+        raise ValueError(f"no such device. {did_you_mean(name, DEVICE_WORDS)} Known: auto, cpu, cuda, cuda:N, mps.")
+    return name
+
+
+def _printable(path: str) -> str:
+    if any(ord(character) < 32 for character in path):  # "C:\new" is a path with a line break in TOML
+        raise ValueError(
+            "contains a control character: in double quotes, \\t is a tab and \\n a line break. Use single quotes, "
+            "or forward slashes"
+        )
+    return path
+
+
+def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("the same seed twice would train the same network twice")
+    return seeds
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seeds = Annotated[tuple[Seed, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
+
+
 class Data(Part):
     """The images, and how they are prepared for the network."""
 
-    dataset: str = Field("mnist", description="Name of the data set.")
-    root: str = Field(
+    dataset: Annotated[str, AfterValidator(_known_dataset)] = Field("mnist", description="Name of the data set.")
+    root: Annotated[str, AfterValidator(_printable)] = Field(
         "",
         description="Folder of the data set's files, relative to the preset; if empty, they come with the "
         "package or are downloaded.",
@@ -48,10 +75,7 @@ class Data(Part):
         1, ge=0, le=16, description="Shift each training image at random by up to this many pixels, filling with zeros."
     )
 
-    flip: bool | None = Field(
-        None,
-        description="Mirror training images at random; by default, only colour images.",
-    )
+    flip: bool | None = Field(None, description="Mirror training images at random; by default, only colour images.")
     size: int | None = Field(
         None, ge=4, le=1024, description="For your own images: height and width to resize them to."
     )
@@ -63,21 +87,6 @@ class Data(Part):
         None,
         description="For your own images: skip files that are not readable images, instead of refusing the folder.",
     )
-
-    @field_validator("dataset")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        return lookup("dataset", value).name
-
-    @field_validator("root")
-    @classmethod
-    def _printable(cls, value: str) -> str:
-        if any(ord(character) < 32 for character in value):  # "C:\new" is a path with a line break in TOML
-            raise ValueError(
-                "contains a control character: in double quotes, \\t is a tab and \\n a line break. Use single quotes, "
-                "or forward slashes"
-            )
-        return value
 
     @model_validator(mode="after")
     def _taken_by_the_dataset(self) -> Data:
@@ -137,10 +146,8 @@ class Recipe(Part):
 class Train(Recipe):
     """The supernet's training."""
 
-    seeds: Annotated[tuple[Seed, ...], Field(strict=False)] = Field(
-        (0,), min_length=1, description="One supernet is trained per seed."
-    )
-    sampler: Annotated[NamedOrWord, Field(validate_default=False)] = Field(
+    seeds: Seeds = Field((0,), description="One supernet is trained per seed.")
+    sampler: Annotated[NamedOrWord, AfterValidator(_known_sampler), Field(validate_default=False)] = Field(
         Named(name="uniform"), description="The strategy that chooses which path each step trains."
     )
 
@@ -158,16 +165,6 @@ class Train(Recipe):
         "recalibration is worth. Nothing is chosen by it.",
     )
 
-    @field_validator("seeds")
-    @classmethod
-    def _no_seed_twice(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        return _distinct_seeds(value)
-
-    @field_validator("sampler")
-    @classmethod
-    def _known(cls, value: Named) -> Named:
-        return _known_sampler(value)
-
 
 class Retrain(Part):
     """How paths are trained from scratch: keys that are not given here are as in [train]."""
@@ -182,9 +179,7 @@ class Retrain(Part):
     renew_optimizer: bool | None = Field(None, description="As train.renew_optimizer.")
     schedule: NamedOrWord | None = Field(None, description="As train.schedule.")
     loss: NamedOrWord | None = Field(None, description="As train.loss.")
-    seeds: Annotated[tuple[Seed, ...], Field(strict=False)] = Field(
-        (0, 1, 2), min_length=1, description="Seeds of the trainings of each path."
-    )
+    seeds: Seeds = Field((0, 1, 2), description="Seeds of the trainings of each path.")
     threads: int = Field(
         1,
         ge=1,
@@ -192,30 +187,16 @@ class Retrain(Part):
         description="Threads of one training; results depend on this, not on how many trainings run in parallel.",
     )
 
-    @field_validator("seeds")
-    @classmethod
-    def _no_seed_twice(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        return _distinct_seeds(value)
-
 
 class Runtime(Part):
     """Where it runs."""
 
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    device: Annotated[str, AfterValidator(_known_device)] = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
     threads: int = Field(0, ge=0, le=1024, description="Threads of the supernet's training; 0 for one per usable core.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="Arithmetic of the forward pass; auto is bfloat16 on GPUs that support it, otherwise float32.",
     )
-
-    @field_validator("device")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in DEVICE_WORDS and not re.fullmatch(r"cuda:\d{1,3}", value):
-            raise ValueError(
-                f"no such device. {did_you_mean(value, DEVICE_WORDS)} Known: auto, cpu, cuda, cuda:N, mps."
-            )
-        return value
 
 
 class Preset(Part):
@@ -237,9 +218,3 @@ class Preset(Part):
     def _standalone_recipe_is_sound(self) -> Preset:
         self.standalone_recipe()
         return self
-
-
-def _distinct_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    if len(set(seeds)) < len(seeds):
-        raise ValueError("the same seed twice would train the same network twice")
-    return seeds

@@ -99,11 +99,6 @@ def problem_with(shelf: Shelf, name: str, given: Collection[str]) -> str | None:
     return None if problem is None else " ".join(problem).rstrip()
 
 
-def names_on(shelf: Shelf) -> list[str]:
-    """Return the classes of a module of torch; an empty list if its source cannot be read."""
-    return sorted(_files(shelf))
-
-
 def parameters_of(file: Path, name: str) -> tuple[str, ...] | None:
     """Return the parameters of a class's constructor, its own or the one it inherits in the same file, if known."""
     bodies = _bodies(file)

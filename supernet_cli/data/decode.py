@@ -127,26 +127,11 @@ def _without_broken(pixels_NHWC: np.ndarray, looks: Sequence[Look | str]) -> tup
     facts = DecodedFacts(
         kept=list(good),
         broken={index: look for index, look in enumerate(looks) if isinstance(look, str)},
-        sizes=_sizes([look.size for look in good.values()]),
+        sizes=Sizes.of(Counter(look.size for look in good.values())) if good else None,
         modes=_tally(look.mode for look in good.values()),
         conversions=_tally(conversion for look in good.values() for conversion in look.conversions),
     )
     return pixels_NHWC[: len(good)], facts
-
-
-def _sizes(sizes: Sequence[tuple[int, int]]) -> Sizes | None:
-    if not sizes:
-        return None
-    widths, heights = zip(*sizes, strict=True)
-    ((common, number),) = Counter(sizes).most_common(1)
-    return Sizes(
-        min_width=min(widths),
-        max_width=max(widths),
-        min_height=min(heights),
-        max_height=max(heights),
-        most_common=common,
-        most_common_images=number,
-    )
 
 
 def _tally(words: Iterable[str]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -35,12 +36,5 @@ def data_report(
 def _as_stored(facts: ImageFacts, image_shape: Sequence[int], number: int) -> ImageFacts:
     """Add sizes and modes of images that are used as they are stored."""
     height, width, channels = image_shape
-    sizes = Sizes(
-        min_width=width,
-        max_width=width,
-        min_height=height,
-        max_height=height,
-        most_common=(width, height),
-        most_common_images=number,
-    )
+    sizes = Sizes.of(Counter({(width, height): number}))
     return facts.model_copy(update={"sizes": sizes, "modes": {"L" if channels == 1 else "RGB": number}})

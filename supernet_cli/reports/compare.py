@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from supernet_cli.errors import UsageError
 from supernet_cli.reports.advice import TRUSTED, advice
@@ -14,7 +14,7 @@ from supernet_cli.reports.beliefs import Beliefs
 from supernet_cli.reports.comparison import Comparison, RunComparison
 from supernet_cli.reports.decision import cost, decision
 from supernet_cli.reports.facts import Facts, gather
-from supernet_cli.reports.figures import BestSpread, Bounds, Measure, Pair, Range
+from supernet_cli.reports.figures import BestSpread, Bounds, Measure, Range
 from supernet_cli.reports.measured import bounds, interval, measure, pair, spread
 from supernet_cli.reports.parts import (
     Answer,
@@ -29,7 +29,6 @@ from supernet_cli.reports.parts import (
     Relabelling,
     Shares,
     Spent,
-    Trainings,
 )
 from supernet_cli.reports.rows import rows
 from supernet_cli.reports.strategies import strategies
@@ -91,21 +90,6 @@ def _differing_truths(sources: Sequence[Run]) -> str:
                 "Give them one ground truth with --truth RUN."
             )
     return ""
-
-
-class _Losses(TypedDict):
-    regret_at_1: Measure
-    regret_at_1_interval: Pair | None
-    regret_at_1_cost: Trainings
-    regret_at_1_baselines: dict[str, float | None]
-    regret_at_1_baseline_intervals: dict[str, Pair | None]
-    regret_at_1_baseline_costs: dict[str, Trainings]
-    regret_at_3: Measure
-    regret_at_3_interval: Pair | None
-    regret_at_3_cost: Trainings
-    regret_at_3_baselines: dict[str, float | None]
-    regret_at_3_baseline_intervals: dict[str, Pair | None]
-    regret_at_3_baseline_costs: dict[str, Trainings]
 
 
 @dataclass(frozen=True)
@@ -188,7 +172,8 @@ class _Evidence:
             mcnemar=self._mcnemar(),
             pairs=pairs.pairs,
             unresolved=self._unresolved(pairs),
-            **self._losses(regrets[1], regrets[TRUSTED]),
+            **self._lost("regret_at_1", regrets[1]),
+            **self._lost("regret_at_3", regrets[TRUSTED]),
             decision=decision(self.beliefs, regrets[min(TRUSTED, len(self.names))], self.names),
             baselines=baselines(facts, self.beliefs, _CHANCE_SEED),
             at_equal_macs=self._at_equal_macs(),
@@ -205,22 +190,16 @@ class _Evidence:
             short_training=Spent.model_validate(self.facts.short_cost),
         )
 
-    def _losses(self, one: Regret, three: Regret) -> _Losses:
-        """Return what is lost by training the first path only, and the first three."""
-        facts = self.facts
+    def _lost(self, key: str, found: Regret) -> dict[str, Any]:
+        """Return what is lost by training the first paths only, under the names of fields that begin with a key."""
+        facts, supernet, others = self.facts, found.supernet, found.others
         return {
-            "regret_at_1": measure(one.supernet.mean),
-            "regret_at_1_interval": pair(one.supernet.interval),
-            "regret_at_1_cost": cost(facts, one.supernet),
-            "regret_at_1_baselines": {name: loss.mean.value for name, loss in one.others.items()},
-            "regret_at_1_baseline_intervals": {name: pair(loss.interval) for name, loss in one.others.items()},
-            "regret_at_1_baseline_costs": {name: cost(facts, loss) for name, loss in one.others.items()},
-            "regret_at_3": measure(three.supernet.mean),
-            "regret_at_3_interval": pair(three.supernet.interval),
-            "regret_at_3_cost": cost(facts, three.supernet),
-            "regret_at_3_baselines": {name: loss.mean.value for name, loss in three.others.items()},
-            "regret_at_3_baseline_intervals": {name: pair(loss.interval) for name, loss in three.others.items()},
-            "regret_at_3_baseline_costs": {name: cost(facts, loss) for name, loss in three.others.items()},
+            key: measure(supernet.mean),
+            f"{key}_interval": pair(supernet.interval),
+            f"{key}_cost": cost(facts, supernet),
+            f"{key}_baselines": {name: loss.mean.value for name, loss in others.items()},
+            f"{key}_baseline_intervals": {name: pair(loss.interval) for name, loss in others.items()},
+            f"{key}_baseline_costs": {name: cost(facts, loss) for name, loss in others.items()},
         }
 
     def _expected_tau(self) -> Bounds:

@@ -185,19 +185,14 @@ class RunComparison(Part):
                 Lost(self.regret_at_1.value, self.regret_at_1_interval, self.regret_at_1_cost),
                 Lost(self.regret_at_3.value, self.regret_at_3_interval, self.regret_at_3_cost),
             )
-        one, three = self.regret_at_1_baseline_costs, self.regret_at_3_baseline_costs
-        return (
-            Lost(
-                self.regret_at_1_baselines.get(order),
-                self.regret_at_1_baseline_intervals.get(order),
-                one.get(order, Trainings()),
-            ),
-            Lost(
-                self.regret_at_3_baselines.get(order),
-                self.regret_at_3_baseline_intervals.get(order),
-                three.get(order, Trainings()),
-            ),
+        one, three = (
+            Lost(values.get(order), bounds.get(order), costs.get(order, Trainings()))
+            for values, bounds, costs in (
+                (self.regret_at_1_baselines, self.regret_at_1_baseline_intervals, self.regret_at_1_baseline_costs),
+                (self.regret_at_3_baselines, self.regret_at_3_baseline_intervals, self.regret_at_3_baseline_costs),
+            )
         )
+        return one, three
 
     @model_validator(mode="before")
     @classmethod

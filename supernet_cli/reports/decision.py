@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from supernet_cli.reports.beliefs import Beliefs
 from supernet_cli.reports.facts import Facts
-from supernet_cli.reports.parts import BestPath, CheapestPath, Decision, Trainings, Trust
+from supernet_cli.reports.parts import BestPath, CheapestPath, ChosenPath, Decision, Trainings, Trust
 
 if TYPE_CHECKING:
     from supernet_cli.reports.statistics.choice import Bounds
@@ -26,12 +26,12 @@ def decision(beliefs: Beliefs, losses: Regret, names: Sequence[str]) -> Decision
 
     facts = beliefs.facts
     found = choose(beliefs.trained, facts.profiled(names, "macs"))
-    best = BestPath(**_chosen(facts, names[found.best], found.accuracy), probability_best=found.probability)
+    best = BestPath(**dict(_chosen(facts, names[found.best], found.accuracy)), probability_best=found.probability)
     cheapest = None
     if found.cheapest is not None and found.loss is not None:
         name, loss = names[found.cheapest], found.loss
         chosen = _chosen(facts, name, beliefs.expected(name))
-        cheapest = CheapestPath(**chosen, loss=loss.mean, loss_low=loss.low, loss_high=loss.high)
+        cheapest = CheapestPath(**dict(chosen), loss=loss.mean, loss_low=loss.low, loss_high=loss.high)
     return Decision(best=best, cheapest=cheapest, trusting=_trusting(facts, losses))
 
 
@@ -58,24 +58,6 @@ def _trusting(facts: Facts, losses: Regret) -> Trust | None:
     return Trust(paths=losses.k, regret=regret, low=low, high=high, trainings=spent.trainings, macs=spent.macs)
 
 
-class _Chosen(TypedDict):
-    path: str
-    parameters: int | None
-    macs: int | None
-    latency_seconds: float | None
-    accuracy: float
-    low: float
-    high: float
-
-
-def _chosen(facts: Facts, name: str, accuracy: Bounds) -> _Chosen:
-    profile = facts.profiles.get(name)
-    return {
-        "path": name,
-        "parameters": None if profile is None else profile.parameters,
-        "macs": None if profile is None else profile.macs,
-        "latency_seconds": None if profile is None else profile.latency_seconds,
-        "accuracy": accuracy.mean,
-        "low": accuracy.low,
-        "high": accuracy.high,
-    }
+def _chosen(facts: Facts, name: str, accuracy: Bounds) -> ChosenPath:
+    sizes = dict(facts.profiles.get(name) or ())
+    return ChosenPath(path=name, **sizes, accuracy=accuracy.mean, low=accuracy.low, high=accuracy.high)

@@ -9,9 +9,9 @@ ABSENT = "–"
 """Shown in place of a missing value."""
 
 
-def coefficient(value: float | None) -> str:
-    """Return a coefficient with two decimals."""
-    return ABSENT if value is None else number(value)
+def coefficient(value: float | None, spec: str = "z.2f") -> str:
+    """Return a coefficient, with two decimals unless a format says otherwise."""
+    return ABSENT if value is None else number(value, spec)
 
 
 def bounded(figure: Bounds) -> str:

@@ -24,7 +24,7 @@ def rows(facts: Facts, beliefs: Beliefs) -> tuple[PathRow, ...]:
 def _row(facts: Facts, beliefs: Beliefs, name: str, index: int | None) -> PathRow:
     import numpy as np
 
-    truth, profile = facts.truth, facts.profiles.get(name)
+    truth = facts.truth
     seeds = [] if index is None else np.flatnonzero(np.isfinite(truth.test[index])).tolist()
     alone, loss, validation = (
         figures[index, seeds].tolist() if seeds else [] for figures in (truth.test, truth.test_loss, truth.validation)
@@ -49,9 +49,9 @@ def _row(facts: Facts, beliefs: Beliefs, name: str, index: int | None) -> PathRo
         expected_low=None if expected is None else expected.low,
         expected_high=None if expected is None else expected.high,
         difference=None if test is None or accuracy is None else test - accuracy,
+        **dict(facts.profiles.get(name) or ()),
         seconds=None if index is None else _finite(float(truth.seconds[index])),
         losses=tuple(row.loss for row in _known(facts.one_shot, facts.seeds, name) if row.loss is not None),
-        **({} if profile is None else profile.model_dump(include=set(PathRow.model_fields))),
     )
 
 

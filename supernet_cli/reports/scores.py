@@ -117,15 +117,8 @@ def _recalibrates(run: Run) -> bool:
 
 
 def _row(score: PathScore, way: Way, seed: int, is_recalibrated: bool) -> ScoreRow:
-    return ScoreRow(
-        path=score.path,
-        kind=way,
-        seed=seed,
-        accuracy=score.accuracy,
-        loss=score.loss,
-        accuracy_unrecalibrated=score.accuracy_unrecalibrated if is_recalibrated else score.accuracy,
-        divergence=score.divergence,
-    )
+    figures = dict(score) if is_recalibrated else dict(score) | {"accuracy_unrecalibrated": score.accuracy}
+    return ScoreRow(**figures, kind=way, seed=seed)
 
 
 def _mean(path: str, rows: Sequence[ScoreRow]) -> MeanScore:

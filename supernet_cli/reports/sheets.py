@@ -155,17 +155,9 @@ def disagreement(run: RunComparison) -> Sheet:
 def candidates(run: RunComparison) -> Sheet:
     """Return which operations the supernet over- or under-rates, in accuracy points."""
     rows = []
-    for candidate in run.audit.candidates:
-        bias, error = candidate.bias.value, candidate.error.value
-        rows.append(
-            (
-                f"block {candidate.block + 1}",
-                candidate.label,
-                ABSENT if bias is None else number(bias, "+z.3f"),
-                ABSENT if error is None else f"{error:.3f}",
-                str(candidate.paths),
-            )
-        )
+    for each in run.audit.candidates:
+        bias, error = coefficient(each.bias.value, "+z.3f"), coefficient(each.error.value, ".3f")
+        rows.append((f"block {each.block + 1}", each.label, bias, error, str(each.paths)))
     headings = ("block", "candidate", "over-rated by", "± SE", "paths")
     title = "Operations over- or under-rated by the supernet (accuracy points)"
     return Sheet(title, headings, tuple(rows), ("block", "candidate"))
@@ -231,7 +223,7 @@ def strategies(comparison: Comparison) -> Sheet:
         (
             found.sampler,
             found.run,
-            ABSENT if found.difference.value is None else number(found.difference.value, "+z.2f"),
+            coefficient(found.difference.value, "+z.2f"),
             probability(found.p.value),
             probability(found.adjusted.value),
             " ".join(filter(None, (found.budget, found.p.note))),

@@ -17,26 +17,13 @@ MARKS: dict[Word, str] = {"trust": "✔", "use with care": "▲", "do not trust"
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line of the summary.
-
-    Args:
-        label: What it is about.
-        text: What there is to say.
-    """
-
-    label: str
-    text: str
-
-
-@dataclass(frozen=True)
 class Summary:
     """The first screen of a comparison.
 
     Args:
         word: Whether the ranking can be trusted.
         reason: Why, in a sentence.
-        lines: The decision.
+        lines: What to take and what that costs, as label and text.
         purpose: What to do next.
         command: What to type for it; empty if there is nothing to type.
         weights: The file of the network to take, if there is one.
@@ -44,7 +31,7 @@ class Summary:
 
     word: Word
     reason: str
-    lines: tuple[Line, ...]
+    lines: tuple[tuple[str, str], ...]
     purpose: str
     command: str
     weights: str
@@ -61,17 +48,17 @@ def summary(run: RunComparison) -> Summary | None:
     return Summary(answer.word, answer.reason, lines, step.purpose + time, step.command, step.weights)
 
 
-def _decision(decision: Decision) -> list[Line]:
+def _decision(decision: Decision) -> list[tuple[str, str]]:
     best, cheapest, trusting = decision.best, decision.cheapest, decision.trusting
     accuracy = f"{100 * best.accuracy:.2f} % ({100 * best.low:.2f} to {100 * best.high:.2f})"
-    lines = [Line("best trained path", f"{best.path}: {accuracy}{_sizes(best)}")]
+    lines = [("best trained path", f"{best.path}: {accuracy}{_sizes(best)}")]
     if cheapest is not None and cheapest.path != best.path:
         loss = _points(cheapest.loss, cheapest.loss_low, cheapest.loss_high)
-        lines.append(Line("cheaper", f"{cheapest.path}: {loss} worse, within noise{_sizes(cheapest)}"))
+        lines.append(("cheaper", f"{cheapest.path}: {loss} worse, within noise{_sizes(cheapest)}"))
     if trusting is not None:
         paths = "path" if trusting.paths == 1 else f"{trusting.paths} paths"
         loses = _points(trusting.regret, trusting.low, trusting.high)
-        lines.append(Line("cost of trust", f"training only the supernet's first {paths} loses {loses}"))
+        lines.append(("cost of trust", f"training only the supernet's first {paths} loses {loses}"))
     return lines
 
 

@@ -6,15 +6,16 @@ It is made before training starts, so that nothing happens to somebody's images 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from supernet_cli.errors import DataError, RunError
+from supernet_cli.errors import DataError
 from supernet_cli.glyphs import counted
-from supernet_cli.store.files import read_small, replace_file
+from supernet_cli.store.files import replace_file
 
 DATA_REPORT = "data.json"
 """The report's file in a run's folder."""
@@ -23,7 +24,6 @@ MOST_SKIPPED = 100
 """Skipped files that a report lists; the others are only counted."""
 
 _NAMED = 5  # classes in a sentence
-_LARGEST = 1 << 26  # bytes of a data.json; a class takes less than a hundred plus its name
 
 SplitName = Literal["train", "validation", "test"]
 
@@ -61,6 +61,20 @@ class Sizes(_Fact):
     max_height: int
     most_common: tuple[int, int]  # width, height
     most_common_images: int
+
+    @classmethod
+    def of(cls, images: Counter[tuple[int, int]]) -> Sizes:
+        """Return the sizes of some images, given how many have each width and height; at least one."""
+        widths, heights = zip(*images, strict=True)
+        ((common, number),) = images.most_common(1)
+        return cls(
+            min_width=min(widths),
+            max_width=max(widths),
+            min_height=min(heights),
+            max_height=max(heights),
+            most_common=common,
+            most_common_images=number,
+        )
 
 
 class Links(_Fact):
@@ -151,22 +165,3 @@ def keep_data_report(run_folder: Path, report: DataReport) -> None:
         DiskError: The write failed.
     """
     replace_file(run_folder / DATA_REPORT, (report.model_dump_json(indent=1) + "\n").encode())
-
-
-def read_data_report(run_folder: Path) -> DataReport | None:
-    """Return a run's report, or None for a run that has none: older versions did not write it.
-
-    Args:
-        run_folder: The run's folder.
-
-    Raises:
-        RunError: The file is damaged.
-    """
-    path = run_folder / DATA_REPORT
-    try:
-        return DataReport.model_validate_json(read_small(path, _LARGEST))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        reason = error.strerror or str(error) if isinstance(error, OSError) else "it is not what supernet wrote"
-        raise RunError(f"{path} is damaged: {reason}.", f"Delete it; the run works without it: rm {path}") from error

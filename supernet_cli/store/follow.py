@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from supernet_cli.errors import SupernetError
+from supernet_cli.glyphs import counted
 from supernet_cli.space import SearchSpace
 from supernet_cli.store.activity import is_worked_on
 from supernet_cli.store.files import file_stamp, read_small
@@ -27,7 +28,7 @@ from supernet_cli.store.records import DevicesSampled, decode_lines
 from supernet_cli.store.run import EXPERIMENT_LOCK, Run
 from supernet_cli.store.runs import read_run
 from supernet_cli.store.state import State
-from supernet_cli.store.tail import FileTail, JobReader, last_lines
+from supernet_cli.store.tail import FileTail, JobReader, last_lines, size_of
 from supernet_cli.store.views import JobView, RunView, StandAlone
 
 LOG_LINES = 400
@@ -175,8 +176,7 @@ class RunFollower:
         problems = list(self._damage.values())
         for job in jobs:
             if job.damaged:
-                lines = "line" if job.damaged == 1 else "lines"
-                problems.append(f"skipped {job.damaged:,} damaged {lines} in the metrics of {job.key}")
+                problems.append(f"skipped {counted(job.damaged, 'damaged line')} in the metrics of {job.key}")
         problems += [f"{key}/status.json is damaged" for key, job in self._jobs.items() if job.is_damaged]
         if comparison is not None and not isinstance(comparison, dict):
             problems.append("results/comparison.json is damaged")
@@ -218,13 +218,7 @@ class _JobFollower:
         if key.is_nameless:
             for path in self._reader.snapshot.paths:
                 key = key.named(path)
-        view = JobView(
-            key,
-            status,
-            self._reader.snapshot,
-            self._reader.damaged,
-            self._reader.filled,
-        )
+        view = JobView(key, status, self._reader.snapshot, self._reader.damaged, self._reader.filled)
         if view != self.view:
             self.view = view
         return self._more
@@ -246,8 +240,7 @@ class _Devices:
         newest = max(names, key=lambda name: (len(name), name), default=None)
         if newest is not None and (self._tail is None or self._tail.path.name != newest):
             path = self._folder / newest
-            stamp = file_stamp(path)
-            self._tail = FileTail(path, max(0, (stamp[1] if stamp else 0) - _DEVICE_BYTES))
+            self._tail = FileTail(path, max(0, size_of(path) - _DEVICE_BYTES))
         if self._tail is None:
             return
         while True:

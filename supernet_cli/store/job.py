@@ -153,10 +153,6 @@ class JobFolder:
         """
         replace_file(self.path / "control", json.dumps({"request": what, "time": time.time()}).encode())
 
-    def request_stop(self) -> None:
-        """Ask the owner to save and stop."""
-        self.request(Wish.STOP)
-
 
 class JobWriter:
     """A job's owner, as a context: holds the lock, writes a heartbeat once a second, and records what the job reports.
@@ -227,13 +223,7 @@ class JobWriter:
         self._snapshot = fold(self._snapshot, record)
         match record:
             case JobStarted():
-                self._update(
-                    state=State.RUNNING,
-                    step=record.step,
-                    steps=record.steps,
-                    threads=record.threads,
-                    ranks=record.ranks,
-                )
+                self._update(state=State.RUNNING, **record.model_dump(include={"step", "steps", "threads", "ranks"}))
             case StepsTrained() | PathsEvaluated():
                 seconds = self._snapshot.train_seconds + self._snapshot.evaluation_seconds
                 with self._guard:  # the heartbeat writes the same

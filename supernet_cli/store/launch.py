@@ -60,20 +60,19 @@ class Launched:
         return "\n".join(last_lines(self.log, count)) or f"It ended with code {self.process.returncode}."
 
 
-def start_training(runs_dir: Path, preset: str, settings: Sequence[str] = (), more: Sequence[str] = ()) -> Launched:
+def start_training(runs_dir: Path, preset: str, settings: Sequence[str] = ()) -> Launched:
     """Start `supernet train` as a separate process, which continues however this one ends.
 
     Args:
         runs_dir: Where its run is stored.
         preset: Name or file of the preset.
         settings: Keys to change, such as `train.epochs=4`.
-        more: Further arguments of `supernet train`.
 
     Raises:
         DiskError: Its log cannot be written.
     """
     changes = [word for setting in settings for word in ("--set", setting)]
-    return launch(runs_dir, ["train", "--preset", preset, *changes, *more])
+    return launch(runs_dir, ["train", "--preset", preset, *changes])
 
 
 def launch(runs_dir: Path, arguments: Sequence[str]) -> Launched:

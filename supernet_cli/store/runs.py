@@ -6,15 +6,15 @@ and never used or removed.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-import importlib.metadata
 import os
 import platform
 import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -28,7 +28,7 @@ from supernet_cli.store.job import create_job
 from supernet_cli.store.lock import FileLock
 from supernet_cli.store.network import Signature
 from supernet_cli.store.run import EXPERIMENT_LOCK, DamagedRun, Manifest, Run, runs_dir_option
-from supernet_cli.version import __version__
+from supernet_cli.version import __version__, version_of
 
 FORMAT = 1
 
@@ -260,31 +260,18 @@ def _from_folder(folder: Path, runs_dir: Path) -> Run:
 
 
 def _new_folder(runs_dir: Path, name: str) -> Path:
-    for folder in _candidates(runs_dir, name):
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        return folder
-    raise AssertionError("candidates never end")
-
-
-def _candidates(runs_dir: Path, name: str) -> Iterator[Path]:
-    yield runs_dir / name
-    number = 2
+    folder, number = runs_dir / name, 1
     while True:
-        yield runs_dir / f"{name}-{number}"
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+            return folder
         number += 1
+        folder = runs_dir / f"{name}-{number}"
 
 
 def _versions() -> dict[str, str]:
-    versions = {"supernet": __version__, "python": platform.python_version()}
-    for library in _LIBRARIES:
-        try:
-            versions[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    libraries = {library: found for library in _LIBRARIES if (found := version_of(library)) is not None}
+    return {"supernet": __version__, "python": platform.python_version(), **libraries}
 
 
 def _some(runs: Sequence[Run | DamagedRun]) -> str:

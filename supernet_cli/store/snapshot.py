@@ -237,15 +237,10 @@ def fold(job: JobSnapshot, record: Record) -> JobSnapshot:
 def _started(job: JobSnapshot, record: JobStarted) -> JobSnapshot:
     return replace(
         job,
+        **record.model_dump(include={"step", "steps", "epochs", "device", "threads", "host"}),
         state=State.RUNNING,
         reason="",
-        step=record.step,
-        steps=record.steps,
-        epochs=record.epochs,
         num_paths=record.paths,
-        device=record.device,
-        threads=record.threads,
-        host=record.host,
         loss=job.loss.before(record.step),
         validation=job.validation.before(record.step),
         started=record.time,

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
+from supernet_cli.store.files import file_stamp
 from supernet_cli.store.records import JobStarted, decode, decode_lines
 from supernet_cli.store.snapshot import JobSnapshot, PathView, Series, fold, fold_all
 
@@ -222,7 +223,7 @@ class JobTail:
         passed = set(names)
         for name in reversed(names):
             passed.discard(name)
-            size = _size(self.folder / name)
+            size = size_of(self.folder / name)
             if size > budget:
                 started = _first_record(self.folder / name)
                 if started is not None:
@@ -246,7 +247,7 @@ class JobReader:
         self._begin()
 
     def _begin(self) -> None:
-        total = sum(_size(self.folder / name) for name in segments(self.folder))
+        total = sum(size_of(self.folder / name) for name in segments(self.folder))
         self._whole = JobTail(self.folder)
         self._recent = JobTail(self.folder, RECENT_BYTES) if total > 4 * RECENT_BYTES else None
         self._total = total
@@ -283,7 +284,7 @@ class JobReader:
             if more:
                 return changed, True
             if changed:
-                self._total = sum(_size(self.folder / name) for name in segments(self.folder))
+                self._total = sum(size_of(self.folder / name) for name in segments(self.folder))
         else:
             changed = False
         more_changed, more = self._whole.read()
@@ -316,7 +317,7 @@ def segments(folder: Path) -> list[str]:
         names = [name for name in os.listdir(folder) if name.startswith("metrics-") and name.endswith(".jsonl")]
     except OSError:
         return []
-    return sorted(names, key=lambda name: (len(name), name))
+    return sorted(names, key=segment_number)
 
 
 def segment_number(name: str) -> tuple[int, str]:
@@ -356,8 +357,7 @@ def _first_record(path: Path) -> JobStarted | None:
     return record if isinstance(record, JobStarted) else None
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+def size_of(path: Path) -> int:
+    """Return the bytes of a file; 0 if there is none."""
+    stamp = file_stamp(path)
+    return stamp[1] if stamp else 0

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from supernet_cli import device
+from supernet_cli.data import Progress
 from supernet_cli.data.resident import ResidentImages
 from supernet_cli.networks import proxies
 from supernet_cli.networks.profile import latency, profile
@@ -39,9 +40,6 @@ from supernet_cli.training.prepare import Prepared
 
 _KEPT_TOGETHER = 16  # networks; each addition to the results rewrites their files
 _JUDGED_TOGETHER = 256  # paths of a supernet; enough that prefixes are shared, and few enough to be spread
-
-Advance = Callable[[str, int, int], None]
-"""Called with what is being done, how many networks are done, and of how many."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def judge_run(
     networks: Networks,
     paths: Sequence[Architecture],
     split: Split,
-    advance: Advance,
+    advance: Progress,
     between: Callable[[], None],
     spread: Spread | None = None,
 ) -> list[ScoreRow]:
@@ -303,7 +301,7 @@ def _row(kind: Way, seed: int, path: Architecture, score: Score) -> ScoreRow:
 
 
 def _measure(
-    prepared: Prepared, run: Run, paths: Sequence[Architecture], advance: Advance, between: Callable[[], None]
+    prepared: Prepared, run: Run, paths: Sequence[Architecture], advance: Progress, between: Callable[[], None]
 ) -> None:
     """Measure the paths that have not been measured yet, on this device."""
     empty = Profiles(device=prepared.networks.device.name, threads=prepared.plan.threads, batch=BATCH)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from supernet_cli.networks.scoring import JudgingPlan
 from supernet_cli.sampling import Adaptive, Reporting, StepPlan
@@ -25,6 +26,7 @@ class _Stopped(Exception):
     """A stop was requested while paths were evaluated."""
 
 
+@dataclass(frozen=True)
 class Judging:
     """Evaluates the paths of a supernet in training.
 
@@ -37,26 +39,22 @@ class Judging:
         key: The job's, for the log.
     """
 
-    def __init__(
-        self,
-        assignment: Assignment,
-        ledger: Ledger,
-        recorder: Recorder,
-        stop: Callable[[], Wish | None],
-        ranks: Ranks,
-        key: JobKey,
-    ) -> None:
-        self._assignment = assignment
-        self._ledger = ledger
-        self._recorder = recorder
-        self._stop = stop
-        self._ranks = ranks
-        self._key = key
-        self._adaptive = assignment.sampler if isinstance(assignment.sampler, Adaptive) else None
+    assignment: Assignment
+    ledger: Ledger
+    recorder: Recorder
+    stop: Callable[[], Wish | None]
+    ranks: Ranks
+    key: JobKey
+
+    @cached_property
+    def _adaptive(self) -> Adaptive | None:
+        """The strategy, if it wants feedback: looked up once, as this is asked after every step."""
+        sampler = self.assignment.sampler
+        return sampler if isinstance(sampler, Adaptive) else None
 
     def is_due(self, epoch: int) -> bool:
         """Whether paths are evaluated after an epoch, numbered from 1."""
-        recipe = self._assignment.recipe
+        recipe = self.assignment.recipe
         return epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs
 
     def after_epoch(self, epoch: int, step: int) -> bool:
@@ -77,7 +75,7 @@ class Judging:
                 return False
             return True
 
-        return self._ranks.from_first(evaluate)
+        return self.ranks.from_first(evaluate)
 
     def feed_back(self, step: int, plan: StepPlan) -> None:
         """Report the accuracy of the paths just trained to the strategy if due, on the images held out for it.
@@ -91,18 +89,18 @@ class Judging:
         sampler = self._adaptive
         if sampler is None or step % sampler.feedback_every:
             return
-        supernet, images = self._assignment.supernet, self._assignment.data.feedback
+        supernet, images = self.assignment.supernet, self.assignment.data.feedback
         assert images is not None
-        self._ledger.record_training_time()
+        self.ledger.record_training_time()
         paths = [each.path for each in plan.passes if isinstance(each.path, Architecture)]
         judging = JudgingPlan(paths, images, calibration=images)
-        scores = self._ranks.from_first(lambda: judging.run(supernet, self._assignment.device))
+        scores = self.ranks.from_first(lambda: judging.run(supernet, self.assignment.device))
         for path, score in scores.items():
             sampler.feedback(path, score.accuracy)
-        self._ledger.record_feedback(judging.cost(supernet, self._ledger.costs))
+        self.ledger.record_feedback(judging.cost(supernet, self.ledger.costs))
 
     def _evaluate(self, epoch: int, step: int) -> None:
-        assignment, ledger = self._assignment, self._ledger
+        assignment, ledger = self.assignment, self.ledger
         supernet, sampler = assignment.supernet, assignment.sampler
         judging = assignment.judged if epoch == assignment.recipe.epochs else assignment.watched
         started = time.perf_counter()
@@ -129,17 +127,17 @@ class Judging:
             macs=cost.macs,
             strategy=sampler.report() if isinstance(sampler, Reporting) else {},
         )
-        self._recorder.record(record)
+        self.recorder.record(record)
         best = ranked(path_scores)[0]
         logger.info(
-            "%s epoch %d: best path by %s %s, accuracy %.4f", self._key, epoch, RANKED_BY, best.path, best.accuracy
+            "%s epoch %d: best path by %s %s, accuracy %.4f", self.key, epoch, RANKED_BY, best.path, best.accuracy
         )
         if record.strategy:
             figures = ", ".join(f"{name} {value:.4f}" for name, value in record.strategy.items())
-            logger.info("%s epoch %d: %s", self._key, epoch, figures)
+            logger.info("%s epoch %d: %s", self.key, epoch, figures)
 
     def _look_up(self) -> None:
         """Abort the evaluation if a stop is requested."""
-        self._ranks.beat()
-        if self._stop() not in (None, Wish.PAUSE):
+        self.ranks.beat()
+        if self.stop() not in (None, Wish.PAUSE):
             raise _Stopped

@@ -13,6 +13,7 @@ from supernet_cli.config.parts import Named
 from supernet_cli.config.schema import Recipe
 from supernet_cli.config.torch_names import LOSSES
 from supernet_cli.errors import PresetError, did_you_mean
+from supernet_cli.glyphs import counted
 from supernet_cli.training.torch_parts import build, find_class, first_line
 
 BALANCED = "balanced"
@@ -106,8 +107,8 @@ def _as_tensor(name: str, value: Any, where: str) -> Any:
 def _check_weight(weight: Tensor, num_classes: int, where: str) -> None:
     if len(weight) != num_classes:
         raise PresetError(
-            f"{where}.weight has {_counted(len(weight), 'number')}, but the data set has "
-            f"{_counted(num_classes, 'class', 'classes')}.",
+            f"{where}.weight has {counted(len(weight), 'number')}, but the data set has "
+            f"{counted(num_classes, 'class', 'classes')}.",
             f'Give one number per class, in the order of the class names, or weight = "{BALANCED}".',
         )
     if bool((weight < 0).any()) or not bool((weight > 0).any()):
@@ -131,7 +132,3 @@ def _try_out(loss: nn.Module, name: str, num_classes: int, where: str) -> None:
             f'{where} = "{name}" cannot compare {num_classes} logits with a label: {first_line(error)}.',
             'For example loss = { name = "CrossEntropyLoss", label_smoothing = 0.1 }.',
         ) from error
-
-
-def _counted(count: int, word: str, words: str = "") -> str:
-    return f"{count:,} {word if count == 1 else words or f'{word}s'}"

@@ -124,12 +124,14 @@ def estimate_alone(
 
     Args:
         prepared: From `prepare`, with the run's preset.
-        trainings: The path of each; at least one.
+        trainings: The path of each; none take no time.
         workers: How many run side by side.
         steps: Length of each, if not the recipe's.
     """
     plan, networks, recipe = prepared.plan, prepared.networks, prepared.plan.standalone_recipe
     costs, on = networks.costs, networks.device
+    if not trainings:
+        return AloneEstimate(0, 0.0, 0)
     by_cost = sorted(trainings, key=costs.of)
     path = by_cost[len(by_cost) // 2]
     network = networks.only(path).supernet(0)

@@ -52,7 +52,7 @@ def network_spec(run: Run, data_root: Path | None = None) -> NetworkSpec:
     return NetworkSpec(space=preset.space, **dict(prepared.images.signature))
 
 
-def stored_supernet(run: Run, seed: int, data_root: Path | None = None) -> Supernet:
+def stored_supernet(run: Run, spec: NetworkSpec, seed: int) -> Supernet:
     """Return the supernet of a seed with its weights, in evaluation mode on the CPU.
 
     The running statistics of batch normalisation are a mixture over paths and belong to none of them: before a path is
@@ -60,23 +60,17 @@ def stored_supernet(run: Run, seed: int, data_root: Path | None = None) -> Super
 
     Args:
         run: The run.
+        spec: What its networks are built from.
         seed: Of the supernet.
-        data_root: As for `network_spec`.
 
     Raises:
-        RunError: The weights are missing or damaged, or as for `network_spec`.
+        RunError: The weights are missing or damaged.
     """
-    spec = network_spec(run, data_root)
     return _loaded(spec, SearchSpace.from_config(spec.space), run.supernet_job(seed).weights)
 
 
 def stored_subnet(
-    run: Run,
-    path: Architecture,
-    way: Way,
-    seed: int,
-    data_root: Path | None = None,
-    calibration: ResidentImages | None = None,
+    run: Run, spec: NetworkSpec, path: Architecture, way: Way, seed: int, calibration: ResidentImages | None = None
 ) -> nn.Sequential:
     """Return the network of one path as a plain module with its weights, in evaluation mode on the CPU.
 
@@ -85,19 +79,18 @@ def stored_subnet(
 
     Args:
         run: The run.
+        spec: What its networks are built from.
         path: The path.
         way: How its network got its weights.
         seed: Of the supernet, or of the path's own training.
-        data_root: As for `network_spec`.
         calibration: Training images on the CPU to measure the statistics of batch normalisation on; None to keep them.
 
     Raises:
-        RunError: The weights are missing or damaged, or as for `network_spec`.
+        RunError: The weights are missing or damaged.
     """
     if way is Way.ONE_SHOT:
-        supernet = stored_supernet(run, seed, data_root)
+        supernet = stored_supernet(run, spec, seed)
     else:
-        spec = network_spec(run, data_root)
         space = SearchSpace.from_config(spec.space).only(path)
         supernet, path = _loaded(spec, space, run.alone_job(path, seed, way).weights), space.at(0)
     subnet = supernet.extract(path).eval()

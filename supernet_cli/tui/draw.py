@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from textual.color import Color, ColorParseError
@@ -18,35 +19,25 @@ Part = str | tuple[str, str] | Content
 MUTED = "$foreground 55%"
 """Style of secondary text."""
 
-STYLES: Mapping[State, str] = {
-    State.CREATED: MUTED,
-    State.RUNNING: "bold $success",
-    State.PAUSED: "bold $warning",
-    State.FINISHED: "$success",
-    State.STOPPED: "$warning",
-    State.INTERRUPTED: "bold $warning",
-    State.DIVERGED: "bold $error",
-    State.FAILED: "bold $error",
-    State.LOST: "bold $warning",
-}
 
-WORDS: Mapping[State, str] = {
-    **{state: state.value for state in State},
-    State.CREATED: "queued",
-    State.RUNNING: "training",
-}
+class Look(NamedTuple):
+    """How a state is shown: its style, the word for it, and what it means."""
+
+    style: str
+    word: str
+    meaning: str
 
 
-MEANINGS: Mapping[State, str] = {
-    State.CREATED: "has not started yet",
-    State.RUNNING: "a live process is training it",
-    State.PAUSED: "waiting after a checkpoint; p resumes it",
-    State.FINISHED: "complete",
-    State.STOPPED: "stopped on request; can be resumed",
-    State.INTERRUPTED: "by a signal, or its process died; can be resumed",
-    State.DIVERGED: "the loss is not a number",
-    State.FAILED: "ended by an error, which is in the log",
-    State.LOST: "on another host that has not reported for a minute",
+LOOKS: Mapping[State, Look] = {
+    State.CREATED: Look(MUTED, "queued", "has not started yet"),
+    State.RUNNING: Look("bold $success", "training", "a live process is training it"),
+    State.PAUSED: Look("bold $warning", "paused", "waiting after a checkpoint; p resumes it"),
+    State.FINISHED: Look("$success", "finished", "complete"),
+    State.STOPPED: Look("$warning", "stopped", "stopped on request; can be resumed"),
+    State.INTERRUPTED: Look("bold $warning", "interrupted", "by a signal, or its process died; can be resumed"),
+    State.DIVERGED: Look("bold $error", "diverged", "the loss is not a number"),
+    State.FAILED: Look("bold $error", "failed", "ended by an error, which is in the log"),
+    State.LOST: Look("bold $warning", "lost", "on another host that has not reported for a minute"),
 }
 
 
@@ -57,7 +48,7 @@ def state_words(state: State, word: str = "") -> Content:
         state: The state.
         word: Another word than the state's own.
     """
-    return Content.styled(f"{MARKS[state]} {word or WORDS[state]}", STYLES[state])
+    return Content.styled(f"{MARKS[state]} {word or LOOKS[state].word}", LOOKS[state].style)
 
 
 def clean(text: str) -> str:

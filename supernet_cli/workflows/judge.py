@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from supernet_cli.reports.next_step import finish_first
 from supernet_cli.space import Architecture
 from supernet_cli.store.results import ScoreRow, Split, check_results, is_writable
-from supernet_cli.store.run import Run
 from supernet_cli.workflows.interruption import Interruption
 from supernet_cli.workflows.session import Session
 
@@ -29,9 +28,9 @@ def judge(session: Session, paths: Sequence[Architecture], split: Split) -> list
         KeyboardInterrupt: A signal came; what was evaluated until then is stored.
     """
     run, observer = session.run, session.observer
-    _check_anything_to_judge(run)
+    if not any(job.weights.is_file() for job in run.jobs()):
+        raise finish_first(run, "trained network yet")
     check_results(run)
-    writable = is_writable(run)
     with observer.working("loading torch and the data") as advance, Interruption() as interruption:
         from supernet_cli.training.judge import Networks, judge_run
 
@@ -49,12 +48,7 @@ def judge(session: Session, paths: Sequence[Architecture], split: Split) -> list
             spread = spread_over(executor, lambda: interruption.wish)
         networks = Networks.of(run, paths)
         rows = judge_run(prepared, run, networks, paths, split, advance, stop_if_asked, spread)
-    if not writable:
+    if not is_writable(run):
         with observer.warnings():
             logger.warning("%s is read-only: these results were not stored", run.folder)
     return rows
-
-
-def _check_anything_to_judge(run: Run) -> None:
-    if not any(job.weights.is_file() for job in run.jobs()):
-        raise finish_first(run, "trained network yet")

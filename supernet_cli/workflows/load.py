@@ -52,7 +52,7 @@ def load(session: Session, path: str, weights: Weights = "scratch", seed: int | 
             prepared = session.prepare(advance)
             calibration = prepared.images.calibration(prepared.plan.calibration, torch.device("cpu"))
     spec = network_spec(run, session.data_root)
-    subnet = stored_subnet(run, architecture, way, job.seed, session.data_root, calibration)
+    subnet = stored_subnet(run, spec, architecture, way, job.seed, calibration)
     return LoadedNetwork(subnet, str(architecture), spec.classes, spec.normalisation).eval()
 
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from supernet_cli.data import Progress
     from supernet_cli.store.layout import JobKey
     from supernet_cli.store.records import Record
     from supernet_cli.store.snapshot import JobSnapshot
-
-Advance = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and of how much (0 where that is unknown)."""
 
 Take = Callable[["JobKey | None", "Record"], None]
 """Called with a job's key and one of its records, or with None and a sample of the devices; from any thread."""
@@ -49,7 +47,7 @@ class Observer:
         """
 
     @contextmanager
-    def working(self, what: str) -> Iterator[Advance]:
+    def working(self, what: str) -> Iterator[Progress]:
         """Be shown that something takes a while; yields the function that says how far it is."""
         self.advance(what, 0, 0)
         yield self.advance
@@ -104,7 +102,7 @@ class Together(Observer):
             observer.record(key, record)
 
     @contextmanager
-    def working(self, what: str) -> Iterator[Advance]:
+    def working(self, what: str) -> Iterator[Progress]:
         """Pass it to all."""
         with ExitStack() as open_ones:
             all_of_them = [open_ones.enter_context(observer.working(what)) for observer in self._observers]

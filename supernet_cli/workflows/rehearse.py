@@ -22,26 +22,18 @@ if TYPE_CHECKING:
 _TIMING = "loading torch and the data, and timing a few steps"
 
 
-@dataclass(frozen=True)
-class NewRehearsal:
-    """What a new training or experiment would be.
-
-    Args:
-        supernet: One supernet: its space, its data, how long it takes.
-        alone: All stand-alone trainings of an experiment; None for a training.
-    """
-
-    supernet: Rehearsal
-    alone: AloneEstimate | None
-
-
-def rehearse_new(loaded: LoadedPreset, observer: Observer, workplace: Workplace | None = None) -> NewRehearsal:
+def rehearse_new(
+    loaded: LoadedPreset, observer: Observer, workplace: Workplace | None = None
+) -> tuple[Rehearsal, AloneEstimate | None]:
     """Measure what a training or an experiment would be, without creating a run.
 
     Args:
         loaded: What would be trained.
         observer: Sees how far the measurement is.
         workplace: Where paths are trained from scratch; None if they are not, as by `train`.
+
+    Returns:
+        One supernet (its space, its data, how long it takes), and all stand-alone trainings of an experiment.
 
     Raises:
         PresetError: Something that the preset asks for is impossible.
@@ -54,9 +46,9 @@ def rehearse_new(loaded: LoadedPreset, observer: Observer, workplace: Workplace 
         prepared = prepare_loaded(loaded, advance)
         rehearsal = rehearse(prepared)
         if workplace is None:
-            return NewRehearsal(rehearsal, None)
+            return rehearsal, None
         paths = list(prepared.networks.space.enumerate()) * len(loaded.preset.retrain.seeds)
-        return NewRehearsal(rehearsal, estimate_alone(prepared, paths, workplace.side_by_side(prepared)))
+        return rehearsal, estimate_alone(prepared, paths, workplace.side_by_side(prepared))
 
 
 @dataclass(frozen=True)
@@ -64,26 +56,22 @@ class AloneRehearsal:
     """What training some paths of a run alone would be.
 
     Args:
-        run: The run's id.
         paths: The paths; None where they are only known after more paths are scored.
         num_paths: How many they are.
-        seeds: Seeds of their trainings.
         done: Trainings that are done already.
         scored_first: The paths that are scored before the choice, in words; empty for none.
         where: Where trainings run, in words.
         length: Of each training, in words.
-        estimate: How long those that are not done take; None where all are.
+        estimate: How long those that are not done take.
     """
 
-    run: str
     paths: Sequence[str] | None
     num_paths: int
-    seeds: Sequence[int]
     done: int
     scored_first: str
     where: str
     length: str
-    estimate: AloneEstimate | None
+    estimate: AloneEstimate
 
 
 def rehearse_alone(session: Session, wanted: Wanted, seeds: Sequence[int]) -> AloneRehearsal:
@@ -115,12 +103,10 @@ def rehearse_alone(session: Session, wanted: Wanted, seeds: Sequence[int]) -> Al
         _, where = session.workplace.for_trainings(prepared, max(1, len(waiting)))
         steps = short_steps(run, as_chosen, prepared, space) if wanted.way is Way.SHORT else None
         workers = session.workplace.side_by_side(prepared)
-        estimate = estimate_alone(prepared, [job.path for job in waiting], workers, steps) if waiting else None
+        estimate = estimate_alone(prepared, [job.path for job in waiting], workers, steps)
     return AloneRehearsal(
-        run=run.id,
         paths=None if selection is None else selection.paths,
         num_paths=len(names),
-        seeds=tuple(seeds),
         done=len(jobs) - len(waiting),
         scored_first=scorer.describe(len(unscored)) if unscored else "",
         where=where,

@@ -57,11 +57,7 @@ class Trained:
 
 
 def train(
-    runs_dir: Path,
-    loaded: LoadedPreset,
-    observer: Observer,
-    place: Place | None = None,
-    tensorboard: bool = False,
+    runs_dir: Path, loaded: LoadedPreset, observer: Observer, place: Place | None = None, tensorboard: bool = False
 ) -> Trained:
     """Train the supernets of a new run, after checking everything that its preset asks for.
 
@@ -93,14 +89,9 @@ def begin(
         from supernet_cli.training.prepare import prepare_loaded
 
         prepared = prepare_loaded(loaded, advance, place)
-        run = create_run(
-            runs_dir,
-            name_for(loaded),
-            prepared.plan.preset,
-            images=prepared.images.digest,
-            network=prepared.images.signature,
-        )
-        keep_data_report(run.folder, prepared.images.splits.report)
+        images = prepared.images
+        run = create_run(runs_dir, name_for(loaded), loaded.preset, images=images.digest, network=images.signature)
+        keep_data_report(run.folder, images.splits.report)
     return run, prepared
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from supernet_cli.store.data_report import read_data_report
+from supernet_cli.store.data_report import DATA_REPORT, DataReport
 
 Invoke = Callable[..., tuple[int, str, str]]
 
@@ -63,9 +63,7 @@ def test_a_run_shows_one_line_and_its_warnings_and_keeps_the_report(
     assert err.splitlines().count(LINE) == 1
     assert err.count("warning: 1 class has no test images: dogs.") == 1
     (folder,) = (tmp_path / "runs").iterdir()
-    report = read_data_report(folder)
-    assert report is not None
-    assert report.line() == LINE
+    assert DataReport.model_validate_json((folder / DATA_REPORT).read_bytes()).line() == LINE
     log = (folder / "supernet" / "seed-0" / "log.txt").read_text()
     assert LINE in log
     assert "no test images: dogs" in log
@@ -80,7 +78,7 @@ def test_an_experiment_shows_the_line_and_keeps_the_report_too(
     assert code == 0, err
     assert err.count(LINE) == 1
     (folder,) = (tmp_path / "runs").iterdir()
-    assert read_data_report(folder) is not None
+    assert (folder / DATA_REPORT).is_file()
 
 
 def test_a_class_without_training_images_is_refused_before_a_run_is_made(

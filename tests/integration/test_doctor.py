@@ -65,7 +65,7 @@ def test_a_missing_extra_is_installed_the_way_the_package_was(
     only_extras(monkeypatch, web="no_such_module", report="json")
     text = json.dumps(origin) if origin else None  # an installation from the index has no such file
     monkeypatch.setattr(metadata, "distribution", lambda name: SimpleNamespace(read_text=lambda file: text))
-    monkeypatch.setattr(doctor, "_version", lambda name: "1.0")
+    monkeypatch.setattr(doctor, "version_of", lambda name: "1.0")
     code, out, _ = supernet("doctor", "--json")
     document = json.loads(out)
     assert code == 0
@@ -82,7 +82,7 @@ def test_a_clone_that_is_not_installed_is_installed_from_its_folder(
 
     only_extras(monkeypatch, web="no_such_module")
     monkeypatch.setattr(metadata, "distribution", unknown)
-    monkeypatch.setattr(doctor, "_version", lambda name: "1.0")
+    monkeypatch.setattr(doctor, "version_of", lambda name: "1.0")
     (command,) = json.loads(supernet("doctor", "--json")[1])["extra_commands"].values()
     clone = Path(doctor.__file__).parent.parent.parent
     source = f"{clone}[web]" if (clone / "pyproject.toml").is_file() else "supernet-cli[web]"

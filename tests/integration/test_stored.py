@@ -53,15 +53,16 @@ def test_a_path_is_rebuilt_without_the_images_and_computes_what_its_supernet_com
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preparing, "load_dataset", None)
-    whole = stored_supernet(run, 0)
+    spec = network_spec(run)
+    whole = stored_supernet(run, spec, 0)
     assert not any(module.training for module in whole.modules())
     for path in whole.space.enumerate():
-        inherited = stored_subnet(run, path, Way.ONE_SHOT, 0)
+        inherited = stored_subnet(run, spec, path, Way.ONE_SHOT, 0)
         assert not any(module.training for module in inherited.modules())
         images = torch.rand(5, 1, 12, 12, generator=torch.Generator().manual_seed(0))
         with torch.inference_mode():
             assert torch.equal(outputs(inherited), whole(images, path))
-    alone = stored_subnet(run, whole.space.parse(PATH), Way.ALONE, 3)
+    alone = stored_subnet(run, spec, whole.space.parse(PATH), Way.ALONE, 3)
     assert not torch.equal(outputs(alone), outputs(inherited))
 
 
@@ -77,8 +78,9 @@ def test_what_is_rebuilt_is_what_was_judged(run: Run, supernet: Invoke) -> None:
         return right / len(test)
 
     path = prepared.networks.space.parse(PATH)
-    assert accuracy(stored_subnet(run, path, Way.ALONE, 3)) == accuracies["stand-alone", PATH]
-    calibrated = stored_subnet(run, path, Way.ONE_SHOT, 0, calibration=calibration)
+    spec = network_spec(run)
+    assert accuracy(stored_subnet(run, spec, path, Way.ALONE, 3)) == accuracies["stand-alone", PATH]
+    calibrated = stored_subnet(run, spec, path, Way.ONE_SHOT, 0, calibration)
     assert accuracy(calibrated) == accuracies["one-shot", PATH]
     assert all(layer.momentum == 0.1 for layer in calibrated.modules() if isinstance(layer, nn.BatchNorm2d))
 
@@ -104,7 +106,7 @@ def test_a_run_of_an_earlier_version_finds_it_out_from_its_images(run: Run, digi
     digits.rename(away)
     try:
         with pytest.raises(RunError, match="earlier version") as caught:
-            stored_subnet(earlier, SearchSpace.from_config(kept.space).parse(PATH), Way.ONE_SHOT, 0)
+            network_spec(earlier)
         assert "--data-root" in caught.value.hint
         assert network_spec(earlier, away) == kept
     finally:
@@ -113,4 +115,4 @@ def test_a_run_of_an_earlier_version_finds_it_out_from_its_images(run: Run, digi
 
 def test_weights_that_are_not_there_are_named(run: Run) -> None:
     with pytest.raises(RunError, match="no weights"):
-        stored_supernet(run, 7)
+        stored_supernet(run, network_spec(run), 7)

@@ -61,7 +61,7 @@ def test_it_opens_with_word_reason_decision_and_command(found: RunComparison, wi
     assert rows[0].startswith(f"{MARKS[first.word]} {first.word.upper()}  ")
     assert max(map(len, rows)) <= width
     text = "".join("".join(rows).split())
-    for part in (first.reason, *(line.text for line in first.lines), first.purpose, first.command, first.weights):
+    for part in (first.reason, *(text for _, text in first.lines), first.purpose, first.command, first.weights):
         assert "".join(part.split()) in text
 
 

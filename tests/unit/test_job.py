@@ -23,6 +23,7 @@ from supernet_cli.store.job import LOST_AFTER_SECONDS, JobFolder, JobStatus, Job
 from supernet_cli.store.layout import JobKey, Way
 from supernet_cli.store.records import JobEnded, StepsTrained
 from supernet_cli.store.runs import create_run
+from supernet_cli.store.state import Wish
 
 
 @pytest.fixture
@@ -221,7 +222,7 @@ def test_a_missing_status_is_that_of_a_job_that_was_only_created(job: JobFolder)
 
 def test_a_request_to_stop_reaches_the_owner_and_is_acknowledged(job: JobFolder) -> None:
     with JobWriter(job) as writer:
-        job.request_stop()
+        job.request(Wish.STOP)
         deadline = time.monotonic() + 10
         while not writer.stop_requested and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -231,7 +232,7 @@ def test_a_request_to_stop_reaches_the_owner_and_is_acknowledged(job: JobFolder)
 
 
 def test_an_old_request_does_not_stop_a_new_owner(job: JobFolder) -> None:
-    job.request_stop()
+    job.request(Wish.STOP)
     with JobWriter(job) as writer:
         assert not (job.path / "control").exists()
         assert not writer.stop_requested

@@ -194,15 +194,8 @@ def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], labels: Seq
         for shift, align in _PLACES:
             box = _box(point, shift, align, width(label))
             if _within(box, limits) and not any(_overlap(box, other) for other in others):
-                axes.annotate(
-                    label,
-                    (x[own], y[own]),
-                    xytext=shift,
-                    textcoords="offset pixels",
-                    ha=align,
-                    va="center",
-                    color=INK,
-                )
+                place = (x[own], y[own])
+                axes.annotate(label, place, shift, "data", "offset pixels", ha=align, va="center", color=INK)
                 taken.append(box)
                 written += 1
                 break

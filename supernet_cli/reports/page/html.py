@@ -11,20 +11,19 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from supernet_cli.glyphs import counted
 from supernet_cli.reports import sheets
-from supernet_cli.reports.comparison import Comparison, PathRow, RunComparison
+from supernet_cli.reports.comparison import Comparison, RunComparison
 from supernet_cli.reports.formats import ABSENT, coefficient, over_supernets, probability, regret
 from supernet_cli.reports.page import canvas, curves, learning, plots, scatter
 from supernet_cli.reports.page.canvas import Drawing
 from supernet_cli.reports.page.pareto import SIZES, pareto
 from supernet_cli.reports.parts import Word
-from supernet_cli.reports.summary import MARKS, Summary, summary
+from supernet_cli.reports.summary import MARKS, summary
 from supernet_cli.store.run import Run
 
 if TYPE_CHECKING:
@@ -71,63 +70,37 @@ def as_html(comparison: Comparison, runs: Sequence[Run], truth: Run | None) -> s
     )
 
 
-@dataclass(frozen=True)
-class _Article:
-    """What the page says of one run.
+def _article(found: RunComparison, run: Run, source: Run, key: str, level: int) -> dict[str, object]:
+    """Return what the page says of one run, as the template names it.
 
     Args:
-        run: Its comparison.
+        found: Its comparison.
+        run: The run.
+        source: The run whose stand-alone results were taken.
         key: Prefix of identifiers.
         level: Level of its heading.
-        summary: What it opens with; None if an earlier version made the comparison.
-        facts: What was compared, in a few words each.
-        rows: The paths of the table, best first.
-        left_out: How many more there are, in words; empty if there are none.
-        all_paths: The command that lists them all.
-        numbers: Label, value and remark of the figures behind the verdict.
-        choice: Figures of accuracy against size.
-        ranking: Figures of scores against truth.
-        sources: Figures of what makes them differ.
-        learning: Figures of the trainings, if their metrics still exist.
-        preset: Name of the run's preset.
-        created: When it was created.
-        versions: Of what it was made with.
+
+    Returns:
+        `summary` is None if an earlier version made the comparison; `left_out` says how many paths are not in `rows`,
+        and `all_paths` is the command that lists them; `numbers` are label, value and remark of the figures behind the
+        verdict. The figures are in four groups: `choice` has accuracy against size, `ranking` scores against truth,
+        `sources` what makes them differ, `learning` the trainings, if their metrics still exist.
     """
-
-    run: RunComparison
-    key: str
-    level: int
-    summary: Summary | None
-    facts: Sequence[str]
-    rows: Sequence[PathRow]
-    left_out: str
-    all_paths: str
-    numbers: Sequence[tuple[str, str, str]]
-    choice: Sequence[Drawing]
-    ranking: Sequence[Drawing]
-    sources: Sequence[Drawing]
-    learning: Sequence[Drawing]
-    preset: str
-    created: str
-    versions: str
-
-
-def _article(found: RunComparison, run: Run, source: Run, key: str, level: int) -> _Article:
     manifest = run.manifest
     rows = sorted(found.rows, key=lambda row: -(row.expected_accuracy or 0.0))
     left = len(rows) - _MOST_ROWS
-    return _Article(
-        run=found,
-        key=key,
-        level=level,
-        summary=summary(found),
-        facts=_facts(found, manifest.preset),
-        rows=rows[:_MOST_ROWS],
-        left_out=counted(left, "path") if left > 0 else "",
-        all_paths=run.command("compare", "--format", "csv"),
-        numbers=_numbers(found),
-        choice=_there(pareto(found, size, f"{key}-{size.name}") for size in SIZES),
-        ranking=_there(
+    return {
+        "run": found,
+        "key": key,
+        "level": level,
+        "summary": summary(found),
+        "facts": _facts(found, manifest.preset),
+        "rows": rows[:_MOST_ROWS],
+        "left_out": counted(left, "path") if left > 0 else "",
+        "all_paths": run.command("compare", "--format", "csv"),
+        "numbers": _numbers(found),
+        "choice": _there(pareto(found, size, f"{key}-{size.name}") for size in SIZES),
+        "ranking": _there(
             [
                 scatter.scatter(found, f"{key}-scatter"),
                 scatter.best_scatter(found, f"{key}-best"),
@@ -135,12 +108,12 @@ def _article(found: RunComparison, run: Run, source: Run, key: str, level: int) 
                 plots.against_baselines(found, f"{key}-baselines"),
             ]
         ),
-        sources=_there([plots.disagreement(found, f"{key}-audit"), plots.rated(found, f"{key}-bias")]),
-        learning=_learning(found, run, source, key),
-        preset=manifest.preset,
-        created=f"{dt.datetime.fromtimestamp(manifest.created, dt.UTC):%Y-%m-%d %H:%M}",
-        versions=", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
-    )
+        "sources": _there([plots.disagreement(found, f"{key}-audit"), plots.rated(found, f"{key}-bias")]),
+        "learning": _learning(found, run, source, key),
+        "preset": manifest.preset,
+        "created": f"{dt.datetime.fromtimestamp(manifest.created, dt.UTC):%Y-%m-%d %H:%M}",
+        "versions": ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
+    }
 
 
 def _facts(found: RunComparison, preset: str) -> list[str]:
@@ -161,11 +134,11 @@ def _learning(found: RunComparison, run: Run, source: Run, key: str) -> list[Dra
     """Return the figures on training, if its metrics still exist."""
     supernets, _ = curves.trainings(run.supernet_jobs(), found.supernet_seeds)
     alone, of = curves.trainings(source.alone_jobs(), found.stand_alone_seeds)
-    best = sorted(scatter.trained(found.rows), key=lambda pair: -pair[1])
+    best = sorted(found.trained, key=lambda row: -(row.stand_alone_test_accuracy or 0.0))
     return _there(
         [
             learning.losses(supernets, alone, of, f"{key}-loss"),
-            learning.accuracies(supernets, [path for path, _ in best], f"{key}-accuracy"),
+            learning.accuracies(supernets, [row.path for row in best], f"{key}-accuracy"),
         ]
     )
 

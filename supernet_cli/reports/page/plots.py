@@ -48,8 +48,7 @@ def against_baselines(run: RunComparison, name: str) -> Drawing | None:
     caption += [f"Small rings: the {seeds} supernets; diamond: their mean."] if seeds > 1 else []
     caption += ["Vertical line: the ceiling set by training noise."] if ceiling else []
     caption += ["Grey bar: 95 % of random orders."] if any(line.band for line in lines) else []
-    alt = "τ as observed: " + "; ".join(f"{line.label} {number(line.mean)}" for line in lines) + "."
-    return _dots(lines, tau.label, name, "τ against the baselines", " ".join(caption), alt)
+    return _dots(lines, tau.label, name, "τ against the baselines", " ".join(caption))
 
 
 def runs(comparison: Comparison, name: str) -> Drawing | None:
@@ -65,8 +64,7 @@ def runs(comparison: Comparison, name: str) -> Drawing | None:
         "τ as observed: the rank correlation (Kendall) with stand-alone training. Small rings: single supernets; "
         "diamond: their mean; vertical line: ceiling."
     )
-    alt = "τ as observed: " + "; ".join(f"{line.label} {number(line.mean)}" for line in lines) + "."
-    return _dots(lines, comparison.runs[0].kendall_tau.label, name, "τ of each run", caption, alt)
+    return _dots(lines, comparison.runs[0].kendall_tau.label, name, "τ of each run", caption)
 
 
 def ranking(run: RunComparison, name: str) -> Drawing | None:
@@ -175,7 +173,7 @@ class _Line:
     band: Sequence[float] | None = None
 
 
-def _dots(lines: Sequence[_Line], axis: str, name: str, title: str, caption: str, alt: str) -> Drawing:
+def _dots(lines: Sequence[_Line], axis: str, name: str, title: str, caption: str) -> Drawing:
     """Draw a row of dots for each order, on one scale of τ."""
     left = max(width(printable(line.label)) for line in lines) + 12
     figure, plot = axes(30 * len(lines) + 52, left=left, right=46, top=8)
@@ -197,6 +195,7 @@ def _dots(lines: Sequence[_Line], axis: str, name: str, title: str, caption: str
     plot.spines["left"].set_visible(False)
     ticks(plot.xaxis, 6)
     name_axes(plot, axis, "")
+    alt = "τ as observed: " + "; ".join(f"{line.label} {number(line.mean)}" for line in lines) + "."
     return Drawing(name, title, caption, alt, svg(figure, name, alt))
 
 

@@ -153,16 +153,8 @@ def _points(plot: Axes, x: Sequence[float], y: Sequence[float], unclear: Sequenc
     size = 7 if len(x) <= _FEW_LABELS else 5
     for hollow, face in ((True, PAPER), (False, ACCENT)):
         chosen = [index for index, value in enumerate(unclear) if value is hollow]
-        plot.plot(
-            [x[index] for index in chosen],
-            [y[index] for index in chosen],
-            "o",
-            ms=size,
-            mfc=face,
-            mec=ACCENT,
-            mew=1.4,
-            zorder=3,
-        )
+        right, up = [x[index] for index in chosen], [y[index] for index in chosen]
+        plot.plot(right, up, "o", ms=size, mfc=face, mec=ACCENT, mew=1.4, zorder=3)
 
 
 def _join_unresolved(plot: Axes, run: RunComparison, places: Mapping[str, Sequence[float]]) -> None:
@@ -225,8 +217,3 @@ def _pairs_sentence(run: RunComparison, count: int) -> str:
 def _by_name(found: Sequence[Point]) -> bool:
     """Whether there is room for the paths' names next to the points; otherwise their ranks are shown."""
     return len(found) <= _FEW_NAMES and all(len(point.path) <= _LONGEST_NAME for point in found)
-
-
-def trained(rows: Sequence[PathRow]) -> list[tuple[str, float]]:
-    """Return the paths trained from scratch, with their accuracy."""
-    return [(row.path, accuracy) for row in rows if (accuracy := row.stand_alone_test_accuracy) is not None]

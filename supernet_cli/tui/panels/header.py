@@ -8,7 +8,7 @@ from supernet_cli.glyphs import clock
 from supernet_cli.store.layout import Way
 from supernet_cli.store.state import State
 from supernet_cli.store.views import JobView, RunView
-from supernet_cli.tui.draw import MUTED, WORDS, Part, fit, line, lines, state_words
+from supernet_cli.tui.draw import LOOKS, MUTED, Part, fit, line, lines, state_words
 from supernet_cli.tui.panels.panel import Panel
 
 
@@ -26,7 +26,7 @@ def _name(view: RunView, width: int) -> Content:
     state = state_words(view.state, word) if not view.gone else Content.styled("? gone", "bold $error")
     what = _what(job, sum(other.key.way is Way.ONE_SHOT for other in view.jobs))
     if what and job.state != view.state:
-        what += f" ({WORDS[job.state]})"
+        what += f" ({LOOKS[job.state].word})"
     room = width - state.cell_length - 2
     parts: list[Part] = [(view.preset or "?", "bold"), "  "]
     words = [view.id, *([what] if what else [])]

@@ -12,7 +12,7 @@ from supernet_cli.space.names import short_names
 from supernet_cli.store.layout import Way
 from supernet_cli.store.state import State
 from supernet_cli.store.views import JobView, RunView
-from supernet_cli.tui.draw import MUTED, STYLES, WORDS, Part, fit, heading, line, lines
+from supernet_cli.tui.draw import LOOKS, MUTED, Part, fit, heading, line, lines
 from supernet_cli.tui.panels.panel import Panel
 
 _WAYS = {Way.INHERITED: " fine-tuned", Way.SHORT: " short"}
@@ -57,16 +57,16 @@ def _row(job: JobView, view: RunView, name: str, width: int) -> Content:
     left = job.snapshot.seconds_left if job.state is State.RUNNING else None
     figures = f"{100 * job.share:3.0f} %"
     if job.is_starting or job.state is State.CREATED:
-        figures = "starting" if job.is_starting else WORDS[job.state]
+        figures = "starting" if job.is_starting else LOOKS[job.state].word
     elif job.state not in (State.RUNNING, State.FINISHED):
-        figures = f"{WORDS[job.state]}  {figures}"
+        figures = f"{LOOKS[job.state].word}  {figures}"
     elif left is not None and width >= 44:
         figures = f"{clock(left)} left  {figures}"
     room = width - 2 - len(figures) - 1
     length = min(16, room - len(name) - 1)
     drawn = bar(job.share, length) if length >= 6 and job.share else ""
     named = fit(name, room - (len(drawn) + 1 if drawn else 0))
-    parts: list[Part] = [(f"{MARKS[job.state]} ", STYLES[job.state]), (named, "bold" if marked else "")]
+    parts: list[Part] = [(f"{MARKS[job.state]} ", LOOKS[job.state].style), (named, "bold" if marked else "")]
     parts += [" ", (drawn, "$success 60%")] if drawn else []
     return line(*parts, " ", figures)
 
@@ -78,5 +78,5 @@ def _is_elsewhere(job: JobView, view: RunView) -> bool:
 
 def _rest(jobs: Sequence[JobView], width: int) -> Content:
     counts = Counter(job.state for job in jobs)
-    words = ", ".join(f"{counts[state]:,} {WORDS[state]}" for state in reversed(State) if counts[state])
+    words = ", ".join(f"{counts[state]:,} {LOOKS[state].word}" for state in reversed(State) if counts[state])
     return line((f"… and {words}", MUTED)).truncate(width, ellipsis=True)

@@ -141,11 +141,7 @@ class Table:
             first = line(number, (name, "bold" if best else ""), gap, accuracy, " %")
             second = ["   ", (bar(share, self.bar), style), " ", spark, " ", trained, (" img", MUTED)]
             return [first, line(*second, *(beside if self.alone else []))]
-        parts: list[Part] = [
-            number,
-            (self.names[score.path].ljust(self.name), "bold" if best else ""),
-            " ",
-        ]
+        parts: list[Part] = [number, (self.names[score.path].ljust(self.name), "bold" if best else ""), " "]
         if self.bar:
             parts += [(bar(share, self.bar - 1), style), " "]
         parts += [accuracy, *self._beside(alone), " ", spark]

@@ -156,8 +156,8 @@ def answer(run: RunComparison, width: int) -> list[Content]:
     word = f"{MARKS[found.word]} {found.word.upper()}"
     first, *more = folded(f"{word}  {found.reason}", width)
     rows = [line((word, _COLOURS[found.word]), first.removeprefix(word)), *map(line, more), line("")]
-    for each in found.lines:
-        rows += _labelled(each.label, each.text, width)
+    for label, text in found.lines:
+        rows += _labelled(label, text, width)
     rows += _labelled("next", f"{found.purpose}:" if found.command else found.purpose, width)
     rows += [line((part, "bold $primary")) for part in _command(found.command, width)]
     if found.weights:

@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from supernet_cli.glyphs import MARKS
-from supernet_cli.tui.draw import MEANINGS, MUTED, STYLES, WORDS, line, lines
+from supernet_cli.tui.draw import LOOKS, MUTED, line, lines
 
 
 class HelpScreen(ModalScreen[None]):
@@ -40,8 +40,8 @@ class HelpScreen(ModalScreen[None]):
         rows += [line(("  " + keys.ljust(width), "bold $primary"), "  ", what) for keys, what in self._listed_keys]
         rows += [line(""), line(("States", "bold")), line("")]
         rows += [
-            line("  ", (f"{MARKS[state]} {WORDS[state]:<12}", STYLES[state]), (f" {meaning}", MUTED))
-            for state, meaning in MEANINGS.items()
+            line("  ", (f"{MARKS[state]} {look.word:<12}", look.style), (f" {look.meaning}", MUTED))
+            for state, look in LOOKS.items()
         ]
         rows += [line(""), line(("Esc: back", MUTED))]
         return lines(rows)

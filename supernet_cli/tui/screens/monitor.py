@@ -22,7 +22,7 @@ from supernet_cli.store.layout import JobKey
 from supernet_cli.store.state import State, Wish
 from supernet_cli.store.views import JobView, RunView
 from supernet_cli.tui.curves import SMOOTHINGS
-from supernet_cli.tui.draw import WORDS, clean
+from supernet_cli.tui.draw import LOOKS, clean
 from supernet_cli.tui.panels.banner import Banner
 from supernet_cli.tui.panels.devices import DevicesPanel
 from supernet_cli.tui.panels.header import Header
@@ -215,7 +215,7 @@ class MonitorScreen(Screen[None]):
         answer = self._asked.answer(view.jobs)
         if answer is not None:
             self._asked = None
-            word = "resumed" if answer.state is State.RUNNING else WORDS[answer.state]
+            word = "resumed" if answer.state is State.RUNNING else LOOKS[answer.state].word
             self.app.notify(f"Training {word} at step {answer.step:,}.")
             self._show_request()
 

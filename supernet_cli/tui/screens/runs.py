@@ -22,7 +22,7 @@ from textual.worker import get_current_worker
 from supernet_cli.glyphs import ago
 from supernet_cli.space.names import cut_names, short_names
 from supernet_cli.store.lister import RunLister, RunRow
-from supernet_cli.tui.draw import MUTED, WORDS, Part, fit, heading, line, lines, state_words
+from supernet_cli.tui.draw import LOOKS, MUTED, Part, fit, heading, line, lines, state_words
 from supernet_cli.tui.navigation import Navigator
 
 _LIST_SECONDS = 2.0
@@ -178,7 +178,7 @@ class Columns:
 
 def _searched(row: RunRow) -> str:
     """Return the text that the filter looks through: what a row shows, and its state as other commands print it."""
-    return f"{row.id} {row.preset} {row.state} {WORDS[row.state]} {'damaged' if row.is_damaged else ''}".casefold()
+    return f"{row.id} {row.preset} {row.state} {LOOKS[row.state].word} {'damaged' if row.is_damaged else ''}".casefold()
 
 
 class RunsScreen(Screen[Choice | None]):

@@ -201,7 +201,7 @@ def test_a_stop_of_all_or_of_one_lets_what_runs_save_and_starts_nothing_more(
             return None
         if how is State.INTERRUPTED:
             return Wish.INTERRUPT
-        jobs[0].folder.request_stop()
+        jobs[0].folder.request(Wish.STOP)
         return None
 
     outcomes = RayCluster(Needs(1), most=1).run(Mortal(), jobs, lambda key, record: heard.append(key), stop)

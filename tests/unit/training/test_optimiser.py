@@ -12,7 +12,7 @@ from torch import nn
 from supernet_cli.config.parts import Named
 from supernet_cli.config.schema import Recipe
 from supernet_cli.config.torch_names import SCHEDULES as SCHEDULE_NAMES
-from supernet_cli.config.torch_names import UNUSABLE, names_on
+from supernet_cli.config.torch_names import UNUSABLE, _files
 from supernet_cli.errors import PresetError
 from supernet_cli.training.losses import build_loss, class_counts, is_plain_cross_entropy, with_class_weights
 from supernet_cli.training.optimiser import build_optimizer, build_schedule, check_recipe
@@ -282,7 +282,7 @@ def refusal_of(recipe: Recipe, steps: int) -> str:
 
 
 def test_a_schedule_of_a_few_steps_trains_to_its_end_or_is_refused_with_a_remedy() -> None:
-    assert {spec["name"] for spec in SCHEDULES} == set(names_on(SCHEDULE_NAMES)) - set(UNUSABLE)
+    assert {spec["name"] for spec in SCHEDULES} == set(_files(SCHEDULE_NAMES)) - set(UNUSABLE)
     lengths = [("step", length) for length in range(1, 21)] + [("epoch", length) for length in (1, 2, 5)]
     for spec, (every, length) in itertools.product(SCHEDULES, lengths):
         steps, epochs = (length, 1) if every == "step" else (length, length)
