@@ -15,7 +15,7 @@ from supernet_cli.benchmarks import strategy
 from supernet_cli.benchmarks.result import Catalogue, Estimate, Place, Repetition, Rival, Row, Standing, TruthTau
 from supernet_cli.benchmarks.table import Table
 from supernet_cli.config.parts import Named
-from supernet_cli.reports.beliefs import beliefs_of
+from supernet_cli.reports.beliefs import REGRESSORS, beliefs_of
 from supernet_cli.reports.parts import BASELINES
 from supernet_cli.reports.statistics import ranking
 from supernet_cli.reports.statistics.ceiling import tau_ceiling
@@ -64,9 +64,9 @@ class Yardstick:
 
     @cached_property
     def expected(self) -> np.ndarray:
-        """Draws of the expected accuracies, (D, n): from trainings, sizes and proxies, the same for every strategy."""
-        choices = np.array(self.table.choices)
-        return beliefs_of(self.test[0], list(self.orders.values()), choices, np.random.default_rng(0))
+        """Draws of the expected accuracies, (D, n): from trainings and sizes, the same for every strategy."""
+        known = [order for name, order in self.orders.items() if name in REGRESSORS]
+        return beliefs_of(self.test[0], known, np.array(self.table.choices), np.random.default_rng(0))
 
     @property
     def ceiling(self) -> float | None:

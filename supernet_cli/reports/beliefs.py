@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 UNTRAINED = tuple(name for name in BASELINES if name in PathProfile.model_fields)
 """Baselines that need no training, by their field of a path's profile: sizes and zero-cost proxies."""
 
-_REGRESSORS = ("parameters", "macs", "synflow", "short_training")
+REGRESSORS = ("parameters", "macs", "synflow", "short_training")
 """Baselines that expected accuracies are also predicted from; any other would change those of every run."""
 
 _MOST_PATHS = 300
@@ -59,7 +59,7 @@ class Beliefs:
         """Expected test accuracies, (D, m): fractions."""
         import numpy as np
 
-        known = [order for name in _REGRESSORS if (order := self.orders[name]) is not None]
+        known = [order for name in REGRESSORS if (order := self.orders[name]) is not None]
         choices = np.array([self.facts.space.parse(name).choices for name in self.names])
         return beliefs_of(self.facts.truth.test, [self.scores, *known], choices, np.random.default_rng(self.seed))
 
