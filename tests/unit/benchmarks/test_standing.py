@@ -56,15 +56,15 @@ def recorded(table: Table, name: str, seeds: int | None = None) -> Supernets:
 
 def test_recorded_rows_are_those_of_the_study(lab: Table) -> None:
     """Its table of strategies has τ with the interval, and the cost; its table of regrets, regret@3."""
-    page = PAGE.read_text(encoding="utf-8")
+    tables = dict(re.findall(r"<!-- table: lab (\w+) -->\n(.*?)<!-- end -->", PAGE.read_text("utf-8"), re.DOTALL))
     rows = {(row.label, row.epochs): row for row in catalogue(lab).recorded}
     for name in ("uniform", "fair"):
         row = rows[name, 4]
-        (line,) = re.findall(rf"^\| {name}, 4 \| [\d,]+ \| (.*) \|$", page, re.MULTILINE)
+        (line,) = re.findall(rf"^\| {name}, 4 \| [\d,]+ \| (.*) \|$", tables["strategies"], re.MULTILINE)
         cost, _, tau = line.split(" | ")[:3]
         assert cost == f"{row.cost:.1f}"
         assert tau == f"**{row.tau.mean:.2f}** ({row.tau.low:.2f}–{row.tau.high:.2f})"
-        (line,) = re.findall(rf"^\| {name}, 4 epochs \| (.*) \|$", page, re.MULTILINE)
+        (line,) = re.findall(rf"^\| {name}, 4 epochs \| (.*) \|$", tables["regrets"], re.MULTILINE)
         assert row.regret.mean is not None
         assert row.regret.low is not None
         assert row.regret.high is not None
