@@ -15,7 +15,7 @@ class Ordered(Memoryless):
     """Trains the paths with the largest value of a figure first, and equal ones in random order.
 
     Args:
-        figure: Returns the name of the figure, or None where the problem has none; the order is then random.
+        figure: The attribute of a problem that names the figure; where that is None, the order is random.
     """
 
     def __init__(self, figure: str) -> None:
@@ -30,24 +30,23 @@ class Ordered(Memoryless):
 
 
 def leading(evidence: Evidence, name: str, rng: np.random.Generator, n: int) -> Choices:
-    """Return the n paths that are not taken with the largest values of a figure, the largest first.
+    """Return paths with the largest values of a figure, the largest first, n of them not taken.
 
     Paths whose value is unknown are left out. In a space that is not enumerated, they are found by climbing: the best
     of a population and its changes survive.
     """
-    problem = evidence.problem
+    problem, n = evidence.problem, n + len(evidence.taken)
     if problem.paths is not None:
-        return _best(problem, name, evidence.fresh(problem.paths), rng, n)
+        return _best(problem, name, problem.paths, rng, n)
     population = problem.sample(rng, _POPULATION)
     for _ in range(_ROUNDS):
         moved = problem.mutated(np.repeat(population, 2, axis=0), rng)
         wider = np.unique(np.concatenate([population, moved[problem.within_limits(moved)]]), axis=0)
         population = _best(problem, name, wider, rng, _POPULATION)
-    return _best(problem, name, evidence.fresh(population), rng, n)
+    return _best(problem, name, population, rng, n)
 
 
 def _best(problem: Problem, name: str, paths: Choices, rng: np.random.Generator, n: int) -> Choices:
-    paths = rng.permutation(paths)
     values = problem.column(name, paths)
-    known = np.isfinite(values)
-    return paths[known][np.argsort(-values[known], kind="stable")[:n]]
+    order = np.lexsort((rng.random(len(paths)), -values))  # unknown ones last
+    return paths[order[: min(n, int(np.isfinite(values).sum()))]]
