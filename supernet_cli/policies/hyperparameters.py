@@ -18,14 +18,14 @@ import numpy as np
 from supernet_cli.policies.problem import Floats
 
 _SHARE_SPREAD = 1.3
-_SHARES = {"alike-one": -0.3, "alike-many": -0.3, "additive": -0.8, "pairs": -0.8, "many": -1.5, "own": -3.0}
+_SHARES = {"alike-one": -0.3, "alike-many": -0.3, "additive": -0.8, "pairs": -0.8, "many": -1.5, "own": -1.8}
 _EVIDENCE = 0.0
 """Logarithms of how much each part explains, up to a common constant: their medians and the deviation around them."""
 
 _SCALE = (np.log(0.25), 1.0)
 """Deviation of the paths' expected accuracies, relative to the mean error rate: median and deviation of the log."""
 
-_NOISE = (np.log(0.02), 0.8)
+_NOISE = (np.log(0.03), 0.8)
 """The same for the deviation between seeds of one path."""
 
 _ROOM = (np.log(0.5), 0.8)

@@ -14,15 +14,15 @@ Source: Rasmussen and Williams 2006, "Gaussian Processes for Machine Learning", 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from supernet_cli.policies.hyperparameters import Prior, Settings, draws
-from supernet_cli.policies.kernel import PARTS, Columns, Kernel, Standard
-from supernet_cli.policies.problem import Choices, Floats, Observation, Path, Problem
+from supernet_cli.policies.kernel import PARTS, Kernel, Standard
+from supernet_cli.policies.problem import Choices, Floats, Observation, Problem
 from supernet_cli.policies.scale import Scale
 
 _WIDE = 2.0
@@ -173,6 +173,7 @@ def fit(settings: Settings, trained: Trained, known: Floats, parts: Floats) -> F
     root = np.linalg.cholesky(covariance)
     half = np.linalg.solve(root, target[:, :, None])[:, :, 0]
     height = -0.5 * (half**2).sum(axis=1) - np.log(root[:, places, places]).sum(axis=1) + np.log(slope).sum(axis=1)
+    height += 0.5 * np.log(settings.total)  # the constant is where the data are: it must not speak for a small scale
     height -= trained.further * np.log(settings.noise) + trained.squares / (2 * settings.noise**2)
     return Fit(settings, scale, target, root, np.asarray(height - 0.5 * size * math.log(2 * math.pi)))
 
@@ -213,29 +214,54 @@ class Posterior:
             paths: (m, decisions).
             columns: (parts, m, n) covariances with the trained paths, if they are known already.
         """
-        settings, kernel = self.fit.settings, self.model.kernel
-        if columns is None:
-            columns = kernel.between(paths, self.trained.paths).astype(np.float32)
-        parts = self.model.alive_parts(columns)
-        evidence = self.model.standard.apply(self.model.problem, paths)
-        own = own_variance(settings, evidence)
-        same = _same_paths(paths, self.trained.paths)
-        filled = np.nan_to_num(evidence)
-        variance = (1 - _PULL**2) * settings.evidence
-        prior = settings.parts.sum(axis=1)[:, None] + _WIDE**2 * settings.total[:, None] + own + variance @ filled.T**2
-        prior = prior + settings.parts @ (self._diagonal(paths) - 1)
-        mean, spread = pull(settings, evidence), np.empty_like(prior)
-        flat = parts.reshape(len(parts), -1)
-        for place in range(len(settings.own)):
-            with_trained = (settings.parts[place].astype(np.float32) @ flat).reshape(len(paths), -1)
-            with_trained += ((filled * variance[place]) @ np.nan_to_num(self.known).T).astype(np.float32)
-            with_trained += np.float32(_WIDE**2 * settings.total[place])
-            with_trained[same] += own[place][same[0]].astype(np.float32)
-            mean[place] += with_trained @ self.fit.solved[place].astype(np.float32)
-            explained = with_trained @ self.fit.inverse[place].T.astype(np.float32)
-            spread[place] = np.einsum("mn,mn->m", explained, explained)
+        settings, evidence = self.fit.settings, self.model.standard.apply(self.model.problem, paths)
+        prior = self._own(evidence) + _WIDE**2 * settings.total[:, None]
+        prior += self._evidence_variance @ np.nan_to_num(evidence).T ** 2 + settings.parts @ self._diagonal(paths)
+        mean, spread = np.empty_like(prior), np.empty_like(prior)
+        for place, (centre, explained) in enumerate(self._conditioned(paths, evidence, columns)):
+            mean[place], spread[place] = centre, np.einsum("mn,mn->m", explained, explained)
         deviation = np.sqrt(np.maximum(prior - spread, 1e-6 * settings.total[:, None]))
         return Prediction(self.fit.scale, mean, deviation, settings.noise)
+
+    def draw(self, paths: Choices, count: int, rng: np.random.Generator) -> Floats:
+        """Draw expected accuracies of m paths together, (count, m); at most some hundred paths."""
+        settings, evidence = self.fit.settings, self.model.standard.apply(self.model.problem, paths)
+        parts = self.model.alive_parts(self.model.kernel.between(paths, paths))
+        filled, own, drawn = np.nan_to_num(evidence), self._own(evidence), []
+        number = len(settings.own)
+        for place, (centre, explained) in enumerate(self._conditioned(paths, evidence, None)):
+            covariance = np.tensordot(settings.parts[place], parts, 1) + _WIDE**2 * settings.total[place]
+            covariance += (filled * self._evidence_variance[place]) @ filled.T - explained @ explained.T
+            covariance[np.diag_indices(len(paths))] += own[place] + 1e-6 * settings.total[place]
+            root = np.linalg.cholesky(covariance)
+            share = (count + place) // number
+            drawn.append(centre + rng.standard_normal((share, len(paths))) @ root.T)
+        values = [self.fit.scale.row(place).back(each) for place, each in enumerate(drawn)]
+        return np.concatenate(values)
+
+    def _conditioned(self, paths: Choices, evidence: Floats, columns: Floats | None) -> Iterator[tuple[Floats, Floats]]:
+        """Yield, for each setting, the mean (m,) and the covariance that the trainings explain, as a root (m, n)."""
+        settings, single = self.fit.settings, np.float32 if columns is not None else np.float64
+        if columns is None:
+            columns = self.model.kernel.between(paths, self.trained.paths)
+        parts = self.model.alive_parts(columns)
+        flat, filled, known = parts.reshape(len(parts), -1), np.nan_to_num(evidence), np.nan_to_num(self.known)
+        same, expected, own = _same_paths(paths, self.trained.paths), pull(settings, evidence), self._own(evidence)
+        for place in range(len(settings.own)):
+            with_trained = (settings.parts[place].astype(single) @ flat).reshape(len(paths), -1)
+            with_trained += ((filled * self._evidence_variance[place]) @ known.T).astype(single)
+            with_trained += single(_WIDE**2 * settings.total[place])
+            with_trained[same] += own[place][same[0]].astype(single)
+            centre = expected[place] + with_trained @ self.fit.solved[place].astype(single)
+            yield centre, with_trained @ self.fit.inverse[place].T.astype(single)
+
+    @property
+    def _evidence_variance(self) -> Floats:
+        """Variance of the weights of evidence around what is expected of them, (K, e)."""
+        return (1 - _PULL**2) * self.fit.settings.evidence
+
+    def _own(self, evidence: Floats) -> Floats:
+        return own_variance(self.fit.settings, evidence)
 
     def _diagonal(self, paths: Choices) -> Floats:
         return self.model.alive_parts(self.model.kernel.variances(paths))

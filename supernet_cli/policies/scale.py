@@ -36,6 +36,10 @@ class Scale:
         """Distance between reference and limit, (K, 1)."""
         return self.limit - self.reference
 
+    def row(self, place: int) -> Scale:
+        """Return one of the scales."""
+        return Scale(self.limit[[place]], self.reference)
+
     def forward(self, accuracies: Floats) -> Floats:
         """Return accuracies (n,) on each scale, (K, n)."""
         return -self.room * np.log((self.limit - accuracies) / self.room)

@@ -87,15 +87,16 @@ def as_table(document: Any, name: str) -> Table:
     for key, row in rows.items():
         if not isinstance(row, dict):
             raise ValueError(f"path {key}: must be an object")
+        if not isinstance(row.get("scores", {}), dict):
+            raise ValueError(f"path {key}: scores must be an object")
     paths = [_path(key, decisions) for key in rows]
     if len(set(paths)) < len(paths):
         raise ValueError("a path stands in it twice")
-    figures = {name: _figure(rows, lambda row, name=name: row.get(name), name) for name in SIZES}
-    names = sorted({name for row in rows.values() for name in _scores(row)})
-    figures |= {name: _figure(rows, lambda row, name=name: _scores(row).get(name), name) for name in names}
+    scores = {key: row.get("scores", {}) for key, row in rows.items()}
+    names = dict.fromkeys(name for row in scores.values() for name in row if name not in SIZES)
+    figures = {name: _figure(rows, name) for name in SIZES} | {name: _figure(scores, name) for name in names}
     for size in SIZES:
-        values = figures[size]
-        if values is not None and not (values > 0).all():
+        if (figures[size] <= 0).any():
             raise ValueError(f"{size} must be positive")
     return Table(
         str(document.get("name", name)),
@@ -103,7 +104,7 @@ def as_table(document: Any, name: str) -> Table:
         np.array(paths, dtype=np.int64),
         _accuracies(rows, "validation"),
         _accuracies(rows, "test"),
-        {name: values for name, values in figures.items() if values is not None},
+        {name: values for name, values in figures.items() if len(values)},
     )
 
 
@@ -128,11 +129,6 @@ def _path(key: str, decisions: Sequence[Sequence[str]]) -> Path:
     return tuple(map(int, words))
 
 
-def _scores(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    scores = row.get("scores", {})
-    return scores if isinstance(scores, dict) else {}
-
-
 def _accuracies(rows: Mapping[str, Mapping[str, Any]], split: str) -> Floats:
     """Return (paths, seeds) accuracies of a split; paths with fewer seeds end in NaN."""
     lists = []
@@ -148,12 +144,12 @@ def _accuracies(rows: Mapping[str, Mapping[str, Any]], split: str) -> Floats:
     return np.array([given + [math.nan] * (most - len(given)) for given in lists], dtype=np.float64)
 
 
-def _figure(rows: Mapping[str, Mapping[str, Any]], get: Any, name: str) -> Floats | None:
-    """Return a figure of all paths, or None if none has it."""
-    values = {key: get(row) for key, row in rows.items()}
+def _figure(rows: Mapping[str, Mapping[str, Any]], name: str) -> Floats:
+    """Return a figure of all paths, (m,), or nothing, (0,), if none has it."""
+    values = {key: row.get(name) for key, row in rows.items()}
     missing = [key for key, value in values.items() if value is None]
     if len(missing) == len(values):
-        return None
+        return np.zeros(0)
     if missing:
         raise ValueError(f"path {missing[0]}: has no {name}, although others do")
     for key, value in values.items():
