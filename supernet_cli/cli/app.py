@@ -12,7 +12,7 @@ from typing import Annotated, get_type_hints
 
 import typer
 
-from supernet_cli.cli import compare, doctor, evaluate, experiment, preset, retrain, runs, streams, train, tui
+from supernet_cli.cli import compare, doctor, evaluate, experiment, preset, retrain, runs, search, streams, train, tui
 from supernet_cli.cli.options import Group
 from supernet_cli.config.torchrun import here
 from supernet_cli.errors import INTERRUPTED, DiskError, OutOfMemoryError, SupernetError, UsageError
@@ -49,6 +49,7 @@ _add_step(evaluate.evaluate, "supernet evaluate latest")
 _add_step(retrain.retrain, "supernet retrain latest --top 5 --workers 2")
 _add_step(compare.compare, "supernet compare latest")
 _add_step(experiment.experiment, "supernet experiment quick --seeds 0,1,2")
+_add_step(search.search, "supernet search --table table.json --policy posterior --policy random")
 app.command(epilog="Example: supernet tui latest", rich_help_panel=_LOOK)(tui.tui)
 app.add_typer(runs.app, name="runs", rich_help_panel=_LOOK)
 app.add_typer(preset.app, name="preset", rich_help_panel=_SETUP)

@@ -24,7 +24,7 @@ from supernet_cli.policies.problem import Choices, Evidence, Observation, Path, 
 _START = 3
 """Trainings before the model decides: with fewer, it would take the likeness of two paths for that of all."""
 
-_PART = 0.1
+_PART = 0.25
 """Share of the paths that the first ones are drawn from: those with the best evidence."""
 
 _POOL = 4096
