@@ -69,7 +69,8 @@ def search(
     heading = f"{trials.table}: {counted(trials.paths, 'path')}"
     if trials.within < trials.paths:
         heading += f", {trials.within:,} within the limits"
-    heading += f"; regret of the pick in points of test accuracy, ± standard error over {counted(repeats, 'search', 'searches')}"
+    searches = counted(repeats, "search", "searches")
+    heading += f"; regret of the pick in points of test accuracy, ± standard error over {searches}"
     voice.result(trials.document(), heading, "", _table(trials))
 
 

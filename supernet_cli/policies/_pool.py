@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from supernet_cli.policies.problem import Choices, Path, Problem
+from supernet_cli.policies.problem import Choices, Floats, Path, Problem
 
 _RANDOM = 1024
 _KEPT = 256
@@ -14,7 +14,7 @@ _ROUNDS = 12
 
 
 def grown(
-    problem: Problem, value: Callable[[Choices], np.ndarray], rng: np.random.Generator, trained: Sequence[Path]
+    problem: Problem, value: Callable[[Choices], Floats], rng: np.random.Generator, trained: Sequence[Path]
 ) -> Choices:
     """Return paths within the limits that are worth much, (m, decisions): m stays the same however large the space.
 
@@ -39,7 +39,7 @@ def grown(
     return population
 
 
-def _best(paths: Choices, value: Callable[[Choices], np.ndarray]) -> Choices:
+def _best(paths: Choices, value: Callable[[Choices], Floats]) -> Choices:
     paths = np.unique(paths, axis=0)
     return paths[np.argsort(-value(paths), kind="stable")[:_KEPT]]
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from supernet_cli.policies.problem import Choices, Floats, Path, Problem
 
@@ -126,9 +127,9 @@ class Columns:
     def __init__(self, kernel: Kernel, pool: Choices) -> None:
         self._kernel = kernel
         self._pool = pool
-        self._known: dict[Path, Floats] = {}
+        self._known: dict[Path, NDArray[np.float32]] = {}
 
-    def of(self, paths: Sequence[Path]) -> Floats:
+    def of(self, paths: Sequence[Path]) -> NDArray[np.float32]:
         """Return the parts between the pool and some paths, (parts, m, paths) in single precision."""
         new = [path for path in dict.fromkeys(paths) if path not in self._known]
         if new:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 
 from supernet_cli.errors import UsageError, did_you_mean
 
 LIMITED = ("parameters", "macs")
 """What can be limited."""
 
-_FACTORS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+_FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 _NUMBER = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+)(?P<unit>[a-zA-Z]*)", re.ASCII)
 
 
@@ -43,7 +43,7 @@ def _value(text: str, value: str) -> float:
         raise UsageError(f"--limit {text}: '{value}' is no positive number.", "Write it like 2M, 1.5M or 100k.")
     if match["unit"] not in _FACTORS:
         raise UsageError(f"--limit {text}: unknown unit '{match['unit']}'.", "Use k, M or G, or no unit.")
-    number = float(match["number"]) * _FACTORS[match["unit"]]
-    if not 0 < number < math.inf:
+    number = float(Decimal(match["number"]) * _FACTORS[match["unit"]])  # 1.001k is 1001, not a little less
+    if number == 0:
         raise UsageError(f"--limit {text}: '{value}' is no positive number.", "Write it like 2M, 1.5M or 100k.")
     return number

@@ -17,8 +17,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from supernet_cli.policies.hyperparameters import Prior, Settings, draws
 from supernet_cli.policies.kernel import PARTS, Kernel, Standard
@@ -89,12 +91,13 @@ class Fit:
     @cached_property
     def inverse(self) -> Floats:
         """Inverse of the root, (K, n, n)."""
-        return np.linalg.inv(self.root)
+        return np.asarray(np.linalg.inv(self.root), dtype=np.float64)
 
     @cached_property
     def solved(self) -> Floats:
         """Covariance's inverse times the target, (K, n)."""
-        return np.einsum("kij,ki->kj", self.inverse, np.einsum("kij,kj->ki", self.inverse, self.target))
+        half = np.einsum("kij,kj->ki", self.inverse, self.target)
+        return np.asarray(np.einsum("kij,ki->kj", self.inverse, half))
 
 
 class Model:
@@ -133,7 +136,7 @@ class Model:
         kept = places[:: _DRAWS // _KEPT]
         return Posterior(self, trained, known, fit(prior.settings(kept), trained, known, parts))
 
-    def alive_parts(self, columns: Floats) -> Floats:
+    def alive_parts(self, columns: NDArray[Any]) -> NDArray[Any]:
         """Return the parts that differ between paths."""
         return columns[self._alive]
 
@@ -170,7 +173,7 @@ def fit(settings: Settings, trained: Trained, known: Floats, parts: Floats) -> F
     places = np.arange(size)
     covariance[:, places, places] += own_variance(settings, known) + (noise * slope) ** 2 / trained.seeds
     covariance[:, places, places] += 1e-8 * settings.total[:, None]
-    root = np.linalg.cholesky(covariance)
+    root = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
     half = np.linalg.solve(root, target[:, :, None])[:, :, 0]
     height = -0.5 * (half**2).sum(axis=1) - np.log(root[:, places, places]).sum(axis=1) + np.log(slope).sum(axis=1)
     height += 0.5 * np.log(settings.total)  # the constant is where the data are: it must not speak for a small scale
@@ -207,7 +210,7 @@ class Posterior:
         parts = self.model.alive_parts(self.model.kernel.between(trained.paths, trained.paths))
         return Posterior(self.model, trained, known, fit(self.fit.settings, trained, known, parts))
 
-    def predict(self, paths: Choices, columns: Floats | None = None) -> Prediction:
+    def predict(self, paths: Choices, columns: NDArray[np.float32] | None = None) -> Prediction:
         """Return the prediction for a batch of m paths.
 
         Args:
@@ -239,12 +242,13 @@ class Posterior:
         values = [self.fit.scale.row(place).back(each) for place, each in enumerate(drawn)]
         return np.concatenate(values)
 
-    def _conditioned(self, paths: Choices, evidence: Floats, columns: Floats | None) -> Iterator[tuple[Floats, Floats]]:
+    def _conditioned(
+        self, paths: Choices, evidence: Floats, columns: NDArray[np.float32] | None
+    ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         """Yield, for each setting, the mean (m,) and the covariance that the trainings explain, as a root (m, n)."""
         settings, single = self.fit.settings, np.float32 if columns is not None else np.float64
-        if columns is None:
-            columns = self.model.kernel.between(paths, self.trained.paths)
-        parts = self.model.alive_parts(columns)
+        given = self.model.kernel.between(paths, self.trained.paths) if columns is None else columns
+        parts = self.model.alive_parts(given)
         flat, filled, known = parts.reshape(len(parts), -1), np.nan_to_num(evidence), np.nan_to_num(self.known)
         same, expected, own = _same_paths(paths, self.trained.paths), pull(settings, evidence), self._own(evidence)
         for place in range(len(settings.own)):
@@ -267,7 +271,7 @@ class Posterior:
         return self.model.alive_parts(self.model.kernel.variances(paths))
 
 
-def _same_paths(paths: Choices, trained: Choices) -> tuple[np.ndarray, np.ndarray]:
+def _same_paths(paths: Choices, trained: Choices) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the places (in the batch, among the trained) of paths that are both."""
     rows = {tuple(row): place for place, row in enumerate(trained.tolist())}
     marks = np.zeros(len(paths), dtype=bool)

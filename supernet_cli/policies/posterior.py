@@ -11,7 +11,6 @@ Le Riche and Carraro 2010, "Kriging Is Well-Suited to Parallelize Optimization".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from supernet_cli.policies._pool import grown
 from supernet_cli.policies._simple import Memoryless, filled
 from supernet_cli.policies.kernel import Columns
 from supernet_cli.policies.model import Model, Posterior, Prediction
-from supernet_cli.policies.problem import Choices, Evidence, Observation, Path, Problem, as_paths, untaken
+from supernet_cli.policies.problem import Choices, Evidence, Floats, Observation, Path, Problem, as_paths, untaken
 
 _START = 3
 """Trainings before the model decides: with fewer, it would take the likeness of two paths for that of all."""
@@ -62,8 +61,9 @@ class PosteriorPolicy(Memoryless):
 
     def posterior(self, evidence: Evidence) -> Posterior:
         """Return what the trainings say, at least one of them."""
+        model = self.model(evidence.problem)  # forgets what another problem's trainings said
         if self._latest is None or self._latest[0] is not evidence.observations:
-            self._latest = (evidence.observations, self.model(evidence.problem).posterior(evidence.observations))
+            self._latest = (evidence.observations, model.posterior(evidence.observations))
         return self._latest[1]
 
     def model(self, problem: Problem) -> Model:
@@ -87,8 +87,8 @@ class PosteriorPolicy(Memoryless):
             return next(untaken(evidence, rng, chosen), None)
         pool = problem.paths if problem.paths is not None else problem.sample(rng, _POOL)
 
-        def value(paths: Choices) -> np.ndarray:
-            return np.nan_to_num(model.standard.apply(problem, paths)).sum(axis=1)
+        def value(paths: Choices) -> Floats:
+            return np.asarray(np.nan_to_num(model.standard.apply(problem, paths)).sum(axis=1))
 
         if not chosen and not evidence.observations:
             pool = pool if problem.paths is not None else grown(problem, value, rng, ())
@@ -109,14 +109,14 @@ class PosteriorPolicy(Memoryless):
             pool, gains = problem.paths, self.predict_all(posterior).improvement(threshold)
         else:
 
-            def value(paths: Choices) -> np.ndarray:
+            def value(paths: Choices) -> Floats:
                 return posterior.predict(paths).improvement(threshold)
 
             pool = grown(problem, value, rng, [observation.path for observation in evidence.observations])
             gains = value(pool)
         order = np.argsort(-gains, kind="stable")
         leading = (as_paths(pool[[place]])[0] for place in order.tolist())
-        return next(islice((path for path in leading if path not in taken), 1), None)
+        return next((path for path in leading if path not in taken), None)
 
 
 def build() -> PosteriorPolicy:

@@ -26,6 +26,8 @@ TORCHLESS = [
     ["train", "--set", "train.sampler=nothing"],
     ["train", "--resume", "nothing"],
     ["evaluate", "--run", "nothing"],
+    ["search", "--help"],
+    ["search"],
     ["runs", "ls"],
     ["tui"],
     ["tui", "--help"],

@@ -10,6 +10,7 @@ def test_limits_are_read_with_their_units() -> None:
     assert parse_limits(["macs=2M", " parameters = 1.5k "]) == {"macs": 2e6, "parameters": 1500.0}
     assert parse_limits(["macs=12"]) == {"macs": 12.0}
     assert parse_limits(["macs=.5G"]) == {"macs": 5e8}
+    assert parse_limits(["macs=1.001k"]) == {"macs": 1001.0}
     assert parse_limits([]) == {}
 
 
