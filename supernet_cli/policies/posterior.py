@@ -1,8 +1,9 @@
 """Expected improvement over a model of all that is known: scores and sizes are evidence, whose worth is learned.
 
-Starts with the path that evidence speaks for. From then on it trains the path whose accuracy is expected to exceed the
-best expected so far by most; paths that are still being trained count as if they had reached what is expected of them.
-Takes the path with the best expected accuracy, not the best accuracy seen, which is mostly luck.
+Starts with the path that evidence speaks for, and two of the better quarter. From then on it trains the path whose
+accuracy is expected to exceed the best expected so far by most, as the draws of the model agree; paths that are still
+being trained count as if they had reached what is expected of them. Takes the path with the best expected accuracy, not
+the best accuracy seen, which is mostly luck.
 
 Source: Jones, Schonlau and Welch 1998, "Efficient Global Optimization of Expensive Black-Box Functions"; Ginsbourger,
 Le Riche and Carraro 2010, "Kriging Is Well-Suited to Parallelize Optimization".
@@ -106,11 +107,11 @@ class PosteriorPolicy(Memoryless):
             posterior = posterior.imagining(np.array(chosen, dtype=np.int64))
         threshold = float(posterior.predict(posterior.trained.paths).mean.max())
         if problem.paths is not None:
-            pool, gains = problem.paths, self.predict_all(posterior).improvement(threshold)
+            pool, gains = problem.paths, self.predict_all(posterior).promise(threshold)
         else:
 
             def value(paths: Choices) -> Floats:
-                return posterior.predict(paths).improvement(threshold)
+                return posterior.predict(paths).promise(threshold)
 
             pool = grown(problem, value, rng, [observation.path for observation in evidence.observations])
             gains = value(pool)
