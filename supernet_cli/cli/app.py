@@ -12,7 +12,20 @@ from typing import Annotated, get_type_hints
 
 import typer
 
-from supernet_cli.cli import bench, compare, doctor, evaluate, experiment, preset, retrain, runs, streams, train, tui
+from supernet_cli.cli import (
+    bench,
+    compare,
+    doctor,
+    evaluate,
+    experiment,
+    preset,
+    retrain,
+    runs,
+    search,
+    streams,
+    train,
+    tui,
+)
 from supernet_cli.cli.options import Group
 from supernet_cli.config.torchrun import here
 from supernet_cli.errors import INTERRUPTED, DiskError, OutOfMemoryError, SupernetError, UsageError
@@ -50,6 +63,7 @@ _add_step(retrain.retrain, "supernet retrain latest --top 5 --workers 2")
 _add_step(compare.compare, "supernet compare latest")
 _add_step(experiment.experiment, "supernet experiment quick --seeds 0,1,2")
 _add_step(bench.bench, "supernet bench fair --seeds 0,1")
+_add_step(search.search, "supernet search --table table.json --policy posterior --policy random")
 app.command(epilog="Example: supernet tui latest", rich_help_panel=_LOOK)(tui.tui)
 app.add_typer(runs.app, name="runs", rich_help_panel=_LOOK)
 app.add_typer(preset.app, name="preset", rich_help_panel=_SETUP)

@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_ROOMS = {"operation": ("networks/ops", "build"), "sampler": ("sampling", "build"), "dataset": ("data", "load")}
+_ROOMS = {
+    "operation": ("networks/ops", "build"),
+    "sampler": ("sampling", "build"),
+    "dataset": ("data", "load"),
+    "policy": ("policies", "build"),
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Entry:
 
 @cache
 def entries(kind: str) -> Mapping[str, Entry]:
-    """Return everything of a kind (`operation`, `sampler` or `dataset`) by name."""
+    """Return everything of a kind (`operation`, `sampler`, `dataset` or `policy`) by name."""
     room, function = _ROOMS[kind]
     found = {}
     for path in sorted((_PACKAGE / room).glob("*.py")):

@@ -30,6 +30,8 @@ TORCHLESS = [
     ["bench", "nothing"],
     ["bench", "fair", "--on", "nothing"],
     ["bench", "--resume", "nothing"],
+    ["search", "--help"],
+    ["search"],
     ["runs", "ls"],
     ["tui"],
     ["tui", "--help"],

@@ -1,0 +1,115 @@
+"""A table as a problem to search: figures and trainings are looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from supernet_cli.errors import UsageError, did_you_mean
+from supernet_cli.policies.problem import MANY, Choices, Floats, Path, Problem
+from supernet_cli.policies.table import SIZES, Table
+
+
+class Lookup:
+    """A table within limits.
+
+    Args:
+        table: The table.
+        limits: The largest value of each limited figure.
+
+    Raises:
+        UsageError: A limit is on a figure that the table lacks, no path meets the limits, or the space is too large.
+    """
+
+    def __init__(self, table: Table, limits: Mapping[str, float]) -> None:
+        self.table = table
+        self._widths = tuple(len(labels) for labels in table.decisions)
+        if np.prod(self._widths, dtype=float) > MANY:
+            raise UsageError(
+                f"The table's decisions make more than {MANY:,} paths.", "Try policies on a smaller table."
+            )
+        self._places = np.full(int(np.prod(self._widths)), -1, dtype=np.int64)
+        self._places[self._index(table.paths)] = np.arange(len(table.paths))
+        within = _within(table, limits)
+        self.rows = np.flatnonzero(within)
+        scores = [name for name in table.figures if name not in SIZES]
+        figures = [np.log(values) if name in SIZES else values for name, values in table.figures.items()]
+        known = np.stack(figures, axis=1) if figures else np.zeros((len(table.paths), 0))
+        self.problem = Problem(
+            table.decisions,
+            tuple(table.figures),
+            lambda paths: known[self.rows_of(paths)],
+            lambda paths: self._is_known(paths) & within[self.rows_of(paths)],
+            size=next((name for name in ("macs", "parameters") if name in table.figures), None),
+            score=scores[0] if scores else None,
+        )
+
+    def _index(self, paths: Choices) -> NDArray[np.int64]:
+        return np.asarray(np.ravel_multi_index(tuple(paths.T), self._widths))
+
+    def rows_of(self, paths: Choices) -> NDArray[np.int64]:
+        """Return the rows of a batch of paths in the table."""
+        return self._places[self._index(paths)]
+
+    def _is_known(self, paths: Choices) -> NDArray[np.bool_]:
+        return self.rows_of(paths) >= 0
+
+    def row(self, path: Path) -> int:
+        """Return the row of one path."""
+        return int(self.rows_of(np.array([path]))[0])
+
+    @property
+    def best(self) -> int:
+        """Row of the path within the limits with the largest mean test accuracy over all seeds."""
+        return int(self.rows[np.nanmean(self.table.test[self.rows], axis=1).argmax()])
+
+
+def _within(table: Table, limits: Mapping[str, float]) -> NDArray[np.bool_]:
+    within = np.ones(len(table.paths), dtype=bool)
+    for name, most in limits.items():
+        if name not in table.figures:
+            raise UsageError(f"The table has no {name} to limit.", did_you_mean(name, table.figures))
+        values = table.figures[name]
+        if not (values <= most).any():
+            raise UsageError(f"No path has {name} of {most:,.0f} or less.", f"The smallest has {values.min():,.0f}.")
+        within &= values <= most
+    if not within.any():
+        raise UsageError("No path meets all limits at once.", "Loosen one of them.")
+    return within
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One repetition's luck: which seed of each of m paths a training shows, and what is left to judge by.
+
+    Args:
+        shown: (m,) validation accuracy that a training shows.
+        judged: (m,) mean test accuracy over the other seeds; over all where validation and test have different seeds,
+            or a path has only one.
+        further: (m,) mean validation accuracy over the other seeds; the one shown where there is only one.
+        seeds: (m,) how many seeds that mean is over.
+    """
+
+    shown: Floats
+    judged: Floats
+    further: Floats
+    seeds: Floats
+
+    @classmethod
+    def of(cls, table: Table, rng: np.random.Generator) -> Draw:
+        """Draw one seed of each path."""
+        seeds = np.isfinite(table.validation).sum(axis=1)
+        drawn = rng.integers(seeds)
+        shown = table.validation[np.arange(len(seeds)), drawn]
+        same = (np.isfinite(table.test).sum(axis=1) == seeds).all()
+        judged = _without(table.test, drawn) if same else np.nanmean(table.test, axis=1)
+        return cls(shown, judged, _without(table.validation, drawn), np.maximum(seeds - 1, 1).astype(np.float64))
+
+
+def _without(values: Floats, drawn: NDArray[np.int64]) -> Floats:
+    """Return the mean of each row without one of its values; that value where it is the only one."""
+    chosen, count = values[np.arange(len(values)), drawn], np.isfinite(values).sum(axis=1)
+    return np.where(count > 1, (np.nansum(values, axis=1) - chosen) / np.maximum(count - 1, 1), chosen)

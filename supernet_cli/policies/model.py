@@ -1,0 +1,337 @@
+"""The expected accuracy of every path, with its uncertainty, from whatever is known: evidence and a few trainings.
+
+    y(a, s) = f(a) + seed noise
+    z(f(a)) = constant + evidence + effects of candidates and their interactions + the path's own rest
+
+on a scale z where accuracies are closer to normal (`scale.py`). The effects are Gaussian processes (`kernel.py`).
+Evidence is linear, with a known sign: a better one-shot score and a larger size usually mean a better path. Its weight
+has the mean and variance of a half-normal distribution whose width is unknown, so that trainings can prove it
+worthless, and with few of them it still counts. What is unknown of all this is averaged over (`hyperparameters.py`).
+
+Source: Rasmussen and Williams 2006, "Gaussian Processes for Machine Learning", chapters 2 and 5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from supernet_cli.policies.hyperparameters import Prior, Settings, draws
+from supernet_cli.policies.kernel import PARTS, Kernel, Standard
+from supernet_cli.policies.problem import Choices, Floats, Observation, Problem
+from supernet_cli.policies.scale import Scale
+
+_WIDE = 2.0
+"""Deviation of the constant, in deviations of the paths."""
+
+_PULL = math.sqrt(2 / math.pi)
+"""Mean of a half-normal weight, in units of its width; its variance is 1 - 2/π."""
+
+_DRAWS = 96
+_KEPT = 24
+"""Draws of the hyperparameters, and how many of them predict."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The trainings as the model sees them: n paths.
+
+    Args:
+        paths: The paths, (n, decisions).
+        means: (n,) mean accuracy.
+        seeds: (n,) trainings of each.
+        squares: Sum over paths of the squared deviations of their accuracies from their mean.
+        further: Trainings beyond the first of each path.
+    """
+
+    paths: Choices
+    means: Floats
+    seeds: Floats
+    squares: float
+    further: int
+
+    @classmethod
+    def of(cls, observations: Sequence[Observation]) -> Trained:
+        """Summarise observations."""
+        accuracies = [np.array(observation.accuracies) for observation in observations]
+        squares = sum(float(((each - each.mean()) ** 2).sum()) for each in accuracies)
+        return cls(
+            np.array([observation.path for observation in observations], dtype=np.int64),
+            np.array([each.mean() for each in accuracies]),
+            np.array([len(each) for each in accuracies], dtype=np.float64),
+            squares,
+            sum(len(each) - 1 for each in accuracies),
+        )
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Everything about K settings that predictions need.
+
+    Args:
+        settings: K settings.
+        scale: Their scales.
+        target: (K, n) what the processes explain: accuracies on the scale, less the expected part of evidence.
+        root: (K, n, n) Cholesky factor of the covariance of the target.
+        log_likelihood: (K,) of the accuracies.
+    """
+
+    settings: Settings
+    scale: Scale
+    target: Floats
+    root: Floats
+    log_likelihood: Floats
+
+    @cached_property
+    def inverse(self) -> Floats:
+        """Inverse of the root, (K, n, n)."""
+        return np.asarray(np.linalg.inv(self.root), dtype=np.float64)
+
+    @cached_property
+    def solved(self) -> Floats:
+        """Covariance's inverse times the target, (K, n)."""
+        half = np.einsum("kij,kj->ki", self.inverse, self.target)
+        return np.asarray(np.einsum("kij,ki->kj", self.inverse, half))
+
+
+class Model:
+    """The model of one problem.
+
+    Args:
+        problem: The paths and what is known of them.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.kernel = Kernel(problem.decisions)
+        self.standard = Standard.of(problem)
+        self._alive = [place for place, alive in enumerate(self.kernel.alive) if alive]
+
+    def posterior(self, observations: Sequence[Observation]) -> Posterior:
+        """Return what trainings say about all paths: the same every time.
+
+        Args:
+            observations: At least one.
+        """
+        rng = np.random.default_rng(len(observations))
+        trained = Trained.of(observations)
+        known = self.standard.apply(self.problem, trained.paths)
+        parts = self.kernel.between(trained.paths, trained.paths)[self._alive]
+        prior = Prior(
+            known.shape[1],
+            tuple(PARTS[place] for place in self._alive),
+            max(1 - float(trained.means.mean()), 1e-3),
+        )
+
+        def log_likelihood(normal: Floats) -> Floats:
+            return fit(prior.settings(normal), trained, known, parts).log_likelihood
+
+        places = draws(log_likelihood, prior.dimensions, rng, _DRAWS)
+        kept = places[:: _DRAWS // _KEPT]
+        return Posterior(self, trained, known, fit(prior.settings(kept), trained, known, parts))
+
+    def alive_parts(self, columns: NDArray[Any]) -> NDArray[Any]:
+        """Return the parts that differ between paths."""
+        return columns[self._alive]
+
+
+def pull(settings: Settings, known: Floats) -> Floats:
+    """Return the expected part of evidence, (K, m): unknown figures count as average."""
+    return np.asarray(_PULL * np.sqrt(settings.evidence) @ np.nan_to_num(known).T)
+
+
+def own_variance(settings: Settings, known: Floats) -> Floats:
+    """Return the variance of what each path has of its own, (K, m): more where evidence is missing."""
+    return np.asarray(settings.own[:, None] + settings.evidence @ np.isnan(known).T.astype(np.float64))
+
+
+def fit(settings: Settings, trained: Trained, known: Floats, parts: Floats) -> Fit:
+    """Fit the trainings with each of N settings.
+
+    Args:
+        settings: N settings.
+        trained: n paths.
+        known: (n, e) standardised evidence.
+        parts: (parts, n, n) covariances between them.
+    """
+    number, size = len(settings.own), len(trained.means)
+    noise = settings.noise[:, None]
+    best, reference = float(trained.means.max()), float(trained.means.mean())
+    scale = Scale(np.maximum(best + settings.room[:, None] + 2 * noise, reference + 1e-9), reference)
+    slope = scale.slope(trained.means)
+    target = scale.forward(trained.means) - pull(settings, known)
+    covariance = (settings.parts @ parts.reshape(len(parts), -1)).reshape(number, size, size)
+    filled = np.nan_to_num(known)
+    covariance += np.einsum("ke,ie,je->kij", (1 - _PULL**2) * settings.evidence, filled, filled)
+    covariance += (_WIDE**2 * settings.total)[:, None, None]
+    places = np.arange(size)
+    covariance[:, places, places] += own_variance(settings, known) + (noise * slope) ** 2 / trained.seeds
+    covariance[:, places, places] += 1e-8 * settings.total[:, None]
+    root = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
+    half = np.linalg.solve(root, target[:, :, None])[:, :, 0]
+    height = -0.5 * (half**2).sum(axis=1) - np.log(root[:, places, places]).sum(axis=1) + np.log(slope).sum(axis=1)
+    height += 0.5 * np.log(settings.total)  # the constant is where the data are: it must not speak for a small scale
+    height -= trained.further * np.log(settings.noise) + trained.squares / (2 * settings.noise**2)
+    return Fit(settings, scale, target, root, np.asarray(height - 0.5 * size * math.log(2 * math.pi)))
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What the trainings say about every path.
+
+    Args:
+        model: The model.
+        trained: The trainings.
+        known: (n, e) their standardised evidence.
+        fit: The settings that are averaged over.
+    """
+
+    model: Model
+    trained: Trained
+    known: Floats
+    fit: Fit
+
+    def imagining(self, paths: Choices) -> Posterior:
+        """Return the posterior as if some paths that are being trained had reached what is expected of them."""
+        expected = self.predict(paths).mean
+        trained = replace(
+            self.trained,
+            paths=np.concatenate([self.trained.paths, paths]),
+            means=np.concatenate([self.trained.means, np.minimum(expected, self.trained.means.max())]),
+            seeds=np.concatenate([self.trained.seeds, np.ones(len(paths))]),
+        )
+        known = self.model.standard.apply(self.model.problem, trained.paths)
+        parts = self.model.alive_parts(self.model.kernel.between(trained.paths, trained.paths))
+        return Posterior(self.model, trained, known, fit(self.fit.settings, trained, known, parts))
+
+    def predict(self, paths: Choices, columns: NDArray[np.float32] | None = None) -> Prediction:
+        """Return the prediction for a batch of m paths.
+
+        Args:
+            paths: (m, decisions).
+            columns: (parts, m, n) covariances with the trained paths, if they are known already.
+        """
+        settings, evidence = self.fit.settings, self.model.standard.apply(self.model.problem, paths)
+        prior = self._own(evidence) + _WIDE**2 * settings.total[:, None]
+        prior += self._evidence_variance @ np.nan_to_num(evidence).T ** 2 + settings.parts @ self._diagonal(paths)
+        mean, spread = np.empty_like(prior), np.empty_like(prior)
+        for place, (centre, explained) in enumerate(self._conditioned(paths, evidence, columns)):
+            mean[place], spread[place] = centre, np.einsum("mn,mn->m", explained, explained)
+        deviation = np.sqrt(np.maximum(prior - spread, 1e-6 * settings.total[:, None]))
+        return Prediction(self.fit.scale, mean, deviation, settings.noise)
+
+    def draw(self, paths: Choices, count: int, rng: np.random.Generator) -> Floats:
+        """Draw expected accuracies of m paths together, (count, m); at most some hundred paths."""
+        settings, evidence = self.fit.settings, self.model.standard.apply(self.model.problem, paths)
+        parts = self.model.alive_parts(self.model.kernel.between(paths, paths))
+        filled, own, drawn = np.nan_to_num(evidence), self._own(evidence), []
+        number = len(settings.own)
+        for place, (centre, explained) in enumerate(self._conditioned(paths, evidence, None)):
+            covariance = np.tensordot(settings.parts[place], parts, 1) + _WIDE**2 * settings.total[place]
+            covariance += (filled * self._evidence_variance[place]) @ filled.T - explained @ explained.T
+            covariance[np.diag_indices(len(paths))] += own[place] + 1e-6 * settings.total[place]
+            root = np.linalg.cholesky(covariance)
+            share = (count + place) // number
+            drawn.append(centre + rng.standard_normal((share, len(paths))) @ root.T)
+        values = [self.fit.scale.row(place).back(each) for place, each in enumerate(drawn)]
+        return np.concatenate(values)
+
+    def _conditioned(
+        self, paths: Choices, evidence: Floats, columns: NDArray[np.float32] | None
+    ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Yield, for each setting, the mean (m,) and the covariance that the trainings explain, as a root (m, n)."""
+        settings, single = self.fit.settings, np.float32 if columns is not None else np.float64
+        given = self.model.kernel.between(paths, self.trained.paths) if columns is None else columns
+        parts = self.model.alive_parts(given)
+        flat, filled, known = parts.reshape(len(parts), -1), np.nan_to_num(evidence), np.nan_to_num(self.known)
+        same, expected, own = _same_paths(paths, self.trained.paths), pull(settings, evidence), self._own(evidence)
+        for place in range(len(settings.own)):
+            with_trained = (settings.parts[place].astype(single) @ flat).reshape(len(paths), -1)
+            with_trained += ((filled * self._evidence_variance[place]) @ known.T).astype(single)
+            with_trained += single(_WIDE**2 * settings.total[place])
+            with_trained[same] += own[place][same[0]].astype(single)
+            centre = expected[place] + with_trained @ self.fit.solved[place].astype(single)
+            yield centre, with_trained @ self.fit.inverse[place].T.astype(single)
+
+    @property
+    def _evidence_variance(self) -> Floats:
+        """Variance of the weights of evidence around what is expected of them, (K, e)."""
+        return (1 - _PULL**2) * self.fit.settings.evidence
+
+    def _own(self, evidence: Floats) -> Floats:
+        return own_variance(self.fit.settings, evidence)
+
+    def _diagonal(self, paths: Choices) -> Floats:
+        return self.model.alive_parts(self.model.kernel.variances(paths))
+
+
+def _same_paths(paths: Choices, trained: Choices) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the places (in the batch, among the trained) of paths that are both."""
+    rows = {tuple(row): place for place, row in enumerate(trained.tolist())}
+    marks = np.zeros(len(paths), dtype=bool)
+    for row in trained:
+        marks |= (paths == row).all(axis=1)
+    found = [(place, rows[tuple(paths[place].tolist())]) for place in np.flatnonzero(marks).tolist()]
+    batch = np.array([one for one, _ in found], dtype=np.int64)
+    return batch, np.array([other for _, other in found], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A mixture of K normal distributions for each of m paths, each on a scale of its own.
+
+    Args:
+        scale: K scales.
+        centre: (K, m) means on the scales.
+        deviation: (K, m).
+        noise: (K,) deviation between seeds, in accuracy.
+    """
+
+    scale: Scale
+    centre: Floats
+    deviation: Floats
+    noise: Floats
+
+    def of_trainings(self, counts: Floats) -> Prediction:
+        """Return the prediction of the mean accuracy over so many further trainings of each path, (m,)."""
+        slope = self.scale.slope(np.minimum(self.scale.back(self.centre), self.scale.limit - self.noise[:, None]))
+        return replace(self, deviation=np.hypot(self.deviation, self.noise[:, None] * slope / np.sqrt(counts)))
+
+    @cached_property
+    def mean(self) -> Floats:
+        """Expected accuracy of each path, (m,)."""
+        return np.asarray(self.scale.excess(self.centre, self.deviation, 0.0).mean(axis=0))
+
+    def improvement(self, threshold: float) -> Floats:
+        """Return the expected improvement of each path over an accuracy, (m,).
+
+        Source: Jones, Schonlau and Welch 1998, "Efficient Global Optimization of Expensive Black-Box Functions".
+        """
+        return np.asarray(self.scale.excess(self.centre, self.deviation, threshold).mean(axis=0))
+
+    def promise(self, threshold: float) -> Floats:
+        """Return what each path promises beyond an accuracy, (m,): the expected improvement, agreed on by the draws.
+
+        It is the mean over the draws of the square root. With few trainings, the plain mean is decided by the few draws
+        in which accuracies vary most, and leads to paths that promise nothing under the others.
+        """
+        return np.asarray(np.sqrt(self.scale.excess(self.centre, self.deviation, threshold)).mean(axis=0) ** 2)
+
+    def quantile(self, level: float) -> Floats:
+        """Return a quantile of each path's accuracy, (m,), to within a thousandth of the widest range."""
+        from scipy.special import ndtr, ndtri
+
+        ends = self.scale.back(self.centre + ndtri(level) * self.deviation)
+        low, high = ends.min(axis=0), ends.max(axis=0)
+        for _ in range(10):
+            middle = (low + high) / 2
+            inside = np.minimum(middle, self.scale.limit - 1e-12)
+            below = ndtr((self.scale.forward(inside) - self.centre) / self.deviation).mean(axis=0) < level
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return np.asarray((low + high) / 2)

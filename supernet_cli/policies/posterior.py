@@ -1,0 +1,125 @@
+"""Expected improvement over a model of all that is known: scores and sizes are evidence, whose worth is learned.
+
+Starts with the path that evidence speaks for, and two of the better quarter. From then on it trains the path whose
+accuracy is expected to exceed the best expected so far by most, as the draws of the model agree; paths that are still
+being trained count as if they had reached what is expected of them. Takes the path with the best expected accuracy, not
+the best accuracy seen, which is mostly luck.
+
+Source: Jones, Schonlau and Welch 1998, "Efficient Global Optimization of Expensive Black-Box Functions"; Ginsbourger,
+Le Riche and Carraro 2010, "Kriging Is Well-Suited to Parallelize Optimization".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from supernet_cli.policies._pool import grown
+from supernet_cli.policies._simple import Memoryless, filled
+from supernet_cli.policies.kernel import Columns
+from supernet_cli.policies.model import Model, Posterior, Prediction
+from supernet_cli.policies.problem import Choices, Evidence, Floats, Observation, Path, Problem, as_paths, untaken
+
+_START = 3
+"""Trainings before the model decides: with fewer, it would take the likeness of two paths for that of all."""
+
+_PART = 0.25
+"""Share of the paths that the first ones are drawn from: those with the best evidence."""
+
+_POOL = 4096
+"""Paths of a large space that stand for all of them."""
+
+
+class PosteriorPolicy(Memoryless):
+    """Keeps the model of the problem it was last asked about, which saves time and decides nothing."""
+
+    def __init__(self) -> None:
+        self._model: Model | None = None
+        self._columns: Columns | None = None
+        self._latest: tuple[Sequence[Observation], Posterior] | None = None
+
+    def propose(self, evidence: Evidence, rng: np.random.Generator, n: int) -> list[Path]:
+        """Return the paths with the largest expected improvement, one after another."""
+        chosen = [*evidence.pending]
+        for _ in range(n):
+            if len(evidence.observations) + len(chosen) < _START or not evidence.observations:
+                following = self._start(evidence, chosen, rng)
+            else:
+                following = self._next(evidence, chosen, rng)
+            if following is None:
+                break
+            chosen.append(following)
+        return filled(chosen[len(evidence.pending) :], evidence, rng, n)
+
+    def pick(self, evidence: Evidence, rng: np.random.Generator) -> Path:
+        """Return the trained path with the best expected accuracy."""
+        if not evidence.observations:
+            raise ValueError("no path is trained yet")
+        posterior = self.posterior(evidence)
+        place = int(posterior.predict(posterior.trained.paths).mean.argmax())
+        return evidence.observations[place].path
+
+    def posterior(self, evidence: Evidence) -> Posterior:
+        """Return what the trainings say, at least one of them."""
+        model = self.model(evidence.problem)  # forgets what another problem's trainings said
+        if self._latest is None or self._latest[0] is not evidence.observations:
+            self._latest = (evidence.observations, model.posterior(evidence.observations))
+        return self._latest[1]
+
+    def model(self, problem: Problem) -> Model:
+        """Return the model of a problem."""
+        if self._model is None or self._model.problem is not problem:
+            self._model, self._latest = Model(problem), None
+            self._columns = Columns(self._model.kernel, problem.paths) if problem.paths is not None else None
+        return self._model
+
+    def predict_all(self, posterior: Posterior) -> Prediction:
+        """Return the prediction for all paths of an enumerated space, in order."""
+        paths = posterior.model.problem.paths
+        assert paths is not None
+        assert self._columns is not None
+        return posterior.predict(paths, self._columns.of(as_paths(posterior.trained.paths)))
+
+    def _start(self, evidence: Evidence, chosen: list[Path], rng: np.random.Generator) -> Path | None:
+        """Return the path that evidence speaks for most, then random ones of the better part; random without any."""
+        model, problem = self.model(evidence.problem), evidence.problem
+        if not model.standard.used:
+            return next(untaken(evidence, rng, chosen), None)
+        pool = problem.paths if problem.paths is not None else problem.sample(rng, _POOL)
+
+        def value(paths: Choices) -> Floats:
+            return np.asarray(np.nan_to_num(model.standard.apply(problem, paths)).sum(axis=1))
+
+        if not chosen and not evidence.observations:
+            pool = pool if problem.paths is not None else grown(problem, value, rng, ())
+            return as_paths(pool[np.lexsort((rng.random(len(pool)), -value(pool)))[:1]])[0]
+        values = value(pool)
+        better = rng.permutation(pool[values >= np.quantile(values, 1 - _PART)])
+        return next((path for path in as_paths(better) if path not in evidence.taken and path not in chosen), None)
+
+    def _next(self, evidence: Evidence, chosen: list[Path], rng: np.random.Generator) -> Path | None:
+        """Return the path with the largest expected improvement, given those chosen already."""
+        problem = evidence.problem
+        taken = {*evidence.taken, *chosen}
+        posterior = self.posterior(evidence)
+        if chosen:
+            posterior = posterior.imagining(np.array(chosen, dtype=np.int64))
+        threshold = float(posterior.predict(posterior.trained.paths).mean.max())
+        if problem.paths is not None:
+            pool, gains = problem.paths, self.predict_all(posterior).promise(threshold)
+        else:
+
+            def value(paths: Choices) -> Floats:
+                return posterior.predict(paths).promise(threshold)
+
+            pool = grown(problem, value, rng, [observation.path for observation in evidence.observations])
+            gains = value(pool)
+        order = np.argsort(-gains, kind="stable")
+        leading = (as_paths(pool[[place]])[0] for place in order.tolist())
+        return next((path for path in leading if path not in taken), None)
+
+
+def build() -> PosteriorPolicy:
+    """Build the policy."""
+    return PosteriorPolicy()
