@@ -50,6 +50,14 @@ def search(
             show_envvar=False,
         ),
     ] = None,
+    score: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Score of the table that policies may see; repeatable. `one-shot` goes by the first. Default: all.",
+            show_envvar=False,
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     output: OutputFile = None,
@@ -65,7 +73,7 @@ def search(
     from supernet_cli.workflows.search import try_on_table
 
     voice = Output(json, quiet, output)
-    trials = try_on_table(table, policy or (), trainings, repeats, parse_limits(limit or ()), voice)
+    trials = try_on_table(table, policy or (), trainings, repeats, parse_limits(limit or ()), score, voice)
     heading = f"{trials.table}: {counted(trials.paths, 'path')}"
     if trials.within < trials.paths:
         heading += f", {trials.within:,} within the limits"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +19,14 @@ class Lookup:
     Args:
         table: The table.
         limits: The largest value of each limited figure.
+        scores: Which of the table's scores are known, and the first is what `one-shot` goes by; None for all.
 
     Raises:
-        UsageError: A limit is on a figure that the table lacks, no path meets the limits, or the space is too large.
+        UsageError: A limit or a score is on a figure that the table lacks, no path meets the limits, or the space is
+            too large.
     """
 
-    def __init__(self, table: Table, limits: Mapping[str, float]) -> None:
+    def __init__(self, table: Table, limits: Mapping[str, float], scores: Sequence[str] | None = None) -> None:
         self.table = table
         self._widths = tuple(len(labels) for labels in table.decisions)
         if np.prod(self._widths, dtype=float) > MANY:
@@ -35,12 +37,13 @@ class Lookup:
         self._places[self._index(table.paths)] = np.arange(len(table.paths))
         within = _within(table, limits)
         self.rows = np.flatnonzero(within)
-        scores = [name for name in table.figures if name not in SIZES]
-        figures = [np.log(values) if name in SIZES else values for name, values in table.figures.items()]
+        scores = _scores(table, scores)
+        names = [name for name in table.figures if name in SIZES] + scores
+        figures = [np.log(table.figures[name]) if name in SIZES else table.figures[name] for name in names]
         known = np.stack(figures, axis=1) if figures else np.zeros((len(table.paths), 0))
         self.problem = Problem(
             table.decisions,
-            tuple(table.figures),
+            tuple(names),
             lambda paths: known[self.rows_of(paths)],
             lambda paths: self._is_known(paths) & within[self.rows_of(paths)],
             size=next((name for name in ("macs", "parameters") if name in table.figures), None),
@@ -65,6 +68,15 @@ class Lookup:
     def best(self) -> int:
         """Row of the path within the limits with the largest mean test accuracy over all seeds."""
         return int(self.rows[np.nanmean(self.table.test[self.rows], axis=1).argmax()])
+
+
+def _scores(table: Table, wanted: Sequence[str] | None) -> list[str]:
+    """Return the scores that are known: all of the table's, or those wanted."""
+    scores = [name for name in table.figures if name not in SIZES]
+    for name in wanted or ():
+        if name not in scores:
+            raise UsageError(f"The table has no score '{name}'.", did_you_mean(name, scores))
+    return scores if wanted is None else list(dict.fromkeys(wanted))
 
 
 def _within(table: Table, limits: Mapping[str, float]) -> NDArray[np.bool_]:

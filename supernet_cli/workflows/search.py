@@ -44,6 +44,7 @@ def try_on_table(
     trainings: int = 20,
     repeats: int = 20,
     limits: Mapping[str, float] | None = None,
+    scores: Sequence[str] | None = None,
     observer: Observer | None = None,
 ) -> Trials:
     """Let policies search a table; each training is looked up.
@@ -54,18 +55,19 @@ def try_on_table(
         trainings: How many each may use.
         repeats: How often each searches.
         limits: The largest value of each limited figure.
+        scores: Which of the table's scores policies may see; None for all.
         observer: Sees how far it is.
 
     Raises:
         DataError: The table is missing or damaged.
-        UsageError: A policy is unknown, or no path meets the limits.
+        UsageError: A policy or score is unknown, or no path meets the limits.
     """
     known, chosen = entries("policy"), tuple(dict.fromkeys(names)) or tuple(entries("policy"))
     for name in chosen:
         if name not in known:
             raise UsageError(f"There is no policy '{name}'.", did_you_mean(name, known))
     table = read_table(file)
-    lookup, done, total = Lookup(table, limits or {}), 0, len(chosen) * repeats
+    lookup, done, total = Lookup(table, limits or {}, scores), 0, len(chosen) * repeats
     results = []
     with (observer or Observer()).working("searching") as advance:
         for name in chosen:

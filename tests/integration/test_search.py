@@ -53,11 +53,26 @@ def test_limits_keep_paths_out(supernet: Invoke, table: Path) -> None:
     assert "1,000" in err
 
 
+def test_policies_see_only_the_scores_that_are_named(supernet: Invoke, table: Path) -> None:
+    document = json.loads(table.read_text())
+    for number, path in enumerate(document["paths"].values()):
+        path["scores"] = {"good": path["test"][0], "bad": -path["test"][0] - number / 1000}
+    table.write_text(json.dumps(document))
+    regrets = {}
+    for names in (("good",), ("bad",), ("good", "bad"), ()):
+        words = [word for name in names for word in ("--score", name)]
+        _, out, _ = supernet("search", "--table", table, "--policy", "one-shot", "--trainings", 1, "--json", *words)
+        regrets[names] = json.loads(out)["policies"]["one-shot"]["regret"][0]
+    assert regrets["good",] == regrets["good", "bad"] == regrets[()] == 0
+    assert regrets["bad",] > 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--policy", "postrior"], "Did you mean 'posterior'?"),
         (["--limit", "mac=2M"], "Did you mean 'macs'?"),
+        (["--score", "synflow"], "The table has no score 'synflow'."),
         (["--limit", "macs=2Q"], "unknown unit 'Q'"),
         (["--limit", "parameters=2k"], "no parameters to limit"),
         (["--trainings", "0"], "--trainings"),
