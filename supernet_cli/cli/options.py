@@ -316,7 +316,7 @@ def run_and_paths(runs_dir: Path, words: list[str], option: str | None) -> tuple
             raise
         found = None
     if found is None:
-        return find_run(runs_dir, option or "latest"), words
+        return find_run(runs_dir, one_of("run", None, option, "latest")), words
     return find_run(runs_dir, one_of("run", first, option, "latest")), words[1:]
 
 
@@ -327,7 +327,7 @@ def _is_path(runs_dir: Path, word: str, option: str | None) -> bool:
     from supernet_cli.store.runs import find_run
 
     try:
-        SearchSpace.from_config(find_run(runs_dir, option or "latest").preset().space).parse(word)
+        SearchSpace.from_config(find_run(runs_dir, one_of("run", None, option, "latest")).preset().space).parse(word)
     except SupernetError:
         return False
     return True

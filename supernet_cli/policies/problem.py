@@ -1,7 +1,7 @@
 """What a search knows: the paths, what is known of each without training it, the limits, and the trainings so far.
 
 A path is the position of its candidate in each decision. Figures of paths are asked for in batches and never for more
-paths than a policy looks at, so a space of 10⁹ paths needs no more memory than one of a thousand.
+paths than a policy looks at, so a space of a billion paths needs no more memory than one of a thousand.
 """
 
 from __future__ import annotations

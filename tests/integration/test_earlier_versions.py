@@ -27,7 +27,7 @@ from supernet_cli.store.run import Run
 from supernet_cli.store.runs import list_runs
 from supernet_cli.training.prepare import prepare_run
 from supernet_cli.training.retrain import AloneTraining
-from supernet_cli.training.stored import stored_subnet
+from supernet_cli.training.stored import network_spec, stored_subnet
 from supernet_cli.training.train import train_supernet
 
 Invoke = Callable[..., tuple[int, str, str]]
@@ -161,6 +161,6 @@ def test_a_finished_training_can_be_extended(supernet: Invoke, earlier: dict[str
 def test_a_path_is_rebuilt_with_the_images_at_hand(earlier: dict[str, Run], tmp_path: Path) -> None:
     run = earlier["plain"]
     path = SearchSpace.from_config(run.preset().space).at(1)
-    network = stored_subnet(run, path, Way.ALONE, 1, data_root=tmp_path / "digits")
+    network = stored_subnet(run, network_spec(run, tmp_path / "digits"), path, Way.ALONE, 1)
     with torch.inference_mode():
         assert network(torch.zeros(2, 1, 12, 12)).shape == (2, 10)
