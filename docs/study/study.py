@@ -97,7 +97,7 @@ class Study:
         return [label(word, length) for word in words for length in self.lengths(word, fewest_seeds)]
 
     def words(self) -> list[str]:
-        """Return the kinds of supernets of which five were trained, untrained ones apart."""
+        """Return the kinds of supernets that five were trained of, except untrained ones."""
         return [word for word in ORDER if word != "untrained" and self.lengths(word)]
 
     def several(self) -> list[str]:

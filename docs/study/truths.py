@@ -46,10 +46,10 @@ def truth(study: Study) -> str:
         "τ_max",
         "pairs resolved",
     )
-    return "\n\n".join((table(head, rows), *_remarks(study)))
+    return f"{table(head, rows)}\n\n{_remarks(study)}"
 
 
-def _remarks(study: Study) -> list[str]:
+def _remarks(study: Study) -> str:
     """Return how the truths agree with each other, and how much size explains."""
     remarks = []
     if len(study.truths) == 2:
@@ -61,7 +61,7 @@ def _remarks(study: Study) -> list[str]:
         )
     shares = " and ".join(f"{100 * _explained(study, epochs):.0f} %" for epochs in study.truths)
     remarks.append(f"Variance of accuracy that the logarithm of multiply-accumulates explains: {shares}.")
-    return [" ".join(remarks)]
+    return " ".join(remarks)
 
 
 def _explained(study: Study, epochs: str) -> float:
