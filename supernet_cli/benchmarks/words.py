@@ -11,7 +11,7 @@ from supernet_cli.reports.sheets import Sheet
 
 FOOTNOTE = (
     "(…): 95 % interval; […]: range of fewer than five supernets; best ¼: τ in it.\n"
-    "regret@3 in points; cost in trainings from scratch of one epoch, with evaluation."
+    "regret@3 in points; cost, evaluation included, in trainings of one epoch."
 )
 """What figures in the tables are."""
 
