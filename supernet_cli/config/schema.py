@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from supernet_cli.config.limits import LIMITED, parse_limit
 from supernet_cli.config.parts import Count, Named, NamedOrWord, Part, check_parameters, lookup
 from supernet_cli.config.space import Space
-from supernet_cli.errors import did_you_mean
+from supernet_cli.errors import UsageError, did_you_mean
 
 DEVICE_WORDS = ("auto", "cpu", "cuda", "mps")
 
@@ -26,6 +27,23 @@ def _known_sampler(named: Named) -> Named:
     entry = lookup("sampler", named.name)
     check_parameters("sampler", entry, named.parameters)
     return named
+
+
+def _known_policy(named: Named) -> Named:
+    entry = lookup("policy", named.name)
+    check_parameters("policy", entry, named.parameters)
+    return named
+
+
+def _readable_limits(limits: dict[str, str | int | float]) -> dict[str, str | int | float]:
+    for name, value in limits.items():
+        if name not in LIMITED:
+            raise ValueError(f"{name} cannot be limited. {did_you_mean(name, LIMITED)} Known: {', '.join(LIMITED)}.")
+        try:
+            parse_limit(name, str(value), name)
+        except UsageError as error:
+            raise ValueError(f"{error.message} {error.hint}") from error
+    return limits
 
 
 def _known_device(name: str) -> str:
@@ -199,6 +217,30 @@ class Runtime(Part):
     )
 
 
+class Search(Part):
+    """What `supernet search` looks for, and for how long, unless its options say otherwise."""
+
+    trainings: Count = Field(8, description="Stand-alone trainings that a search may choose.")
+    seeds: Seeds = Field((0,), description="Each path that it chooses is trained once per seed.")
+    policy: Annotated[NamedOrWord, AfterValidator(_known_policy), Field(validate_default=False)] = Field(
+        Named(name="posterior"), description="Who decides which path to train next."
+    )
+    limits: Annotated[dict[str, str | int | float], AfterValidator(_readable_limits)] = Field(
+        default_factory=dict,
+        description='Largest values of paths, such as { macs = "2M", latency = "0.3ms" }: parameters, macs, latency '
+        "of one image, and the size of the stored weights.",
+    )
+    against: Literal["macs", "parameters", "latency", "weights"] = Field(
+        "macs", description="What accuracy is weighed against on the Pareto front."
+    )
+    until: float | None = Field(
+        None, gt=0.0, lt=1.0, description="Stop once the pick is the best path within the limits with this probability."
+    )
+    tolerance: float | None = Field(
+        None, gt=0.0, le=100.0, description="Stop once the expected regret is at most so many points of accuracy."
+    )
+
+
 class Preset(Part):
     """A whole experiment: data, search space, how the supernet and its paths are trained, and where it runs."""
 
@@ -206,6 +248,7 @@ class Preset(Part):
     space: Space = Field(description=Space.__doc__)
     train: Train = Field(default_factory=Train, description=Train.__doc__)
     retrain: Retrain = Field(default_factory=Retrain, description=Retrain.__doc__)
+    search: Search = Field(default_factory=Search, description=Search.__doc__)
     runtime: Runtime = Field(default_factory=Runtime, description=Runtime.__doc__)
 
     def standalone_recipe(self) -> Recipe:

@@ -9,9 +9,9 @@ import torch
 
 from supernet_cli import seed
 from supernet_cli.device import Device
-from supernet_cli.networks.profile import path_costs
+from supernet_cli.networks.profile import path_costs, path_sizes
 from supernet_cli.networks.supernet import Supernet
-from supernet_cli.space import Architecture, PathCosts, SearchSpace
+from supernet_cli.space import Architecture, PathCosts, PathSizes, SearchSpace
 
 
 @dataclass(frozen=True)
@@ -45,3 +45,8 @@ class Builder:
     def costs(self) -> PathCosts:
         """The costs of all candidates."""
         return path_costs(self.supernet(0), self.image_shape, self.device)
+
+    @cached_property
+    def sizes(self) -> PathSizes:
+        """What all candidates hold and cost."""
+        return path_sizes(self.supernet(0), self.costs)

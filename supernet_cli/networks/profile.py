@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from supernet_cli.device import Device
 from supernet_cli.networks.normalisation import borrowed
 from supernet_cli.networks.supernet import Supernet
-from supernet_cli.space import PathCosts
+from supernet_cli.space import PathCosts, PathSizes
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def profile(network: nn.Module, image_shape: tuple[int, int, int], device: Devic
     """
     with borrowed(network):
         macs, _ = _run(network, torch.zeros(1, *image_shape, device=device.place))
-    return Profile(sum(parameter.numel() for parameter in network.parameters()), macs)
+    return Profile(_parameters(network), macs)
 
 
 @torch.no_grad()
@@ -66,6 +66,32 @@ def path_costs(supernet: Supernet, image_shape: tuple[int, int, int], device: De
             features_1CHW = layer(features_1CHW, 0)
         head, _ = _run(supernet.head, features_1CHW)
     return PathCosts(tuple(candidates), head, stem, tuple(shared))
+
+
+def path_sizes(supernet: Supernet, macs: PathCosts) -> PathSizes:
+    """Count what every candidate of a supernet and the shared layers hold.
+
+    Args:
+        supernet: The network.
+        macs: From `path_costs`.
+    """
+
+    def counted(count: Callable[[nn.Module | None], int]) -> PathCosts:
+        layers = list(supernet.choice_layers())
+        candidates = tuple(tuple(map(count, layer.candidates)) for layer in layers)
+        shared = tuple(count(layer.shortcut) for layer in layers)
+        return PathCosts(candidates, count(supernet.head), count(supernet.stem), shared)
+
+    return PathSizes(macs, counted(_parameters), counted(_bytes))
+
+
+def _parameters(layer: nn.Module | None) -> int:
+    return 0 if layer is None else sum(parameter.numel() for parameter in layer.parameters())
+
+
+def _bytes(layer: nn.Module | None) -> int:
+    tensors = () if layer is None else layer.state_dict().values()
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 @torch.inference_mode()

@@ -45,12 +45,12 @@ def choose(posterior: Posterior, pool: Choices, rng: np.random.Generator, traine
         pool: (m, decisions) paths within the limits that it is compared with: all of a small space, the promising ones
             of a large one.
         rng: Draws accuracies.
-        trained_only: Whether to choose among trained paths only.
+        trained_only: Whether to choose among trained paths only, as long as one of them is within the limits.
     """
-    trained = posterior.trained.paths
-    best = trained[[int(posterior.predict(trained).mean.argmax())]]
-    everything = posterior.predict(pool)
-    if not trained_only and everything.mean.max() > posterior.predict(best).mean[0]:
+    trained, everything = posterior.trained.paths, posterior.predict(pool)
+    trained = trained[posterior.model.problem.within_limits(trained)]
+    best = trained[[int(posterior.predict(trained).mean.argmax())]] if len(trained) else trained
+    if not len(best) or (not trained_only and everything.mean.max() > posterior.predict(best).mean[0]):
         best = pool[[int(everything.mean.argmax())]]
     gains = everything.improvement(float(posterior.predict(best).mean[0]))
     leading = pool[np.argsort(-gains, kind="stable")[:_LEADING]]

@@ -1,4 +1,4 @@
-"""The cost of paths, as a plain table: a candidate costs the same whatever the other blocks choose."""
+"""What paths cost, as plain tables: a candidate costs the same whatever the other blocks choose."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PASSES_PER_TRAINING_IMAGE = 3
 
 @dataclass(frozen=True)
 class PathCosts:
-    """Multiply-accumulates of the forward pass of one image.
+    """A cost that adds up along a path, such as the multiply-accumulates of the forward pass of one image.
 
     Args:
         candidates: Cost of each candidate, per block.
@@ -31,7 +31,7 @@ class PathCosts:
     def of(self, architecture: Architecture) -> int:
         """Return the cost of one path."""
         chosen = sum(block[c] for block, c in zip(self.candidates, architecture.choices, strict=True))
-        return self.stem + sum(self.shared) + chosen + self.head
+        return self.rest + chosen
 
     def largest(self, count: int) -> list[tuple[int, ...]]:
         """Return the choices of the paths that cost most, the largest first; of equals, those with earlier candidates.
@@ -50,7 +50,7 @@ class PathCosts:
     def of_bundle(self, bundle: Bundle) -> int:
         """Return the cost of several candidates per block."""
         chosen = (block[c] for block, kept in zip(self.candidates, bundle.choices, strict=True) for c in kept)
-        return self.stem + sum(self.shared) + sum(chosen) + self.head
+        return self.rest + sum(chosen)
 
     def of_shared_prefixes(self, architectures: Iterable[Architecture], head: bool = True) -> int:
         """Return the total cost of several paths when each common prefix is computed only once.
@@ -64,5 +64,25 @@ class PathCosts:
         blocks = sum(self._of_block(len(prefix) - 1, prefix[-1]) for prefix in prefixes)
         return (self.stem if choices else 0) + blocks + (self.head * len(choices) if head else 0)
 
+    @property
+    def rest(self) -> int:
+        """What every path costs besides its candidates."""
+        return self.stem + sum(self.shared) + self.head
+
     def _of_block(self, block: int, choice: int) -> int:
         return self.candidates[block][choice] + (self.shared[block] if self.shared else 0)
+
+
+@dataclass(frozen=True)
+class PathSizes:
+    """Everything about a path that adds up along it.
+
+    Args:
+        macs: Multiply-accumulates of the forward pass of one image.
+        parameters: Learned parameters.
+        weights: Bytes of all tensors that are stored for it, running statistics included.
+    """
+
+    macs: PathCosts
+    parameters: PathCosts
+    weights: PathCosts

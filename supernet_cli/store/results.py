@@ -5,6 +5,8 @@
     correct/<split>/<kind>-seed-<n>.npz     which images each network got right: packed bits, one row per path
     selections.json                         how the paths trained from scratch were chosen
     comparison.json                         the result of `supernet compare`
+    search.json                             the result of `supernet search`, after its last training
+    search-journal.json                     what a search has decided, so that it continues as it began
 
 Several commands may add to them at the same time: each locks the folder, reads, adds and replaces.
 """
@@ -37,15 +39,22 @@ Order = Literal["one-shot", "size"]
 Split = Literal["test", "validation"]
 
 _LOCK_SECONDS = 60.0
+_WRITTEN_BY = {
+    "selections": "repeat your `supernet retrain` command",
+    "search": "repeat your `supernet search` command",
+    "search-journal": "repeat your `supernet search` command",
+}
 _LARGEST = 1 << 30  # bytes of a document; ours have some hundred a network
 _Document = TypeVar("_Document", bound=BaseModel)
 
 
-class _Stored(BaseModel):
+class Stored(BaseModel):
+    """A document, or a part of one; what a later version added to it is ignored."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class ScoreRow(_Stored):
+class ScoreRow(Stored):
     """One network's score on a split."""
 
     path: str
@@ -57,7 +66,7 @@ class ScoreRow(_Stored):
     divergence: float | None = None  # from the network with nothing dropped, nats per image; if a strategy trains it
 
 
-class JudgingCost(_Stored):
+class JudgingCost(Stored):
     """The cost of evaluating one supernet's paths, summed over all evaluations."""
 
     split: Split
@@ -67,7 +76,7 @@ class JudgingCost(_Stored):
     seconds: float
 
 
-class Evaluation(_Stored):
+class Evaluation(Stored):
     """evaluation.json."""
 
     run: str = ""
@@ -83,7 +92,7 @@ class Evaluation(_Stored):
         return found
 
 
-class PathProfile(_Stored):
+class PathProfile(Stored):
     """What a path costs, and its scores by the zero-cost proxies; earlier versions did not measure all of them."""
 
     parameters: int
@@ -99,7 +108,7 @@ class PathProfile(_Stored):
         return name in self.model_fields_set
 
 
-class Profiles(_Stored):
+class Profiles(Stored):
     """profile.json: sizes of paths, and latencies measured on one device with this many threads."""
 
     device: str = ""
@@ -112,10 +121,10 @@ def _way(word: object) -> Way:
     return word if isinstance(word, Way) else Way.of_init(str(word))
 
 
-class Selection(_Stored):
+class Selection(Stored):
     """How some paths were chosen to be trained from scratch."""
 
-    how: Literal["all", "top", "sample", "named"]
+    how: Literal["all", "top", "sample", "named", "search"]
     init: Annotated[Way, BeforeValidator(_way), PlainSerializer(lambda way: way.init)]
     paths: tuple[str, ...]
     steps: int | None = None  # of each short training; None for the full recipe
@@ -123,7 +132,7 @@ class Selection(_Stored):
     at_random: bool = False  # of `sample`: earlier versions spread it over the ranking
 
 
-class Selections(_Stored):
+class Selections(Stored):
     """selections.json."""
 
     selections: list[Selection] = []
@@ -135,7 +144,7 @@ def evaluation(run: Run) -> Evaluation:
     Raises:
         RunError: The file is damaged.
     """
-    return _read(run, "evaluation", Evaluation(run=run.id))
+    return read_document(run, "evaluation", Evaluation) or Evaluation(run=run.id)
 
 
 def profiles(run: Run) -> Profiles:
@@ -144,7 +153,7 @@ def profiles(run: Run) -> Profiles:
     Raises:
         RunError: The file is damaged.
     """
-    return _read(run, "profile", Profiles())
+    return read_document(run, "profile", Profiles) or Profiles()
 
 
 def selections(run: Run) -> list[Selection]:
@@ -153,7 +162,7 @@ def selections(run: Run) -> list[Selection]:
     Raises:
         RunError: The file is damaged.
     """
-    return _read(run, "selections", Selections()).selections
+    return (read_document(run, "selections", Selections) or Selections()).selections
 
 
 def correct(run: Run, split: Split, way: Way, seed: int) -> dict[str, np.ndarray]:
@@ -222,14 +231,14 @@ def keep_scores(
         DiskError: A write failed.
         RunError: The stored results are damaged.
     """
-    with _exclusively(run):
+    with exclusively(run):
         for (way, seed), by_path in answers.items():
             _write_bits(_bits_path(run, split, way, seed), {**correct(run, split, way, seed), **by_path})
         before = evaluation(run)
         merged = {(row.kind, row.seed, row.path): row for row in [*before.splits.get(split, []), *rows]}
         splits = {**before.splits, split: [merged[key] for key in sorted(merged)]}
         costs = before.costs if cost is None else _added(before.costs, cost)
-        _write(run, "evaluation", Evaluation(run=run.id, splits=splits, costs=costs))
+        write_document(run, "evaluation", Evaluation(run=run.id, splits=splits, costs=costs))
 
 
 def forget_one_shot(run: Run) -> None:
@@ -239,10 +248,10 @@ def forget_one_shot(run: Run) -> None:
         DiskError: A write failed.
         RunError: A stored result is damaged.
     """
-    with _exclusively(run):
+    with exclusively(run):
         before = evaluation(run)
         splits = {split: [row for row in rows if row.kind is not Way.ONE_SHOT] for split, rows in before.splits.items()}
-        _write(run, "evaluation", Evaluation(run=run.id, splits=splits))
+        write_document(run, "evaluation", Evaluation(run=run.id, splits=splits))
         folder = _folder(run)
         for path in [*(folder / "correct").glob(f"*/{Way.ONE_SHOT}-seed-*.npz"), folder / "comparison.json"]:
             path.unlink(missing_ok=True)
@@ -250,29 +259,31 @@ def forget_one_shot(run: Run) -> None:
 
 def keep_profiles(run: Run, found: Profiles) -> None:
     """Add sizes of paths; latencies from another device or number of threads are dropped."""
-    with _exclusively(run):
+    with exclusively(run):
         before = profiles(run)
         same = (before.device, before.threads, before.batch) == (found.device, found.threads, found.batch)
         paths = {**before.paths, **found.paths} if same else found.paths
         merged = found.model_copy(update={"paths": dict(sorted(paths.items()))})
-        _write(run, "profile", merged, exclude_unset=True)  # what was not measured is not there
+        write_document(run, "profile", merged, exclude_unset=True)  # what was not measured is not there
 
 
 def keep_selection(run: Run, selection: Selection) -> None:
     """Store how paths were chosen, each selection once."""
-    with _exclusively(run):
+    with exclusively(run):
         known = selections(run)
         if selection.init is Way.SHORT:  # a run has only one: all its paths share a budget
             known = [earlier for earlier in known if earlier.init is not Way.SHORT or earlier == selection]
+        if selection.how == "search":  # it grows with every decision
+            known = [each for each in known if each.how != "search" or not set(each.paths) <= set(selection.paths)]
         if selection not in known:
-            _write(run, "selections", Selections(selections=[*known, selection]))
+            write_document(run, "selections", Selections(selections=[*known, selection]))
 
 
-def keep_comparison(run: Run, document: dict[str, Any]) -> None:
-    """Store the document of a run's comparison."""
-    with _exclusively(run):
+def keep_finding(run: Run, name: Literal["comparison", "search"], document: dict[str, Any]) -> None:
+    """Store the document of a run's comparison or search."""
+    with exclusively(run):
         text = json.dumps(document, indent=1, allow_nan=False)
-        replace_file(_folder(run) / "comparison.json", f"{text}\n".encode())
+        replace_file(_folder(run) / f"{name}.json", f"{text}\n".encode())
 
 
 def _added(costs: list[JudgingCost], more: JudgingCost) -> list[JudgingCost]:
@@ -307,12 +318,17 @@ def _write_bits(path: Path, by_path: Mapping[str, np.ndarray]) -> None:
     replace_file(path, buffer.getvalue())
 
 
-def _read(run: Run, name: str, default: _Document) -> _Document:
+def read_document(run: Run, name: str, kind: type[_Document]) -> _Document | None:
+    """Return a document of the results folder, or None if there is none.
+
+    Raises:
+        RunError: The file is damaged.
+    """
     path = _folder(run) / f"{name}.json"
     try:
-        return type(default).model_validate_json(read_small(path, _LARGEST))
+        return kind.model_validate_json(read_small(path, _LARGEST))
     except FileNotFoundError:
-        return default
+        return None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = "".join(f"{part}." for part in first["loc"]).rstrip(".")
@@ -321,22 +337,21 @@ def _read(run: Run, name: str, default: _Document) -> _Document:
         raise _damaged(run, path, error.strerror or str(error)) from error
 
 
-def _write(run: Run, name: str, document: BaseModel, exclude_unset: bool = False) -> None:
+def write_document(run: Run, name: str, document: BaseModel, exclude_unset: bool = False) -> None:
+    """Replace a document of the results folder, which is held."""
     text = json.dumps(document.model_dump(mode="json", exclude_unset=exclude_unset), indent=1, allow_nan=False)
     replace_file(_folder(run) / f"{name}.json", f"{text}\n".encode())
 
 
 def _damaged(run: Run, path: Path, reason: str) -> RunError:
-    """Return the error of a damaged file: `retrain` writes how paths were chosen, `evaluate` everything else."""
-    again = (
-        "repeat your `supernet retrain` command" if path.stem == "selections" else f"run `{run.command('evaluate')}`"
-    )
+    """Return the error of a damaged file; what no other command writes, `evaluate` does."""
+    again = _WRITTEN_BY.get(path.stem) or f"run `{run.command('evaluate')}`"
     return RunError(f"{path} is damaged: {reason}.", f"Delete it, then {again}.")
 
 
 @contextlib.contextmanager
-def _exclusively(run: Run) -> Iterator[None]:
-    """Hold the lock of the results folder."""
+def exclusively(run: Run) -> Iterator[None]:
+    """Hold the lock of the results folder while a document of it is read, changed and written."""
     folder = _folder(run)
     with disk_errors(folder):
         folder.mkdir(exist_ok=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from supernet_cli.errors import DiskError
 from supernet_cli.reports import compare as reports
 from supernet_cli.reports.comparison import Comparison
-from supernet_cli.store.results import keep_comparison
+from supernet_cli.store.results import keep_finding
 from supernet_cli.store.run import Run
 from supernet_cli.workflows.observer import Observer
 
@@ -30,7 +30,7 @@ def compare(runs: Sequence[Run], truth: Run | None = None, observer: Observer | 
     if truth is None:
         for run, found in zip(runs, comparison.runs, strict=True):
             try:
-                keep_comparison(run, Comparison(runs=(found,)).document())
+                keep_finding(run, "comparison", Comparison(runs=(found,)).document())
             except DiskError as failed:
                 (observer or Observer()).note(f"The comparison was not stored with the run: {failed.message}")
     return comparison

@@ -10,13 +10,17 @@ from supernet_cli.glyphs import counted
 from supernet_cli.store.layout import Way
 from supernet_cli.store.results import Selection
 from supernet_cli.workflows.observer import Observer
+from supernet_cli.workflows.request import Request
 from supernet_cli.workflows.retrain import short_steps, trainings
+from supernet_cli.workflows.search import check_searchable
+from supernet_cli.workflows.searching import Search
 from supernet_cli.workflows.selection import Scorer, Wanted
 from supernet_cli.workflows.session import Session
 from supernet_cli.workflows.workplace import Workplace
 
 if TYPE_CHECKING:
     from supernet_cli.config.load import LoadedPreset
+    from supernet_cli.policies.within import Limit
     from supernet_cli.training.rehearse import AloneEstimate, Rehearsal
 
 _TIMING = "loading torch and the data, and timing a few steps"
@@ -111,5 +115,69 @@ def rehearse_alone(session: Session, wanted: Wanted, seeds: Sequence[int]) -> Al
         scored_first=scorer.describe(len(unscored)) if unscored else "",
         where=where,
         length=f"{steps:,} steps" if steps else counted(prepared.plan.standalone_recipe.epochs, "epoch"),
+        estimate=estimate,
+    )
+
+
+@dataclass(frozen=True)
+class SearchRehearsal:
+    """What a search would be.
+
+    Args:
+        limits: The limits; each knows how many paths meet it.
+        within: How many paths meet all of them; None where they cannot be counted.
+        scored_first: How many paths would be scored before the first decision.
+        known: Trainings that it would learn from at once.
+        decided: Paths that it has chosen already.
+        left: Further paths that its budget allows at most; None if only time bounds them.
+        where: Where trainings run, in words.
+        estimate: How long they take, at the cost of random paths within the limits.
+    """
+
+    limits: Sequence[Limit]
+    within: int | None
+    scored_first: int
+    known: int
+    decided: int
+    left: int | None
+    where: str
+    estimate: AloneEstimate
+
+
+def rehearse_search(session: Session, request: Request) -> SearchRehearsal:
+    """Measure what a search would be, without scoring or training anything.
+
+    Args:
+        session: The run, and where its paths would be trained.
+        request: What would be searched for.
+
+    Raises:
+        UsageError: No path meets the limits, or the workplace does not suit the run's device.
+        RunError: The run has no finished supernet, or is damaged.
+        DataError: The images or the latency table are missing or damaged.
+    """
+    check_searchable(session.run)
+    with session.observer.working(_TIMING) as advance:
+        import numpy as np
+
+        from supernet_cli.training.rehearse import estimate_alone
+
+        prepared = session.prepare(advance)
+        search = Search(session, request, prepared)
+        known = search.known()
+        known.limits.check()
+        left = search.left(known)
+        sample = known.problem.sample(np.random.default_rng(0), left or 0)
+        paths = [session.space.architecture(path) for path in sample.tolist()] * len(request.seeds)
+        _, where = session.workplace.for_trainings(prepared, max(1, len(paths)))
+        estimate = estimate_alone(prepared, paths, session.workplace.side_by_side(prepared))
+    return SearchRehearsal(
+        limits=known.limits.limits,
+        within=known.within,
+        scored_first=len(search.unscored_first(known)),
+        known=sum(map(len, known.accuracies.values())),
+        decided=len(search.decided),
+        left=left,
+        where=where,
         estimate=estimate,
     )

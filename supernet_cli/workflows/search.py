@@ -1,81 +1,122 @@
-"""Try search policies on a table of known accuracies."""
+"""Search a run's space: train the paths that promise most, until the best is known well enough.
+
+Every decision is written down before it is carried out, and depends on nothing but what the run has stored: a search
+that is interrupted, or killed, continues with the same decisions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from supernet_cli.config.catalog import entries
-from supernet_cli.errors import UsageError, did_you_mean
-from supernet_cli.policies.lookup import Lookup
-from supernet_cli.policies.table import read_table
-from supernet_cli.policies.trial import Trial, document, try_policy
+from supernet_cli.errors import SupernetError
+from supernet_cli.reports.next_step import finish_first
+from supernet_cli.reports.search.document import Searched
+from supernet_cli.store.lock import FileLock
+from supernet_cli.store.run import Run
+from supernet_cli.store.runs import list_runs
+from supernet_cli.store.search import SEARCH_LOCK
+from supernet_cli.store.state import Wish
 from supernet_cli.workflows.observer import Observer
+from supernet_cli.workflows.request import Request
+from supernet_cli.workflows.searching import Search, has_failed
+from supernet_cli.workflows.session import Session
+from supernet_cli.workflows.train import resume, train
+from supernet_cli.workflows.workplace import Workplace
+
+if TYPE_CHECKING:
+    from supernet_cli.config.load import LoadedPreset
 
 
 @dataclass(frozen=True)
-class Trials:
-    """What came of trying policies on a table.
+class Found:
+    """How a search went.
 
     Args:
-        table: The table's name.
-        paths: How many paths it has.
-        within: How many of them meet the limits.
-        repeats: How often each policy searched.
-        policies: Each policy's name and trial.
+        run: The run.
+        document: What it found; None where nothing was trained yet.
+        error: The error to end with all the same, where trainings failed.
+        stopped: What somebody asked for before it was done; None if nobody did.
     """
 
-    table: str
-    paths: int
-    within: int
-    repeats: int
-    policies: tuple[tuple[str, Trial], ...]
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document."""
-        return document(self.table, self.repeats, self.policies)
+    run: Run
+    document: Searched | None = None
+    error: SupernetError | None = None
+    stopped: Wish | None = None
 
 
-def try_on_table(
-    file: Path,
-    names: Sequence[str] = (),
-    trainings: int = 20,
-    repeats: int = 20,
-    limits: Mapping[str, float] | None = None,
-    scores: Sequence[str] | None = None,
-    observer: Observer | None = None,
-) -> Trials:
-    """Let policies search a table; each training is looked up.
+def search_preset(
+    runs_dir: Path, loaded: LoadedPreset, workplace: Workplace, observer: Observer, request: Request
+) -> Found:
+    """Search the newest run of a preset, after training its supernets if there is no such run or they are unfinished.
 
     Args:
-        file: The table.
-        names: The policies; none for all.
-        trainings: How many each may use.
-        repeats: How often each searches.
-        limits: The largest value of each limited figure.
-        scores: Which of the table's scores policies may see; None for all.
-        observer: Sees how far it is.
+        runs_dir: Where runs are.
+        loaded: The preset.
+        workplace: Where paths are trained and evaluated.
+        observer: Sees what happens.
+        request: What is searched for.
 
     Raises:
-        DataError: The table is missing or damaged.
-        UsageError: A policy or score is unknown, or no path meets the limits.
+        SupernetError: As for `train` and `search`.
     """
-    known, chosen = entries("policy"), tuple(dict.fromkeys(names)) or tuple(entries("policy"))
-    for name in chosen:
-        if name not in known:
-            raise UsageError(f"There is no policy '{name}'.", did_you_mean(name, known))
-    table = read_table(file)
-    lookup, done, total = Lookup(table, limits or {}, scores), 0, len(chosen) * repeats
-    results = []
-    with (observer or Observer()).working("searching") as advance:
-        for name in chosen:
+    workplace.check()
+    found = next((run for run in list_runs(runs_dir) if _is_of(run, loaded)), None)
+    if found is None or not all(job.is_done for job in found.supernet_jobs()):
+        trained = train(runs_dir, loaded, observer) if found is None else resume(found, observer)
+        if trained.failure is not None:
+            raise trained.failure
+        if trained.stopped is not None:
+            return Found(trained.run, stopped=trained.stopped)
+        found = trained.run
+    return search(Session(found, workplace, observer), request)
 
-            def tick(name: str = name) -> None:
-                nonlocal done
-                done += 1
-                advance(f"searching: {name}", done, total)
 
-            results.append((name, try_policy(lookup, name, trainings, repeats, tick)))
-    return Trials(table.name, len(table.paths), len(lookup.rows), repeats, tuple(results))
+def _is_of(run: Run, loaded: LoadedPreset) -> bool:
+    """Whether a run has a preset, and supernets that did not diverge."""
+    try:
+        same = run.preset().model_copy(update={"search": loaded.preset.search}) == loaded.preset
+        return same and not run.state(run.supernet_jobs()).has_failed
+    except SupernetError:
+        return False
+
+
+def search(session: Session, request: Request) -> Found:
+    """Search a run's space.
+
+    Args:
+        session: The run, and where its paths are trained and evaluated.
+        request: What is searched for, and for how long.
+
+    Raises:
+        UsageError: No path meets the limits, or the workplace does not suit the run's device.
+        DataError: The images or the latency table are missing or damaged.
+        RunError: The run has no finished supernet, is damaged, or is being searched.
+        DiskError: A write failed.
+    """
+    run = session.run
+    check_searchable(run)
+    lock = FileLock(run.folder / SEARCH_LOCK, f"The search of run {run.id}")
+    lock.acquire()
+    try:
+        with session.observer.working("loading torch and the data") as advance:
+            prepared = session.prepare(advance)
+        document, trained = Search(session, request, prepared).run()
+    except KeyboardInterrupt:
+        return Found(run, stopped=Wish.INTERRUPT)
+    finally:
+        lock.release()
+    if trained is None:
+        return Found(run, document)
+    return Found(run, document, trained.failure if has_failed(trained) else None, trained.stopped)
+
+
+def check_searchable(run: Run) -> None:
+    """Make sure that a run has a finished supernet.
+
+    Raises:
+        RunError: It has none.
+    """
+    if not any(job.weights.is_file() for job in run.supernet_jobs()):
+        raise finish_first(run, "finished supernet to search with")

@@ -32,6 +32,11 @@ _FEWEST_CANDIDATES = 64
 """Scored paths that a choice by one-shot score is made from, at least: so many for each path that is chosen."""
 
 
+def candidates_for(count: int) -> int:
+    """Return how many scored paths a choice of so many is made from."""
+    return max(_FEWEST_CANDIDATES, _CANDIDATES_PER_PATH * count)
+
+
 @dataclass(frozen=True)
 class Scorer:
     """Scores paths of a run on validation when a choice needs more of them than have a score.
@@ -138,9 +143,7 @@ class Wanted:
     @property
     def candidates(self) -> int:
         """How many paths must have a score for the choice; 0 where it is not made by scores."""
-        return (
-            0 if self.count is None or self.by == "size" else max(_FEWEST_CANDIDATES, _CANDIDATES_PER_PATH * self.count)
-        )
+        return 0 if self.count is None or self.by == "size" else candidates_for(self.count)
 
     def earlier(self, run: Run, space: SearchSpace) -> Selection | None:
         """Return a choice that does not need scores, or an earlier one: any sample, or first paths not all done.

@@ -235,7 +235,7 @@ def test_a_run_that_cannot_be_written_is_compared_all_the_same(
     def full(run: Any, document: Any) -> None:
         raise DiskError("results/lock cannot be written: Read-only file system.")
 
-    monkeypatch.setattr("supernet_cli.workflows.compare.keep_comparison", full)
+    monkeypatch.setattr("supernet_cli.workflows.compare.keep_finding", full)
     code, out, err = supernet("compare")
     assert (code, "NOT ENOUGH EVIDENCE" in out, "was not stored" in err) == (0, True, True)
 

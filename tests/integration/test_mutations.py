@@ -30,7 +30,7 @@ from supernet_cli.errors import SupernetError
 from supernet_cli.reports.compare import compare
 from supernet_cli.space import SearchSpace
 from supernet_cli.store.follow import RunFollower
-from supernet_cli.store.results import keep_comparison
+from supernet_cli.store.results import keep_finding
 from supernet_cli.store.run import Run
 
 PRESETS = sorted((Path(__file__).parents[2] / "presets").glob("*.toml"))
@@ -170,7 +170,7 @@ def template(tmp_path: Path, tiny: Callable[..., Preset]) -> Run:
     accuracies = {path: 0.9 + 0.01 * number for number, path in enumerate(paths)}
     one_shot = {seed: {p: (a + 0.001 * rng.normal(), 1 - a) for p, a in accuracies.items()} for seed in (0, 1)}
     run = store_run(tmp_path / "template", preset, one_shot, dict.fromkeys((0, 1), accuracies), images=50)
-    keep_comparison(run, compare([run]).document())
+    keep_finding(run, "comparison", compare([run]).document())
     (run.folder / "devices-0.jsonl").write_text("{}\n")
     (run.folder / "supernet" / "seed-0" / "log.txt").write_text("a line\n")
     return run

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from supernet_cli.errors import UsageError
-from supernet_cli.policies.limits import parse_limits
+from supernet_cli.config.limits import parse_limits
 
 
 def test_limits_are_read_with_their_units() -> None:
