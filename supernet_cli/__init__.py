@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from supernet_cli.api.functions import sample as sample
     from supernet_cli.api.functions import top as top
     from supernet_cli.api.functions import train as train
+    from supernet_cli.api.searching import search as search
     from supernet_cli.benchmarks.result import Standing as Standing
     from supernet_cli.errors import SupernetError as SupernetError
     from supernet_cli.networks.loaded import LoadedNetwork as LoadedNetwork
     from supernet_cli.reports.comparison import Comparison as Comparison
+    from supernet_cli.reports.search.document import Searched as Searched
     from supernet_cli.store.run import Run as Run
     from supernet_cli.workflows.observer import Observer as Observer
     from supernet_cli.workflows.workplace import Workplace as Workplace
@@ -42,9 +44,11 @@ _HOMES = {
         ["bench", "compare", "evaluate", "experiment", "load", "retrain", "run", "runs", "sample", "top", "train"],
         "api.functions",
     ),
+    "search": "api.searching",
     "Comparison": "reports.comparison",
     "LoadedNetwork": "networks.loaded",
     "Run": "store.run",
+    "Searched": "reports.search.document",
     "Standing": "benchmarks.result",
     "SupernetError": "errors",
     "Observer": "workflows.observer",
@@ -56,6 +60,7 @@ __all__ = [
     "LoadedNetwork",
     "Observer",
     "Run",
+    "Searched",
     "Standing",
     "SupernetError",
     "Workplace",
@@ -68,6 +73,7 @@ __all__ = [
     "run",
     "runs",
     "sample",
+    "search",
     "top",
     "train",
 ]

@@ -52,10 +52,11 @@ def retrain(
         ),
     ] = None,
     by: Annotated[
-        Literal["one-shot", "size"] | None,
+        Literal["one-shot", "size", "posterior"] | None,
         typer.Option(
             metavar="ORDER",
-            help="Order for --top: one-shot (default), or size: most multiply-accumulates first",
+            help="Order for --top: one-shot (default); size: most multiply-accumulates first; or posterior: the "
+            "highest accuracy expected from trainings, scores and sizes",
             rich_help_panel=PATHS,
         ),
     ] = None,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -26,10 +25,6 @@ from supernet_cli.cli.options import (
     typed,
     with_data_root,
 )
-
-if TYPE_CHECKING:
-    from supernet_cli.config.schema import Preset
-    from supernet_cli.workflows.request import Request
 
 GOAL = "What is searched for"
 BUDGET = "For how long"
@@ -204,6 +199,7 @@ def search(
         raise UsageError("A run has its own preset, so --set needs --preset.", "Add --preset, or drop --set.")
     from supernet_cli.cli.searched import say_found, say_plan
     from supernet_cli.workflows import search as workflow
+    from supernet_cli.workflows.request import requested
     from supernet_cli.workflows.session import Session
     from supernet_cli.workflows.workplace import Workplace
 
@@ -224,7 +220,7 @@ def search(
         from supernet_cli.config.load import load_preset
 
         loaded = load_preset(preset, with_data_root(settings, data_root))
-        request = _request(loaded.preset, options, limit or ())
+        request = requested(loaded.preset.search, **options)
         if dry_run:
             raise UsageError("--dry-run needs a run, whose supernet is known.", f"Train it: `supernet train {preset}`.")
         say_found(workflow.search_preset(runs_dir, loaded, workplace, voice, request), voice)
@@ -233,7 +229,7 @@ def search(
 
     found = find_run(runs_dir, run or "latest")
     session = Session(found, workplace, voice, data_root)
-    request = _request(found.preset(), options, limit or ())
+    request = requested(found.preset().search, **options)
     if dry_run:
         say_plan(session, request, voice)
     else:
@@ -253,20 +249,3 @@ def _refuse(given: set[str], why: str) -> None:
         names = {"settings": "set", "run": "RUN"}
         words = ["RUN" if name == "run" else f"--{names.get(name, name).replace('_', '-')}" for name in sorted(given)]
         raise UsageError(f"{why} {', '.join(words)}.", "Drop it." if len(words) == 1 else "Drop them.")
-
-
-def _request(preset: Preset, options: dict[str, Any], typed_limits: list[str] | tuple[str, ...]) -> Request:
-    """Return what is searched for: as typed, otherwise as the preset says."""
-    from supernet_cli.workflows.request import requested
-
-    words: list[str] = []
-    for name in ("trainings", "minutes", "supernets", "until", "tolerance", "against", "policy"):
-        if options[name] is not None:
-            words += [f"--{name}", str(options[name])]
-    if options["seeds"] is not None:
-        words += ["--seeds", ",".join(map(str, options["seeds"]))]
-    for text in typed_limits:
-        words += ["--limit", shlex.quote(text)]
-    if options["latencies"] is not None:
-        words += ["--latency-table", shlex.quote(str(options["latencies"]))]
-    return requested(preset.search, tuple(words), **{key: value for key, value in options.items() if value is not None})

@@ -90,12 +90,12 @@ def _dotted(location: tuple[int | str, ...]) -> str:
 def _nearest_key(location: tuple[int | str, ...]) -> str:
     """Return advice for an unknown key: the nearest key in that place, or the place where the same key belongs."""
     word, known = str(location[-1]), _keys_at(location[:-1])
-    close = nearest(word, known)
-    if close is not None:
-        return f"Did you mean '{_dotted((*location[:-1], close))}'?"
     for section, field in Preset.model_fields.items():
         if isinstance(field.annotation, type) and word in field.annotation.model_fields:
             return f"Did you mean '{section}.{word}'?"
+    close = nearest(word, known)
+    if close is not None:
+        return f"Did you mean '{_dotted((*location[:-1], close))}'?"
     return f"Known: {', '.join(sorted(known))}."
 
 

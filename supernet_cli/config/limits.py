@@ -83,3 +83,37 @@ def amount(name: str, value: float) -> str:
         if value >= size:
             return f"{value / size:.4g} {unit}" if name == "weights" else f"{value / size:.4g}{unit}"
     return f"{value:,.0f}"
+
+
+def exact(name: str, value: float) -> str:
+    """Return a limited figure as it can be typed: the shortest text that `parse_limit` reads as the same value."""
+    number = Decimal(repr(float(value)))
+    texts = [f"{_plain(number / factor)}{unit}" for unit, factor in _UNITS[name].items() if unit.isascii()]
+    return min((text for text in texts if parse_limit(name, text, "") == value), key=len, default=texts[0])
+
+
+def _plain(number: Decimal) -> str:
+    text = f"{number.normalize():f}"
+    return text if len(text) <= 24 else f"{float(number):.17g}"
+
+
+def check_limits(limits: Mapping[str, float | str]) -> dict[str, float]:
+    """Return the largest value of each limited figure.
+
+    Args:
+        limits: Plain numbers (latency in seconds, weights in bytes), or texts with units, by figure.
+
+    Raises:
+        UsageError: There is no such figure, or a value is no positive number.
+    """
+    found = {}
+    for name, value in limits.items():
+        if name not in _UNITS:
+            raise UsageError(f"'{name}' cannot be limited.", did_you_mean(name, LIMITED))
+        if isinstance(value, str):
+            found[name] = parse_limit(name, value, f"{name}={value}")
+        elif not (0 < value < float("inf")):
+            raise UsageError(f"{name}={value}: this is no positive number.", f"Write it like {name}={_EXAMPLES[name]}.")
+        else:
+            found[name] = float(value)
+    return found

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from supernet_cli.config.limits import LIMITED, parse_limit
+from supernet_cli.config.limits import check_limits
 from supernet_cli.config.parts import Count, Named, NamedOrWord, Part, check_parameters, lookup
 from supernet_cli.config.space import Space
 from supernet_cli.errors import UsageError, did_you_mean
@@ -36,13 +36,10 @@ def _known_policy(named: Named) -> Named:
 
 
 def _readable_limits(limits: dict[str, str | int | float]) -> dict[str, str | int | float]:
-    for name, value in limits.items():
-        if name not in LIMITED:
-            raise ValueError(f"{name} cannot be limited. {did_you_mean(name, LIMITED)} Known: {', '.join(LIMITED)}.")
-        try:
-            parse_limit(name, str(value), name)
-        except UsageError as error:
-            raise ValueError(f"{error.message} {error.hint}") from error
+    try:
+        check_limits(limits)
+    except UsageError as error:
+        raise ValueError(f"{error.message} {error.hint}") from error
     return limits
 
 

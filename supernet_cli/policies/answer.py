@@ -106,6 +106,20 @@ def answer(evidence: Evidence, cost: Costs, shown: int, rng: np.random.Generator
     )
 
 
+def most_expected(evidence: Evidence, cost: Costs, count: int, rng: np.random.Generator) -> list[Path]:
+    """Return the paths of which most is expected, best first.
+
+    Args:
+        evidence: Everything known, with at least one training.
+        cost: What a large space is also looked through for.
+        count: How many.
+        rng: Draws, in a large space.
+    """
+    posterior = PosteriorPolicy().posterior(evidence)
+    pool = _pool(evidence, posterior, cost, rng)
+    return as_paths(pool[np.argsort(-posterior.predict(pool).mean, kind="stable")[:count]])
+
+
 def _pool(evidence: Evidence, posterior: Posterior, cost: Costs, rng: np.random.Generator) -> Choices:
     """Return the paths that are looked at, all of a small space.
 

@@ -288,9 +288,11 @@ def _caution(run: Run, names: set[str], coverage: Coverage) -> str:
     """Return what the choice of paths does to τ as observed; empty if nothing."""
     chosen = [each for each in selections(run) if each.init is Way.ALONE and names.intersection(each.paths)]
     if coverage == "top":
-        orders = {"one-shot": "one-shot score", "size": "size"}
+        orders = {"one-shot": "one-shot score", "size": "size", "posterior": "expected accuracy"}
         by = " or ".join(dict.fromkeys(orders[each.by] for each in chosen if each.how == "top"))
         return f"Range-restricted: only the first paths by {by} were trained from scratch."
+    if coverage == "named" and any(each.how == "search" for each in chosen):
+        return "Range-restricted: a search chose paths that promised to be good."
     samples = [each for each in chosen if each.how == "sample"]
     if coverage == "mixed":
         drawn = len(names & {path for each in samples for path in each.paths})

@@ -14,6 +14,7 @@ from supernet_cli.store.job import JobFolder
 from supernet_cli.store.layout import Way, path_folder
 from supernet_cli.store.results import Evaluation, Selection, evaluation, selections
 from supernet_cli.store.run import EXPERIMENT_LOCK, Run
+from supernet_cli.store.search import search_journal
 
 TRAINED_WHOLE = 256
 """Largest space of which every path is suggested to be trained from scratch."""
@@ -117,6 +118,9 @@ def retrain_step(run: Run, space: SearchSpace, jobs: Sequence[JobFolder]) -> Nex
     if _is_experiment(run) and all(job.seed in run.preset().retrain.seeds for job in jobs):
         return NextStep("Resume with", run.command("experiment"))
     known = trained_names(run, space)
+    journal = search_journal(run)
+    if journal is not None and {job.key.folder for job in jobs} <= set(map(path_folder, journal.decided)):
+        return NextStep("Resume the search with", run.command("search", *journal.options))
     names = {known.get(job.key.folder, job.key.path) for job in jobs}
     chosen = [selection for selection in selections(run) if selection.init is Way.ALONE]
     fitting = [selection for selection in chosen if selection.how in _WAYS and names <= set(selection.paths)]

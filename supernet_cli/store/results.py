@@ -33,7 +33,7 @@ from supernet_cli.store.run import Run
 if TYPE_CHECKING:
     import numpy as np  # imported where it is used: most commands do without
 
-Order = Literal["one-shot", "size"]
+Order = Literal["one-shot", "size", "posterior"]
 """What paths can be ordered by, to train the first of them from scratch."""
 
 Split = Literal["test", "validation"]

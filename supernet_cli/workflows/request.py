@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from supernet_cli.config.limits import parse_limit
-from supernet_cli.config.parts import Named
+from supernet_cli.config.limits import check_limits, exact
+from supernet_cli.config.parts import Named, check_parameters, lookup
 from supernet_cli.config.schema import Search
 from supernet_cli.errors import UsageError
 from supernet_cli.glyphs import counted
 from supernet_cli.reports.search.document import Axis
-from supernet_cli.workflows.try_policies import check_policy
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,12 @@ class Request:
     options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_policy(self.policy.name)
+        check_policy(self.policy)
+        for name, value in (("minutes", self.minutes), ("supernets", self.supernets), ("tolerance", self.tolerance)):
+            if value is not None and not value > 0:
+                raise UsageError(f"{name} = {value:g}: give a positive number.")
+        if self.until is not None and not 0 < self.until < 1:
+            raise UsageError(f"until = {self.until:g}: give a probability between 0 and 1, such as 0.9.")
         if self.latencies is not None and "latency" not in self.limits and self.against != "latency":
             raise UsageError(
                 "The latency table is not used: nothing limits or weighs latency.",
@@ -60,28 +65,58 @@ class Request:
             )
 
 
-def requested(preset: Search, options: tuple[str, ...], **given: Any) -> Request:
+def check_policy(policy: Named) -> None:
+    """Make sure that there is a policy, and that it takes its parameters.
+
+    Raises:
+        UsageError: There is none with that name, or a parameter does not fit.
+    """
+    try:
+        check_parameters("policy", lookup("policy", policy.name), policy.parameters)
+    except ValueError as error:
+        raise UsageError(f"policy = {policy.name!r}: {error}") from error
+
+
+def requested(preset: Search, **given: Any) -> Request:
     """Return what is searched for: as given, otherwise as a preset says.
 
     Args:
         preset: The preset's section.
-        options: What was typed, for the command that continues the search.
-        given: Fields of a request.
+        given: Fields of a request; None where it is not given. A policy may be a name.
 
     Raises:
         UsageError: Something given is impossible.
     """
-    limits = {name: parse_limit(name, str(value), f"search.limits.{name}") for name, value in preset.limits.items()}
+    given = {name: value for name, value in given.items() if value is not None}
+    if isinstance(given.get("policy"), str):
+        given["policy"] = Named(name=given["policy"])
+    if "limits" in given:
+        given["limits"] = check_limits(given["limits"])
     unbounded = "trainings" not in given and ("minutes" in given or "supernets" in given)
     stated = {
         "trainings": None if unbounded else preset.trainings,
         "seeds": preset.seeds,
         "policy": preset.policy,
-        "limits": limits,
+        "limits": check_limits(preset.limits),
         "against": preset.against,
         "until": preset.until,
         "tolerance": preset.tolerance,
     }
+    return Request(**{**stated, **given}, options=_typed(given))
+
+
+def _typed(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what was given as it is typed after `supernet search`, quoted for a shell."""
+    words: list[str] = []
+    for name in ("trainings", "minutes", "supernets", "until", "tolerance", "against"):
+        if name in given:
+            words += [f"--{name}", f"{given[name]}"]
     if "policy" in given:
-        given["policy"] = Named(name=given["policy"])
-    return Request(**{**stated, **given}, options=options)
+        words += ["--policy", shlex.quote(given["policy"].name)]
+    if "seeds" in given:
+        words += ["--seeds", ",".join(map(str, given["seeds"]))]
+    for name, value in given.get("limits", {}).items():
+        words += ["--limit", f"{name}={exact(name, value)}"]
+    if "latencies" in given:
+        words += ["--latency-table", shlex.quote(str(given["latencies"]))]
+    return tuple(words)

@@ -20,7 +20,6 @@ from supernet_cli.store.search import SEARCH_LOCK
 from supernet_cli.store.state import Wish
 from supernet_cli.workflows.observer import Observer
 from supernet_cli.workflows.request import Request
-from supernet_cli.workflows.searching import Search, has_failed
 from supernet_cli.workflows.session import Session
 from supernet_cli.workflows.train import resume, train
 from supernet_cli.workflows.workplace import Workplace
@@ -97,6 +96,8 @@ def search(session: Session, request: Request) -> Found:
     """
     run = session.run
     check_searchable(run)
+    from supernet_cli.workflows.searching import Search, has_failed  # numpy, which errors above do without
+
     lock = FileLock(run.folder / SEARCH_LOCK, f"The search of run {run.id}")
     lock.acquire()
     try:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from supernet_cli.errors import UsageError
+from supernet_cli.errors import RunError, UsageError
 from supernet_cli.glyphs import clock, counted
 from supernet_cli.reports.next_step import SAMPLED, finish_first
 from supernet_cli.reports.scores import MeanScore, known_paths, ranking, sampled, scores, seconds_per_path
@@ -73,6 +73,30 @@ class Scorer:
         with self.session.observer.working("loading torch and the data, and measuring sizes") as advance:
             costs = self.session.prepare(advance).networks.costs
         return [str(self.session.space.architecture(choices)) for choices in costs.largest(count)]
+
+    def most_expected(self, count: int) -> list[str]:
+        """Return the paths of which most is expected, after all that is known, best first.
+
+        Raises:
+            RunError: No path has been trained from scratch yet.
+        """
+        with self.session.observer.working("loading torch and the data, and learning from all trainings") as advance:
+            import numpy as np
+
+            from supernet_cli.policies import Evidence
+            from supernet_cli.policies.answer import most_expected
+            from supernet_cli.workflows.candidates import Candidates
+
+            run = self.session.run
+            candidates = Candidates.of(run, self.session.prepare(advance), {}, None)
+            known = candidates.known()
+            if not (observations := known.observations([])):
+                raise RunError(
+                    f"No path of run {run.id} has been trained from scratch, so there is nothing to learn from.",
+                    f"Let a search choose the first: `{run.command('search')}`.",
+                )
+            evidence, macs = Evidence(known.problem, observations), candidates.figures["macs"]
+            return list(map(candidates.name, most_expected(evidence, macs.along, count, np.random.default_rng(0))))
 
     def note_if_fewer(self, wanted: int) -> None:
         """Say so if the space has fewer paths than are wanted."""
@@ -143,7 +167,7 @@ class Wanted:
     @property
     def candidates(self) -> int:
         """How many paths must have a score for the choice; 0 where it is not made by scores."""
-        return 0 if self.count is None or self.by == "size" else candidates_for(self.count)
+        return 0 if self.count is None or self.by != "one-shot" else candidates_for(self.count)
 
     def earlier(self, run: Run, space: SearchSpace) -> Selection | None:
         """Return a choice that does not need scores, or an earlier one: any sample, or first paths not all done.
@@ -183,6 +207,8 @@ class Wanted:
         scorer.note_if_fewer(self.count)
         if self.by == "size":
             chosen = scorer.largest(self.count)
+        elif self.by == "posterior":
+            chosen = scorer.most_expected(self.count)
         else:
             ranked = scorer.ranking_of(self.candidates)
             best = [score.path for score in ranked[: self.count]]
