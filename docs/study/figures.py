@@ -1,7 +1,7 @@
-"""Compute every figure of docs/study.md from the stored results beside this file, and draw its pictures.
+"""Compute every figure of docs/study.md and docs/study-lab.md from the stored results, and draw their pictures.
 
-    python docs/study/figures.py           write the tables into study.md, and the pictures
-    python docs/study/figures.py --check   check that the tables in study.md match the results
+    python docs/study/figures.py           write the tables into the pages, and the pictures
+    python docs/study/figures.py --check   check that the tables in the pages match the results
 
 It takes less than a minute. The statistics are those of `supernet compare`: supernet_cli/reports/statistics.
 """
@@ -20,7 +20,7 @@ import truths
 from picture import draw
 from study import Study
 
-PAGE = Path(__file__).parent.parent / "study.md"
+PAGES = [Path(__file__).parent.parent / name for name in ("study.md", "study-lab.md")]
 
 TABLES: dict[str, Callable[[Study], str]] = {
     make.__name__: make
@@ -63,14 +63,18 @@ def written(page: str) -> str:
 
 
 def main() -> None:
-    """Write the page and draw its pictures, or check it."""
-    before = PAGE.read_text(encoding="utf-8")
-    after = written(before)
-    if "--check" in sys.argv:
-        sys.exit(0 if after == before else "The tables in study.md do not match the results.")
-    PAGE.write_text(after, encoding="utf-8")
-    for space in {place[2] for place in _PLACE.finditer(before)}:
-        draw(Study(space))
+    """Write the pages and draw their pictures, or check them."""
+    spaces = set()
+    for page in PAGES:
+        before = page.read_text(encoding="utf-8")
+        spaces |= {place[2] for place in _PLACE.finditer(before)}
+        if "--check" not in sys.argv:
+            page.write_text(written(before), encoding="utf-8")
+        elif written(before) != before:
+            sys.exit(f"The tables in {page.name} do not match the results.")
+    if "--check" not in sys.argv:
+        for space in sorted(spaces):
+            draw(Study(space))
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ def test_results_of_further_seeds_join_those_that_are_stored() -> None:
         joined(before, {**found, "seeds": [0, 1]})
 
 
-def test_the_tables_of_the_study_are_what_its_data_give() -> None:
+@pytest.mark.parametrize("name", ["study.md", "study-lab.md"])
+def test_the_tables_of_the_study_are_what_its_data_give(name: str) -> None:
     figures = study_script("figures")
-    page = (STUDY.parent / "study.md").read_text(encoding="utf-8")
+    page = (STUDY.parent / name).read_text(encoding="utf-8")
     assert page.count("<!-- table: ") == len(list(figures._PLACE.finditer(page))) > 10
     assert figures.written(page) == page

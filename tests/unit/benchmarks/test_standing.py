@@ -20,7 +20,7 @@ from supernet_cli.benchmarks.table import Table, find_table
 from supernet_cli.config.parts import Named
 from supernet_cli.config.schema import Preset
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "study.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "study-lab.md"
 
 
 @pytest.fixture(scope="module")
