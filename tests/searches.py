@@ -8,6 +8,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from recorded import record_run, record_stand_alone
+
 from supernet_cli.reports.search import words
 from supernet_cli.reports.search.document import (
     Axis,
@@ -21,6 +23,7 @@ from supernet_cli.reports.search.document import (
     Worth,
 )
 from supernet_cli.store.search import SearchJournal
+from supernet_cli.store.state import State
 
 _SIZES = {"conv1x1": 1, "conv3x3": 9, "conv5x5": 25, "conv7x7": 49}
 KERNELS = tuple(_SIZES)
@@ -107,9 +110,38 @@ def record_search(run: Path, found: Searched | None, decided: Sequence[str], tra
     """
     results = run / "results"
     results.mkdir(exist_ok=True)
-    journal = SearchJournal(
-        policy={"name": "posterior"}, seeds=(0,), decided=tuple(decided), options=("--trainings", str(trainings))
-    )
+    journal = SearchJournal(policy={"name": "posterior"}, seeds=(0,), decided=tuple(decided), trainings=trainings)
     (results / "search-journal.json").write_text(journal.model_dump_json())
     if found is not None:
         (results / "search.json").write_text(json.dumps(found.document()))
+
+
+def names(count: int, blocks: int = 3) -> list[str]:
+    """Return the first paths that a search trains."""
+    places = [[place // 4**block % 4 for block in reversed(range(blocks))] for place in TRAINED[:count]]
+    return ["_".join(KERNELS[choice] for choice in choices) for choices in places]
+
+
+def run_of_a_search(runs_dir: Path, finished: int, running: int = 0, found: Searched | None = None) -> Path:
+    """Return a run whose search has finished some trainings, and runs others."""
+    run = record_run(runs_dir, preset="lab", state="finished", done=10, blocks=[KERNELS] * 3)
+    chosen = names(finished + running)
+    for place, path in enumerate(chosen):
+        record_stand_alone(run, path, 0, State.FINISHED if place < finished else State.RUNNING, 0.9 + 0.001 * place)
+    record_search(run, found, chosen)
+    return run
+
+
+def begun(runs_dir: Path) -> Path:
+    """Return a run whose search waits for its first training."""
+    return run_of_a_search(runs_dir, 0, 1)
+
+
+def under_way(runs_dir: Path) -> Path:
+    """Return a run whose search trains its fourth path."""
+    return run_of_a_search(runs_dir, 3, 1, searched(TRAINED[:3]).model_copy(update={"finished": False}))
+
+
+def over(runs_dir: Path) -> Path:
+    """Return a run whose search is finished, within a limit."""
+    return run_of_a_search(runs_dir, 6, found=searched(TRAINED[:6], most=7e6))

@@ -189,9 +189,7 @@ def _axis(choices: Choices, scale: _Scale, margin: int, width: int) -> list[str]
 def _below(found: Searched, shown: Sequence[Point], label: str, width: int) -> list[str]:
     """Return the legend and what the axis below is called, side by side if there is room."""
     kinds = {point.kind for point in shown}
-    pick = "trained" if found.pick.trained else "predicted"
-    words = {**{kind: str(kind) for kind in Kind}, Kind.PICK: f"pick, {pick}"}
-    entries = [f"{MARKS[kind]} {words[kind]}" for kind in MARKS if kind in kinds]
+    entries = [f"{mark} {kind}" for kind, mark in MARKS.items() if kind in kinds]
     entries += [f"{_LINE} front"] if len(staircase(found)) > 1 else []
     glued = "  ".join(entry.replace(" ", "\N{NO-BREAK SPACE}") for entry in entries)
     legend = [line.replace("\N{NO-BREAK SPACE}", " ") for line in textwrap.wrap(glued, max(1, width - 1))]
