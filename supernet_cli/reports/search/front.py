@@ -154,7 +154,7 @@ def _name(
     named += [point for point in reversed(staircase(found)) if point.kind is not Kind.PICK]
     names = short_names([point.path.path for point in named], max(_LEAST_NAME, right.cells // 3), blocks)
     for point in named:
-        name, column, row = names[point.path.path], right.cell(point.x), up.cell(point.y)
+        name, column, row = _printable(names[point.path.path]), right.cell(point.x), up.cell(point.y)
         for first, line in _places(column, row, len(name), is_pick=point.kind is Kind.PICK):
             if line >= 0 and canvas.is_free(first, line, len(name)):
                 canvas.write(first, line, name)
@@ -169,6 +169,11 @@ def _places(column: int, row: int, length: int, is_pick: bool) -> Iterator[tuple
         yield column, row - 1
         yield column - length + 1, row - 1
         yield column - length // 2, row - 1
+
+
+def _printable(name: str) -> str:
+    """Return a name in which every character is as wide as it looks."""
+    return "".join(character if character.isprintable() else "?" for character in name)
 
 
 def _axis(choices: Choices, scale: _Scale, margin: int, width: int) -> list[str]:
@@ -201,8 +206,8 @@ def _below(found: Searched, shown: Sequence[Point], label: str, width: int) -> l
 def _limits(values: Sequence[float], least: float) -> tuple[float, float]:
     """Return the ends of an axis, not below zero: a little beyond the values, or around them if they are equal."""
     low, high = min(values), max(values)
-    air = _AIR * (high - low) or least
-    return max(0.0, low - air), high + air
+    air = _AIR * (high - low) or max(least, 1e-3 * abs(high))
+    return max(min(low, 0.0), low - air), high + air
 
 
 def _in_rows_of_their_own(ticks: Ticks, scale: _Scale) -> Ticks:

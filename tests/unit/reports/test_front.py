@@ -111,6 +111,16 @@ def test_there_is_no_drawing_without_room_or_costs() -> None:
     assert front_lines(found.model_copy(update={"pick": unknown, "front": (), "paths": (unknown,)}), 80) == []
 
 
+@pytest.mark.parametrize("accuracy", [0.0, 1.0, 1e290, -3.0])
+@pytest.mark.parametrize("macs", [0, -5, 10**290])
+def test_what_somebody_else_wrote_breaks_nothing(macs: int, accuracy: float) -> None:
+    found = searched()
+    odd = found.pick.model_copy(update={"macs": macs, "accuracy": accuracy, "path": "a\nb[red]\x1b[0m"})
+    for paths in ((odd,), (odd, *found.paths)):
+        lines = front_lines(found.model_copy(update={"pick": odd, "front": (odd,), "paths": paths}), 80)
+        assert all(line.isprintable() and len(line) <= 80 for line in lines)
+
+
 @pytest.mark.parametrize("plain", ["screen", "stream"])
 def test_marks_stay_apart_in_ascii(plain: str) -> None:
     forms = [to_ascii(mark) if plain == "screen" else _READABLE[mark] for mark in MARKS.values()]
