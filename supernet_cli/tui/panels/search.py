@@ -10,11 +10,10 @@ from textual.content import Content
 
 from supernet_cli.config.limits import amount
 from supernet_cli.glyphs import bar, counted, number
-from supernet_cli.reports.formats import percent
+from supernet_cli.reports.formats import percent, points
 from supernet_cli.reports.search.document import Searched, read_search
 from supernet_cli.reports.search.front import MARKS, front_lines
 from supernet_cli.reports.search.points import Kind
-from supernet_cli.reports.search.words import points
 from supernet_cli.space.names import short_names
 from supernet_cli.store.layout import Way
 from supernet_cli.store.state import State
@@ -144,10 +143,10 @@ def _facts(view: RunView, found: Searched | None, room: int) -> Iterator[tuple[s
     yield "pick", short_names([pick.path], room, view.blocks)[pick.path], "bold $success"
     yield "expected", f"{percent(pick.accuracy)}  {100 * low:.2f}–{100 * high:.2f}", "bold"
     yield "best with", f"probability {number(pick.probability_best)}", ""
-    yield "regret", f"{points(pick.expected_regret)} points expected", ""
+    yield "regret", f"{number(100 * pick.expected_regret)} points expected", ""
     yield "measured", _measured(found), ""
     if found.next.macs is not None:
-        yield "next", f"+{points(found.next.gain)} points expected", ""
+        yield "next", f"{points(found.next.gain)} points expected", ""
     for name, limit in found.limits.items():
         left = "" if limit.paths is None else f": {limit.paths:,} of {found.space_size:,}"
         yield "limit", f"{name} ≤ {amount(name, limit.most)}{left}", ""
