@@ -19,6 +19,9 @@ MARKS = {
 }
 """A mark for each state, so that none depends on colour alone."""
 
+BRAILLE = range(0x2800, 0x2900)
+"""Code points of braille: dots that curves are drawn with."""
+
 _SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -44,6 +47,22 @@ def bar(share: float, width: int) -> str:
     """Return a bar that fills a fraction of `width`, to half a column, padded to `width`."""
     full, half = divmod(round(max(0.0, min(1.0, share)) * width * 2), 2)
     return ("━" * full + "╸" * half).ljust(width)
+
+
+def plain_braille(code: int) -> str:
+    """Return an ASCII character for one of braille: a line where its dots are one, otherwise how many there are.
+
+    Args:
+        code: The code point.
+    """
+    bits = code - BRAILLE.start
+    if bits in _LEVEL:
+        return "-"
+    return "|" if bits in _UPRIGHT else " .::++**#"[bits.bit_count()]
+
+
+_LEVEL = (0x01 | 0x08, 0x02 | 0x10, 0x04 | 0x20, 0x40 | 0x80)
+_UPRIGHT = (0x01 | 0x02 | 0x04 | 0x40, 0x08 | 0x10 | 0x20 | 0x80)
 
 
 def floor_below(lowest: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from supernet_cli.errors import INTERRUPTED
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from supernet_cli.cli.output import Output
     from supernet_cli.reports.search.document import Searched
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from supernet_cli.workflows.session import Session
 
 _LEADING = 12
+_WIDEST = 100
+"""Columns of the drawing at most."""
 
 
 def say_found(found: Found, voice: Output) -> None:
@@ -101,3 +104,30 @@ def _rendered(found: Searched) -> Iterator[RenderableType]:
     yield facts(words.lines(found))
     yield ""
     yield sheet_table(words.sheet(found, _LEADING))
+    yield _Front(found)
+
+
+@dataclass(frozen=True)
+class _Front:
+    """The drawing of the front, as wide as the terminal allows.
+
+    Args:
+        found: What the search found.
+    """
+
+    found: Searched
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        from supernet_cli.cli.console import printable
+        from supernet_cli.reports.search.front import MARKS, front_lines
+        from supernet_cli.reports.search.points import Kind
+
+        lines = front_lines(self.found, min(options.max_width, _WIDEST))
+        yield from [""] if lines else []
+        for line in lines:
+            text = Text(printable(line), no_wrap=True)
+            text.highlight_words([MARKS[Kind.PICK]], "bold green")
+            text.highlight_words([MARKS[Kind.PREDICTED]], "cyan")
+            yield text

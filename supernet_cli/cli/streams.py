@@ -10,14 +10,17 @@ import os
 import sys
 import warnings
 
+from supernet_cli.glyphs import BRAILLE, plain_braille
+
 _READABLE = {
     "τ": "tau", "ρ": "rho", "γ": "gamma", "θ": "theta", "π": "pi", "ε": "epsilon", "Δ": "delta ", "Σ": "sum ",
     "×": "x", "±": "+/-", "−": "-", "–": "-", "—": "-", "·": ".", "…": "...", "→": "->", "←": "<-", "↑": "^",
     "↓": "v", "≥": ">=", "≤": "<=", "²": "^2", "°": " deg", "«": '"', "»": '"', "“": '"', "”": '"', "„": '"',
     "‘": "'", "’": "'", "⌈": "ceil(", "⌉": ")", "\xa0": " ", "¼": "1/4",
-    "○": "o", "●": "*", "‖": "=", "✔": "+", "■": "#", "▲": "^", "✘": "x", "◆": "*", "▶": ">", "▸": ">", "⋮": ":",
+    "○": "o", "●": "*", "‖": "=", "✔": "+", "■": "#", "▲": "^", "✘": "x", "◆": "#", "▶": ">", "▸": ">", "⋮": ":",
     **dict.fromkeys("─━═╸╺╌╍", "-"), **dict.fromkeys("│┃║▏▎▍▌▋▊▉", "|"), **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╯╰┏┓┗┛┡┩╇", "+"),
     **dict.fromkeys("▁▂▃▄", "_"), **dict.fromkeys("▅▆▇█▓▒░▔", "#"),
+    **{chr(code): plain_braille(code) for code in BRAILLE},
 }  # fmt: skip
 """What replaces a character that cannot be encoded; others are escaped, such as \\xe9."""
 

@@ -27,6 +27,7 @@ from supernet_cli.store.layout import JobKey, Way, path_folder
 from supernet_cli.store.records import DevicesSampled, decode_lines
 from supernet_cli.store.run import EXPERIMENT_LOCK, Run
 from supernet_cli.store.runs import read_run
+from supernet_cli.store.search import SearchJournal
 from supernet_cli.store.state import State
 from supernet_cli.store.tail import FileTail, JobReader, last_lines, size_of
 from supernet_cli.store.views import JobView, RunView, StandAlone
@@ -39,6 +40,7 @@ DEVICE_SAMPLES = 300
 
 _DEVICE_BYTES = 1 << 18
 _DEVICES = re.compile(r"devices-[0-9]{1,9}\.jsonl")
+_RESULTS = ("comparison", "search")
 _REST_SECONDS = 2.0  # between two looks at jobs that are not running
 
 
@@ -152,7 +154,8 @@ class RunFollower:
     def _see(self) -> RunView:
         jobs = tuple(job.view for job in self._jobs.values())
         shown, manifest = self._shown(), self._run.manifest if self._run else None
-        comparison = self._files.json(self.folder / "results" / "comparison.json")
+        results = {name: self._files.json(self.folder / "results" / f"{name}.json") for name in _RESULTS}
+        comparison, searched = results["comparison"], results["search"]
         return RunView(
             id=self.folder.resolve().name,
             folder=self.folder,
@@ -166,20 +169,23 @@ class RunFollower:
             log=self._files.lines(self.folder / str(shown) / "log.txt") if shown else (),
             stand_alone=_stand_alone(jobs),
             comparison=comparison if isinstance(comparison, dict) else None,
-            problems=self._problems(jobs, comparison),
+            searched=searched if isinstance(searched, dict) else None,
+            search=self._files.journal(self.folder / "results" / "search-journal.json"),
+            problems=self._problems(jobs, results),
             run=self._run,
             is_experiment=self._is_experiment,
             worked_on=is_worked_on(self.folder, [job.status for job in jobs]),
         )
 
-    def _problems(self, jobs: tuple[JobView, ...], comparison: object) -> tuple[str, ...]:
+    def _problems(self, jobs: tuple[JobView, ...], results: Mapping[str, object]) -> tuple[str, ...]:
         problems = list(self._damage.values())
         for job in jobs:
             if job.damaged:
                 problems.append(f"skipped {counted(job.damaged, 'damaged line')} in the metrics of {job.key}")
         problems += [f"{key}/status.json is damaged" for key, job in self._jobs.items() if job.is_damaged]
-        if comparison is not None and not isinstance(comparison, dict):
-            problems.append("results/comparison.json is damaged")
+        for name, document in results.items():
+            if document is not None and not isinstance(document, dict):
+                problems.append(f"results/{name}.json is damaged")
         return tuple(problems)
 
 
@@ -264,6 +270,11 @@ class _Files:
         """Return a JSON document; None if there is none, and an empty text if it is damaged."""
         return self._read(path, _read_json)
 
+    def journal(self, path: Path) -> SearchJournal | None:
+        """Return the journal of a search; None if there is none, or it is damaged."""
+        journal: SearchJournal | None = self._read(path, _read_journal)
+        return journal
+
     def lines(self, path: Path) -> tuple[str, ...]:
         """Return the last lines of a text."""
         lines: tuple[str, ...] = self._read(path, lambda path: last_lines(path, LOG_LINES)) or ()
@@ -295,3 +306,10 @@ def _read_json(path: Path) -> object:
         return json.loads(read_small(path))
     except (OSError, ValueError, RecursionError):
         return ""
+
+
+def _read_journal(path: Path) -> SearchJournal | None:
+    try:
+        return SearchJournal.model_validate_json(read_small(path))
+    except (OSError, ValueError):
+        return None

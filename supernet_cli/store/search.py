@@ -26,6 +26,7 @@ class SearchJournal(Stored):
         decided: Paths that were chosen to be trained, in order.
         scoring: Paths that were chosen to be scored next.
         options: What was typed, but for the run; see `Run.command`.
+        trainings: How many trainings it may choose; None if something else bounds them.
         state: Of the policy.
     """
 
@@ -36,6 +37,7 @@ class SearchJournal(Stored):
     decided: tuple[str, ...] = ()
     scoring: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    trainings: int | None = None
     state: dict[str, Any] = Field(default_factory=dict)
 
     def continues(self, other: SearchJournal) -> bool:

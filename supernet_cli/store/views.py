@@ -13,6 +13,7 @@ from supernet_cli.store.job import JobStatus
 from supernet_cli.store.layout import JobKey, Way
 from supernet_cli.store.records import DevicesSampled
 from supernet_cli.store.run import Run
+from supernet_cli.store.search import SearchJournal
 from supernet_cli.store.snapshot import JobSnapshot
 from supernet_cli.store.state import State
 
@@ -99,6 +100,8 @@ class RunView:
         log: The last lines of the shown job's log.
         stand_alone: What paths reached alone, for finished trainings.
         comparison: results/comparison.json, or None.
+        searched: results/search.json, or None.
+        search: What a search has decided, or None if the run was never searched.
         problems: What is damaged, one sentence each.
         run: The run, for commands to suggest; None if run.json cannot be read.
         is_experiment: Whether `supernet experiment` has worked on it, and can resume it.
@@ -118,6 +121,8 @@ class RunView:
     log: tuple[str, ...] = ()
     stand_alone: Mapping[str, StandAlone] = field(default_factory=_nothing)
     comparison: Mapping[str, Any] | None = None
+    searched: Mapping[str, Any] | None = None
+    search: SearchJournal | None = None
     problems: tuple[str, ...] = ()
     run: Run | None = None
     is_experiment: bool = False

@@ -11,6 +11,8 @@ from rich.style import Style
 from textual.color import Color
 from textual.filter import LineFilter
 
+from supernet_cli.glyphs import BRAILLE, plain_braille
+
 _SAME = {
     "─": "-", "━": "=", "╸": "-", "│": "|", "┃": "|", "▌": "|", "▎": "|", "▏": "|", "▊": "|",
     "●": "*", "○": "o", "✔": "v", "✘": "x", "■": "#", "▲": "!", "‖": "=", "◆": "#", "▶": ">", "▾": "v", "⋮": ":",
@@ -50,8 +52,8 @@ def _one(character: str) -> str:
     if character in _SAME:
         return _SAME[character]
     code = ord(character)
-    if 0x2800 <= code <= 0x28FF:  # braille: how many dots there are
-        return " .::++**#"[(code - 0x2800).bit_count()]
+    if code in BRAILLE:
+        return plain_braille(code)
     if 0x2500 <= code <= 0x257F:
         name = unicodedata.name(character, "")
         return "-" if name.endswith("HORIZONTAL") else "|" if name.endswith("VERTICAL") else "+"

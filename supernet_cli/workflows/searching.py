@@ -78,11 +78,12 @@ class Search:
             limits=dict(request.limits),
             latencies=latencies,
             options=request.options,
+            trainings=request.trainings,
         )
         stored = search_journal(self._run)
         if stored is None or not stored.continues(fresh):
             return fresh
-        return stored.model_copy(update={"options": request.options})
+        return stored.model_copy(update={"options": request.options, "trainings": request.trainings})
 
     def known(self) -> Known:
         """Return what the run has stored of its paths now."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from recorded import BEGIN, record_comparison, record_run, record_stand_alone
+from searches import begun, over, under_way
 from textual.pilot import Pilot
 
 from supernet_cli.tui.app import MonitorApp
@@ -151,6 +152,9 @@ STATES: dict[str, Callable[[], Path]] = {
     "damaged": damaged,
     "stand-alone": with_stand_alone,
     "large-space": large,
+    "search-begun": lambda: begun(RUNS),
+    "search-under-way": lambda: under_way(RUNS),
+    "search-over": lambda: over(RUNS),
 }
 
 
@@ -242,6 +246,19 @@ def test_themes(theme: str, looks_right: Snap) -> None:
     app = application(record_run(RUNS))
     app.theme = theme
     assert looks_right(app, terminal_size=(80, 24), run_before=settled())
+
+
+@pytest.mark.parametrize("size", [(60, 40), (60, 24), (80, 34)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_a_search_in_other_sizes(size: tuple[int, int], looks_right: Snap) -> None:
+    assert looks_right(application(under_way(RUNS)), terminal_size=size, run_before=settled())
+
+
+def test_a_search_in_ascii(looks_right: Snap) -> None:
+    assert looks_right(application(under_way(RUNS), ascii_only=True), terminal_size=(80, 24), run_before=settled())
+
+
+def test_the_losses_of_a_searched_run_come_back_with_a_key(looks_right: Snap) -> None:
+    assert looks_right(application(under_way(RUNS)), terminal_size=(80, 24), run_before=settled("e"))
 
 
 def test_ascii_alone(looks_right: Snap) -> None:

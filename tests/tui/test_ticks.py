@@ -16,8 +16,9 @@ from textual.geometry import Region
 from textual_hires_canvas import Canvas
 from textual_plot.plot_widget import map_coordinate_to_pixel
 
+from supernet_cli.ticks import Choices, linear, logarithmic, whole_steps
+from supernet_cli.tui.axes import HorizontalAxis, VerticalAxis
 from supernet_cli.tui.panels.loss import LossChart
-from supernet_cli.tui.ticks import Choices, HorizontalAxis, VerticalAxis, linear, logarithmic, whole_steps
 
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 MARGIN = 7

@@ -22,7 +22,9 @@ from supernet_cli.reports.formats import ABSENT, coefficient, over_supernets, pr
 from supernet_cli.reports.page import canvas, curves, learning, plots, scatter
 from supernet_cli.reports.page.canvas import Drawing
 from supernet_cli.reports.page.pareto import SIZES, pareto
+from supernet_cli.reports.page.search import search
 from supernet_cli.reports.parts import Word
+from supernet_cli.reports.search.document import stored_search
 from supernet_cli.reports.summary import MARKS, summary
 from supernet_cli.store.run import Run
 
@@ -43,6 +45,7 @@ def as_html(comparison: Comparison, runs: Sequence[Run], truth: Run | None) -> s
         truth: The run whose stand-alone results were used (default: each run's own).
 
     Raises:
+        RunError: What a search of a run has stored is damaged.
         UsageError: matplotlib is not installed.
     """
     level = 1 if len(runs) == 1 else 2
@@ -83,8 +86,9 @@ def _article(found: RunComparison, run: Run, source: Run, key: str, level: int) 
     Returns:
         `summary` is None if an earlier version made the comparison; `left_out` says how many paths are not in `rows`,
         and `all_paths` is the command that lists them; `numbers` are label, value and remark of the figures behind the
-        verdict. The figures are in four groups: `choice` has accuracy against size, `ranking` scores against truth,
-        `sources` what makes them differ, `learning` the trainings, if their metrics still exist.
+        verdict; `search` is what the latest search has found, None without one. The figures are in four groups:
+        `choice` has accuracy against size, `ranking` scores against truth, `sources` what makes them differ, `learning`
+        the trainings, if their metrics still exist.
     """
     manifest = run.manifest
     rows = sorted(found.rows, key=lambda row: -(row.expected_accuracy or 0.0))
@@ -99,6 +103,7 @@ def _article(found: RunComparison, run: Run, source: Run, key: str, level: int) 
         "left_out": counted(left, "path") if left > 0 else "",
         "all_paths": run.command("compare", "--format", "csv"),
         "numbers": _numbers(found),
+        "search": None if (searched := stored_search(run)) is None else search(searched, f"{key}-search"),
         "choice": _there(pareto(found, size, f"{key}-{size.name}") for size in SIZES),
         "ranking": _there(
             [

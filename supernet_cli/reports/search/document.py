@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from supernet_cli.reports.figures import Pair, Part, Whole
 from supernet_cli.store.results import read_document
 from supernet_cli.store.run import Run
@@ -183,6 +185,18 @@ class Searched(Part):
     def document(self) -> dict[str, Any]:
         """Return the JSON document."""
         return self.model_dump(mode="json")
+
+
+def read_search(document: object) -> Searched | None:
+    """Return a stored document; None if this version cannot read it.
+
+    Args:
+        document: What the JSON file holds.
+    """
+    try:
+        return Searched.model_validate(document)
+    except ValidationError:
+        return None
 
 
 def stored_search(run: Run) -> Searched | None:

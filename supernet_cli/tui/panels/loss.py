@@ -15,9 +15,10 @@ from textual_plot import HiResMode, PlotWidget
 
 from supernet_cli.store.snapshot import JobSnapshot, Point
 from supernet_cli.store.views import RunView
+from supernet_cli.ticks import Choices, linear, logarithmic, whole_steps
+from supernet_cli.tui.axes import HorizontalAxis, VerticalAxis
 from supernet_cli.tui.curves import SMOOTHINGS, limits, smoothed, trimmed, visible
 from supernet_cli.tui.draw import MUTED, Part, blended, heading, rich_colour
-from supernet_cli.tui.ticks import Choices, HorizontalAxis, VerticalAxis, linear, logarithmic, whole_steps
 
 AIR = 0.015
 """Fraction of the width left free after the newest step, so that its mark does not fall on the frame."""

@@ -23,12 +23,12 @@ from supernet_cli.reports.summary import MARKS, summary
 from supernet_cli.space.names import short_names
 from supernet_cli.store.ranking import RankKey, rank_key
 from supernet_cli.store.views import RunView
+from supernet_cli.ticks import linear
 from supernet_cli.tui.curves import limits
 from supernet_cli.tui.draw import MUTED, heading, line, lines, rich_colour
 from supernet_cli.tui.panels.loss import LossChart
 from supernet_cli.tui.reader import ViewChanged
 from supernet_cli.tui.sheets import folded, sheet_lines
-from supernet_cli.tui.ticks import linear
 
 _COLOURS: Mapping[Word, str] = {
     "trust": "bold $success",

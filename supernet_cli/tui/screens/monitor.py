@@ -31,6 +31,7 @@ from supernet_cli.tui.panels.log import LogPanel
 from supernet_cli.tui.panels.loss import AIR, LossPanel
 from supernet_cli.tui.panels.panel import Panel
 from supernet_cli.tui.panels.paths import PathsPanel
+from supernet_cli.tui.panels.search import SearchPanel, is_searched
 from supernet_cli.tui.reader import RunReader, ViewChanged
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class MonitorScreen(Screen[None]):
         Binding("m", "space", "Map", tooltip="Map the space: histogram, heat map, best and worst paths"),
         Binding("l", "log", "Log", tooltip="Show the whole log"),
         Binding("n", "new", "New", tooltip="Start a training from a preset"),
+        Binding("e", "search", "Search", tooltip="Show or hide the search of this run", show=False),
         Binding("f", "follow", "Follow", tooltip="Follow the newest step", show=False),
         Binding("plus,equals_sign", "smooth(1)", "More smoothing", key_display="+", show=False),
         Binding("minus", "smooth(-1)", "Less smoothing", key_display="-", show=False),
@@ -112,12 +114,14 @@ class MonitorScreen(Screen[None]):
         self._overlaid: dict[Path, RunView | None] = dict.fromkeys(overlaid)
         self._readers: list[RunReader] = []
         self._asked: _Asked | None = None
+        self._wants_search: bool | None = None  # what was typed; None for wherever there is one
 
     def compose(self) -> ComposeResult:
         """Yield the panels."""
         yield Header(id="header")
         yield Banner(id="banner")
         with VerticalScroll(id="body", can_focus=False):
+            yield SearchPanel(id="search")
             with Horizontal(id="upper"):
                 yield LossPanel(id="loss")
                 yield PathsPanel(id="paths")
@@ -158,6 +162,9 @@ class MonitorScreen(Screen[None]):
     def _show(self) -> None:
         if self.view is None:
             return
+        wanted = is_searched(self.view) if self._wants_search is None else self._wants_search
+        self.set_class(wanted, "-searched")
+        self.set_class(self.view.searched is None, "-begun")
         for panel in self.query(Panel):
             panel.show(self.view)
         self.query_one(LossPanel).show(self.view, tuple(v for v in self._overlaid.values() if v is not None))
@@ -286,6 +293,14 @@ class MonitorScreen(Screen[None]):
         keys = [job.key for job in self.view.jobs]
         place = next((place for place, key in enumerate(keys) if key == self.view.shown), 0)
         self._readers[0].select(keys[(place + direction) % len(keys)])
+
+    def action_search(self) -> None:
+        """Show the search, or hide it."""
+        if self.view is not None and self.view.search is None and self.view.searched is None:
+            self.app.notify("This run has not been searched.", severity="warning")
+            return
+        self._wants_search = not self.has_class("-searched")
+        self._show()
 
     def action_scroll(self, rows: int) -> None:
         """Scroll through the panels if they do not all fit."""

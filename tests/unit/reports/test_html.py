@@ -17,15 +17,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from searches import names, record_search, searched
 
 from supernet_cli.config.load import validate
 from supernet_cli.errors import UsageError
 from supernet_cli.reports.compare import compare
 from supernet_cli.reports.comparison import Comparison, read_comparison
 from supernet_cli.reports.page import canvas, learning
+from supernet_cli.reports.page import search as search_page
 from supernet_cli.reports.page.curves import Curve, Training, trainings
 from supernet_cli.reports.page.html import as_html
 from supernet_cli.reports.page.pareto import front
+from supernet_cli.reports.search.document import Pick
+from supernet_cli.reports.search.points import points
 from supernet_cli.reports.sheets import PATH_COLUMNS, overview, sheets, strategies
 from supernet_cli.space import SearchSpace
 from supernet_cli.store.layout import Way
@@ -242,6 +246,46 @@ def test_the_front_holds_what_nothing_smaller_is_better_than() -> None:
 def squeezed(text: str) -> str:
     """Return a text without spaces, and without the backticks that mark commands in it."""
     return re.sub(r"[\s`]", "", text)
+
+
+def test_what_a_search_found_is_a_section_with_the_front(tmp_path: Path) -> None:
+    run = made(tmp_path, seeds=1)
+    comparison = compare([run])
+    before = Page(as_html(comparison, [run], None))
+    assert "The front of the search" not in before.text
+    found = searched(most=4e6).model_copy(update={"finished": False})
+    record_search(run.folder, found, names(6))
+    text = as_html(comparison, [run], None)
+    page = Page(text)
+    assert page.tags.count("figure") == page.tags.count("svg") == before.tags.count("figure") + 1
+    words = squeezed(page.text)
+    for part in (found.verdict, "what evidence is worth", "what size leaves open", "random paths 89.50", found.command):
+        assert squeezed(part) in words
+    alt = f"{len(points(found))} paths; {len(found.front)} are on the front, the pick is {found.pick.path}."
+    assert any(label.endswith(alt) for label in page.values("aria-label"))
+    for shape in ("Discs: trained", "hollow diamonds", "crosses", "square: the pick"):
+        assert squeezed(shape) in words
+    table = text[text.index('<table aria-label="Leading paths"') :]
+    assert table[: table.index("</table>")].count("<tr>") == 1 + min(20, len(found.paths))
+    assert as_html(comparison, [run], None) == text
+
+
+@pytest.mark.parametrize("trained", [[2], range(64)])
+def test_the_front_of_a_search_is_drawn_for_any_number_of_trainings(trained: list[int]) -> None:
+    found = searched(trained, blocks=1 if len(trained) == 1 else 3, against="latency")
+    with canvas.style():
+        drawing = search_page.front(found, "front")
+    assert drawing is not None
+    assert ("hollow diamonds" in drawing.caption) == (len(trained) == 1)
+    nothing = found.model_copy(
+        update={"against": "latency", "pick": _without_latency(found.pick), "paths": (), "front": ()}
+    )
+    with canvas.style():
+        assert search_page.front(nothing, "front") is None
+
+
+def _without_latency(pick: Pick) -> Pick:
+    return pick.model_copy(update={"latency_seconds": None})
 
 
 def test_commands_in_remarks_are_code(report: str) -> None:

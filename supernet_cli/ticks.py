@@ -6,9 +6,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
-
-from textual_plot.axis_formatter import AxisFormatter
 
 _MOST = 6
 """Ticks of an axis that are still easy to read."""
@@ -32,6 +29,40 @@ class Ticks:
 
 Choices = Callable[[float, float], Iterator[Ticks]]
 """Yields possible ticks of an axis from one limit to another, from many ticks to few."""
+
+
+def most(choices: Choices, low: float, high: float, fitting: Callable[[Ticks], Ticks]) -> Ticks:
+    """Return the most ticks that can be read, several if possible; none where no label fits.
+
+    Args:
+        choices: Possible ticks.
+        low: The axis begins here.
+        high: And ends here.
+        fitting: Returns those ticks of a choice whose labels can be read, none if labels would touch each other.
+    """
+    found = [fitting(ticks) for ticks in choices(low, high)]
+    several = (ticks for ticks in found if len(ticks.positions) > 1)
+    return next(several, None) or next((ticks for ticks in found if ticks.positions), Ticks())
+
+
+def side_by_side(ticks: Ticks, begin: Callable[[float, str], int], columns: int) -> Ticks:
+    """Return the ticks whose labels are inside a row; none if there is no blank between any two.
+
+    Args:
+        ticks: The ticks.
+        begin: Returns the column where the label of a position begins.
+        columns: Width of the row.
+    """
+    free, kept = 0, []
+    for position, label in zip(ticks.positions, ticks.labels, strict=True):
+        first = begin(position, label)
+        if first < 0 or first + len(label) > columns:
+            continue
+        if first < free:
+            return Ticks()
+        free = first + len(label) + 1
+        kept.append((position, label))
+    return Ticks(tuple(position for position, _ in kept), tuple(label for _, label in kept))
 
 
 def linear(low: float, high: float) -> Iterator[Ticks]:
@@ -145,80 +176,3 @@ def _with_unit(number: Decimal) -> str:
             value = number / size
             return f"{value:.{_decimals(value)}f}{unit}" if _decimals(value) <= 2 else ""
     return "0"
-
-
-class Chart(Protocol):
-    """The part of a plot that its axes need."""
-
-    margin_left: int
-
-    def get_pixel_from_coordinate(self, x: float, y: float) -> tuple[int, int]:
-        """Return column and row of a point on the canvas."""
-
-
-class _Axis(AxisFormatter):
-    """An axis that shows the most ticks whose labels all fit."""
-
-    def __init__(self, chart: Chart, choices: Choices) -> None:
-        self._chart = chart
-        self._choices = choices
-
-    def get_ticks_and_labels(self, min_: float, max_: float, max_ticks: int = 8) -> tuple[list[float], list[str]]:
-        """Return ticks and their labels; none where no label fits."""
-        fitting = [self.fitting(ticks, min_, max_) for ticks in self._choices(min_, max_)]
-        several = (ticks for ticks in fitting if len(ticks.positions) > 1)
-        ticks = next(several, None) or next((ticks for ticks in fitting if ticks.positions), Ticks())
-        return list(ticks.positions), list(ticks.labels)
-
-    def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
-        """Return only the ticks."""
-        return self.get_ticks_and_labels(min_, max_, max_ticks)[0]
-
-    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        """Return labels of ticks that somebody else chose."""
-        return [f"{tick:g}" for tick in ticks]
-
-    def fitting(self, ticks: Ticks, low: float, high: float) -> Ticks:
-        """Return ticks whose labels can be read; none if labels would touch each other."""
-        raise NotImplementedError
-
-
-class VerticalAxis(_Axis):
-    """An axis at the left: a row holds one label, and the margin the whole of it."""
-
-    def fitting(self, ticks: Ticks, low: float, high: float) -> Ticks:
-        """Return the ticks if their labels are short enough and in rows of their own."""
-        rows = [self._chart.get_pixel_from_coordinate(0.0, position)[1] for position in ticks.positions]
-        rows = [row + (position == low) for row, position in zip(rows, ticks.positions, strict=True)]
-        is_short = max(map(len, ticks.labels), default=0) < self._chart.margin_left
-        return ticks if is_short and len(set(rows)) == len(rows) else Ticks()
-
-
-class HorizontalAxis(_Axis):
-    """An axis below: labels stand in one row, centred below their ticks.
-
-    Args:
-        chart: The chart.
-        choices: Its ticks.
-        columns: Returns the width of the row of labels.
-    """
-
-    def __init__(self, chart: Chart, choices: Choices, columns: Callable[[], int]) -> None:
-        super().__init__(chart, choices)
-        self._columns = columns
-
-    def fitting(self, ticks: Ticks, low: float, high: float) -> Ticks:
-        """Return the ticks whose labels are inside the row, if there is a blank between any two."""
-        free, columns, kept = 0, self._columns(), []
-        for position, label in zip(ticks.positions, ticks.labels, strict=True):
-            column = self._chart.margin_left + self._chart.get_pixel_from_coordinate(position, 0.0)[0]
-            begin = column - (position == low) - (len(label) - 1) // 2
-            if position == high:
-                begin = column - len(label) + 1
-            if begin < 0 or begin + len(label) > columns:
-                continue
-            if begin < free:
-                return Ticks()
-            free = begin + len(label) + 1
-            kept.append((position, label))
-        return Ticks(tuple(position for position, _ in kept), tuple(label for _, label in kept))
