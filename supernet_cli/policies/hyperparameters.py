@@ -55,6 +55,10 @@ class Settings:
         """Variance of the paths, (N,)."""
         return np.asarray(self.evidence.sum(axis=1) + self.parts.sum(axis=1) + self.own)
 
+    def of(self, rows: slice) -> Settings:
+        """Return some of the settings."""
+        return Settings(self.evidence[rows], self.parts[rows], self.own[rows], self.noise[rows], self.room[rows])
+
 
 @dataclass(frozen=True)
 class Prior:

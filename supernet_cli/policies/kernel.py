@@ -130,12 +130,12 @@ class Columns:
         self._known: dict[Path, NDArray[np.float32]] = {}
 
     def of(self, paths: Sequence[Path]) -> NDArray[np.float32]:
-        """Return the parts between the pool and some paths, (parts, m, paths) in single precision."""
+        """Return the parts between some paths and the pool, (parts, paths, m) in single precision."""
         new = [path for path in dict.fromkeys(paths) if path not in self._known]
         if new:
-            columns = self._kernel.between(self._pool, np.array(new, dtype=np.int64)).astype(np.float32)
-            self._known.update({path: columns[:, :, place] for place, path in enumerate(new)})
-        return np.stack([self._known[path] for path in paths], axis=2)
+            rows = self._kernel.between(np.array(new, dtype=np.int64), self._pool).astype(np.float32)
+            self._known.update({path: rows[:, place] for place, path in enumerate(new)})
+        return np.stack([self._known[path] for path in paths], axis=1)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from supernet_cli.policies.hyperparameters import Prior, Settings, draws
 from supernet_cli.policies.kernel import PARTS, Kernel, Standard
-from supernet_cli.policies.problem import Choices, Floats, Observation, Problem
+from supernet_cli.policies.problem import Choices, Floats, Observation, Problem, as_paths
 from supernet_cli.policies.scale import Scale
 
 _WIDE = 2.0
@@ -87,6 +87,11 @@ class Fit:
     target: Floats
     root: Floats
     log_likelihood: Floats
+
+    def of(self, rows: slice) -> Fit:
+        """Return the fit of some of the settings."""
+        scale = Scale(self.scale.limit[rows], self.scale.reference)
+        return Fit(self.settings.of(rows), scale, self.target[rows], self.root[rows], self.log_likelihood[rows])
 
     @cached_property
     def inverse(self) -> Floats:
@@ -173,12 +178,30 @@ def fit(settings: Settings, trained: Trained, known: Floats, parts: Floats) -> F
     places = np.arange(size)
     covariance[:, places, places] += own_variance(settings, known) + (noise * slope) ** 2 / trained.seeds
     covariance[:, places, places] += 1e-8 * settings.total[:, None]
-    root = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
-    half = np.linalg.solve(root, target[:, :, None])[:, :, 0]
+    root, half = _rooted(covariance, target, 1e-8 * settings.total)
     height = -0.5 * (half**2).sum(axis=1) - np.log(root[:, places, places]).sum(axis=1) + np.log(slope).sum(axis=1)
     height += 0.5 * np.log(settings.total)  # the constant is where the data are: it must not speak for a small scale
     height -= trained.further * np.log(settings.noise) + trained.squares / (2 * settings.noise**2)
     return Fit(settings, scale, target, root, np.asarray(height - 0.5 * size * math.log(2 * math.pi)))
+
+
+def _rooted(covariance: Floats, target: Floats, least: Floats) -> tuple[Floats, Floats]:
+    """Return the roots of covariances, (N, n, n), and their inverses times the targets, (N, n).
+
+    Both come from one factorisation: a further row of the matrix becomes the second in its root.
+
+    Args:
+        covariance: (N, n, n).
+        target: (N, n).
+        least: (N,) below which no eigenvalue lies.
+    """
+    number, size = target.shape
+    bordered = np.empty((number, size + 1, size + 1))
+    bordered[:, :size, :size] = covariance
+    bordered[:, size, :size] = bordered[:, :size, size] = target
+    bordered[:, size, size] = 1 + 2 * (target**2).sum(axis=1) / least  # large enough for the root to exist
+    whole = np.linalg.cholesky(bordered)
+    return np.asarray(whole[:, :size, :size]), np.asarray(whole[:, size, :size])
 
 
 @dataclass(frozen=True)
@@ -210,19 +233,23 @@ class Posterior:
         parts = self.model.alive_parts(self.model.kernel.between(trained.paths, trained.paths))
         return Posterior(self.model, trained, known, fit(self.fit.settings, trained, known, parts))
 
+    def thinned(self, count: int) -> Posterior:
+        """Return the posterior with fewer settings, for a first look."""
+        return replace(self, fit=self.fit.of(slice(None, None, max(1, len(self.fit.settings.own) // count))))
+
     def predict(self, paths: Choices, columns: NDArray[np.float32] | None = None) -> Prediction:
         """Return the prediction for a batch of m paths.
 
         Args:
             paths: (m, decisions).
-            columns: (parts, m, n) covariances with the trained paths, if they are known already.
+            columns: (parts, n, m) covariances with the trained paths, if they are known already.
         """
         settings, evidence = self.fit.settings, self.model.standard.apply(self.model.problem, paths)
         prior = self._own(evidence) + _WIDE**2 * settings.total[:, None]
         prior += self._evidence_variance @ np.nan_to_num(evidence).T ** 2 + settings.parts @ self._diagonal(paths)
         mean, spread = np.empty_like(prior), np.empty_like(prior)
         for place, (centre, explained) in enumerate(self._conditioned(paths, evidence, columns)):
-            mean[place], spread[place] = centre, np.einsum("mn,mn->m", explained, explained)
+            mean[place], spread[place] = centre, np.einsum("nm,nm->m", explained, explained)
         deviation = np.sqrt(np.maximum(prior - spread, 1e-6 * settings.total[:, None]))
         return Prediction(self.fit.scale, mean, deviation, settings.noise)
 
@@ -234,7 +261,7 @@ class Posterior:
         number = len(settings.own)
         for place, (centre, explained) in enumerate(self._conditioned(paths, evidence, None)):
             covariance = np.tensordot(settings.parts[place], parts, 1) + _WIDE**2 * settings.total[place]
-            covariance += (filled * self._evidence_variance[place]) @ filled.T - explained @ explained.T
+            covariance += (filled * self._evidence_variance[place]) @ filled.T - explained.T @ explained
             covariance[np.diag_indices(len(paths))] += own[place] + 1e-6 * settings.total[place]
             root = np.linalg.cholesky(covariance)
             share = (count + place) // number
@@ -245,19 +272,19 @@ class Posterior:
     def _conditioned(
         self, paths: Choices, evidence: Floats, columns: NDArray[np.float32] | None
     ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        """Yield, for each setting, the mean (m,) and the covariance that the trainings explain, as a root (m, n)."""
+        """Yield, for each setting, the mean (m,) and the covariance that the trainings explain, as a root (n, m)."""
         settings, single = self.fit.settings, np.float32 if columns is not None else np.float64
-        given = self.model.kernel.between(paths, self.trained.paths) if columns is None else columns
+        given = self.model.kernel.between(self.trained.paths, paths) if columns is None else columns
         parts = self.model.alive_parts(given)
-        flat, filled, known = parts.reshape(len(parts), -1), np.nan_to_num(evidence), np.nan_to_num(self.known)
+        flat, filled, known = parts.reshape(len(parts), -1), np.nan_to_num(evidence).T, np.nan_to_num(self.known)
         same, expected, own = _same_paths(paths, self.trained.paths), pull(settings, evidence), self._own(evidence)
         for place in range(len(settings.own)):
-            with_trained = (settings.parts[place].astype(single) @ flat).reshape(len(paths), -1)
-            with_trained += ((filled * self._evidence_variance[place]) @ known.T).astype(single)
+            with_trained = (settings.parts[place].astype(single) @ flat).reshape(-1, len(paths))
+            with_trained += (known * self._evidence_variance[place]).astype(single) @ filled.astype(single)
             with_trained += single(_WIDE**2 * settings.total[place])
-            with_trained[same] += own[place][same[0]].astype(single)
-            centre = expected[place] + with_trained @ self.fit.solved[place].astype(single)
-            yield centre, with_trained @ self.fit.inverse[place].T.astype(single)
+            with_trained[same[::-1]] += own[place][same[0]].astype(single)
+            centre = expected[place] + self.fit.solved[place].astype(single) @ with_trained
+            yield centre, self.fit.inverse[place].astype(single) @ with_trained
 
     @property
     def _evidence_variance(self) -> Floats:
@@ -274,10 +301,9 @@ class Posterior:
 def _same_paths(paths: Choices, trained: Choices) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the places (in the batch, among the trained) of paths that are both."""
     rows = {tuple(row): place for place, row in enumerate(trained.tolist())}
-    marks = np.zeros(len(paths), dtype=bool)
-    for row in trained:
-        marks |= (paths == row).all(axis=1)
-    found = [(place, rows[tuple(paths[place].tolist())]) for place in np.flatnonzero(marks).tolist()]
+    mixed = np.random.default_rng(0).integers(1, 1 << 40, paths.shape[1])  # sums that rarely agree if the paths do not
+    alike = np.flatnonzero(np.isin(paths @ mixed, trained @ mixed))
+    found = [(place, rows[path]) for place, path in zip(alike.tolist(), as_paths(paths[alike]), strict=True) if path in rows]
     batch = np.array([one for one, _ in found], dtype=np.int64)
     return batch, np.array([other for _, other in found], dtype=np.int64)
 

@@ -27,6 +27,10 @@ _START = 3
 _PART = 0.25
 """Share of the paths that the first ones are drawn from: those with the best evidence."""
 
+_LEADING = 1024
+_GLANCE = 6
+"""Paths that are looked at with all settings, and how many of the settings choose them from a larger space."""
+
 _POOL = 4096
 """Paths of a large space that stand for all of them."""
 
@@ -74,6 +78,23 @@ class PosteriorPolicy(Memoryless):
             self._columns = Columns(self._model.kernel, problem.paths) if problem.paths is not None else None
         return self._model
 
+    def promising(self, posterior: Posterior, threshold: float, rng: np.random.Generator) -> Choices:
+        """Return the paths that promise most beyond an accuracy: all of a small space, in order.
+
+        Those of a larger space are found by some of the settings; those of one that is not enumerated are grown.
+        """
+        problem = posterior.model.problem
+        if problem.paths is None:
+
+            def value(paths: Choices) -> Floats:
+                return posterior.predict(paths).promise(threshold)
+
+            return grown(problem, value, rng, as_paths(posterior.trained.paths))
+        if len(problem.paths) <= _LEADING:
+            return problem.paths
+        gains = self.predict_all(posterior.thinned(_GLANCE)).promise(threshold)
+        return problem.paths[np.sort(np.argsort(-gains, kind="stable")[:_LEADING])]
+
     def predict_all(self, posterior: Posterior) -> Prediction:
         """Return the prediction for all paths of an enumerated space, in order."""
         paths = posterior.model.problem.paths
@@ -106,15 +127,8 @@ class PosteriorPolicy(Memoryless):
         if chosen:
             posterior = posterior.imagining(np.array(chosen, dtype=np.int64))
         threshold = float(posterior.predict(posterior.trained.paths).mean.max())
-        if problem.paths is not None:
-            pool, gains = problem.paths, self.predict_all(posterior).promise(threshold)
-        else:
-
-            def value(paths: Choices) -> Floats:
-                return posterior.predict(paths).promise(threshold)
-
-            pool = grown(problem, value, rng, [observation.path for observation in evidence.observations])
-            gains = value(pool)
+        pool = self.promising(posterior, threshold, rng)
+        gains = posterior.predict(pool).promise(threshold)
         order = np.argsort(-gains, kind="stable")
         leading = (as_paths(pool[[place]])[0] for place in order.tolist())
         return next((path for path in leading if path not in taken), None)
