@@ -74,9 +74,10 @@ class Lookup:
     def reference(self) -> float:
         """Test accuracy of the best path within the limits, without the luck of being called the best.
 
-        With several seeds, each seed's tests judge the path that is best by all accuracies of the others; the mean over
-        the seeds. With a single one, test judges the path that is best by validation. The largest test accuracy of many
-        noisy ones lies above it, and what the truly best path would reach lies between the two.
+        The largest of many noisy accuracies is mostly luck, so one part of the accuracies chooses the best path, and
+        another judges it. With several seeds, the test of each seed judges the path that is best by all accuracies of
+        the others; the mean over the seeds. With a single one, test judges the path that is best by validation. What is
+        best by the one need not be the best: the figure is a little too small, as the largest is too large.
         """
         validation, test = self.table.validation[self.rows], self.table.test[self.rows]
         seeds = test.shape[1]
@@ -92,7 +93,9 @@ def _scores(table: Table, wanted: Sequence[str] | None) -> list[str]:
     scores = [name for name in table.figures if name not in SIZES]
     for name in wanted or ():
         if name not in scores:
-            raise UsageError(f"The table has no score '{name}'.", did_you_mean(name, scores))
+            close = did_you_mean(name, scores, otherwise=" ") + " " if scores else ""
+            known = f"Its scores: {', '.join(scores)}." if scores else "It has no scores at all."
+            raise UsageError(f"The table has no score '{name}'.", (close + known).strip())
     return scores if wanted is None else list(dict.fromkeys(wanted))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class Claims:
     Args:
         coverage: Share of paths for which 90 % intervals hold what further trainings show.
         expected_regret: Points of accuracy that the model expects the best path to be above the pick.
-        realised_regret: Points of test accuracy that the reference path is above the pick; see `Lookup.reference`.
+        realised_regret: Points of test accuracy that it is above the pick; see `Lookup.reference`.
         probability_best: That the pick is the best path, as the model says.
         is_best: 1 where no path has a better test accuracy than the pick, by the seeds that judge; otherwise 0.
     """
@@ -36,6 +36,10 @@ class Claims:
     realised_regret: Floats
     probability_best: Floats
     is_best: Floats
+
+
+CLAIMS = tuple(each.name for each in fields(Claims))
+"""Their names."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,14 @@ class Trial:
     @property
     def mean_coverage(self) -> Floats | None:
         """Mean over the repetitions, (K,); NaN where there was no path to check."""
-        return None if self.claims is None else mean_of_known(self.claims.coverage)
+        return self.mean_claim("coverage")
+
+    def mean_claim(self, name: str) -> Floats | None:
+        """Return the mean of a field of `Claims` over the repetitions, (K,); None for policies without a model."""
+        return None if self.claims is None else _mean_of_known(getattr(self.claims, name))
 
 
-def mean_of_known(values: Floats) -> Floats:
+def _mean_of_known(values: Floats) -> Floats:
     """Return the mean over the rows without NaN, (K,); NaN where a column has nothing else."""
     known = np.isfinite(values)
     total = np.where(known, values, 0.0).sum(axis=0)
@@ -101,9 +109,10 @@ def try_policy(
 def joined(trials: Sequence[Trial]) -> Trial:
     """Return the repetitions of several trials of one policy as one trial."""
     claims = [trial.claims for trial in trials if trial.claims is not None]
-    names = Claims.__dataclass_fields__ if claims else ()
-    columns = {name: np.concatenate([getattr(claim, name) for claim in claims]) for name in names}
-    return Trial(np.concatenate([trial.regret for trial in trials]), Claims(**columns) if columns else None)
+    regret = np.concatenate([trial.regret for trial in trials])
+    if not claims:
+        return Trial(regret, None)
+    return Trial(regret, Claims(**{name: np.concatenate([getattr(each, name) for each in claims]) for name in CLAIMS}))
 
 
 def search(
@@ -122,7 +131,7 @@ def search(
     draw = Draw.of(lookup.table, luck)
     trainings = min(trainings, len(lookup.rows))
     seen: tuple[Observation, ...] = ()
-    regret, claims = np.zeros((1, trainings)), np.full((len(Claims.__dataclass_fields__), 1, trainings), np.nan)
+    regret, claims = np.zeros((1, trainings)), np.full((len(CLAIMS), 1, trainings), np.nan)
     for place in range(trainings):
         (path,) = policy.propose(Evidence(lookup.problem, seen), rng, 1)
         seen = (*seen, Observation(path, (float(draw.shown[lookup.row(path)]),)))
@@ -141,13 +150,13 @@ def _claims(
     posterior = policy.posterior(evidence)
     best = float(posterior.predict(posterior.trained.paths).mean.max())
     choice = choose(posterior, policy.promising(posterior, best, rng), rng)
-    judged = float(draw.judged[lookup.row(choice.path)])
+    row = lookup.row(choice.path)
     return (
         _coverage(lookup, draw, policy, evidence, rng),
         100 * choice.expected_regret,
-        100 * (lookup.reference - judged),
+        100 * (lookup.reference - float(draw.judged[row])),
         choice.probability_best,
-        float(judged >= draw.judged[lookup.rows].max()),
+        float(draw.judged[row] >= draw.judged[lookup.rows].max()),
     )
 
 
@@ -180,7 +189,7 @@ def document(table: str, repeats: int, trials: Sequence[tuple[str, Trial]]) -> d
             "trainings": list(range(1, trial.regret.shape[1] + 1)),
             "regret": numbers(trial.mean_regret),
             "standard_error": numbers(trial.standard_error),
-            "coverage": numbers(trial.mean_coverage),
+            **{name: numbers(trial.mean_claim(name)) for name in CLAIMS},
         }
         for name, trial in trials
     }
