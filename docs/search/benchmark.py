@@ -5,9 +5,9 @@
     python docs/search/benchmark.py --page                       only write the page, from stored results
     python docs/search/benchmark.py --check                      check that the page matches the stored results
 
-FOLDER holds the published tables `nas-bench-201-*.json`; settings without a table are left out. Interrupt it whenever you
-like: the same command continues with the next repetition. Delete the results of a policy that has changed: they are in
-docs/search/results. The rival TPE needs Optuna: `pip install optuna`.
+FOLDER holds the published tables `nas-bench-201-*.json`; settings without a table are left out. Interrupt it whenever
+you like: the same command continues with the next repetition. Delete the results of a policy that has changed: they are
+in docs/search/results. The rival TPE needs Optuna: `pip install optuna`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def run(setting: Setting, name: str, repeats: int, folder: Path) -> None:
         result.add(trial, time.process_time() - before, setting.exact)
         save(result, file)
         print(f"\r{setting.name}: {name} {repetition + 1}/{repeats}   ", end="", file=sys.stderr, flush=True)
-    print(f"\r{setting.name}: {name}, {result.repeats} repetitions, {result.seconds / max(1, result.repeats):.2f} s each")
+    print(
+        f"\r{setting.name}: {name}, {result.repeats} repetitions, {result.seconds / max(1, result.repeats):.2f} s each"
+    )
 
 
 def _policy(name: str, repetition: int) -> Policy:
@@ -56,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=Path, metavar="FOLDER", help="folder of the published tables")
     parser.add_argument("--repeats", type=int, default=100, metavar="N", help="repetitions of each (default: 100)")
-    parser.add_argument("--settings", nargs="+", metavar="NAME", help="settings to run (default: all)")
-    parser.add_argument("--policies", nargs="+", metavar="NAME", choices=POLICIES, help="policies to run (default: all)")
+    parser.add_argument("--settings", nargs="+", metavar="NAME", help="settings (default: all)")
+    parser.add_argument("--policies", nargs="+", metavar="NAME", choices=POLICIES, help="policies (default: all)")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="folder of the stored results")
     parser.add_argument("--page", action="store_true", help="only write the page")
     parser.add_argument("--check", action="store_true", help="only check the page")

@@ -51,8 +51,6 @@ class Tpe(Memoryless):
         for observation in evidence.observations[self._told :]:
             params = dict(zip(self._distributions, observation.path, strict=True))
             self._study.add_trial(
-                optuna.trial.create_trial(
-                    params=params, distributions=self._distributions, value=observation.mean
-                )
+                optuna.trial.create_trial(params=params, distributions=self._distributions, value=observation.mean)
             )
         self._told = len(evidence.observations)

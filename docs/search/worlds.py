@@ -1,8 +1,8 @@
 """Simulated worlds: tables whose expected accuracies are known, each drawn at random.
 
-They are not drawn from the model. Accuracies come from sizes, effects of candidates (a few of which matter far more than
-the others), interactions of pairs and a rest of each path's own, in shares that differ from world to world; the best
-crowd below a limit; a one-shot score knows some of it, or nothing.
+They are not drawn from the model. Accuracies come from sizes, effects of candidates (a few of which matter far more
+than the others), interactions of pairs and a rest of each path's own, in shares that differ from world to world; the
+best crowd below a limit; a one-shot score knows some of it, or nothing.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _standard(values: Floats) -> Floats:
 
 def _alike(rng: np.random.Generator) -> Floats:
     """Return smooth effects of how often a path takes each label."""
-    counts = np.stack([(_PATHS == label).sum(axis=1) for label in range(4)], axis=1)
+    counts = np.stack([(label == _PATHS).sum(axis=1) for label in range(4)], axis=1)
     return np.asarray(np.sqrt(counts) @ rng.standard_normal(4))
 
 

@@ -8,8 +8,8 @@ can be:
     pairs         one effect per pair of decisions and their candidates
     many          interactions of three decisions and more
 
-Beside the parts, each candidate has an effect in each decision. Effects and interactions sum to zero over the candidates
-of a decision, so that none explains what another does.
+Beside the parts, each candidate has an effect in each decision. Effects and interactions sum to zero over the
+candidates of a decision, so that none explains what another does.
 
 Source: Durrande, Ginsbourger, Roustant and Carraro 2013, "ANOVA kernels and RKHS of zero mean functions", arXiv
 1106.3571.

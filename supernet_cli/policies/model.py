@@ -322,9 +322,11 @@ class Posterior:
 def _same_paths(paths: Choices, trained: Choices) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the places (in the batch, among the trained) of paths that are both."""
     rows = {tuple(row): place for place, row in enumerate(trained.tolist())}
-    mixed = np.random.default_rng(0).integers(1, 1 << 40, paths.shape[1])  # sums that rarely agree if the paths do not
+    mixed = np.random.default_rng(0).integers(1, 1 << 40, paths.shape[1])  # their sums rarely agree by chance
     alike = np.flatnonzero(np.isin(paths @ mixed, trained @ mixed))
-    found = [(place, rows[path]) for place, path in zip(alike.tolist(), as_paths(paths[alike]), strict=True) if path in rows]
+    found = [
+        (place, rows[path]) for place, path in zip(alike.tolist(), as_paths(paths[alike]), strict=True) if path in rows
+    ]
     batch = np.array([one for one, _ in found], dtype=np.int64)
     return batch, np.array([other for _, other in found], dtype=np.int64)
 

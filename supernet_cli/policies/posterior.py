@@ -84,9 +84,7 @@ class PosteriorPolicy(Memoryless):
             self._columns = Columns(self._model.kernel, problem.paths) if problem.paths is not None else None
         return self._model
 
-    def promising(
-        self, posterior: Posterior, threshold: float, rng: np.random.Generator, untried: int = 0
-    ) -> Choices:
+    def promising(self, posterior: Posterior, threshold: float, rng: np.random.Generator, untried: int = 0) -> Choices:
         """Return the paths that promise most beyond an accuracy: all of a small space, in order.
 
         Those of a larger space are found by some of the settings; those of one that is not enumerated are grown.

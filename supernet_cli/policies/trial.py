@@ -115,9 +115,7 @@ def joined(trials: Sequence[Trial]) -> Trial:
     return Trial(regret, Claims(**{name: np.concatenate([getattr(each, name) for each in claims]) for name in CLAIMS}))
 
 
-def search(
-    lookup: Lookup, policy: Policy, trainings: int, seed: int, checked: Collection[int] | None = None
-) -> Trial:
+def search(lookup: Lookup, policy: Policy, trainings: int, seed: int, checked: Collection[int] | None = None) -> Trial:
     """Let a new policy search a table once.
 
     Args:
@@ -176,6 +174,8 @@ def _coverage(
     prediction = policy.posterior(evidence).predict(lookup.table.paths[rows]).of_trainings(draw.seeds[rows])
     low, high = (prediction.quantile(level) for level in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return float(((low <= draw.further[rows]) & (draw.further[rows] <= high)).mean())
+
+
 def document(table: str, repeats: int, trials: Sequence[tuple[str, Trial]]) -> dict[str, object]:
     """Return trials as a JSON document: numbers by policy, null where there is none."""
 

@@ -13,9 +13,9 @@ import pytest
 
 from supernet_cli.config.catalog import entries
 from supernet_cli.errors import DataError, UsageError
+from supernet_cli.policies import build_policy
 from supernet_cli.policies.lookup import Draw, Lookup
 from supernet_cli.policies.table import Table, as_table, read_table
-from supernet_cli.policies import build_policy
 from supernet_cli.policies.trial import document, search, try_policy
 
 
