@@ -199,7 +199,7 @@ def fit(settings: Settings, trained: Trained, features: Features, parts: Floats)
     scale = Scale(np.maximum(best + settings.room[:, None] + 2 * noise, reference + 1e-9), reference)
     slope = scale.slope(trained.means)
     target = scale.forward(trained.means) - pull(settings, features.known)
-    covariance = (settings.parts @ parts.reshape(len(parts), -1)).reshape(number, size, size)
+    covariance = (settings.parts @ parts.reshape(len(parts), size * size)).reshape(number, size, size)
     covariance += (features.linear * linear_variance(settings)[:, None]) @ features.linear.T
     covariance += (_WIDE**2 * settings.total)[:, None, None]
     places = np.arange(size)
@@ -303,7 +303,7 @@ class Posterior:
         settings, single = self.fit.settings, np.float32 if columns is not None else np.float64
         given = self.model.kernel.between(self.trained.paths, paths) if columns is None else columns
         parts = self.model.alive_parts(given)
-        flat, variance = parts.reshape(len(parts), -1), linear_variance(settings)
+        flat, variance = parts.reshape(len(parts), len(self.features.linear) * len(paths)), linear_variance(settings)
         linear, other = self.features.linear, np.ascontiguousarray(features.linear.T, dtype=single)
         same, own = _same_paths(paths, self.trained.paths), own_variance(settings, features.known)
         expected = pull(settings, features.known)

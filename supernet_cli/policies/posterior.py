@@ -14,6 +14,7 @@ Le Riche and Carraro 2010, "Kriging Is Well-Suited to Parallelize Optimization".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,16 +94,12 @@ class PosteriorPolicy(Memoryless):
             posterior: What the trainings say.
             threshold: The accuracy.
             rng: Draws the first generation of what is grown.
-            untried: How many candidates a path must bring in, for which no trained path stands in that decision. Where
-                paths are grown, those that do not come last.
+            untried: How many candidates a path must bring in that no trained path has in that decision. Where paths are
+                grown, those that bring in fewer come last.
         """
         paths, trained = posterior.model.problem.paths, posterior.trained.paths
-
-        def value(batch: Choices) -> Floats:
-            gains = posterior.predict(batch).promise(threshold)
-            return np.where(_untried(batch, trained) >= untried, gains, gains - 1)
-
         if paths is None:
+            value = partial(_value, posterior, threshold, untried)
             return grown(posterior.model.problem, value, rng, as_paths(trained))
         kept = _untried(paths, trained) >= untried
         most = _LEADING + len(trained)  # so that some are not trained yet
@@ -146,10 +143,15 @@ class PosteriorPolicy(Memoryless):
         trained = posterior.trained.paths
         least = min(_UNTRIED, _most_untried(problem, trained)) if len(trained) % 2 else 0
         pool = self.promising(posterior, threshold, rng, least)
-        gains = posterior.predict(pool).promise(threshold)
-        order = np.argsort(-gains, kind="stable")
+        order = np.argsort(-_value(posterior, threshold, least, pool), kind="stable")
         leading = (as_paths(pool[[place]])[0] for place in order.tolist())
         return next((path for path in leading if path not in taken), None)
+
+
+def _value(posterior: Posterior, threshold: float, untried: int, paths: Choices) -> Floats:
+    """Return what paths promise beyond an accuracy, (m,): negative where they bring in too few untried candidates."""
+    gains = posterior.predict(paths).promise(threshold)
+    return np.where(_untried(paths, posterior.trained.paths) >= untried, gains, gains - 1)
 
 
 def _untried(paths: Choices, trained: Choices) -> NDArray[np.int64]:

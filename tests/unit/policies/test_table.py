@@ -105,7 +105,8 @@ def test_sizes_and_scores_are_optional_and_paths_may_have_different_numbers_of_s
     assert bare.name == "bare"
     assert bare.figures == {}
     assert np.isnan(bare.validation).tolist() == [[False, False], [False, True]]
-    assert try_policy(Lookup(bare, {}), "largest", 5, 2).regret.shape == (2, 2)
+    for name in ("largest", "posterior"):
+        assert try_policy(Lookup(bare, {}), name, 5, 2).regret.shape == (2, 2)
 
 
 def test_limits_keep_paths_out_and_impossible_ones_say_how_near_the_nearest_comes() -> None:
