@@ -127,7 +127,7 @@ def expected(found: Results) -> str:
             return "–"
         stated, realised = claims.expected / claims.repeats, claims.realised / claims.repeats
         ratio = f" = {stated / realised:.1f}" if realised > 0.005 else ""
-        return f"{stated:.2f} / {realised:.2f}{ratio}"
+        return f"{stated:.2f} / {round(realised, 2) + 0.0:.2f}{ratio}"  # no "-0.00"
 
     return _claims(found, cell)
 

@@ -35,7 +35,7 @@ class Tpe(Memoryless):
         for _ in range(_TRIES):
             trial = self._study.ask(self._distributions)
             path = tuple(trial.params[name] for name in self._distributions)
-            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)  # its training is added once it is observed
             allowed = evidence.problem.within_limits(np.array([path]))[0]
             if allowed and path not in evidence.taken and path not in found:
                 found.append(path)
