@@ -1,6 +1,6 @@
 """The table of a benchmark: stand-alone results of every path, and the supernets that were trained on its space.
 
-`decisions` and `paths` are the common format of published tables: any tool that reads those reads these, too. The rest
+`decisions` and `paths` are the common format of published tables, which `policies/table.py` reads and checks. The rest
 is what a comparison with a new strategy needs: every ground truth, the recorded supernets, and hashes of the conditions
 that all of it belongs to.
 """
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from supernet_cli.config.parts import Count, Named
 from supernet_cli.config.schema import Preset, Seed
 from supernet_cli.errors import DataError, UsageError, did_you_mean
+from supernet_cli.policies.table import as_table
 from supernet_cli.store.fingerprints import conditions
 
 FOLDER = Path(__file__).parent
@@ -146,17 +147,9 @@ class Table(_Part):
 
     @model_validator(mode="after")
     def _paths_fit(self) -> Table:
-        counts = [len(labels) for labels in self.decisions]
-        for key in self.paths:
-            places = key.split("-")
-            if len(places) != len(counts) or not all(
-                place.isdecimal() and int(place) < count for place, count in zip(places, counts, strict=True)
-            ):
-                raise ValueError(f"paths: '{key}' is no path of its decisions")
+        as_table(self.model_dump(mode="json", include={"decisions", "paths"}), self.name)  # says what is wrong
         if len(self.paths) < FEWEST:
             raise ValueError(f"paths: {len(self.paths)} of the {FEWEST} that a ranking needs")
-        if len({frozenset(path.scores) for path in self.paths.values()}) > 1:
-            raise ValueError("paths: not all have the same scores")
         return self
 
     @model_validator(mode="after")

@@ -18,17 +18,20 @@ import numpy as np
 from supernet_cli.policies.problem import Floats
 
 _SHARE_SPREAD = 1.3
-_SHARES = {"alike-one": -0.3, "alike-many": -0.3, "additive": -0.8, "pairs": -0.8, "many": -1.5, "own": -1.8}
-_EVIDENCE = 0.0
+_SHARES = {"alike-one": -0.3, "alike-many": -0.3, "pairs": -0.8, "many": -1.5, "own": -1.8}
+_EVIDENCE, _EFFECTS = 0.0, -0.8
 """Logarithms of how much each part explains, up to a common constant: their medians and the deviation around them."""
 
-_SCALE = (np.log(0.25), 1.0)
+_TAIL = 2.0
+"""Deviation of the logarithm of each effect's variance: a few candidates matter far more than the others."""
+
+_SCALE = (np.log(0.25), 0.9)
 """Deviation of the paths' expected accuracies, relative to the mean error rate: median and deviation of the log."""
 
-_NOISE = (np.log(0.03), 0.8)
+_NOISE = (np.log(0.04), 0.7)
 """The same for the deviation between seeds of one path."""
 
-_ROOM = (np.log(0.5), 0.8)
+_ROOM = (np.log(0.25), 0.8)
 """The same for the room between the best accuracy and the limit of the scale."""
 
 
@@ -38,13 +41,15 @@ class Settings:
 
     Args:
         evidence: (N, e) variance of each piece of evidence.
+        effects: (N, f) variance of the effect of each candidate in each decision.
         parts: (N, parts) variance of each part.
-        own: (N,) variance of each path's own rest. These three are in squared units of accuracy at the reference.
+        own: (N,) variance of each path's own rest. These four are in squared units of accuracy at the reference.
         noise: (N,) deviation between seeds, in accuracy.
         room: (N,) between the best accuracy and the limit, in accuracy.
     """
 
     evidence: Floats
+    effects: Floats
     parts: Floats
     own: Floats
     noise: Floats
@@ -53,7 +58,19 @@ class Settings:
     @property
     def total(self) -> Floats:
         """Variance of the paths, (N,)."""
-        return np.asarray(self.evidence.sum(axis=1) + self.parts.sum(axis=1) + self.own)
+        effects = self.effects.sum(axis=1) / max(1, self.effects.shape[1])
+        return np.asarray(self.evidence.sum(axis=1) + effects + self.parts.sum(axis=1) + self.own)
+
+    def of(self, rows: slice) -> Settings:
+        """Return some of the settings."""
+        return Settings(
+            self.evidence[rows],
+            self.effects[rows],
+            self.parts[rows],
+            self.own[rows],
+            self.noise[rows],
+            self.room[rows],
+        )
 
 
 @dataclass(frozen=True)
@@ -62,29 +79,43 @@ class Prior:
 
     Args:
         evidence: How many pieces of evidence there are.
+        effects: How many candidates there are, in all decisions that are open.
         parts: Names of the parts that are alive.
         error: Mean error rate of the trained paths, which the scales are relative to.
     """
 
     evidence: int
+    effects: int
     parts: tuple[str, ...]
     error: float
 
     @property
+    def _centres(self) -> Floats:
+        """Of the logarithms of the shares: evidence, parts, own, and effects where there are any."""
+        evidence = [_EVIDENCE - np.log(max(1, self.evidence))] * self.evidence
+        return np.array(evidence + [_SHARES[part] for part in (*self.parts, "own")] + [_EFFECTS] * (self.effects > 0))
+
+    @property
     def dimensions(self) -> int:
         """Numbers that make a setting."""
-        return self.evidence + len(self.parts) + 4
+        return len(self._centres) + 3 + self.effects
 
     def settings(self, normal: Floats) -> Settings:
         """Return the settings that (N, dimensions) standard normal numbers stand for."""
-        number = self.evidence
-        centres = np.array([_EVIDENCE - np.log(max(1, number))] * number + [_SHARES[p] for p in (*self.parts, "own")])
+        centres, number, parts = self._centres, self.evidence, len(self.parts)
         shares = np.exp(centres + _SHARE_SPREAD * normal[:, : len(centres)])
-        deviation = self.error * np.exp(_SCALE[0] + _SCALE[1] * normal[:, -3])
+        scale, noise, room, *_ = normal[:, len(centres) :].T
+        deviation = self.error * np.exp(_SCALE[0] + _SCALE[1] * scale)
         variances = shares / shares.sum(axis=1, keepdims=True) * deviation[:, None] ** 2
-        noise = self.error * np.exp(_NOISE[0] + _NOISE[1] * normal[:, -2])
-        room = self.error * np.exp(_ROOM[0] + _ROOM[1] * normal[:, -1])
-        return Settings(variances[:, :number], variances[:, number:-1], variances[:, -1], noise, room)
+        tails = np.exp(_TAIL * normal[:, len(centres) + 3 :] - _TAIL**2 / 2)
+        return Settings(
+            variances[:, :number],
+            variances[:, -1:] * tails,
+            variances[:, number : number + parts],
+            variances[:, number + parts],
+            self.error * np.exp(_NOISE[0] + _NOISE[1] * noise),
+            self.error * np.exp(_ROOM[0] + _ROOM[1] * room),
+        )
 
 
 def draws(

@@ -5,11 +5,11 @@ can be:
 
     alike-one     effects of a candidate wherever it stands: linear in how often a path takes each label
     alike-many    interactions of these: smooth in the same counts
-    additive      one effect per decision and candidate
     pairs         one effect per pair of decisions and their candidates
     many          interactions of three decisions and more
 
-Effects sum to zero over the candidates of a decision, so the parts do not explain the same thing twice.
+Beside the parts, each candidate has an effect in each decision. Effects and interactions sum to zero over the
+candidates of a decision, so that none explains what another does.
 
 Source: Durrande, Ginsbourger, Roustant and Carraro 2013, "ANOVA kernels and RKHS of zero mean functions", arXiv
 1106.3571.
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from supernet_cli.policies.problem import Choices, Floats, Path, Problem
 
-PARTS = ("alike-one", "alike-many", "additive", "pairs", "many")
+PARTS = ("alike-one", "alike-many", "pairs", "many")
 """The parts, in the order of `Kernel.between`."""
 
 _REFERENCE = 4096
@@ -79,7 +79,20 @@ class Kernel:
         """Whether each part differs between paths at all."""
         open_decisions = int((self._widths > 1).sum())
         alike = bool(self._vocabulary)
-        return (alike, alike, open_decisions >= 1, open_decisions >= 2, open_decisions >= 3)
+        return (alike, alike, open_decisions >= 2, open_decisions >= 3)
+
+    def effects(self, paths: Choices) -> Floats:
+        """Return what the effect of each candidate in each open decision counts for in each path, (m, candidates).
+
+        The effects of independent candidates with variance 1 give a random path variance 1.
+        """
+        open_decisions = np.flatnonzero(self._widths > 1)
+        blocks = [np.zeros((len(paths), 0))]
+        for place in open_decisions:
+            width = self._widths[place]
+            taken = paths[:, place][:, None] == np.arange(width)
+            blocks.append((taken - 1 / width) * np.sqrt(width / (width - 1) / len(open_decisions)))
+        return np.concatenate(blocks, axis=1)
 
     def between(self, left: Choices, right: Choices) -> Floats:
         """Return the parts between two batches, (parts, left, right)."""
@@ -101,11 +114,10 @@ class Kernel:
             sums[1] += effect
             sums[3] *= (1 + effect) / 2
         number = len(open_decisions)
-        similar[2] = sums[1] / max(1, number)
-        similar[3] = sums[2] / max(1, math.comb(number, 2))
+        similar[2] = sums[2] / max(1, math.comb(number, 2))
         low = (sums[0] + sums[1] + sums[2]) / 2.0**number
         left_over = 1 - (1 + number + math.comb(number, 2)) / 2.0**number
-        similar[4] = (sums[3] - low) / left_over if number >= 3 else 0.0
+        similar[3] = (sums[3] - low) / left_over if number >= 3 else 0.0
         return similar
 
     def variances(self, paths: Choices) -> Floats:
@@ -130,12 +142,12 @@ class Columns:
         self._known: dict[Path, NDArray[np.float32]] = {}
 
     def of(self, paths: Sequence[Path]) -> NDArray[np.float32]:
-        """Return the parts between the pool and some paths, (parts, m, paths) in single precision."""
+        """Return the parts between some paths and the pool, (parts, paths, m) in single precision."""
         new = [path for path in dict.fromkeys(paths) if path not in self._known]
         if new:
-            columns = self._kernel.between(self._pool, np.array(new, dtype=np.int64)).astype(np.float32)
-            self._known.update({path: columns[:, :, place] for place, path in enumerate(new)})
-        return np.stack([self._known[path] for path in paths], axis=2)
+            rows = self._kernel.between(np.array(new, dtype=np.int64), self._pool).astype(np.float32)
+            self._known.update({path: rows[:, place] for place, path in enumerate(new)})
+        return np.stack([self._known[path] for path in paths], axis=1)
 
 
 @dataclass(frozen=True)

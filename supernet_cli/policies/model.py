@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from supernet_cli.policies.hyperparameters import Prior, Settings, draws
 from supernet_cli.policies.kernel import PARTS, Kernel, Standard
-from supernet_cli.policies.problem import Choices, Floats, Observation, Problem
+from supernet_cli.policies.problem import Choices, Floats, Observation, Problem, as_paths
 from supernet_cli.policies.scale import Scale
 
 _WIDE = 2.0
@@ -71,6 +71,24 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class Features:
+    """What is linear in the model, of m paths.
+
+    Args:
+        known: (m, e) standardised evidence, NaN where unknown.
+        effects: (m, f) what the effect of each candidate counts for.
+    """
+
+    known: Floats
+    effects: Floats
+
+    @cached_property
+    def linear(self) -> Floats:
+        """Both, (m, e + f); unknown figures count as average."""
+        return np.concatenate([np.nan_to_num(self.known), self.effects], axis=1)
+
+
+@dataclass(frozen=True)
 class Fit:
     """Everything about K settings that predictions need.
 
@@ -87,6 +105,11 @@ class Fit:
     target: Floats
     root: Floats
     log_likelihood: Floats
+
+    def of(self, rows: slice) -> Fit:
+        """Return the fit of some of the settings."""
+        scale = Scale(self.scale.limit[rows], self.scale.reference)
+        return Fit(self.settings.of(rows), scale, self.target[rows], self.root[rows], self.log_likelihood[rows])
 
     @cached_property
     def inverse(self) -> Floats:
@@ -121,20 +144,25 @@ class Model:
         """
         rng = np.random.default_rng(len(observations))
         trained = Trained.of(observations)
-        known = self.standard.apply(self.problem, trained.paths)
+        features = self.features(trained.paths)
         parts = self.kernel.between(trained.paths, trained.paths)[self._alive]
         prior = Prior(
-            known.shape[1],
+            features.known.shape[1],
+            features.effects.shape[1],
             tuple(PARTS[place] for place in self._alive),
             max(1 - float(trained.means.mean()), 1e-3),
         )
 
         def log_likelihood(normal: Floats) -> Floats:
-            return fit(prior.settings(normal), trained, known, parts).log_likelihood
+            return fit(prior.settings(normal), trained, features, parts).log_likelihood
 
         places = draws(log_likelihood, prior.dimensions, rng, _DRAWS)
         kept = places[:: _DRAWS // _KEPT]
-        return Posterior(self, trained, known, fit(prior.settings(kept), trained, known, parts))
+        return Posterior(self, trained, features, fit(prior.settings(kept), trained, features, parts))
+
+    def features(self, paths: Choices) -> Features:
+        """Return what is linear, of a batch."""
+        return Features(self.standard.apply(self.problem, paths), self.kernel.effects(paths))
 
     def alive_parts(self, columns: NDArray[Any]) -> NDArray[Any]:
         """Return the parts that differ between paths."""
@@ -151,13 +179,18 @@ def own_variance(settings: Settings, known: Floats) -> Floats:
     return np.asarray(settings.own[:, None] + settings.evidence @ np.isnan(known).T.astype(np.float64))
 
 
-def fit(settings: Settings, trained: Trained, known: Floats, parts: Floats) -> Fit:
+def linear_variance(settings: Settings) -> Floats:
+    """Return the variance of the weights of what is linear around what is expected of them, (K, e + f)."""
+    return np.concatenate([(1 - _PULL**2) * settings.evidence, settings.effects], axis=1)
+
+
+def fit(settings: Settings, trained: Trained, features: Features, parts: Floats) -> Fit:
     """Fit the trainings with each of N settings.
 
     Args:
         settings: N settings.
         trained: n paths.
-        known: (n, e) standardised evidence.
+        features: What is linear of them.
         parts: (parts, n, n) covariances between them.
     """
     number, size = len(settings.own), len(trained.means)
@@ -165,20 +198,37 @@ def fit(settings: Settings, trained: Trained, known: Floats, parts: Floats) -> F
     best, reference = float(trained.means.max()), float(trained.means.mean())
     scale = Scale(np.maximum(best + settings.room[:, None] + 2 * noise, reference + 1e-9), reference)
     slope = scale.slope(trained.means)
-    target = scale.forward(trained.means) - pull(settings, known)
-    covariance = (settings.parts @ parts.reshape(len(parts), -1)).reshape(number, size, size)
-    filled = np.nan_to_num(known)
-    covariance += np.einsum("ke,ie,je->kij", (1 - _PULL**2) * settings.evidence, filled, filled)
+    target = scale.forward(trained.means) - pull(settings, features.known)
+    covariance = (settings.parts @ parts.reshape(len(parts), size * size)).reshape(number, size, size)
+    covariance += (features.linear * linear_variance(settings)[:, None]) @ features.linear.T
     covariance += (_WIDE**2 * settings.total)[:, None, None]
     places = np.arange(size)
-    covariance[:, places, places] += own_variance(settings, known) + (noise * slope) ** 2 / trained.seeds
+    covariance[:, places, places] += own_variance(settings, features.known) + (noise * slope) ** 2 / trained.seeds
     covariance[:, places, places] += 1e-8 * settings.total[:, None]
-    root = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
-    half = np.linalg.solve(root, target[:, :, None])[:, :, 0]
+    root, half = _rooted(covariance, target, 1e-8 * settings.total)
     height = -0.5 * (half**2).sum(axis=1) - np.log(root[:, places, places]).sum(axis=1) + np.log(slope).sum(axis=1)
     height += 0.5 * np.log(settings.total)  # the constant is where the data are: it must not speak for a small scale
     height -= trained.further * np.log(settings.noise) + trained.squares / (2 * settings.noise**2)
     return Fit(settings, scale, target, root, np.asarray(height - 0.5 * size * math.log(2 * math.pi)))
+
+
+def _rooted(covariance: Floats, target: Floats, least: Floats) -> tuple[Floats, Floats]:
+    """Return the roots of covariances, (N, n, n), and their inverses times the targets, (N, n).
+
+    Both come from one factorisation: a further row of the matrix becomes the second in its root.
+
+    Args:
+        covariance: (N, n, n).
+        target: (N, n).
+        least: (N,) below which no eigenvalue lies.
+    """
+    number, size = target.shape
+    bordered = np.empty((number, size + 1, size + 1))
+    bordered[:, :size, :size] = covariance
+    bordered[:, size, :size] = bordered[:, :size, size] = target
+    bordered[:, size, size] = 1 + 2 * (target**2).sum(axis=1) / least  # large enough for the root to exist
+    whole = np.linalg.cholesky(bordered)
+    return np.asarray(whole[:, :size, :size]), np.asarray(whole[:, size, :size])
 
 
 @dataclass(frozen=True)
@@ -188,13 +238,13 @@ class Posterior:
     Args:
         model: The model.
         trained: The trainings.
-        known: (n, e) their standardised evidence.
+        features: What is linear of them.
         fit: The settings that are averaged over.
     """
 
     model: Model
     trained: Trained
-    known: Floats
+    features: Features
     fit: Fit
 
     def imagining(self, paths: Choices) -> Posterior:
@@ -206,35 +256,39 @@ class Posterior:
             means=np.concatenate([self.trained.means, np.minimum(expected, self.trained.means.max())]),
             seeds=np.concatenate([self.trained.seeds, np.ones(len(paths))]),
         )
-        known = self.model.standard.apply(self.model.problem, trained.paths)
+        features = self.model.features(trained.paths)
         parts = self.model.alive_parts(self.model.kernel.between(trained.paths, trained.paths))
-        return Posterior(self.model, trained, known, fit(self.fit.settings, trained, known, parts))
+        return Posterior(self.model, trained, features, fit(self.fit.settings, trained, features, parts))
+
+    def thinned(self, count: int) -> Posterior:
+        """Return the posterior with fewer settings, for a first look."""
+        return replace(self, fit=self.fit.of(slice(None, None, max(1, len(self.fit.settings.own) // count))))
 
     def predict(self, paths: Choices, columns: NDArray[np.float32] | None = None) -> Prediction:
         """Return the prediction for a batch of m paths.
 
         Args:
             paths: (m, decisions).
-            columns: (parts, m, n) covariances with the trained paths, if they are known already.
+            columns: (parts, n, m) covariances with the trained paths, if they are known already.
         """
-        settings, evidence = self.fit.settings, self.model.standard.apply(self.model.problem, paths)
-        prior = self._own(evidence) + _WIDE**2 * settings.total[:, None]
-        prior += self._evidence_variance @ np.nan_to_num(evidence).T ** 2 + settings.parts @ self._diagonal(paths)
+        settings, features = self.fit.settings, self.model.features(paths)
+        prior = own_variance(settings, features.known) + _WIDE**2 * settings.total[:, None]
+        prior += linear_variance(settings) @ features.linear.T**2 + settings.parts @ self._diagonal(paths)
         mean, spread = np.empty_like(prior), np.empty_like(prior)
-        for place, (centre, explained) in enumerate(self._conditioned(paths, evidence, columns)):
-            mean[place], spread[place] = centre, np.einsum("mn,mn->m", explained, explained)
+        for place, (centre, explained) in enumerate(self._conditioned(paths, features, columns)):
+            mean[place], spread[place] = centre, np.einsum("nm,nm->m", explained, explained)
         deviation = np.sqrt(np.maximum(prior - spread, 1e-6 * settings.total[:, None]))
         return Prediction(self.fit.scale, mean, deviation, settings.noise)
 
     def draw(self, paths: Choices, count: int, rng: np.random.Generator) -> Floats:
         """Draw expected accuracies of m paths together, (count, m); at most some hundred paths."""
-        settings, evidence = self.fit.settings, self.model.standard.apply(self.model.problem, paths)
+        settings, features = self.fit.settings, self.model.features(paths)
         parts = self.model.alive_parts(self.model.kernel.between(paths, paths))
-        filled, own, drawn = np.nan_to_num(evidence), self._own(evidence), []
+        variance, own, drawn = linear_variance(settings), own_variance(settings, features.known), []
         number = len(settings.own)
-        for place, (centre, explained) in enumerate(self._conditioned(paths, evidence, None)):
+        for place, (centre, explained) in enumerate(self._conditioned(paths, features, None)):
             covariance = np.tensordot(settings.parts[place], parts, 1) + _WIDE**2 * settings.total[place]
-            covariance += (filled * self._evidence_variance[place]) @ filled.T - explained @ explained.T
+            covariance += (features.linear * variance[place]) @ features.linear.T - explained.T @ explained
             covariance[np.diag_indices(len(paths))] += own[place] + 1e-6 * settings.total[place]
             root = np.linalg.cholesky(covariance)
             share = (count + place) // number
@@ -243,29 +297,23 @@ class Posterior:
         return np.concatenate(values)
 
     def _conditioned(
-        self, paths: Choices, evidence: Floats, columns: NDArray[np.float32] | None
+        self, paths: Choices, features: Features, columns: NDArray[np.float32] | None
     ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        """Yield, for each setting, the mean (m,) and the covariance that the trainings explain, as a root (m, n)."""
+        """Yield, for each setting, the mean (m,) and the covariance that the trainings explain, as a root (n, m)."""
         settings, single = self.fit.settings, np.float32 if columns is not None else np.float64
-        given = self.model.kernel.between(paths, self.trained.paths) if columns is None else columns
+        given = self.model.kernel.between(self.trained.paths, paths) if columns is None else columns
         parts = self.model.alive_parts(given)
-        flat, filled, known = parts.reshape(len(parts), -1), np.nan_to_num(evidence), np.nan_to_num(self.known)
-        same, expected, own = _same_paths(paths, self.trained.paths), pull(settings, evidence), self._own(evidence)
+        flat, variance = parts.reshape(len(parts), len(self.features.linear) * len(paths)), linear_variance(settings)
+        linear, other = self.features.linear, np.ascontiguousarray(features.linear.T, dtype=single)
+        same, own = _same_paths(paths, self.trained.paths), own_variance(settings, features.known)
+        expected = pull(settings, features.known)
         for place in range(len(settings.own)):
-            with_trained = (settings.parts[place].astype(single) @ flat).reshape(len(paths), -1)
-            with_trained += ((filled * self._evidence_variance[place]) @ known.T).astype(single)
+            with_trained = (settings.parts[place].astype(single) @ flat).reshape(-1, len(paths))
+            with_trained += (linear * variance[place]).astype(single) @ other
             with_trained += single(_WIDE**2 * settings.total[place])
-            with_trained[same] += own[place][same[0]].astype(single)
-            centre = expected[place] + with_trained @ self.fit.solved[place].astype(single)
-            yield centre, with_trained @ self.fit.inverse[place].T.astype(single)
-
-    @property
-    def _evidence_variance(self) -> Floats:
-        """Variance of the weights of evidence around what is expected of them, (K, e)."""
-        return (1 - _PULL**2) * self.fit.settings.evidence
-
-    def _own(self, evidence: Floats) -> Floats:
-        return own_variance(self.fit.settings, evidence)
+            with_trained[same[::-1]] += own[place][same[0]].astype(single)
+            centre = expected[place] + self.fit.solved[place].astype(single) @ with_trained
+            yield centre, self.fit.inverse[place].astype(single) @ with_trained
 
     def _diagonal(self, paths: Choices) -> Floats:
         return self.model.alive_parts(self.model.kernel.variances(paths))
@@ -274,10 +322,11 @@ class Posterior:
 def _same_paths(paths: Choices, trained: Choices) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the places (in the batch, among the trained) of paths that are both."""
     rows = {tuple(row): place for place, row in enumerate(trained.tolist())}
-    marks = np.zeros(len(paths), dtype=bool)
-    for row in trained:
-        marks |= (paths == row).all(axis=1)
-    found = [(place, rows[tuple(paths[place].tolist())]) for place in np.flatnonzero(marks).tolist()]
+    mixed = np.random.default_rng(0).integers(1, 1 << 40, paths.shape[1])  # their sums rarely agree by chance
+    alike = np.flatnonzero(np.isin(paths @ mixed, trained @ mixed))
+    found = [
+        (place, rows[path]) for place, path in zip(alike.tolist(), as_paths(paths[alike]), strict=True) if path in rows
+    ]
     batch = np.array([one for one, _ in found], dtype=np.int64)
     return batch, np.array([other for _, other in found], dtype=np.int64)
 

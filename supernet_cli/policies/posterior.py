@@ -2,8 +2,10 @@
 
 Starts with the path that evidence speaks for, and two of the better quarter. From then on it trains the path whose
 accuracy is expected to exceed the best expected so far by most, as the draws of the model agree; paths that are still
-being trained count as if they had reached what is expected of them. Takes the path with the best expected accuracy, not
-the best accuracy seen, which is mostly luck.
+being trained count as if they had reached what is expected of them. Until every candidate has been tried in every
+decision, every other training is for a path with at least two that have not: a few candidates matter far more than all
+others, and no likeness to what is trained tells which. Takes the path with the best expected accuracy, not the best
+accuracy seen, which is mostly luck.
 
 Source: Jones, Schonlau and Welch 1998, "Efficient Global Optimization of Expensive Black-Box Functions"; Ginsbourger,
 Le Riche and Carraro 2010, "Kriging Is Well-Suited to Parallelize Optimization".
@@ -12,8 +14,10 @@ Le Riche and Carraro 2010, "Kriging Is Well-Suited to Parallelize Optimization".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from supernet_cli.policies._pool import grown
 from supernet_cli.policies._simple import Memoryless, filled
@@ -26,6 +30,13 @@ _START = 3
 
 _PART = 0.25
 """Share of the paths that the first ones are drawn from: those with the best evidence."""
+
+_UNTRIED = 2
+"""Candidates that every other path brings in, until all have been tried."""
+
+_LEADING = 1024
+_GLANCE = 6
+"""Paths that are looked at with all settings, and how many of the settings choose them from a larger space."""
 
 _POOL = 4096
 """Paths of a large space that stand for all of them."""
@@ -74,6 +85,29 @@ class PosteriorPolicy(Memoryless):
             self._columns = Columns(self._model.kernel, problem.paths) if problem.paths is not None else None
         return self._model
 
+    def promising(self, posterior: Posterior, threshold: float, rng: np.random.Generator, untried: int = 0) -> Choices:
+        """Return the paths that promise most beyond an accuracy: all of a small space, in order.
+
+        Those of a larger space are found by some of the settings; those of one that is not enumerated are grown.
+
+        Args:
+            posterior: What the trainings say.
+            threshold: The accuracy.
+            rng: Draws the first generation of what is grown.
+            untried: How many candidates a path must bring in that no trained path has in that decision. Where paths are
+                grown, those that bring in fewer come last.
+        """
+        paths, trained = posterior.model.problem.paths, posterior.trained.paths
+        if paths is None:
+            value = partial(_value, posterior, threshold, untried)
+            return grown(posterior.model.problem, value, rng, as_paths(trained))
+        kept = _untried(paths, trained) >= untried
+        most = _LEADING + len(trained)  # so that some are not trained yet
+        if kept.sum() > most:
+            gains = np.where(kept, self.predict_all(posterior.thinned(_GLANCE)).promise(threshold), -1.0)
+            return paths[np.sort(np.argsort(-gains, kind="stable")[:most])]
+        return paths[kept]
+
     def predict_all(self, posterior: Posterior) -> Prediction:
         """Return the prediction for all paths of an enumerated space, in order."""
         paths = posterior.model.problem.paths
@@ -106,18 +140,33 @@ class PosteriorPolicy(Memoryless):
         if chosen:
             posterior = posterior.imagining(np.array(chosen, dtype=np.int64))
         threshold = float(posterior.predict(posterior.trained.paths).mean.max())
-        if problem.paths is not None:
-            pool, gains = problem.paths, self.predict_all(posterior).promise(threshold)
-        else:
-
-            def value(paths: Choices) -> Floats:
-                return posterior.predict(paths).promise(threshold)
-
-            pool = grown(problem, value, rng, [observation.path for observation in evidence.observations])
-            gains = value(pool)
-        order = np.argsort(-gains, kind="stable")
+        trained = posterior.trained.paths
+        least = min(_UNTRIED, _most_untried(problem, trained)) if len(trained) % 2 else 0
+        pool = self.promising(posterior, threshold, rng, least)
+        order = np.argsort(-_value(posterior, threshold, least, pool), kind="stable")
         leading = (as_paths(pool[[place]])[0] for place in order.tolist())
         return next((path for path in leading if path not in taken), None)
+
+
+def _value(posterior: Posterior, threshold: float, untried: int, paths: Choices) -> Floats:
+    """Return what paths promise beyond an accuracy, (m,): negative where they bring in too few untried candidates."""
+    gains = posterior.predict(paths).promise(threshold)
+    return np.where(_untried(paths, posterior.trained.paths) >= untried, gains, gains - 1)
+
+
+def _untried(paths: Choices, trained: Choices) -> NDArray[np.int64]:
+    """Return how many candidates of each path stand in no trained path in that decision, (m,)."""
+    columns = zip(paths.T, trained.T, strict=True)
+    return np.asarray(sum((~np.isin(column, tried)).astype(np.int64) for column, tried in columns))
+
+
+def _most_untried(problem: Problem, trained: Choices) -> int:
+    """Return in how many decisions some path within the limits has an untried candidate, as far as is known."""
+    paths = problem.paths
+    if paths is not None:
+        return int(_untried(paths, trained).max())
+    pairs = zip(problem.decisions, trained.T, strict=True)
+    return sum(len(np.unique(tried)) < len(labels) for labels, tried in pairs)
 
 
 def build() -> PosteriorPolicy:

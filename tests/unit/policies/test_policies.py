@@ -164,3 +164,19 @@ def test_local_search_ends_at_a_path_without_better_neighbours_before_it_starts_
     trained = {observation.path: observation.mean for observation in seen.observations}
     best = policy.pick(seen, rng)
     assert all(trained.get(path, 1.0) <= trained[best] for path in as_paths(what.neighbours(best)))
+
+
+def test_the_model_tries_every_candidate_early() -> None:
+    """Every other training brings in two untried ones: nothing else tells which few matter far more than others."""
+    labels = tuple("abcde")
+    what, rng, seen = Problem((labels,) * 4, ("macs",), figures_of_many, size="macs"), np.random.default_rng(0), ()
+    policy = build_policy("posterior")
+    for _ in range(17):
+        (path,) = policy.propose(Evidence(what, seen), rng, 1)
+        seen = (*seen, Observation(path, (0.5 + 0.02 * (path[0] == 0) + 0.01 * (path[1] == 1),)))
+    tried = np.array([observation.path for observation in seen])
+    assert [len(np.unique(column)) for column in tried.T] == [5] * 4
+
+
+def figures_of_many(paths: Choices) -> np.ndarray:
+    return np.log(1.0 + paths.sum(axis=1))[:, None]

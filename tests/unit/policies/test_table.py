@@ -13,9 +13,10 @@ import pytest
 
 from supernet_cli.config.catalog import entries
 from supernet_cli.errors import DataError, UsageError
+from supernet_cli.policies import build_policy
 from supernet_cli.policies.lookup import Draw, Lookup
 from supernet_cli.policies.table import Table, as_table, read_table
-from supernet_cli.policies.trial import document, try_policy
+from supernet_cli.policies.trial import document, search, try_policy
 
 
 def sound() -> dict[str, Any]:
@@ -104,7 +105,8 @@ def test_sizes_and_scores_are_optional_and_paths_may_have_different_numbers_of_s
     assert bare.name == "bare"
     assert bare.figures == {}
     assert np.isnan(bare.validation).tolist() == [[False, False], [False, True]]
-    assert try_policy(Lookup(bare, {}), "largest", 5, 2).regret.shape == (2, 2)
+    for name in ("largest", "posterior"):
+        assert try_policy(Lookup(bare, {}), name, 5, 2).regret.shape == (2, 2)
 
 
 def test_limits_keep_paths_out_and_impossible_ones_say_how_near_the_nearest_comes() -> None:
@@ -128,13 +130,41 @@ def test_a_training_shows_one_seed_and_the_others_judge_it() -> None:
     assert draw.further == pytest.approx(np.where(first, table().validation[:, 1], table().validation[:, 0]))
 
 
+def test_the_reference_is_chosen_by_other_accuracies_than_those_that_judge_it() -> None:
+    paths = {
+        "0": {"validation": [0.5, 0.7, 0.5], "test": [0.5, 0.9, 0.5]},  # one lucky seed
+        "1": {"validation": [0.6, 0.6, 0.6], "test": [0.6, 0.6, 0.6]},
+    }
+    seeds = Lookup(as_table({"decisions": [["a", "b"]], "paths": paths}, "seeds"), {})
+    assert seeds.table.test[seeds.best, 1] == 0.9
+    assert seeds.reference == pytest.approx((0.5 + 0.6 + 0.5) / 3)
+    single = {key: {name: row[name][:1] for name in row} for key, row in paths.items()}
+    assert Lookup(as_table({"decisions": [["a", "b"]], "paths": single}, "one"), {}).reference == 0.6
+
+
+def test_claims_are_checked_only_where_asked_for() -> None:
+    trial = search(Lookup(table(), {}), build_policy("posterior"), 4, 0, (2, 4))
+    assert trial.claims is not None
+    assert np.isfinite(trial.claims.expected_regret).tolist() == [[False, True, False, True]]
+    assert try_policy(Lookup(table(), {}), "posterior", 4, 1).regret.tolist() == trial.regret.tolist()
+
+
+def test_an_unknown_score_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match="no score 'fair'") as raised:
+        Lookup(table(), {}, ["fair"])
+    assert "Its scores: one-shot." in raised.value.hint
+    with pytest.raises(UsageError) as raised:
+        Lookup(table(), {}, ["one-shut"])
+    assert raised.value.hint == "Did you mean 'one-shot'? Its scores: one-shot."
+
+
 @pytest.mark.parametrize("name", sorted(entries("policy")))
 def test_every_policy_finds_the_best_path_once_all_are_trained(name: str) -> None:
     trial = try_policy(Lookup(table(), {}), name, 30, 2)
     assert trial.regret.shape == (2, 18)
     assert trial.mean_regret[0] > -0.3
     assert abs(trial.mean_regret[-1]) <= 0.2001  # one seed may be 0.2 points luckier than the other
-    assert (trial.coverage is not None) == (name == "posterior")
+    assert (trial.claims is not None) == (name == "posterior")
     again = try_policy(Lookup(table(), {}), name, 30, 2)
     assert (again.regret == trial.regret).all()
 
@@ -146,6 +176,9 @@ def test_the_document_has_a_number_per_training() -> None:
     assert found["repeats"] == 2
     assert found["policies"]["random"]["trainings"] == [1, 2, 3]
     assert found["policies"]["random"]["coverage"] is None
-    assert len(found["policies"]["posterior"]["coverage"]) == 3
+    assert found["policies"]["random"]["expected_regret"] is None
+    for claim in ("coverage", "expected_regret", "realised_regret", "probability_best", "is_best"):
+        assert len(found["policies"]["posterior"][claim]) == 3
+    assert all(0 <= probability <= 1 for probability in found["policies"]["posterior"]["probability_best"])
     single = document("toy", 1, [("random", try_policy(Lookup(table(), {}), "random", 3, 1))])
     assert json.loads(json.dumps(single, allow_nan=False))["policies"]["random"]["standard_error"] == [None] * 3
