@@ -158,11 +158,13 @@ class Standard:
         used: Columns of the problem's figures that carry anything; of two that say the same, the first.
         mean: (used,).
         deviation: (used,).
+        signed: (used,) 1 where more is expected to be better, 0 where that is open.
     """
 
     used: tuple[int, ...]
     mean: Floats
     deviation: Floats
+    signed: Floats
 
     @classmethod
     def of(cls, problem: Problem) -> Standard:
@@ -182,8 +184,9 @@ class Standard:
         kept = figures[:, used]
         kept = np.where(np.isfinite(kept), kept, np.nan)
         if not used:
-            return cls((), np.zeros(0), np.ones(0))
-        return cls(tuple(used), np.nanmean(kept, axis=0), np.nanstd(kept, axis=0))
+            return cls((), np.zeros(0), np.ones(0), np.ones(0))
+        signed = np.array([problem.names[column] not in problem.unsigned for column in used], dtype=np.float64)
+        return cls(tuple(used), np.nanmean(kept, axis=0), np.nanstd(kept, axis=0), signed)
 
     def apply(self, problem: Problem, paths: Choices) -> Floats:
         """Return the standardised evidence of a batch, (m, used); NaN where unknown."""

@@ -77,10 +77,12 @@ class Features:
     Args:
         known: (m, e) standardised evidence, NaN where unknown.
         effects: (m, f) what the effect of each candidate counts for.
+        signed: (e,) 1 for evidence of which more is expected to be better, otherwise 0.
     """
 
     known: Floats
     effects: Floats
+    signed: Floats
 
     @cached_property
     def linear(self) -> Floats:
@@ -162,16 +164,16 @@ class Model:
 
     def features(self, paths: Choices) -> Features:
         """Return what is linear, of a batch."""
-        return Features(self.standard.apply(self.problem, paths), self.kernel.effects(paths))
+        return Features(self.standard.apply(self.problem, paths), self.kernel.effects(paths), self.standard.signed)
 
     def alive_parts(self, columns: NDArray[Any]) -> NDArray[Any]:
         """Return the parts that differ between paths."""
         return columns[self._alive]
 
 
-def pull(settings: Settings, known: Floats) -> Floats:
+def pull(settings: Settings, features: Features) -> Floats:
     """Return the expected part of evidence, (K, m): unknown figures count as average."""
-    return np.asarray(_PULL * np.sqrt(settings.evidence) @ np.nan_to_num(known).T)
+    return np.asarray(_PULL * np.sqrt(settings.evidence) * features.signed @ np.nan_to_num(features.known).T)
 
 
 def own_variance(settings: Settings, known: Floats) -> Floats:
@@ -179,9 +181,9 @@ def own_variance(settings: Settings, known: Floats) -> Floats:
     return np.asarray(settings.own[:, None] + settings.evidence @ np.isnan(known).T.astype(np.float64))
 
 
-def linear_variance(settings: Settings) -> Floats:
+def linear_variance(settings: Settings, features: Features) -> Floats:
     """Return the variance of the weights of what is linear around what is expected of them, (K, e + f)."""
-    return np.concatenate([(1 - _PULL**2) * settings.evidence, settings.effects], axis=1)
+    return np.concatenate([(1 - _PULL**2 * features.signed) * settings.evidence, settings.effects], axis=1)
 
 
 def fit(settings: Settings, trained: Trained, features: Features, parts: Floats) -> Fit:
@@ -198,9 +200,9 @@ def fit(settings: Settings, trained: Trained, features: Features, parts: Floats)
     best, reference = float(trained.means.max()), float(trained.means.mean())
     scale = Scale(np.maximum(best + settings.room[:, None] + 2 * noise, reference + 1e-9), reference)
     slope = scale.slope(trained.means)
-    target = scale.forward(trained.means) - pull(settings, features.known)
+    target = scale.forward(trained.means) - pull(settings, features)
     covariance = (settings.parts @ parts.reshape(len(parts), size * size)).reshape(number, size, size)
-    covariance += (features.linear * linear_variance(settings)[:, None]) @ features.linear.T
+    covariance += (features.linear * linear_variance(settings, features)[:, None]) @ features.linear.T
     covariance += (_WIDE**2 * settings.total)[:, None, None]
     places = np.arange(size)
     covariance[:, places, places] += own_variance(settings, features.known) + (noise * slope) ** 2 / trained.seeds
@@ -273,7 +275,7 @@ class Posterior:
         """
         settings, features = self.fit.settings, self.model.features(paths)
         prior = own_variance(settings, features.known) + _WIDE**2 * settings.total[:, None]
-        prior += linear_variance(settings) @ features.linear.T**2 + settings.parts @ self._diagonal(paths)
+        prior += linear_variance(settings, features) @ features.linear.T**2 + settings.parts @ self._diagonal(paths)
         mean, spread = np.empty_like(prior), np.empty_like(prior)
         for place, (centre, explained) in enumerate(self._conditioned(paths, features, columns)):
             mean[place], spread[place] = centre, np.einsum("nm,nm->m", explained, explained)
@@ -284,7 +286,7 @@ class Posterior:
         """Draw expected accuracies of m paths together, (count, m); at most some hundred paths."""
         settings, features = self.fit.settings, self.model.features(paths)
         parts = self.model.alive_parts(self.model.kernel.between(paths, paths))
-        variance, own, drawn = linear_variance(settings), own_variance(settings, features.known), []
+        variance, own, drawn = linear_variance(settings, features), own_variance(settings, features.known), []
         number = len(settings.own)
         for place, (centre, explained) in enumerate(self._conditioned(paths, features, None)):
             covariance = np.tensordot(settings.parts[place], parts, 1) + _WIDE**2 * settings.total[place]
@@ -303,10 +305,11 @@ class Posterior:
         settings, single = self.fit.settings, np.float32 if columns is not None else np.float64
         given = self.model.kernel.between(self.trained.paths, paths) if columns is None else columns
         parts = self.model.alive_parts(given)
-        flat, variance = parts.reshape(len(parts), len(self.features.linear) * len(paths)), linear_variance(settings)
+        flat = parts.reshape(len(parts), len(self.features.linear) * len(paths))
+        variance = linear_variance(settings, features)
         linear, other = self.features.linear, np.ascontiguousarray(features.linear.T, dtype=single)
         same, own = _same_paths(paths, self.trained.paths), own_variance(settings, features.known)
-        expected = pull(settings, features.known)
+        expected = pull(settings, features)
         for place in range(len(settings.own)):
             with_trained = (settings.parts[place].astype(single) @ flat).reshape(-1, len(paths))
             with_trained += (linear * variance[place]).astype(single) @ other

@@ -67,9 +67,7 @@ class PosteriorPolicy(Memoryless):
         """Return the trained path with the best expected accuracy."""
         if not evidence.observations:
             raise ValueError("no path is trained yet")
-        posterior = self.posterior(evidence)
-        place = int(posterior.predict(posterior.trained.paths).mean.argmax())
-        return evidence.observations[place].path
+        return as_paths(best_trained(self.posterior(evidence))[:1])[0]
 
     def posterior(self, evidence: Evidence) -> Posterior:
         """Return what the trainings say, at least one of them."""
@@ -118,12 +116,12 @@ class PosteriorPolicy(Memoryless):
     def _start(self, evidence: Evidence, chosen: list[Path], rng: np.random.Generator) -> Path | None:
         """Return the path that evidence speaks for most, then random ones of the better part; random without any."""
         model, problem = self.model(evidence.problem), evidence.problem
-        if not model.standard.used:
+        if not model.standard.signed.any():
             return next(untaken(evidence, rng, chosen), None)
         pool = problem.paths if problem.paths is not None else problem.sample(rng, _POOL)
 
         def value(paths: Choices) -> Floats:
-            return np.asarray(np.nan_to_num(model.standard.apply(problem, paths)).sum(axis=1))
+            return np.asarray(np.nan_to_num(model.standard.apply(problem, paths)) @ model.standard.signed)
 
         if not chosen and not evidence.observations:
             pool = pool if problem.paths is not None else grown(problem, value, rng, ())
@@ -139,13 +137,21 @@ class PosteriorPolicy(Memoryless):
         posterior = self.posterior(evidence)
         if chosen:
             posterior = posterior.imagining(np.array(chosen, dtype=np.int64))
-        threshold = float(posterior.predict(posterior.trained.paths).mean.max())
+        threshold = float(posterior.predict(best_trained(posterior)[:1]).mean[0])
         trained = posterior.trained.paths
         least = min(_UNTRIED, _most_untried(problem, trained)) if len(trained) % 2 else 0
         pool = self.promising(posterior, threshold, rng, least)
         order = np.argsort(-_value(posterior, threshold, least, pool), kind="stable")
         leading = (as_paths(pool[[place]])[0] for place in order.tolist())
         return next((path for path in leading if path not in taken), None)
+
+
+def best_trained(posterior: Posterior) -> Choices:
+    """Return the trained paths, the best by expected accuracy first; only those within the limits, if there are any."""
+    trained = posterior.trained.paths
+    within = posterior.model.problem.within_limits(trained)
+    trained = trained[within] if within.any() else trained
+    return trained[np.argsort(-posterior.predict(trained).mean, kind="stable")]
 
 
 def _value(posterior: Posterior, threshold: float, untried: int, paths: Choices) -> Floats:

@@ -25,6 +25,10 @@ Choices = NDArray[np.int64]
 
 Floats = NDArray[np.float64]
 
+UNSIGNED = frozenset({"synflow", "naswot", "gradient_norm"})
+"""Zero-cost proxies. Whether more is better depends on the space: docs/study.md has one where all three rank paths the
+wrong way round."""
+
 MANY = 1 << 14
 """Paths of the largest space that is enumerated; the paths of larger ones are drawn."""
 
@@ -48,8 +52,9 @@ class Problem:
         decisions: Labels of the candidates of each decision.
         names: What is known of paths without training them, such as `log macs` or `one-shot`.
         known: Returns these figures of a batch, (m, names), NaN where unknown. Of each figure, more is expected to be
-            better: the logarithm of a size, the negative of a one-shot loss.
+            better, but for those that are unsigned: the logarithm of a size, the negative of a one-shot loss.
         within_limits: Whether each path of a batch meets all limits, (m,). No other path is ever proposed.
+        unsigned: Names of figures of which less may just as well be better.
         size: The figure that `largest` goes by; None where no size is known.
         score: The figure that `one-shot` goes by; None where there are no one-shot scores.
         examples: Paths known to meet the limits, such as the smallest; needed where few paths of a large space do.
@@ -59,6 +64,7 @@ class Problem:
     names: tuple[str, ...] = ()
     known: Callable[[Choices], Floats] = _no_figures
     within_limits: Callable[[Choices], NDArray[np.bool_]] = _no_limits
+    unsigned: frozenset[str] = UNSIGNED
     size: str | None = None
     score: str | None = None
     examples: tuple[Path, ...] = field(default=())

@@ -140,7 +140,7 @@ class _Document:
 
     def _evidence(self) -> dict[str, Worth]:
         known, size = self._known, self._candidates.space.size
-        paths = {"one-shot": len(known.one_shot), "synflow": len(known.synflow)}
+        paths = {"one-shot": len(known.one_shot), **{name: len(proxy) for name, proxy in known.proxies.items()}}
         return {
             name: Worth(explains=worth.share, interval=worth.interval, paths=paths.get(name, size))
             for name, worth in self._found.worth.items()

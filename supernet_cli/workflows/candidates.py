@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from supernet_cli.policies.additive import Additive
-from supernet_cli.policies.problem import Choices, Floats, Observation, Path, Problem
+from supernet_cli.policies.problem import UNSIGNED, Choices, Floats, Observation, Path, Problem
 from supernet_cli.policies.within import Limit, Limits, fitted
 from supernet_cli.reports.scores import scores
 from supernet_cli.reports.statistics.posterior import normal_scores
@@ -87,7 +87,7 @@ class Known:
     Args:
         candidates: The paths.
         one_shot: One-shot score of each path that every supernet has scored: normal scores of the losses' ranks.
-        synflow: Logarithm of the flow, where it was measured.
+        proxies: Zero-cost proxies, by their name, of the paths they were measured of.
         latency: Seconds per image, where it was measured.
         measured: Paths whose sizes, latencies and proxies were measured.
         accuracies: Accuracies on validation of each path's finished stand-alone trainings, by seed.
@@ -96,7 +96,7 @@ class Known:
 
     candidates: Candidates
     one_shot: Mapping[Path, float]
-    synflow: Mapping[Path, float]
+    proxies: Mapping[str, Mapping[Path, float]]
     latency: Mapping[Path, float]
     measured: frozenset[Path]
     accuracies: Mapping[Path, tuple[float, ...]]
@@ -120,7 +120,10 @@ class Known:
         return cls(
             candidates,
             _one_shot(candidates),
-            {path: each.synflow for path, each in measured.items() if each.synflow is not None},
+            {
+                name: {path: value for path, each in measured.items() if (value := getattr(each, name)) is not None}
+                for name in sorted(UNSIGNED)
+            },
             {path: each.latency_seconds for path, each in measured.items() if each.latency_seconds},
             frozenset(measured),
             {candidates.path(name): tuple(several) for name, several in sorted(alone.items())},
@@ -147,7 +150,7 @@ class Known:
     def problem(self) -> Problem:
         """The paths as policies see them."""
         sizes = [self.candidates.figures[name] for name in ("parameters", "macs")]
-        looked_up = (self.synflow, self.one_shot)
+        looked_up = (*self.proxies.values(), self.one_shot)
 
         def figures(paths: Choices) -> Floats:
             rows = list(map(tuple, paths.tolist()))
@@ -157,7 +160,7 @@ class Known:
 
         return Problem(
             self.candidates.decisions,
-            ("parameters", "macs", "synflow", "one-shot"),
+            ("parameters", "macs", *self.proxies, "one-shot"),
             figures,
             self.limits.within,
             size="macs",

@@ -8,10 +8,11 @@ from supernet_cli.config.limits import amount
 from supernet_cli.glyphs import counted, number
 from supernet_cli.reports import formats
 from supernet_cli.reports.formats import ABSENT, percent
+from supernet_cli.reports.parts import BASELINES
 from supernet_cli.reports.search.document import RIVALS, Searched, SearchedPath, Worth
 from supernet_cli.reports.sheets import Sheet
 
-_EVIDENCE = {"size": "size", "one-shot": "one-shot scores", "synflow": "synflow"}
+_EVIDENCE = {"size": "size", "one-shot": "one-shot scores", **BASELINES}
 _LITTLE = 0.0005
 """Points that count as nothing."""
 
