@@ -49,8 +49,10 @@ class Request:
     def __post_init__(self) -> None:
         check_policy(self.policy)
         for name, value in (("minutes", self.minutes), ("supernets", self.supernets), ("tolerance", self.tolerance)):
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < float("inf"):
                 raise UsageError(f"{name} = {value:g}: give a positive number.")
+        if self.trainings is not None and self.trainings < 1:
+            raise UsageError(f"trainings = {self.trainings}: give a positive number.")
         if self.until is not None and not 0 < self.until < 1:
             raise UsageError(f"until = {self.until:g}: give a probability between 0 and 1, such as 0.9.")
         if self.latencies is not None and "latency" not in self.limits and self.against != "latency":
@@ -74,7 +76,8 @@ def check_policy(policy: Named) -> None:
     try:
         check_parameters("policy", lookup("policy", policy.name), policy.parameters)
     except ValueError as error:
-        raise UsageError(f"policy = {policy.name!r}: {error}") from error
+        message = str(error)
+        raise UsageError(f"{message[:1].upper()}{message[1:]}") from error
 
 
 def requested(preset: Search, **given: Any) -> Request:

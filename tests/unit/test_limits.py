@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from supernet_cli.errors import UsageError
 from supernet_cli.config.limits import parse_limits
+from supernet_cli.errors import UsageError
 
 
 def test_limits_are_read_with_their_units() -> None:
