@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Request:
 
     def __post_init__(self) -> None:
         check_policy(self.policy)
+        check_seeds(self.seeds)
         for name, value in (("minutes", self.minutes), ("supernets", self.supernets), ("tolerance", self.tolerance)):
             if value is not None and not 0 < value < float("inf"):
                 raise UsageError(f"{name} = {value:g}: give a positive number.")
@@ -65,6 +66,16 @@ class Request:
                 f"{counted(self.trainings, 'training')} cannot train a path with {len(self.seeds)} seeds.",
                 f"Allow at least {len(self.seeds)}, or use fewer seeds.",
             )
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Make sure that there are seeds, each once.
+
+    Raises:
+        UsageError: There are none, one is there twice, or one is no seed.
+    """
+    if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
+        raise UsageError(f"seeds = {list(seeds)}: give different whole numbers from 0 to {2**32 - 1}.")
 
 
 def check_policy(policy: Named) -> None:

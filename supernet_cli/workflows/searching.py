@@ -128,11 +128,9 @@ class Search:
     def _search(self) -> TrainedAlone | None:
         """Make decisions and carry them out; return how the last trainings went."""
         self._carry_out()
-        wanted = self._sampled
-        if wanted > self.journal.sampled or self._unscored_trained():
-            names = map(self._candidates.name, [*self._unscored_trained(), *self.unscored_first(self.known())])
-            self._write(scoring=tuple(names), sampled=max(wanted, self.journal.sampled))
-            self._carry_out()
+        names = tuple(map(self._candidates.name, self.scored_first(self.known())))
+        self._write(scoring=names, sampled=max(self._sampled, self.journal.sampled))
+        self._carry_out()
         self.known().limits.check()  # that on latencies, which are measured now
         trained = self._train() if self.journal.decided else None
         while trained is None or (trained.stopped is None and not has_failed(trained)):
@@ -154,8 +152,10 @@ class Search:
         """Make sure that a path within the limits is left that did not diverge.
 
         Raises:
-            DivergedError: There is none.
+            UsageError: No path is within the limits, now that more latencies are measured.
+            DivergedError: All paths that are diverged.
         """
+        known.limits.check()
         try:
             known.problem.paths  # noqa: B018 - enumerated when they are first looked at
         except UsageError as error:
@@ -226,6 +226,7 @@ class Search:
         """Choose the paths to train next, after scoring those that promise most; return whether there are any."""
         while room > 0 and self.journal.look < _MOST_LOOKS:
             known, policy = self.known(), build_policy(self._request.policy.name, **self._request.policy.parameters)
+            self._check_left(known)
             policy.restore(self.journal.state)
             is_last = self.journal.look >= _LOOKS - 1
             wanted = policy.propose(
@@ -276,19 +277,25 @@ class Search:
         """How many paths within the limits should have a score before the first training."""
         return candidates_for(self._request.trainings or _USUAL_TRAININGS)
 
-    def _unscored_trained(self) -> list[Path]:
-        """Return trained paths without a score: the model learns most from those that have both."""
-        known = self.known()
-        return [path for path in known.accuracies if not known.is_scored(path)]
+    def scored_first(self, known: Known) -> list[Path]:
+        """Return the paths to score before any decision.
 
-    def unscored_first(self, known: Known) -> list[Path]:
-        """Return random paths within the limits to score, until there are enough to choose from."""
+        These are trained ones, as the model learns most from paths with a score and a training; and random ones within
+        the limits, until there are enough to choose from.
+        """
+        trained = [path for path in known.accuracies if not known.is_scored(path)]
+        is_sampled = self._sampled <= self.journal.sampled
+        return list(dict.fromkeys([*trained, *([] if is_sampled else self._unscored(known))]))
+
+    def _unscored(self, known: Known) -> list[Path]:
         problem, wanted = known.problem, self._sampled
         if problem.paths is not None and len(problem.paths) <= wanted:
             sample = as_paths(problem.paths)
         else:
             sample = list(dict.fromkeys(as_paths(problem.sample(np.random.default_rng(0), 2 * wanted))))
-        scored = np.array([*known.one_shot], dtype=np.int64).reshape(-1, len(known.candidates.decisions))
+        is_timed = "latency" in (*self._request.limits, self._request.against) and self._request.latencies is None
+        enough = [path for path in known.one_shot if not is_timed or path in known.measured]
+        scored = np.array(enough, dtype=np.int64).reshape(-1, len(known.candidates.decisions))
         missing = min(wanted, len(sample)) - int(known.limits.within(scored).sum())
         return [path for path in sample if not known.is_scored(path)][: max(0, missing)]
 

@@ -15,6 +15,7 @@ from helpers import score, store_job
 from supernet_cli.config.parts import Named
 from supernet_cli.config.schema import Preset
 from supernet_cli.errors import DivergedError, UsageError
+from supernet_cli.reports.next_step import next_step
 from supernet_cli.reports.search.document import Searched, stored_search
 from supernet_cli.space import Architecture
 from supernet_cli.store.job import JobWriter
@@ -60,6 +61,7 @@ class World:
         run: The run.
         diverging: Paths whose trainings diverge.
         latency: Of each path, seconds.
+        failing: Names of paths whose next training fails, for a reason that may be gone the next time.
         life: Events until it dies; None to live.
         trained: Names of the paths that were trained, in order.
     """
@@ -67,6 +69,7 @@ class World:
     run: Run
     diverging: Callable[[Architecture], bool] = lambda path: False
     latency: Callable[[Architecture], float] = lambda path: 1e-3
+    failing: set[str] = dataclasses.field(default_factory=set)
     life: int | None = None
     trained: list[str] = dataclasses.field(default_factory=list)
 
@@ -108,9 +111,11 @@ class World:
             if not job.folder.is_done:
                 self.event()
                 self.trained.append(str(job.path))
-                if self.diverging(job.path):
+                if str(job.path) in self.failing or self.diverging(job.path):
+                    state = "failed" if str(job.path) in self.failing else "diverged"
+                    self.failing.discard(str(job.path))
                     with JobWriter(job.folder) as writer:
-                        writer.record(JobEnded(step=1, state="diverged"))
+                        writer.record(JobEnded(step=1, state=state))
                 else:
                     store_job(job.folder, {str(job.path): accuracy(job.path, job.seed)})
         self.event()
@@ -257,6 +262,33 @@ def test_a_space_of_which_every_path_diverges_says_so(
     with pytest.raises(DivergedError):
         search(world, Request(trainings=8))
     assert len(world.trained) == 4
+
+
+def test_a_training_that_fails_ends_the_command_and_is_repeated_by_the_next(
+    make: Callable[..., World], search: Callable[..., Searched | None]
+) -> None:
+    whole = make("whole")
+    search(whole, Request(trainings=3))
+    world = make("fragile", failing={whole.trained[1]})
+    document = search(world, Request(trainings=3))
+    assert document is None or not document.finished
+    assert world.trained[-1] == whole.trained[1] or whole.trained[1] in world.trained
+    before = world.trained.copy()
+    assert (step := next_step(world.run)) is not None
+    assert step.command.startswith("supernet search")
+    search(world, Request(trainings=3))
+    assert world.trained == [*before, whole.trained[1], *whole.trained[len(before) :]]
+    assert found(world) == found(whole)
+
+
+def test_limits_on_latency_that_no_path_meets_are_found_out_by_measuring(
+    make: Callable[..., World], search: Callable[..., Searched | None]
+) -> None:
+    world = make("slow", blocks=1, latency=lambda path: 2e-3)
+    with pytest.raises(UsageError, match="No path has latency ≤ 1ms") as raised:
+        search(world, Request(trainings=3, limits={"latency": 1e-3}))
+    assert "with 2ms." in raised.value.hint
+    assert world.trained == []
 
 
 def test_a_budget_too_small_for_a_training_says_so(
