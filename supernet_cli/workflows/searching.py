@@ -236,7 +236,8 @@ class Search:
             )
             if not wanted:
                 return False
-            chosen, changes = wanted[:room], {"look": self.journal.look + 1}
+            chosen = wanted[:room]
+            changes: dict[str, object] = {"look": self.journal.look + 1}
             if is_scored := all(map(known.is_scored, chosen)):
                 wanted = chosen
             unscored = [path for path in wanted if not known.is_scored(path)]
