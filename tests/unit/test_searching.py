@@ -171,6 +171,8 @@ def found(world: World) -> dict[str, Any]:
 
 EVOLUTION = {"name": "evolution", "population": 2, "sample": 1}
 
+_ORDINARY = ("posterior", "evolution")
+
 REQUESTS = {
     "posterior": Request(trainings=6),
     "evolution": Request(trainings=5, policy=Named.model_validate(EVOLUTION)),
@@ -181,7 +183,7 @@ REQUESTS = {
 
 
 @pytest.mark.parametrize(
-    "name", [name if name == "evolution" else pytest.param(name, marks=pytest.mark.slow) for name in REQUESTS]
+    "name", [name if name in _ORDINARY else pytest.param(name, marks=pytest.mark.slow) for name in REQUESTS]
 )
 def test_a_search_killed_at_any_moment_makes_the_same_decisions(
     make: Callable[..., World], search: Callable[..., Searched | None], name: str
