@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from pydantic import ValidationError
+
 from supernet_cli.api.arguments import RunLike, Watcher, Workers, check_word, observer_of, session_on
 from supernet_cli.config.parts import Named
-from supernet_cli.errors import RunError
+from supernet_cli.errors import RunError, UsageError
 from supernet_cli.store.state import Wish
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def search(
         against=against,
         until=until,
         tolerance=tolerance,
-        policy=policy if policy is None or isinstance(policy, str) else Named.model_validate(dict(policy)),
+        policy=policy if policy is None or isinstance(policy, str) else _named(policy),
     )
     found = workflow.search(session, request)
     if found.stopped is Wish.INTERRUPT:
@@ -89,3 +91,15 @@ def search(
     if found.document is None or found.stopped is not None:
         raise RunError("The search was stopped.", "Call it again to continue.")
     return found.document
+
+
+def _named(policy: Mapping[str, Any]) -> Named:
+    """Return a policy with its parameters.
+
+    Raises:
+        UsageError: It has no name.
+    """
+    try:
+        return Named.model_validate(dict(policy))
+    except ValidationError as error:
+        raise UsageError(f"policy = {dict(policy)!r} has no name.", 'Write it like {"name": "evolution"}.') from error

@@ -140,7 +140,7 @@ def stop(
     from supernet_cli.errors import RunError
     from supernet_cli.reports.next_step import next_step
     from supernet_cli.store.lock import is_held
-    from supernet_cli.store.run import EXPERIMENT_LOCK, runs_dir_option
+    from supernet_cli.store.run import EXPERIMENT_LOCK, SEARCH_LOCK, runs_dir_option
     from supernet_cli.store.runs import find_run
 
     voice = Output(json, quiet, output)
@@ -165,7 +165,8 @@ def stop(
             )
         time.sleep(0.1)
         running = [job for job in found.jobs() if job.status().state.is_alive]
-    while is_held(found.folder / EXPERIMENT_LOCK) and time.monotonic() < deadline:  # it leaves in a moment
+    locks = [found.folder / name for name in (EXPERIMENT_LOCK, SEARCH_LOCK)]
+    while any(map(is_held, locks)) and time.monotonic() < deadline:  # its owner leaves in a moment
         time.sleep(0.1)
     voice.result({"run": found.id, "status": found.state()}, f"{found.id}  {found.state()}")
     voice.next_step(next_step(found))

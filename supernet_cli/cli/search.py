@@ -30,7 +30,7 @@ GOAL = "What is searched for"
 BUDGET = "For how long"
 TABLE = "On a table"
 
-_OF_TABLES = ("repeats", "score")
+_OF_TABLES = {"repeats", "score"}
 _OF_BOTH = {"table", "policy", "trainings", "limit", "json", "quiet", "output"}
 
 
@@ -187,10 +187,10 @@ def search(
     if table is not None:
         from supernet_cli.cli.trials import say_trials
 
-        _refuse(given - _OF_BOTH - set(_OF_TABLES), "--table trains nothing, so it takes no")
+        _refuse(given - _OF_BOTH - _OF_TABLES, "--table trains nothing, so it takes no")
         say_trials(voice, table, policy or (), trainings or 20, repeats, limits, score)
         return
-    _refuse(given & set(_OF_TABLES), "Without --table, there is nothing to look up with")
+    _refuse(given & _OF_TABLES, "Without --table, there is nothing to look up with")
     if len(policy or ()) > 1:
         raise UsageError("A search has one policy.", "Name one, or try several on a table with --table FILE.")
     if run is not None and preset is not None:
@@ -244,7 +244,6 @@ def _refuse(given: set[str], why: str) -> None:
     """
     from supernet_cli.errors import UsageError
 
-    given -= {"run"} if why.startswith("Without") else set()
     if given:
         names = {"settings": "set", "run": "RUN"}
         words = ["RUN" if name == "run" else f"--{names.get(name, name).replace('_', '-')}" for name in sorted(given)]

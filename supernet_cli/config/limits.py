@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from numbers import Real
 
 from supernet_cli.errors import UsageError, did_you_mean
 
@@ -69,7 +70,7 @@ def parse_limit(name: str, value: str, where: str) -> float:
         more = ", or no unit" if "" in units else ""
         raise UsageError(f"{where}: {unit}.", f"Write it like {name}={like}. Units: {known}{more}.")
     number = float(Decimal(match["number"]) * units[match["unit"]])  # 1.001k is 1001, not a little less
-    if number == 0:
+    if not 0 < number < float("inf"):
         raise UsageError(f"{where}: '{value}' is no positive number.", f"Write it like {name}={like}.")
     return number
 
@@ -112,7 +113,7 @@ def check_limits(limits: Mapping[str, float | str]) -> dict[str, float]:
             raise UsageError(f"'{name}' cannot be limited.", did_you_mean(name, LIMITED))
         if isinstance(value, str):
             found[name] = parse_limit(name, value, f"{name}={value}")
-        elif not (0 < value < float("inf")):
+        elif isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < float("inf"):
             raise UsageError(f"{name}={value}: this is no positive number.", f"Write it like {name}={_EXAMPLES[name]}.")
         else:
             found[name] = float(value)

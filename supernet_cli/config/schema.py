@@ -6,10 +6,11 @@ are checked here against the catalog; names that belong to torch (optimiser, sch
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from supernet_cli.config.limits import check_limits
 from supernet_cli.config.parts import Count, Named, NamedOrWord, Part, check_parameters, lookup
@@ -41,6 +42,12 @@ def _readable_limits(limits: dict[str, str | int | float]) -> dict[str, str | in
     except UsageError as error:
         raise ValueError(f"{error.message} {error.hint}") from error
     return limits
+
+
+def _number_or_text(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError('must be a number, or a text such as "2M"')
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value  # to be refused as a limit
 
 
 def _known_device(name: str) -> str:
@@ -214,6 +221,9 @@ class Runtime(Part):
     )
 
 
+Limit = Annotated[str | int | float, BeforeValidator(_number_or_text)]
+
+
 class Search(Part):
     """What `supernet search` looks for, and for how long, unless its options say otherwise."""
 
@@ -222,7 +232,7 @@ class Search(Part):
     policy: Annotated[NamedOrWord, AfterValidator(_known_policy), Field(validate_default=False)] = Field(
         Named(name="posterior"), description="Who decides which path to train next."
     )
-    limits: Annotated[dict[str, str | int | float], AfterValidator(_readable_limits)] = Field(
+    limits: Annotated[dict[str, Limit], AfterValidator(_readable_limits)] = Field(
         default_factory=dict,
         description='Largest values of paths, such as { macs = "2M", latency = "0.3ms" }: parameters, macs, latency '
         "of one image, and the size of the stored weights.",

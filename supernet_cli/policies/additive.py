@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,18 @@ from supernet_cli.space import PathCosts
 
 _MOST_SUMS = 1 << 21
 """Sums of half of a path's decisions that are listed to count paths."""
+
+_ROUNDING = 1e-13
+"""Relative error of a sum of many fractions; whole numbers below 10^13 are still told apart."""
+
+
+def ceiling(most: float) -> float:
+    """Return the largest sum that counts as at most a value: 0.1 + 0.2 is at most 0.3, in whatever order it is added.
+
+    Args:
+        most: The value.
+    """
+    return most + _ROUNDING * abs(most)
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,11 @@ class Additive:
     def of(cls, costs: PathCosts) -> Additive:
         """Return costs as such a figure."""
         return cls(costs.candidates, costs.rest)
+
+    @property
+    def digest(self) -> str:
+        """A text that is the same for the same figures."""
+        return hashlib.sha256(repr((self.candidates, self.rest)).encode()).hexdigest()[:16]
 
     @cached_property
     def _table(self) -> list[Floats]:
@@ -59,7 +77,7 @@ class Additive:
         return float(self.along(np.array([path], dtype=np.int64))[0])
 
     def count(self, most: float) -> int | None:
-        """Return how many paths have at most this figure; None in a space too large to count.
+        """Return how many paths have at most this figure (see `ceiling`); None in a space too large to count.
 
         Sums of the first decisions meet sums of the others, so a billion paths are counted by some ten thousand sums.
         """
@@ -70,9 +88,7 @@ class Additive:
         while math.prod(widths[:split]) < first:
             split += 1
         left, right = _sums(self._table[:split]), np.sort(_sums(self._table[split:]))
-        room = most - self.rest - left
-        tolerance = 1e-12 * max(abs(most), 1.0)  # sums in another order may differ in the last bits
-        return int(np.searchsorted(right, room + tolerance, side="right").sum())
+        return int(np.searchsorted(right, ceiling(most) - self.rest - left, side="right").sum())
 
 
 def _halves(widths: Sequence[int]) -> tuple[int, int]:

@@ -11,9 +11,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from supernet_cli.config.limits import amount
+from supernet_cli.config.limits import amount, exact
 from supernet_cli.errors import UsageError
-from supernet_cli.policies.additive import Additive
+from supernet_cli.policies.additive import Additive, ceiling
 from supernet_cli.policies.problem import MANY, Choices, Floats, Path
 
 _WEIGHTINGS = 64
@@ -47,6 +47,14 @@ class Limit:
                 values[row] = self.measured.get(path, values[row])
         return values
 
+    def is_met_by(self, paths: Choices) -> NDArray[np.bool_]:
+        """Return whether each path of a batch meets it, (m,)."""
+        return np.asarray(self.values(paths) <= ceiling(self.most))
+
+    def text(self, value: float) -> str:
+        """Return a value of the figure as it can be typed: exactly, but latencies in whole nanoseconds, rounded up."""
+        return exact(self.name, math.ceil(value * 1e9 - 1e-3) / 1e9 if self.name == "latency" else value)
+
     def __str__(self) -> str:
         return f"{self.name} ≤ {amount(self.name, self.most)}"
 
@@ -74,9 +82,9 @@ class Limits:
         """Return whether each path of a batch meets all limits, (m,)."""
         allowed = np.ones(len(paths), dtype=bool)
         for limit in self.limits:
-            allowed &= limit.values(paths) <= limit.most
+            allowed &= limit.is_met_by(paths)
         if self.refused:
-            allowed &= [tuple(path) not in self.refused for path in paths.tolist()]
+            allowed &= np.array([tuple(path) not in self.refused for path in paths.tolist()], dtype=bool)
         return allowed
 
     @property
@@ -93,29 +101,34 @@ class Limits:
         """
         for limit in self.limits:
             smallest = limit.figure.smallest if limit.measured is None else self._nearest((limit,))
-            least = float(limit.values(np.array([smallest]))[0])
-            if least > limit.most:
+            batch = np.array([smallest])
+            if not limit.is_met_by(batch)[0]:
                 raise UsageError(
-                    f"No path has {limit}.",
-                    f"The nearest is {self._name(smallest)}, with {amount(limit.name, least)}.",
+                    f"No path has {limit.name} ≤ {limit.text(limit.most)}.",
+                    f"The nearest is {self._name(smallest)}, with {limit.text(float(limit.values(batch)[0]))}.",
                 )
         if len(self.limits) > 1:
             nearest = self._nearest(self.limits)
             batch = np.array([nearest])
-            if self._excess(batch, self.limits)[0] > 1:
-                values = (f"{limit.name} {amount(limit.name, float(limit.values(batch)[0]))}" for limit in self.limits)
+            if not all(limit.is_met_by(batch)[0] for limit in self.limits):
+                wanted = " and ".join(f"{limit.name} ≤ {limit.text(limit.most)}" for limit in self.limits)
+                values = (f"{limit.name} {limit.text(float(limit.values(batch)[0]))}" for limit in self.limits)
                 raise UsageError(
-                    f"No path has {' and '.join(map(str, self.limits))} at once.",
+                    f"No path {'has' if self._all is not None else 'was found that has'} {wanted} at once.",
                     f"The nearest is {self._name(nearest)}, with {', '.join(values)}.",
                 )
 
+    @cached_property
+    def _all(self) -> Choices | None:
+        """All paths, (m, decisions); None in a space too large to enumerate."""
+        widths = [len(labels) for labels in self.decisions]
+        if math.prod(widths) > MANY:
+            return None
+        return np.array(list(itertools.product(*map(range, widths))), dtype=np.int64)
+
     def _nearest(self, limits: Sequence[Limit]) -> Path:
         """Return the path that exceeds limits least, or comes closest to doing so."""
-        widths = [len(labels) for labels in self.decisions]
-        if math.prod(widths) <= MANY:
-            paths = np.array(list(itertools.product(*map(range, widths))), dtype=np.int64)
-        else:
-            paths = self._near
+        paths = self._near if self._all is None else self._all
         return tuple(paths[self._excess(paths, limits).argmin()].tolist())
 
     @cached_property

@@ -32,10 +32,14 @@ class Cost:
         return Cost(self.forward_images + other.forward_images, self.macs + other.macs, self.seconds + other.seconds)
 
 
-def macs_of_a_supernet(run: Run) -> int:
+def macs_of_a_supernet(run: Run, scored_later: bool = True) -> int:
     """Return the multiply-accumulates of training one supernet of a run and evaluating its paths on validation.
 
     The mean over finished supernets. Evaluation by commands counts only if training did not evaluate every path itself.
+
+    Args:
+        run: The run.
+        scored_later: Whether evaluation by commands counts at all.
 
     Raises:
         RunError: No supernet is finished.
@@ -45,7 +49,8 @@ def macs_of_a_supernet(run: Run) -> int:
         raise finish_first(run, "finished supernet whose cost short trainings could match")
     snapshots = [job.snapshot()[0] for job in jobs]
     partly = {j.seed for j, snapshot in zip(jobs, snapshots, strict=True) if len(last_judged(j)) < snapshot.num_paths}
-    later = [cost for cost in evaluation(run).costs if cost.split == "validation" and cost.seed in partly]
+    commands = evaluation(run).costs if scored_later else []
+    later = [cost for cost in commands if cost.split == "validation" and cost.seed in partly]
     return (training_cost(snapshots) + evaluation_cost(snapshots, later)).macs // len(jobs)
 
 

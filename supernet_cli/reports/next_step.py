@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from supernet_cli.errors import RunError
 from supernet_cli.reports.scores import scores
 from supernet_cli.space import SearchSpace
-from supernet_cli.store.activity import is_worked_on
+from supernet_cli.store.activity import is_searched, is_worked_on
 from supernet_cli.store.files import file_stamp
 from supernet_cli.store.job import JobFolder
 from supernet_cli.store.layout import Way, path_folder
@@ -64,6 +64,8 @@ def next_step(run: Run) -> NextStep | None:
     """
     if (supernets := supernets_step(run)) is not None:
         return supernets
+    if (search := search_step(run)) is not None:
+        return search
     space, stored = SearchSpace.from_config(run.preset().space), evaluation(run)
     if not _is_evaluated(run, stored):
         return _evaluate(run)
@@ -95,6 +97,8 @@ def supernets_step(run: Run) -> NextStep | None:
     """Return the step that finishes a run's supernets, or None if they are finished."""
     jobs = run.supernet_jobs()
     statuses = [job.status() for job in jobs]
+    if is_searched(run.folder):
+        return _watch(run, "It is being searched; watch it")
     if any(status.state.is_alive for status in statuses) or is_worked_on(run.folder, statuses):
         return _watch(run, "It is being trained; watch it")
     if not jobs or not all(job.is_done for job in jobs):
@@ -102,6 +106,18 @@ def supernets_step(run: Run) -> NextStep | None:
     if not any(job.weights.is_file() for job in jobs):
         return gentler_step(run)
     return None
+
+
+def search_step(run: Run) -> NextStep | None:
+    """Return what resumes a search that was interrupted, or None if there is none; see `retrain_step` for its owner.
+
+    Args:
+        run: A run with finished supernets.
+    """
+    journal = search_journal(run)
+    if journal is None or journal.finished or any(job.status().state.is_alive for job in run.alone_jobs()):
+        return None
+    return NextStep("Resume the search with", run.command("search", *journal.options))
 
 
 def retrain_step(run: Run, space: SearchSpace, jobs: Sequence[JobFolder]) -> NextStep:

@@ -9,20 +9,20 @@ from pathlib import Path
 from supernet_cli.store.files import file_stamp
 from supernet_cli.store.job import JobStatus
 from supernet_cli.store.lock import is_held
-from supernet_cli.store.run import EXPERIMENT_LOCK
+from supernet_cli.store.run import EXPERIMENT_LOCK, SEARCH_LOCK
 from supernet_cli.store.state import State
 
 _FRESH_SECONDS = 10.0  # of samples of the devices, which are taken every second
 
 
 def is_worked_on(folder: Path, jobs: Sequence[JobStatus]) -> bool:
-    """Return whether an experiment holds a run, or a training is about to start its next job.
+    """Return whether an experiment or a search holds a run, or a training is about to start its next job.
 
     Args:
         folder: The run's folder.
         jobs: The status of each of its jobs.
     """
-    return is_held(folder / EXPERIMENT_LOCK) or (awaits_next_job(jobs) and _has_fresh_samples(folder))
+    return _is_held(folder) or (awaits_next_job(jobs) and _has_fresh_samples(folder))
 
 
 def awaits_next_job(jobs: Sequence[JobStatus]) -> bool:
@@ -42,7 +42,20 @@ def is_written_to(folder: Path) -> bool:
     Args:
         folder: The run's folder.
     """
-    return _has_fresh_samples(folder) or is_held(folder / EXPERIMENT_LOCK)
+    return _has_fresh_samples(folder) or _is_held(folder)
+
+
+def is_searched(folder: Path) -> bool:
+    """Return whether a process searches a run.
+
+    Args:
+        folder: The run's folder.
+    """
+    return is_held(folder / SEARCH_LOCK)
+
+
+def _is_held(folder: Path) -> bool:
+    return is_held(folder / EXPERIMENT_LOCK) or is_searched(folder)
 
 
 def _has_fresh_samples(folder: Path) -> bool:

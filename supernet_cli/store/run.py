@@ -25,6 +25,9 @@ from supernet_cli.store.state import State
 EXPERIMENT_LOCK = "experiment.lock"
 """In a run's folder: held by whoever goes through the whole of it."""
 
+SEARCH_LOCK = "search.lock"
+"""In a run's folder: held by whoever searches it."""
+
 _YEAR_9999 = 253_370_764_800
 
 

@@ -27,7 +27,7 @@ from supernet_cli.store.fingerprints import fingerprints
 from supernet_cli.store.job import create_job
 from supernet_cli.store.lock import FileLock
 from supernet_cli.store.network import Signature
-from supernet_cli.store.run import EXPERIMENT_LOCK, DamagedRun, Manifest, Run, runs_dir_option
+from supernet_cli.store.run import EXPERIMENT_LOCK, SEARCH_LOCK, DamagedRun, Manifest, Run, runs_dir_option
 from supernet_cli.version import __version__, version_of
 
 FORMAT = 1
@@ -185,7 +185,7 @@ def check_removable(runs_dir: Path, run: Run) -> None:
     if run.state().is_alive:
         raise RunError(f"Run {run.id} is being trained.", f"Stop it first: `{run.command('runs stop')}`.")
     locks = {job.path / "lock": f"The job {job.key}" for job in run.jobs()}
-    locks |= {run.folder / EXPERIMENT_LOCK: f"The run {run.id}", run.folder / "results" / "lock": f"The run {run.id}"}
+    locks |= {run.folder / name: f"The run {run.id}" for name in (EXPERIMENT_LOCK, SEARCH_LOCK, "results/lock")}
     for path, what in locks.items():  # whatever a status says, the lock knows whether its owner lives
         if path.exists():
             lock = FileLock(path, what)

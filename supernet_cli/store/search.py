@@ -9,9 +9,6 @@ from pydantic import Field
 from supernet_cli.store.results import Stored, exclusively, read_document, write_document
 from supernet_cli.store.run import Run
 
-SEARCH_LOCK = "search.lock"
-"""In a run's folder: held by whoever searches it."""
-
 _NAME = "search-journal"
 
 
@@ -23,26 +20,36 @@ class SearchJournal(Stored):
         seeds: Each path is trained once per seed.
         limits: The largest value of each limited figure, in numbers, seconds or bytes.
         latencies: Device of the latency table that latencies are looked up in; empty if they are measured here.
+        table: Digest of that table; empty if there is none.
+        sampled: How many random paths were asked to have scores before the first training.
         decided: Paths that were chosen to be trained, in order.
+        look: How often the next decision was made already, each time with more paths scored.
         scoring: Paths that were chosen to be scored next.
+        proposed: Paths to be trained once these are scored, those that are then found to be within the limits.
         options: What was typed, but for the run; see `Run.command`.
         trainings: How many trainings it may choose; None if something else bounds them.
         state: Of the policy.
+        finished: Whether the budget is spent, or the search stopped because it was sure enough.
     """
 
     policy: dict[str, Any]
     seeds: tuple[int, ...]
     limits: dict[str, float] = {}
     latencies: str = ""
+    table: str = ""
+    sampled: int = 0
     decided: tuple[str, ...] = ()
+    look: int = 0
     scoring: tuple[str, ...] = ()
+    proposed: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     trainings: int | None = None
     state: dict[str, Any] = Field(default_factory=dict)
+    finished: bool = False
 
     def continues(self, other: SearchJournal) -> bool:
         """Return whether another search asks for the same, so that it continues this one."""
-        same = {"policy", "seeds", "limits", "latencies"}
+        same = {"policy", "seeds", "limits", "latencies", "table"}
         return self.model_dump(include=same) == other.model_dump(include=same)
 
 

@@ -10,18 +10,43 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from supernet_cli.policies.additive import Additive
+from supernet_cli.policies.latency import read_latencies
 from supernet_cli.policies.problem import UNSIGNED, Choices, Floats, Observation, Path, Problem
 from supernet_cli.policies.within import Limit, Limits, fitted
 from supernet_cli.reports.scores import scores
 from supernet_cli.reports.statistics.posterior import normal_scores
 from supernet_cli.space import PASSES_PER_TRAINING_IMAGE, SearchSpace
-from supernet_cli.store.layout import Way
+from supernet_cli.store.layout import Way, path_folder
 from supernet_cli.store.results import evaluation, profiles
 from supernet_cli.store.run import Run
 from supernet_cli.store.state import State
+from supernet_cli.workflows.request import Request
 
 if TYPE_CHECKING:
+    from supernet_cli.networks.builder import Builder
     from supernet_cli.training.prepare import Prepared
+
+
+def figures_of(networks: Builder) -> dict[str, Additive]:
+    """Return what adds up along the paths of a space, by its name: macs, parameters, weights."""
+    sizes = networks.sizes
+    figures = {"macs": sizes.macs, "parameters": sizes.parameters, "weights": sizes.weights}
+    return {name: Additive.of(costs) for name, costs in figures.items()}
+
+
+def check_limits(networks: Builder, request: Request) -> None:
+    """Make sure that a path of a space meets the limits, but for one on latencies that are to be measured.
+
+    Raises:
+        UsageError: None does.
+        DataError: The latency table is missing or damaged.
+    """
+    decisions = tuple(block.labels for block in networks.space.blocks)
+    figures = figures_of(networks)
+    if request.latencies is not None:
+        figures["latency"] = read_latencies(request.latencies, decisions)[1]
+    known = {name: most for name, most in request.limits.items() if name in figures}
+    Limits(decisions, tuple(Limit(name, most, figures[name]) for name, most in known.items())).check()
 
 
 @dataclass(frozen=True)
@@ -47,12 +72,11 @@ class Candidates:
     @classmethod
     def of(cls, run: Run, prepared: Prepared, most: Mapping[str, float], table: Additive | None) -> Candidates:
         """Return the paths of a run that is prepared."""
-        sizes, plan = prepared.networks.sizes, prepared.plan
-        figures = {"macs": sizes.macs, "parameters": sizes.parameters, "weights": sizes.weights}
+        plan = prepared.plan
         return cls(
             run,
             prepared.networks.space,
-            {name: Additive.of(costs) for name, costs in figures.items()},
+            figures_of(prepared.networks),
             plan.train_images * plan.standalone_recipe.epochs,
             most,
             table,
@@ -115,8 +139,8 @@ class Known:
         for rows in scores(run, stored, "validation", Way.ALONE).values():
             for name, row in rows.items():
                 alone.setdefault(name, []).append(row.accuracy)
-        diverged = {job.key.folder for job in run.alone_jobs() if job.status().state is State.DIVERGED}
-        refused = {job.key.path for job in run.alone_jobs() if job.key.folder in diverged} - alone.keys()
+        diverged = {job.key for job in run.alone_jobs() if job.status().state is State.DIVERGED}
+        refused = {key.path for key in diverged if not key.is_nameless} - alone.keys()
         return cls(
             candidates,
             _one_shot(candidates),
@@ -184,6 +208,12 @@ class Known:
     def is_scored(self, path: Path) -> bool:
         """Whether everything that can be known of a path without training it is known."""
         return path in self.one_shot and path in self.measured
+
+    def is_tested(self, path: Path) -> bool:
+        """Whether all finished trainings of a path were evaluated on the test images."""
+        run, name = self.candidates.run, self.candidates.name(path)
+        seeds = {job.seed for job in run.alone_jobs() if job.key.folder == path_folder(name) and job.weights.is_file()}
+        return seeds <= {seed for seed, rows in scores(run, evaluation(run), "test", Way.ALONE).items() if name in rows}
 
     def latencies(self, paths: Choices) -> Floats:
         """Return the latency of each path of a batch, (m,): from the table or as measured, otherwise an estimate."""

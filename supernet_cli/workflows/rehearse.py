@@ -174,7 +174,7 @@ def rehearse_search(session: Session, request: Request) -> SearchRehearsal:
     return SearchRehearsal(
         limits=known.limits.limits,
         within=known.within,
-        scored_first=len(search.unscored_first(known)),
+        scored_first=len(search.scored_first(known)),
         known=sum(map(len, known.accuracies.values())),
         decided=len(search.decided),
         left=left,

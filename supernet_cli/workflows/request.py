@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,9 +48,12 @@ class Request:
 
     def __post_init__(self) -> None:
         check_policy(self.policy)
+        check_seeds(self.seeds)
         for name, value in (("minutes", self.minutes), ("supernets", self.supernets), ("tolerance", self.tolerance)):
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < float("inf"):
                 raise UsageError(f"{name} = {value:g}: give a positive number.")
+        if self.trainings is not None and self.trainings < 1:
+            raise UsageError(f"trainings = {self.trainings}: give a positive number.")
         if self.until is not None and not 0 < self.until < 1:
             raise UsageError(f"until = {self.until:g}: give a probability between 0 and 1, such as 0.9.")
         if self.latencies is not None and "latency" not in self.limits and self.against != "latency":
@@ -65,6 +68,16 @@ class Request:
             )
 
 
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Make sure that there are seeds, each once.
+
+    Raises:
+        UsageError: There are none, one is there twice, or one is no seed.
+    """
+    if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
+        raise UsageError(f"seeds = {list(seeds)}: give different whole numbers from 0 to {2**32 - 1}.")
+
+
 def check_policy(policy: Named) -> None:
     """Make sure that there is a policy, and that it takes its parameters.
 
@@ -74,7 +87,8 @@ def check_policy(policy: Named) -> None:
     try:
         check_parameters("policy", lookup("policy", policy.name), policy.parameters)
     except ValueError as error:
-        raise UsageError(f"policy = {policy.name!r}: {error}") from error
+        message = str(error)
+        raise UsageError(f"{message[:1].upper()}{message[1:]}") from error
 
 
 def requested(preset: Search, **given: Any) -> Request:

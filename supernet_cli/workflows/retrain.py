@@ -21,6 +21,7 @@ from supernet_cli.store.snapshot import JobSnapshot
 from supernet_cli.store.state import State, Wish
 from supernet_cli.workflows.interruption import Interruption
 from supernet_cli.workflows.observer import JobRecorder
+from supernet_cli.workflows.request import check_seeds
 from supernet_cli.workflows.selection import Wanted
 from supernet_cli.workflows.session import Session
 from supernet_cli.workflows.train import warn_of_a_lost_checkpoint
@@ -93,8 +94,7 @@ def retrain(session: Session, wanted: Wanted, seeds: Sequence[int] | None = None
 def train_selection(session: Session, selection: Selection, seeds: Sequence[int]) -> TrainedAlone:
     """Train selected paths alone, each with each seed; see `retrain`."""
     run, observer = session.run, session.observer
-    if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
-        raise UsageError(f"seeds = {list(seeds)}: give different whole numbers from 0 to {2**32 - 1}.")
+    check_seeds(seeds)
     jobs = trainings(run, selection, seeds, session.space)
     waiting = [job for job in jobs if not job.folder.is_done]
     if not waiting:

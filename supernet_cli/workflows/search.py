@@ -14,9 +14,8 @@ from supernet_cli.errors import SupernetError
 from supernet_cli.reports.next_step import finish_first
 from supernet_cli.reports.search.document import Searched
 from supernet_cli.store.lock import FileLock
-from supernet_cli.store.run import Run
+from supernet_cli.store.run import SEARCH_LOCK, Run
 from supernet_cli.store.runs import list_runs
-from supernet_cli.store.search import SEARCH_LOCK
 from supernet_cli.store.state import Wish
 from supernet_cli.workflows.observer import Observer
 from supernet_cli.workflows.request import Request
@@ -26,6 +25,9 @@ from supernet_cli.workflows.workplace import Workplace
 
 if TYPE_CHECKING:
     from supernet_cli.config.load import LoadedPreset
+
+
+_PATIENCE_SECONDS = 1.0  # whoever looks whether the run is being searched takes the lock for a moment
 
 
 @dataclass(frozen=True)
@@ -62,23 +64,42 @@ def search_preset(
     """
     workplace.check()
     found = next((run for run in list_runs(runs_dir) if _is_of(run, loaded)), None)
-    if found is None or not all(job.is_done for job in found.supernet_jobs()):
-        trained = train(runs_dir, loaded, observer) if found is None else resume(found, observer)
-        if trained.failure is not None:
-            raise trained.failure
-        if trained.stopped is not None:
-            return Found(trained.run, stopped=trained.stopped)
-        found = trained.run
-    return search(Session(found, workplace, observer), request)
+    if found is None:
+        _check_attainable(loaded, request, observer)
+        trained = train(runs_dir, loaded, observer)
+    elif not all(found.supernet_job(seed).is_done for seed in loaded.preset.train.seeds):
+        trained = resume(found, observer)
+    else:
+        return search(Session(found, workplace, observer), request)
+    if trained.failure is not None:
+        raise trained.failure
+    if trained.stopped is not None:
+        return Found(trained.run, stopped=trained.stopped)
+    return search(Session(trained.run, workplace, observer), request)
 
 
 def _is_of(run: Run, loaded: LoadedPreset) -> bool:
-    """Whether a run has a preset, and supernets that did not diverge."""
+    """Whether a run has a preset, whatever that says about searches."""
     try:
-        same = run.preset().model_copy(update={"search": loaded.preset.search}) == loaded.preset
-        return same and not run.state(run.supernet_jobs()).has_failed
+        return run.preset().model_copy(update={"search": loaded.preset.search}) == loaded.preset
     except SupernetError:
         return False
+
+
+def _check_attainable(loaded: LoadedPreset, request: Request, observer: Observer) -> None:
+    """Make sure, before hours of training, that a path meets the limits that need no measurement.
+
+    Raises:
+        UsageError: None does.
+        DataError: The latency table, or the images, are missing or damaged.
+    """
+    if not request.limits and request.latencies is None:
+        return
+    with observer.working("loading torch and the data, and measuring sizes") as advance:
+        from supernet_cli.training.prepare import prepare_loaded
+        from supernet_cli.workflows.candidates import check_limits
+
+        check_limits(prepare_loaded(loaded, advance).networks, request)
 
 
 def search(session: Session, request: Request) -> Found:
@@ -99,7 +120,7 @@ def search(session: Session, request: Request) -> Found:
     from supernet_cli.workflows.searching import Search, has_failed  # numpy, which errors above do without
 
     lock = FileLock(run.folder / SEARCH_LOCK, f"The search of run {run.id}")
-    lock.acquire()
+    lock.acquire(patience=_PATIENCE_SECONDS)
     try:
         with session.observer.working("loading torch and the data") as advance:
             prepared = session.prepare(advance)

@@ -47,6 +47,7 @@ def test_the_page_on_python_runs_as_it_stands(tmp_path: Path) -> None:
     done = python("\n".join(blocks), tmp_path, "-W", "error")
     assert (done.returncode, done.stderr) == (0, "")
     assert "8 trainings" in done.stdout
+    assert "Take conv" in done.stdout
     assert "the last" in done.stdout
     assert len(list((tmp_path / "runs").glob("*/run.json"))) == 2  # no worker ran the script again
 
@@ -171,6 +172,20 @@ def test_arguments_that_cannot_be_meant_are_refused_before_anything_is_done(
         "'size'": lambda: supernet.top(2, by="sise"),  # type: ignore[arg-type]
         "'validation'": lambda: supernet.evaluate(run, split="val"),  # type: ignore[arg-type]
         "one-shot score only": lambda: supernet.evaluate(run, supernet.top(2, by="size")),
+        "'posterior'": lambda: supernet.top(2, by="posteriour"),  # type: ignore[arg-type]
+        "trainings = 0": lambda: supernet.search(run, trainings=0),
+        "different whole numbers": lambda: supernet.search(run, seeds=[1, 1]),
+        "seeds = []": lambda: supernet.search(run, seeds=[]),
+        "Did you mean 'macs'": lambda: supernet.search(run, limits={"mac": 3}),
+        "macs=True": lambda: supernet.search(run, limits={"macs": True}),
+        "macs=None": lambda: supernet.search(run, limits={"macs": None}),  # type: ignore[dict-item]
+        "No path has macs": lambda: supernet.search(run, limits={"macs": 1}),
+        "until = 1": lambda: supernet.search(run, until=1),
+        "minutes = nan": lambda: supernet.search(run, minutes=float("nan")),
+        "has no name": lambda: supernet.search(run, policy={"population": 3}),
+        "'population'": lambda: supernet.search(run, policy={"name": "evolution", "populaton": 3}),
+        "'weights'": lambda: supernet.search(run, against="weight"),  # type: ignore[arg-type]
+        "cannot be read": lambda: supernet.search(run, latencies="none.json", against="latency"),
         "no run to compare": lambda: supernet.compare([]),
         "'inherited'": lambda: supernet.load(run, "conv3x3_conv3x3", weights="alone"),  # type: ignore[arg-type]
         "has not been trained from scratch": lambda: supernet.load(run, "conv3x3_conv3x3"),
@@ -179,7 +194,7 @@ def test_arguments_that_cannot_be_meant_are_refused_before_anything_is_done(
         with pytest.raises(supernet.SupernetError) as refused:
             call()
         assert words in f"{refused.value.message} {refused.value.hint}", words
-    assert sorted(run.folder.rglob("*")) == before
+    assert sorted(path for path in run.folder.rglob("*") if path.name != "search.lock") == before
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("LOCAL_RANK", "0")

@@ -163,6 +163,9 @@ STATES = (
     "evaluated",
     "retraining",
     "half retrained",
+    "searching",
+    "half searched",
+    "searched",
     "retrained",
     "done",
 )
@@ -223,36 +226,35 @@ def prepare_state(state: str, supernet: Invoke, tiny_file: Path, folder: Path): 
     """Bring a run into a state; return the process that works on it, where one does."""
     if state == "nothing":
         return None
-    long = ("--set", "train.epochs=100000", "--set", "train.checkpoint_every=5")
     if state in ("running", "interrupted"):
-        settings = long if state == "running" else ("--set", "train.epochs=30", "--set", "train.checkpoint_every=5")
-        process = program("train", tiny_file, *settings, cwd=folder)
-        wait_for(lambda: bool(list(folder.glob("runs/*/supernet/seed-0/checkpoint.pt"))))
-        if state == "running":
-            return process
-        process.send_signal(signal.SIGINT)
-        process.communicate()
-        return None
-    settings = ("--set", "retrain.epochs=100000") if state == "retraining" else ()
-    if state == "half retrained":
+        epochs = "train.epochs=100000" if state == "running" else "train.epochs=30"
+        process = program("train", tiny_file, "--set", epochs, "--set", "train.checkpoint_every=5", cwd=folder)
+        return begun(process, lambda: list(folder.glob("runs/*/supernet/seed-0/checkpoint.pt")), state == "running")
+    settings = ("--set", "retrain.epochs=100000") if state in ("retraining", "searching") else ()
+    if state in ("half retrained", "half searched"):
         settings = ("--set", "retrain.epochs=40", "--set", "retrain.checkpoint_every=5")
     assert supernet("train", tiny_file, "--quiet", *settings)[0] == 0
-    if state == "finished":
-        return None
-    assert supernet("evaluate", "--quiet")[0] == 0
-    if state == "evaluated":
-        return None
-    if state in ("retraining", "half retrained"):
-        process = program("retrain", "--all", "--workers", "1", cwd=folder)
-        wait_for(lambda: bool(list(only_run(folder).glob("standalone/*/seed-0/metrics-0.jsonl"))))
-        if state == "retraining":
-            return process
-        process.send_signal(signal.SIGINT)
-        process.communicate()
-        return None
-    assert supernet("retrain", "--all", "--quiet")[0] == 0
-    if state == "done":
-        assert supernet("evaluate", "--quiet")[0] == 0
+    if settings:
+        if "retrain" in state:
+            assert supernet("evaluate", "--quiet")[0] == 0
+        command = ("search", "--trainings", "2", "--limit", "macs=1G") if "search" in state else ("retrain", "--all")
+        process = program(*command, "--workers", "1", cwd=folder)
+        trainings = "standalone/*/seed-0/metrics-0.jsonl"
+        return begun(process, lambda: list(only_run(folder).glob(trainings)), state in ("retraining", "searching"))
+    steps = {"finished": 0, "evaluated": 1, "retrained": 2, "done": 3}
+    whole = (("evaluate",), ("retrain", "--all"), ("evaluate",))
+    for command in (("search", "--trainings", "2"),) if state == "searched" else whole[: steps[state]]:
+        assert supernet(*command, "--quiet")[0] == 0
+    return None
+
+
+def begun(process, has_begun, left_running: bool):  # type: ignore[no-untyped-def]
+    """Return a process once it has begun; None after interrupting it, unless it is to be left running."""
+    wait_for(lambda: bool(has_begun()))
+    if left_running:
+        return process
+    process.send_signal(signal.SIGINT)
+    process.communicate()
     return None
 
 
