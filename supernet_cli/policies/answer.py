@@ -162,11 +162,13 @@ def _front(estimates: Sequence[Estimate], costs: Floats) -> tuple[Estimate, ...]
 
 
 def _worth(posterior: Posterior, problem: Problem, rng: np.random.Generator) -> dict[str, Worth]:
-    """Return how much of the accuracies of random paths each kind of evidence explains.
+    """Return how much of the accuracies of some paths each kind of evidence explains: random and measured ones.
 
     Of sizes, it is their share of the variance; of anything else, the share of the variance that sizes leave open.
     """
-    paths = np.unique(problem.sample(rng, _COMPARED), axis=0)
+    measured = np.array(problem.measured, dtype=np.int64).reshape(-1, len(problem.decisions))
+    measured = rng.permutation(measured[problem.within_limits(measured)])[:_COMPARED]
+    paths = np.unique(np.concatenate([problem.sample(rng, _COMPARED), measured]), axis=0)
     known = problem.known(paths)
     named = dict(zip(problem.names, known.T, strict=True))
     columns = {name: column for name, column in named.items() if len(np.unique(column[np.isfinite(column)])) > 1}

@@ -57,6 +57,7 @@ class Problem:
         unsigned: Names of figures of which less may just as well be better.
         size: The figure that `largest` goes by; None where no size is known.
         score: The figure that `one-shot` goes by; None where there are no one-shot scores.
+        measured: Paths of which more than their sizes is known.
         examples: Paths known to meet the limits, such as the smallest; needed where few paths of a large space do.
     """
 
@@ -67,6 +68,7 @@ class Problem:
     unsigned: frozenset[str] = UNSIGNED
     size: str | None = None
     score: str | None = None
+    measured: tuple[Path, ...] = field(default=(), repr=False)
     examples: tuple[Path, ...] = field(default=())
 
     @property

@@ -189,6 +189,7 @@ class Known:
             self.limits.within,
             size="macs",
             score="one-shot" if self.one_shot else None,
+            measured=tuple(self.one_shot),
             examples=self.limits.examples,
         )
 

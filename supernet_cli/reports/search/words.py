@@ -39,7 +39,7 @@ def lines(found: Searched) -> Iterator[tuple[str, str]]:
         where = f" on {found.latencies}" if name == "latency" and found.latencies else ""
         yield "limit", f"{name} ≤ {amount(name, limit.most)}{where}{left}"
     if found.evidence:
-        yield "what evidence is worth", "; ".join(_worth(found))
+        yield "what evidence is worth", _worth(found)
     if found.rivals:
         each = ", ".join(f"{RIVALS[name]} {percent(rival.accuracy)}" for name, rival in found.rivals.items())
         yield f"{counted(found.used, 'training')} of", f"{each} (expected accuracy of their pick)"
@@ -134,14 +134,15 @@ def _cost(found: Searched) -> str:
     return text
 
 
-def _worth(found: Searched) -> Iterator[str]:
-    for name, worth in found.evidence.items():
-        what = "of the differences between paths" if name == "size" else "of what size leaves open"
-        yield f"{_EVIDENCE.get(name, name)} {_explains(name)} {_share(worth)} {what}"
-
-
-def _explains(name: str) -> str:
-    return "explain" if name == "one-shot" else "explains"
+def _worth(found: Searched) -> str:
+    """Return how much of the differences between paths each kind of evidence explains."""
+    named = {_EVIDENCE.get(name, name): _share(worth) for name, worth in found.evidence.items()}
+    size = named.pop("size", None)
+    rest = ", ".join(f"{name} {share}" for name, share in named.items())
+    if size is None:
+        return f"of the differences between paths: {rest}"
+    start = f"size explains {size} of the differences between paths"
+    return f"{start}; of what it leaves open: {rest}" if rest else start
 
 
 def _share(worth: Worth) -> str:
