@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from supernet_cli.config.parts import Count, Named
 from supernet_cli.config.schema import Preset, Seed
 from supernet_cli.errors import DataError, UsageError, did_you_mean
-from supernet_cli.policies.table import as_table
 from supernet_cli.store.fingerprints import conditions
 
 FOLDER = Path(__file__).parent
@@ -147,6 +146,8 @@ class Table(_Part):
 
     @model_validator(mode="after")
     def _paths_fit(self) -> Table:
+        from supernet_cli.policies.table import as_table  # numpy, which unknown names do without
+
         as_table(self.model_dump(mode="json", include={"decisions", "paths"}), self.name)  # says what is wrong
         if len(self.paths) < FEWEST:
             raise ValueError(f"paths: {len(self.paths)} of the {FEWEST} that a ranking needs")

@@ -139,7 +139,9 @@ def bench(
 
     if strategy is None:
         raise UsageError("Name the strategy to benchmark, such as `supernet bench fair`.", _known_strategies())
-    table = find_table(on if on is not None else default_name())
+    name = on if on is not None else default_name()
+    workflow.check_strategy(strategy, name)
+    table = find_table(name)
     loaded = workflow.load_bench(table, strategy, epochs, parse_seeds(seeds), settings or [], data_root)
     _report(workflow.bench(runs_dir, table, loaded, voice), voice)
 

@@ -42,6 +42,30 @@ class Benched:
     stopped: Wish | None = None
 
 
+def check_strategy(strategy: str, benchmark: str) -> None:
+    """Make sure that there is a strategy, and that it takes its parameters, before any table is read.
+
+    Args:
+        strategy: A sampler's name, or an inline table with its parameters, as after `--set train.sampler=`.
+        benchmark: The benchmark's name, which is usually that of its preset.
+
+    Raises:
+        PresetError: There is none, or a parameter is wrong.
+    """
+    path = shipped_folder() / f"{benchmark}.toml"
+    if path.is_file():
+        _load(path, strategy, [])
+
+
+def _load(path: Path, strategy: str, changes: Sequence[str]) -> LoadedPreset:
+    """Load a preset with a strategy and other changes; an error of the strategy says so."""
+    chosen = f"train.sampler={strategy}"
+    try:
+        return load_preset(str(path), [chosen, *changes])
+    except PresetError as error:
+        raise PresetError(error.message.replace(f"--set {chosen}: ", "STRATEGY: "), error.hint) from error
+
+
 def load_bench(
     table: Table,
     strategy: str,
@@ -68,14 +92,10 @@ def load_bench(
     for setting in settings:
         _check_free(setting)
     fixed = [f"{key}={json.dumps(value)}" for key, value in table.settings.items()]
-    chosen = f"train.sampler={strategy}"
-    changes = [*fixed, chosen, f"train.epochs={epochs}", f"train.seeds={list(seeds)}", *settings]
+    changes = [*fixed, f"train.epochs={epochs}", f"train.seeds={list(seeds)}", *settings]
     changes += [f"data.root={json.dumps(str(data_root))}"] if data_root is not None else []
     path = shipped_folder() / f"{table.preset}.toml"
-    try:
-        loaded = load_preset(str(path), changes)
-    except PresetError as error:
-        raise PresetError(error.message.replace(f"--set {chosen}: ", "STRATEGY: "), error.hint) from error
+    loaded = _load(path, strategy, changes)
     table.check(loaded.preset, f"The preset {path}")
     return replace(loaded, name=f"bench-{table.name}")
 

@@ -232,7 +232,7 @@ def test_a_run_that_cannot_be_written_is_compared_all_the_same(
 ) -> None:
     from supernet_cli.errors import DiskError
 
-    def full(run: Any, document: Any) -> None:
+    def full(run: Any, name: str, document: Any) -> None:
         raise DiskError("results/lock cannot be written: Read-only file system.")
 
     monkeypatch.setattr("supernet_cli.workflows.compare.keep_finding", full)

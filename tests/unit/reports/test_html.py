@@ -259,7 +259,13 @@ def test_what_a_search_found_is_a_section_with_the_front(tmp_path: Path) -> None
     page = Page(text)
     assert page.tags.count("figure") == page.tags.count("svg") == before.tags.count("figure") + 1
     words = squeezed(page.text)
-    for part in (found.verdict, "what evidence is worth", "what size leaves open", "random paths 89.50", found.command):
+    for part in (
+        found.verdict,
+        "what evidence is worth",
+        "of what it leaves open",
+        "random paths 89.50",
+        found.command,
+    ):
         assert squeezed(part) in words
     alt = f"{len(points(found))} paths; {len(found.front)} are on the front, the pick is {found.pick.path}."
     assert any(label.endswith(alt) for label in page.values("aria-label"))
