@@ -52,10 +52,14 @@ def table(space: str) -> dict[str, Any]:
                 "training_macs": each["training"]["macs"],
                 "evaluation_macs": each["evaluation"]["macs"],
             }
-            for each in data["supernets"]
-            if not each["name"].startswith("untrained")
+            for each in _trained(data)
         ],
     }
+
+
+def _trained(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the supernets of a strategy: all but those that were not trained."""
+    return [each for each in data["supernets"] if not each["name"].startswith("untrained")]
 
 
 def _settings(data: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +80,7 @@ def _paths(data: dict[str, Any], truth: dict[str, Any]) -> dict[str, Any]:
                 **{name: round(values[index], 6) for name, values in profile.items() if name not in SIZES},
                 **{
                     each["name"]: -round(statistics.fmean(row[index] for row in each["loss"]), 6)
-                    for each in data["supernets"]
+                    for each in _trained(data)
                 },
             },
         }
