@@ -5,7 +5,7 @@
     python docs/search/benchmark.py --page                       only write the page, from stored results
     python docs/search/benchmark.py --check                      check that the page matches the stored results
 
-FOLDER holds the published tables `nas-bench-201-*.json`; settings without a table are left out. Interrupt it whenever
+FOLDER holds the published tables `nas-bench-201-*.json`; settings without a table are skipped. Interrupt it whenever
 you like: the same command continues with the next repetition. Delete the results of a policy that has changed: they are
 in docs/search/results. The rival TPE needs Optuna: `pip install optuna`.
 """
@@ -80,7 +80,7 @@ def _run_all(parser: argparse.ArgumentParser, options: argparse.Namespace) -> No
             if policy == "one-shot" and not known[name].scored:
                 continue
             if policy == "tpe" and importlib.util.find_spec("optuna") is None:
-                print("tpe is left out: it needs Optuna (pip install optuna).", file=sys.stderr)
+                print("tpe is skipped: it needs Optuna (pip install optuna).", file=sys.stderr)
                 continue
             run(known[name], policy, options.repeats, options.results)
 
