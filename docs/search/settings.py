@@ -11,7 +11,8 @@ import numpy as np
 import worlds
 
 from supernet_cli.policies.lookup import Lookup
-from supernet_cli.policies.table import SIZES, Table, read_table
+from supernet_cli.policies.problem import SIZES
+from supernet_cli.policies.table import Table, read_table
 
 RECORDED = Path(__file__).parents[2] / "supernet_cli" / "benchmarks"
 """The tables that are part of the package."""

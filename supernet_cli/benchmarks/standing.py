@@ -15,6 +15,7 @@ from supernet_cli.benchmarks import strategy
 from supernet_cli.benchmarks.result import Catalogue, Estimate, Place, Repetition, Rival, Row, Standing, TruthTau
 from supernet_cli.benchmarks.table import Table
 from supernet_cli.config.parts import Named
+from supernet_cli.policies.problem import SIZES
 from supernet_cli.reports.beliefs import REGRESSORS, beliefs_of
 from supernet_cli.reports.parts import BASELINES
 from supernet_cli.reports.statistics import ranking
@@ -22,7 +23,6 @@ from supernet_cli.reports.statistics.ceiling import tau_ceiling
 from supernet_cli.reports.statistics.intervals import FEWEST_SEEDS, prediction_interval, tau_interval, welch_against
 from supernet_cli.reports.statistics.regret import regret
 
-SIZES = ("parameters", "macs")
 TRAINED = 3
 """Paths that are trained from scratch before one is taken: the k of regret@k."""
 

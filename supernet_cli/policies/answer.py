@@ -12,14 +12,12 @@ from supernet_cli.policies._pool import grown
 from supernet_cli.policies.choice import LEVEL, Choice, choose
 from supernet_cli.policies.model import Posterior
 from supernet_cli.policies.posterior import PosteriorPolicy
-from supernet_cli.policies.problem import Choices, Evidence, Floats, Path, Problem, as_paths
+from supernet_cli.policies.problem import SIZES, Choices, Evidence, Floats, Path, Problem, as_paths
 
 _COMPARED = 192
 """Random paths that random search and the worth of evidence are judged by."""
 
 _DRAWS = 1200
-
-_SIZES = ("parameters", "macs")
 
 
 @dataclass(frozen=True)
@@ -172,12 +170,12 @@ def _worth(posterior: Posterior, problem: Problem, rng: np.random.Generator) -> 
     known = problem.known(paths)
     named = dict(zip(problem.names, known.T, strict=True))
     columns = {name: column for name, column in named.items() if len(np.unique(column[np.isfinite(column)])) > 1}
-    sizes = [column for name, column in columns.items() if name in _SIZES]
+    sizes = [column for name, column in columns.items() if name in SIZES]
     drawn = posterior.draw(paths, _DRAWS, rng)
     everywhere = np.ones(len(paths), dtype=bool)
     found = {"size": _explained(drawn, [], sizes, everywhere)} if sizes else {}
     for name, column in columns.items():
-        if name not in _SIZES:
+        if name not in SIZES:
             found[name] = _explained(drawn, sizes, [column], np.isfinite(column))
     return {name: worth for name, worth in found.items() if worth is not None}
 

@@ -25,13 +25,13 @@ _EVIDENCE, _EFFECTS = 0.0, -0.8
 _TAIL = 2.0
 """Deviation of the logarithm of each effect's variance: a few candidates matter far more than the others."""
 
-_SCALE = (np.log(0.25), 0.9)
+_SCALE = (np.log(0.2), 0.9)
 """Deviation of the paths' expected accuracies, relative to the mean error rate: median and deviation of the log."""
 
 _NOISE = (np.log(0.04), 0.7)
 """The same for the deviation between seeds of one path."""
 
-_ROOM = (np.log(0.25), 0.8)
+_ROOM = (np.log(0.2), 0.8)
 """The same for the room between the best accuracy and the limit of the scale."""
 
 

@@ -25,13 +25,16 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from supernet_cli.policies.problem import Choices, Floats, Path, Problem
+from supernet_cli.policies.problem import SIZES, Choices, Floats, Path, Problem
 
 PARTS = ("alike-one", "alike-many", "pairs", "many")
 """The parts, in the order of `Kernel.between`."""
 
 _REFERENCE = 4096
 """Paths that evidence is standardised over."""
+
+_LEAST_SPREAD = 0.05
+"""Deviation of the logarithm of a size, below which it explains nothing: all paths are of nearly the same size."""
 
 _ALIKE_REACH = 4.0
 """Squared distance of two paths' counts of labels, over twice this: the exponent of their similarity."""
@@ -178,6 +181,8 @@ class Standard:
             values = figures[:, column]
             known = np.isfinite(values)
             if known.sum() < 2 or np.ptp(values[known]) < 1e-12:
+                continue
+            if problem.names[column] in SIZES and values[known].std() < _LEAST_SPREAD:
                 continue
             if not any(_same(values, figures[:, other]) for other in used):
                 used.append(column)

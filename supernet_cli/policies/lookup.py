@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from supernet_cli.errors import UsageError, did_you_mean
-from supernet_cli.policies.problem import MANY, Choices, Floats, Path, Problem
-from supernet_cli.policies.table import SIZES, Table
+from supernet_cli.policies.problem import MANY, SIZES, Choices, Floats, Path, Problem
+from supernet_cli.policies.table import Table
 
 
 class Lookup:

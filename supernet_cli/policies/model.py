@@ -376,12 +376,12 @@ class Prediction:
         return np.asarray(np.sqrt(self.scale.excess(self.centre, self.deviation, threshold)).mean(axis=0) ** 2)
 
     def quantile(self, level: float) -> Floats:
-        """Return a quantile of each path's accuracy, (m,), to within a thousandth of the widest range."""
+        """Return a quantile of each path's accuracy, (m,), to within a 4,000th of the widest range."""
         from scipy.special import ndtr, ndtri
 
         ends = self.scale.back(self.centre + ndtri(level) * self.deviation)
         low, high = ends.min(axis=0), ends.max(axis=0)
-        for _ in range(10):
+        for _ in range(12):
             middle = (low + high) / 2
             inside = np.minimum(middle, self.scale.limit - 1e-12)
             below = ndtr((self.scale.forward(inside) - self.centre) / self.deviation).mean(axis=0) < level

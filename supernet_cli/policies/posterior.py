@@ -1,11 +1,11 @@
 """Expected improvement over a model of all that is known: scores and sizes are evidence, whose worth is learned.
 
-Starts with the path that evidence speaks for, and two of the better quarter. From then on it trains the path whose
-accuracy is expected to exceed the best expected so far by most, as the draws of the model agree; paths that are still
-being trained count as if they had reached what is expected of them. Until every candidate has been tried in every
-decision, every other training is for a path with at least two that have not: a few candidates matter far more than all
-others, and no likeness to what is trained tells which. Takes the path with the best expected accuracy, not the best
-accuracy seen, which is mostly luck.
+Starts with the path that evidence speaks for, and two of the better quarter that share least with what is trained. From
+then on it trains the path whose accuracy is expected to exceed the best expected so far by most, as the draws of the
+model agree; paths that are still being trained count as if they had reached what is expected of them. Until every
+candidate has been tried in every decision, only paths are trained that bring in untried ones in a third of the
+decisions: a few candidates matter far more than all others, and no likeness to what is trained tells which. Takes the
+path with the best expected accuracy, not the best accuracy seen, which is mostly luck.
 
 Source: Jones, Schonlau and Welch 1998, "Efficient Global Optimization of Expensive Black-Box Functions"; Ginsbourger,
 Le Riche and Carraro 2010, "Kriging Is Well-Suited to Parallelize Optimization".
@@ -13,8 +13,10 @@ Le Riche and Carraro 2010, "Kriging Is Well-Suited to Parallelize Optimization".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,7 @@ from supernet_cli.policies._pool import grown
 from supernet_cli.policies._simple import Memoryless, filled
 from supernet_cli.policies.kernel import Columns
 from supernet_cli.policies.model import Model, Posterior, Prediction
-from supernet_cli.policies.problem import Choices, Evidence, Floats, Observation, Path, Problem, as_paths, untaken
+from supernet_cli.policies.problem import Choices, Evidence, Floats, Observation, Path, Problem, as_paths
 
 _START = 3
 """Trainings before the model decides: with fewer, it would take the likeness of two paths for that of all."""
@@ -31,8 +33,8 @@ _START = 3
 _PART = 0.25
 """Share of the paths that the first ones are drawn from: those with the best evidence."""
 
-_UNTRIED = 2
-"""Candidates that every other path brings in, until all have been tried."""
+_UNTRIED = 1 / 3
+"""Share of the decisions in which each path brings in an untried candidate, until all have been tried."""
 
 _LEADING = 1024
 _GLANCE = 6
@@ -114,21 +116,24 @@ class PosteriorPolicy(Memoryless):
         return posterior.predict(paths, self._columns.of(as_paths(posterior.trained.paths)))
 
     def _start(self, evidence: Evidence, chosen: list[Path], rng: np.random.Generator) -> Path | None:
-        """Return the path that evidence speaks for most, then random ones of the better part; random without any."""
+        """Return the path that evidence speaks for most, then of the better part the one with most untried candidates.
+
+        Without evidence, all paths are the better part.
+        """
         model, problem = self.model(evidence.problem), evidence.problem
-        if not model.standard.signed.any():
-            return next(untaken(evidence, rng, chosen), None)
-        pool = problem.paths if problem.paths is not None else problem.sample(rng, _POOL)
 
         def value(paths: Choices) -> Floats:
             return np.asarray(np.nan_to_num(model.standard.apply(problem, paths)) @ model.standard.signed)
 
-        if not chosen and not evidence.observations:
-            pool = pool if problem.paths is not None else grown(problem, value, rng, ())
-            return as_paths(pool[np.lexsort((rng.random(len(pool)), -value(pool)))[:1]])[0]
-        values = value(pool)
-        better = rng.permutation(pool[values >= np.quantile(values, 1 - _PART)])
-        return next((path for path in as_paths(better) if path not in evidence.taken and path not in chosen), None)
+        informed, pool = model.standard.signed.any(), problem.paths
+        if informed and not chosen and not evidence.observations:
+            pool = pool if pool is not None else grown(problem, value, rng, ())
+            return _in_order(pool, value(pool), rng)[0]
+        pool = pool if pool is not None else problem.sample(rng, _POOL)
+        better = pool[value(pool) >= np.quantile(value(pool), 1 - _PART)] if informed else pool
+        taken = [*(observation.path for observation in evidence.observations), *chosen]
+        untried = _untried(better, np.array(taken, dtype=np.int64).reshape(-1, better.shape[1]))
+        return next((path for path in _in_order(better, untried, rng) if path not in taken), None)
 
     def _next(self, evidence: Evidence, chosen: list[Path], rng: np.random.Generator) -> Path | None:
         """Return the path with the largest expected improvement, given those chosen already."""
@@ -139,7 +144,7 @@ class PosteriorPolicy(Memoryless):
             posterior = posterior.imagining(np.array(chosen, dtype=np.int64))
         threshold = float(posterior.predict(best_trained(posterior)[:1]).mean[0])
         trained = posterior.trained.paths
-        least = min(_UNTRIED, _most_untried(problem, trained)) if len(trained) % 2 else 0
+        least = min(math.ceil(_UNTRIED * trained.shape[1]), _most_untried(problem, trained))
         pool = self.promising(posterior, threshold, rng, least)
         order = np.argsort(-_value(posterior, threshold, least, pool), kind="stable")
         leading = (as_paths(pool[[place]])[0] for place in order.tolist())
@@ -158,6 +163,11 @@ def _value(posterior: Posterior, threshold: float, untried: int, paths: Choices)
     """Return what paths promise beyond an accuracy, (m,): negative where they bring in too few untried candidates."""
     gains = posterior.predict(paths).promise(threshold)
     return np.where(_untried(paths, posterior.trained.paths) >= untried, gains, gains - 1)
+
+
+def _in_order(paths: Choices, values: NDArray[Any], rng: np.random.Generator) -> list[Path]:
+    """Return paths by their values, the largest first, equals in random order."""
+    return as_paths(paths[np.lexsort((rng.random(len(paths)), -values))])
 
 
 def _untried(paths: Choices, trained: Choices) -> NDArray[np.int64]:

@@ -25,6 +25,9 @@ Choices = NDArray[np.int64]
 
 Floats = NDArray[np.float64]
 
+SIZES = ("parameters", "macs")
+"""Sizes of paths, whose logarithms a problem knows."""
+
 UNSIGNED = frozenset({"synflow", "naswot", "gradient_norm"})
 """Zero-cost proxies. Whether more is better depends on the space: docs/study.md has one where all three rank paths the
 wrong way round."""
@@ -50,7 +53,7 @@ class Problem:
 
     Args:
         decisions: Labels of the candidates of each decision.
-        names: What is known of paths without training them, such as `log macs` or `one-shot`.
+        names: What is known of paths without training them, such as `macs` or `one-shot`.
         known: Returns these figures of a batch, (m, names), NaN where unknown. Of each figure, more is expected to be
             better, but for those that are unsigned: the logarithm of a size, the negative of a one-shot loss.
         within_limits: Whether each path of a batch meets all limits, (m,). No other path is ever proposed.

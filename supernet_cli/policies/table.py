@@ -21,9 +21,7 @@ from typing import Any
 import numpy as np
 
 from supernet_cli.errors import DataError
-from supernet_cli.policies.problem import Choices, Floats, Path
-
-SIZES = ("parameters", "macs")
+from supernet_cli.policies.problem import SIZES, Choices, Floats, Path
 
 
 @dataclass(frozen=True)

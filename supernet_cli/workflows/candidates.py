@@ -11,7 +11,7 @@ import numpy as np
 
 from supernet_cli.policies.additive import Additive
 from supernet_cli.policies.latency import read_latencies
-from supernet_cli.policies.problem import UNSIGNED, Choices, Floats, Observation, Path, Problem
+from supernet_cli.policies.problem import SIZES, UNSIGNED, Choices, Floats, Observation, Path, Problem
 from supernet_cli.policies.within import Limit, Limits, fitted
 from supernet_cli.reports.scores import scores
 from supernet_cli.reports.statistics.posterior import normal_scores
@@ -173,7 +173,7 @@ class Known:
     @cached_property
     def problem(self) -> Problem:
         """The paths as policies see them."""
-        sizes = [self.candidates.figures[name] for name in ("parameters", "macs")]
+        sizes = [self.candidates.figures[name] for name in SIZES]
         looked_up = (*self.proxies.values(), self.one_shot)
 
         def figures(paths: Choices) -> Floats:
@@ -184,7 +184,7 @@ class Known:
 
         return Problem(
             self.candidates.decisions,
-            ("parameters", "macs", *self.proxies, "one-shot"),
+            (*SIZES, *self.proxies, "one-shot"),
             figures,
             self.limits.within,
             size="macs",

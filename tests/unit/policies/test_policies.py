@@ -167,7 +167,7 @@ def test_local_search_ends_at_a_path_without_better_neighbours_before_it_starts_
 
 
 def test_the_model_tries_every_candidate_early() -> None:
-    """Every other training brings in two untried ones: nothing else tells which few matter far more than others."""
+    """Each training brings in untried ones: nothing else tells which few matter far more than others."""
     labels = tuple("abcde")
     what, rng, seen = Problem((labels,) * 4, ("macs",), figures_of_many, size="macs"), np.random.default_rng(0), ()
     policy = build_policy("posterior")
@@ -180,3 +180,27 @@ def test_the_model_tries_every_candidate_early() -> None:
 
 def figures_of_many(paths: Choices) -> np.ndarray:
     return np.log(1.0 + paths.sum(axis=1))[:, None]
+
+
+def test_the_model_starts_with_paths_that_differ_in_every_decision() -> None:
+    what = Problem((tuple("abc"),) * 6)
+    for seed in range(5):
+        policy = build_policy("posterior")
+        seen = search(policy, what, np.random.default_rng(seed), [1, 1, 1], Evidence(what))
+        paths = np.array([each.path for each in seen.observations])
+        assert all(len(set(column)) == 3 for column in paths.T.tolist())
+
+
+def test_a_size_that_hardly_differs_between_paths_does_not_lead_the_model() -> None:
+    """Otherwise paths of equal cost would be tried by a size that is the same for all."""
+
+    def starts(spread: float) -> set[Path]:
+        def known(paths: Choices) -> np.ndarray:
+            return spread * paths.sum(axis=1, keepdims=True).astype(float)
+
+        what = Problem((tuple("abcd"),) * 3, ("macs",), known, size="macs")
+        first = [build_policy("posterior").propose(Evidence(what), np.random.default_rng(seed), 1) for seed in range(8)]
+        return {path for (path,) in first}
+
+    assert starts(0.2) == {(3, 3, 3)}
+    assert len(starts(0.01)) > 4
