@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from cells import lost, number, points, probability, spread, table
+from cells import lost, number, points, probability, signed, spread, table
 from scipy import stats
-from study import SIZES, Study, label
+from study import PROXIES, SIZES, Study, called, label
 
+from supernet_cli.reports.statistics.choice import Bounds
 from supernet_cli.reports.statistics.partial import beyond_size
 from supernet_cli.reports.statistics.posterior import Evidence, draw, normal_scores
 from supernet_cli.reports.statistics.ranking import agreement, kendall_tau, mean_accuracy
@@ -29,9 +30,11 @@ def together(study: Study) -> str:
     """Return what supernets, and short trainings, add to multiply-accumulates."""
     size = study.sizes["macs"]
     rows = []
-    named = [(name, study.score(name)) for name in study.names(study.words()) if not name.startswith(_NO_RANKING)]
+    ranking = [name for name in study.names(study.words()) if not name.startswith(_NO_RANKING)]
+    named = [(name, study.score(name)) for name in ranking]
     named += [(word, score) for word, _, score in study.shorts]
-    for word, score in named:
+    everything = np.mean([normal_scores(row) for _, score in named[: len(ranking)] for row in score], axis=0)
+    for word, score in [*named, ("*all supernets, averaged*", everything[None, :])]:
         cells = [word]
         summed = stats.rankdata(score, axis=1) + stats.rankdata(size)
         for test in study.truths.values():
@@ -45,26 +48,66 @@ def together(study: Study) -> str:
     return table(("score", *study.each_truth(*heads)), rows)
 
 
+STACKS = "conv1x1x"
+"""Candidates that are stacks of 1 × 1 convolutions: three in a row make the worst path of `iso` by far."""
+
 _NO_RANKING = ("bandit", "epoch")
 
 
+def without(study: Study) -> str:
+    """Return τ over all paths, and over those without stacks of 1 × 1 convolutions."""
+    kept = np.array([not any(label.startswith(STACKS) for label in labels) for labels in study.labels])
+    subsets = [(test, some) for test in study.truths.values() for some in (kept | ~kept, kept)]
+    rows = [(called(kind), study.score(kind)) for kind in study.names(["untrained", *study.words()])]
+    rows += [(word, score) for word, _, score in study.shorts]
+    rows += [(word, study.sizes[size][None, :]) for size, word in PROXIES]
+    cells = [
+        [spread(agreement(score[:, some], test[some]).tau.per_seed) for test, some in subsets] for _, score in rows
+    ]
+    few = f"{kept.sum()} paths without"
+    head = ("order by", *study.each_truth("τ, {}", f"{few}, {{}}"))
+    return table(head, [(word, *each) for (word, _), each in zip(rows, cells, strict=True)])
+
+
 def regrets(study: Study) -> str:
-    """Return the accuracy lost by what a budget buys: a supernet and k trainings, or more trainings instead."""
-    several = [word for word in ("fair", "fair in parts", "path-dropout", "path-dropout (sum)") if study.lengths(word)]
-    supernets = study.names(["uniform"]) + [label(word, 4) for word in several if 4 in study.lengths(word)]
-    rows = [(f"{name} epochs", *_losses(study, study.score(name), study.cost(name))) for name in supernets]
+    """Return the accuracy lost by training the first paths by scores, and by orders that are free."""
+    rows = [(word, *_losses(study, score, cost)) for word, cost, score in _scores(study)]
     rows += [(word, *_losses(study, study.sizes[size][None, :], 0.0)) for size, word in SIZES]
     rows.append(("random paths", *_losses(study, np.zeros((1, len(study.choices))), 0.0)))
-    same = ["random paths at the cost of *fair, 4*"]
-    for epochs, test in study.truths.items():
-        for k in (1, 3):
-            budget = study.cost("fair, 4") + study.trained(study.lost(study.score("fair, 4"), epochs, k), epochs)
-            count = max(1, round(budget / (test.shape[1] * int(epochs))))
-            found = study.lost(np.zeros((1, len(test))), epochs, count)
-            same += [f"{lost(found)}, {count} paths", f"{study.trained(found, epochs):.0f}"]
-    rows.append(tuple(same))
     head = ("picked by", *study.each_truth("k = 1, {}", "cost", "k = 3, {}", "cost"))
     return table(head, rows)
+
+
+def instead(study: Study) -> str:
+    """Return how much more accuracy is lost by scores than by random paths, trained for the same total cost."""
+    rows = []
+    for word, cost, score in _scores(study):
+        cells = [word]
+        for epochs, test in study.truths.items():
+            for k in (1, 3):
+                budget = cost + study.trained(study.lost(score, epochs, k), epochs)
+                count = max(1, round(budget / (test.shape[1] * int(epochs))))
+                by_scores, by_chance = (
+                    study.losses(each, epochs, paths) for each, paths in ((score, k), (np.zeros((1, len(test))), count))
+                )
+                found = Bounds.of(_resampled(by_scores) - by_chance[:, 0])
+                bounds = f"{signed(100 * found.low)} to {signed(100 * found.high)}"
+                cells.append(f"{signed(100 * found.mean)} ({bounds}), {count} paths")
+        rows.append(tuple(cells))
+    return table(("picked by", *study.each_truth("k = 1, {}", "k = 3, {}")), rows)
+
+
+def _resampled(losses: np.ndarray) -> np.ndarray:
+    """Return means over the supernets of losses, (D, R), in each draw over as many of them, drawn with replacement."""
+    rows, supernets = losses.shape
+    drawn = np.random.default_rng(0).integers(supernets, size=(rows, supernets))
+    return np.asarray(np.take_along_axis(losses, drawn, axis=1).mean(axis=1))
+
+
+def _scores(study: Study) -> list[tuple[str, float, np.ndarray]]:
+    """Return the scores of all supernets and short trainings: their word, their cost, (R, n)."""
+    names = [name for name in study.names(study.words()) if not name.startswith("epoch")]
+    return [(called(name), study.cost(name), study.score(name)) for name in names] + study.shorts
 
 
 def _losses(study: Study, score: np.ndarray, cost: float) -> list[str]:

@@ -106,6 +106,23 @@ def pooled(study: Study) -> str:
     return table(head, [(*row, p) for row, p in zip(rows, adjusted, strict=True)])
 
 
+def longer(study: Study) -> str:
+    """Return what the longest training of each strategy gains over the shortest, on all seeds."""
+    rows, p_values = [], []
+    for epochs in study.truths:
+        for word in study.several():
+            lengths = study.lengths(word)
+            first, last = (study.taus(label(word, length), epochs) for length in (lengths[0], lengths[-1]))
+            found = welch_against(first, {word: last})[word]
+            assert found.p.value is not None
+            p_values.append(found.p.value)
+            cells = [number(statistics.fmean(taus)) for taus in (first, last)]
+            rows.append((WORDS[epochs], word, f"{lengths[0]} and {lengths[-1]}", *cells, probability(p_values[-1])))
+    adjusted = map(probability, holm(p_values))
+    head = ("ground truth", "strategy", "epochs", "τ, shorter", "τ, longer", "p", "p (Holm)")
+    return table(head, [(*row, p) for row, p in zip(rows, adjusted, strict=True)])
+
+
 def averages(study: Study) -> str:
     """Return the average of several short supernets compared with a long one of the same total length."""
     rows = []

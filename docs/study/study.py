@@ -12,7 +12,7 @@ from stored import HERE, load
 
 from supernet_cli.reports.beliefs import beliefs_of
 from supernet_cli.reports.statistics.ranking import agreement, mean_accuracy
-from supernet_cli.reports.statistics.regret import Loss, regret
+from supernet_cli.reports.statistics.regret import Loss, losses_of, regret
 
 CHOOSE, CONFIRM = (0, 1), (2, 3, 4)
 """Supernet seeds that strategies are chosen on, and those that the choice is confirmed on."""
@@ -60,6 +60,7 @@ class Study:
         self.validation = {epochs: np.array(self.data["truth"][epochs]["validation"]) for epochs in everywhere}
         self.sizes = {name: np.array(values, dtype=float) for name, values in self.data["profile"].items()}
         self.choices = np.array(self.data["choices"])
+        self.labels = [[block[c] for block, c in zip(self.data["blocks"], row, strict=True)] for row in self.choices]
         self.known = [self.sizes[name] for name, _ in SIZES]
 
     @cached_property
@@ -133,6 +134,10 @@ class Study:
         macs = self.sizes["macs"]
         return regret(score, self.expected[epochs], self.validation[epochs], k, {}, macs / macs.mean()).supernet
 
+    def losses(self, score: np.ndarray, epochs: str, k: int) -> np.ndarray:
+        """Return what is lost in each draw of the accuracies, (D, R), by training the k best by each of the scores."""
+        return losses_of(list(score.astype(float)), self.expected[epochs], self.validation[epochs], k)
+
     def trained(self, found: Loss, epochs: str) -> float:
         """Return the cost of the paths that were trained for a loss, in stand-alone trainings of one epoch."""
         assert found.paths.value is not None
@@ -167,6 +172,11 @@ def word_of(supernets: dict[str, Any]) -> str:
 def label(word: str, epochs: int) -> str:
     """Return what supernets are called in tables: their kind and their epochs."""
     return f"{word}, {epochs}"
+
+
+def called(kind: str) -> str:
+    """Return the words for supernets: their label, with its unit."""
+    return "untrained supernet" if kind.startswith("untrained") else f"{kind} epochs"
 
 
 def _answers(path: Path) -> np.ndarray:

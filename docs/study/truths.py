@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from cells import number, spread, table
-from study import LONG, PROXIES, SHORT, WORDS, Study
+from study import LONG, PROXIES, SHORT, WORDS, Study, called
 
 from supernet_cli.reports.statistics.ceiling import tau_ceiling
 from supernet_cli.reports.statistics.pairs import resolved_pairs
@@ -102,13 +102,9 @@ def baselines(study: Study) -> str:
         if name in study.sizes:
             rows.append((word, "0", *_agreeing(study, study.sizes[name][None, :], with_range=False)))
     rows += [(word, f"{cost:.1f}", *_agreeing(study, score)) for word, cost, score in study.shorts]
-    kinds = [f"{word}, {length}" for word in ("untrained", "uniform") for length in study.lengths(word)]
-    rows += [(f"*{_named(k)}*", f"{study.cost(k):.1f}", *_agreeing(study, study.score(k))) for k in kinds]
+    kinds = study.names(["untrained", "uniform"])
+    rows += [(f"*{called(k)}*", f"{study.cost(k):.1f}", *_agreeing(study, study.score(k))) for k in kinds]
     return table(("order by", "cost", *study.each_truth("τ, {}", "its best quarter")), rows)
-
-
-def _named(kind: str) -> str:
-    return "untrained supernet" if kind.startswith("untrained") else f"{kind} epochs"
 
 
 def _agreeing(study: Study, score: np.ndarray, with_range: bool = True) -> list[str]:

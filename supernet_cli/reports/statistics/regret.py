@@ -10,7 +10,7 @@ accuracies are drawn from their posterior distribution (`posterior.py`), and eac
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,12 +86,10 @@ def regret(
     if reason:
         none = _unknown(reason)
         return Regret(k, none, (), dict.fromkeys(names, none))
-    quality, best = shrunken(validation), draws.max(axis=1)
 
     def loss(orders: Iterable[Floats], note: str = "") -> tuple[Loss, list[float]]:
         orders = [order.astype(np.float64) for order in orders]
-        chances = np.array([_chances_of_picks(order, k, quality) for order in orders])
-        losses = best[:, None] - draws @ chances.T
+        losses = losses_of(orders, draws, validation, k)
         bounds = Bounds.of(losses.mean(axis=1))
         paths = [float(_inclusion(order, k) @ costs) for order in orders] if costs is not None else []
         return Loss(
@@ -106,6 +104,20 @@ def regret(
         for name, order in {**others, RANDOM: np.zeros(count)}.items()
     }
     return Regret(k, found, tuple(per_seed), rivals)
+
+
+def losses_of(orders: Sequence[Floats], draws: Floats, validation: Floats, k: int) -> NDArray[np.float64]:
+    """Return what is lost by picking among the k first of each order, in each draw of the accuracies: (D, R).
+
+    Args:
+        orders: R orders, (n,) each, higher is better.
+        draws: (D, n) expected test accuracies.
+        validation: (n, S) stand-alone validation accuracy.
+        k: Paths to train from scratch.
+    """
+    quality = shrunken(validation)
+    chances = np.array([_chances_of_picks(order, k, quality) for order in orders])
+    return np.asarray(draws.max(axis=1)[:, None] - draws @ chances.T)
 
 
 def shrunken(accuracies: Floats) -> NDArray[np.float64]:

@@ -171,7 +171,7 @@ def test_the_model_tries_every_candidate_early() -> None:
     labels = tuple("abcde")
     what, rng, seen = Problem((labels,) * 4, ("macs",), figures_of_many, size="macs"), np.random.default_rng(0), ()
     policy = build_policy("posterior")
-    for _ in range(17):
+    for _ in range(10):
         (path,) = policy.propose(Evidence(what, seen), rng, 1)
         seen = (*seen, Observation(path, (0.5 + 0.02 * (path[0] == 0) + 0.01 * (path[1] == 1),)))
     tried = np.array([observation.path for observation in seen])
