@@ -18,10 +18,16 @@ def same(one: Named, other: Named) -> bool:
 
 
 def label(strategy: Named) -> str:
-    """Return a strategy in words: `path-dropout (rate 0.5, combine sum)`."""
+    """Return a strategy in words: `path-dropout (rate 0.5, combine sum)`, `fair (parts)`."""
     usual = _defaults(strategy.name)
-    changed = [f"{key} {value}" for key, value in strategy.parameters.items() if usual.get(key) != value]
+    changed = [_words(key, value) for key, value in strategy.parameters.items() if usual.get(key) != value]
     return f"{strategy.name} ({', '.join(changed)})" if changed else strategy.name
+
+
+def _words(key: str, value: object) -> str:
+    if isinstance(value, bool):
+        return key if value else f"no {key}"
+    return f"{key} {value}"
 
 
 def _resolved(strategy: Named) -> dict[str, Any]:

@@ -196,6 +196,7 @@ def test_strategies_are_the_same_if_they_do_the_same() -> None:
     assert not same(Named(name="fair"), Named(name="uniform"))
     assert label(dropout(rate=0.5, ghost=4, combine="sum")) == "path-dropout (rate 0.5, combine sum)"
     assert label(dropout(rate=0.05)) == "path-dropout"
+    assert label(Named.model_validate({"name": "fair", "parts": True})) == "fair (parts)"
     assert label(Named.model_validate({"name": "of-another-installation", "x": 1})) == "of-another-installation (x 1)"
 
 
