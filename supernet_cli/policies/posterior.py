@@ -3,7 +3,7 @@
 Starts with the path that evidence speaks for, and two of the better quarter that share least with what is trained. From
 then on it trains the path whose accuracy is expected to exceed the best expected so far by most, as the draws of the
 model agree; paths that are still being trained count as if they had reached what is expected of them. Until every
-candidate has been tried in every decision, only paths are trained that bring in untried ones in a third of the
+candidate has been tried in every decision, only paths are trained that bring in untried ones in half of the
 decisions: a few candidates matter far more than all others, and no likeness to what is trained tells which. Takes the
 path with the best expected accuracy, not the best accuracy seen, which is mostly luck.
 
@@ -13,7 +13,6 @@ Le Riche and Carraro 2010, "Kriging Is Well-Suited to Parallelize Optimization".
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -32,9 +31,6 @@ _START = 3
 
 _PART = 0.25
 """Share of the paths that the first ones are drawn from: those with the best evidence."""
-
-_UNTRIED = 1 / 3
-"""Share of the decisions in which each path brings in an untried candidate, until all have been tried."""
 
 _LEADING = 1024
 _GLANCE = 6
@@ -144,7 +140,7 @@ class PosteriorPolicy(Memoryless):
             posterior = posterior.imagining(np.array(chosen, dtype=np.int64))
         threshold = float(posterior.predict(best_trained(posterior)[:1]).mean[0])
         trained = posterior.trained.paths
-        least = min(math.ceil(_UNTRIED * trained.shape[1]), _most_untried(problem, trained))
+        least = min(max(1, trained.shape[1] // 2), _most_untried(problem, trained))
         pool = self.promising(posterior, threshold, rng, least)
         order = np.argsort(-_value(posterior, threshold, least, pool), kind="stable")
         leading = (as_paths(pool[[place]])[0] for place in order.tolist())
