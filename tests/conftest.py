@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ for name in [name for name in os.environ if name.startswith("SUPERNET_") and nam
 for name in ("FORCE_COLOR", "NO_COLOR", "GITHUB_ACTIONS", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
     os.environ.pop(name, None)
 os.environ["COLUMNS"] = "120"
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a job started with `nohup … &`: children would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 IMAGES = {"train": 600, "t10k": 200}
 SIDE = 12
