@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from cells import number, spread, table
-from study import LONG, PROXIES, SHORT, WORDS, Study, called
+from study import LONG, PROXIES, SHORT, WORDS, Study, called, label
 
 from supernet_cli.reports.statistics.ceiling import tau_ceiling
 from supernet_cli.reports.statistics.pairs import resolved_pairs
@@ -70,7 +70,7 @@ def _explained(study: Study, epochs: str) -> float:
 
 
 def anchor(study: Study) -> str:
-    """Return how the ground truths agree with much longer trainings of some paths."""
+    """Return how the ground truths, and the longest supernets, agree with much longer trainings of some paths."""
     (epochs,) = set(study.data["truth"]) - set(WORDS)
     found = study.data["truth"][epochs]
     places = [study.data["paths"].index(path) for path in found["paths"]]
@@ -88,7 +88,12 @@ def anchor(study: Study) -> str:
                     _range(mean_accuracy(few)),
                 )
             )
-    return table(("ground truth", f"τ with {epochs} epochs", "t₁", "accuracy"), rows)
+    longest = [label(word, study.lengths(word)[-1]) for word in study.words()]
+    scores = [(called(kind), study.score(kind)) for kind in longest]
+    scores += [(word, score) for word, _, score in study.shorts[-1:]]
+    for word, score in scores:
+        rows.append((f"*{word}*", spread(agreement(score[:, places], test).tau.per_seed), "–", "–"))
+    return table(("order by", f"τ with {epochs} epochs", "t₁", "accuracy"), rows)
 
 
 def _range(mean: np.ndarray) -> str:
