@@ -32,13 +32,14 @@ class Ordered(Memoryless):
 def leading(evidence: Evidence, name: str, rng: np.random.Generator, n: int) -> Choices:
     """Return paths with the largest values of a figure, the largest first, n of them not taken.
 
-    Paths whose value is unknown are left out. In a space that is not enumerated, they are found by climbing: the best
-    of a population and its changes survive.
+    Paths whose value is unknown are not among them. In a space that is not enumerated, they are found by climbing: the
+    best of a population and its changes survive, and paths that were measured are part of it from the start.
     """
     problem, n = evidence.problem, n + len(evidence.taken)
     if problem.paths is not None:
         return _best(problem, name, problem.paths, rng, n)
-    population = problem.sample(rng, _POPULATION)
+    measured = np.array(problem.measured, dtype=np.int64).reshape(-1, len(problem.decisions))
+    population = np.concatenate([problem.sample(rng, _POPULATION), measured[problem.within_limits(measured)]])
     for _ in range(_ROUNDS):
         moved = problem.mutated(np.repeat(population, 2, axis=0), rng)
         wider = np.unique(np.concatenate([population, moved[problem.within_limits(moved)]]), axis=0)

@@ -210,6 +210,7 @@ def _rivals(posterior: Posterior, evidence: Evidence, rng: np.random.Generator) 
     for rival, figure in (("largest", problem.size), ("one-shot", problem.score)):
         if figure is not None:
             chosen[rival] = leading(blank, figure, rng, count)
+    chosen = {rival: batch for rival, batch in chosen.items() if len(batch)}
     paths = np.unique(np.concatenate(list(chosen.values())), axis=0)
     places = {path: place for place, path in enumerate(as_paths(paths))}
     drawn = posterior.draw(paths, _DRAWS, rng)

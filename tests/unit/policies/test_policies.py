@@ -10,6 +10,7 @@ import pytest
 from supernet_cli.config.catalog import entries
 from supernet_cli.errors import UsageError
 from supernet_cli.policies import Evidence, Observation, Path, Policy, Problem, build_policy
+from supernet_cli.policies.answer import answer
 from supernet_cli.policies.problem import Choices, as_paths
 
 NAMES = sorted(entries("policy"))
@@ -204,3 +205,26 @@ def test_a_size_that_hardly_differs_between_paths_does_not_lead_the_model() -> N
 
     assert starts(0.2) == {(3, 3, 3)}
     assert len(starts(0.01)) > 4
+
+
+def test_an_answer_in_a_space_of_a_thousand_million_paths_of_which_a_few_have_scores() -> None:
+    decisions = (tuple("abcd"),) * 15
+    rng = np.random.default_rng(0)
+    scored = {tuple(path): float(score) for score, path in enumerate(rng.integers(0, 4, (20, 15)).tolist())}
+
+    def known(paths: Choices) -> np.ndarray:
+        scores = [scored.get(path, np.nan) for path in as_paths(paths)]
+        return np.stack([np.log(1.0 + paths.sum(axis=1)), scores], axis=1)
+
+    what = Problem(decisions, ("macs", "one-shot"), known, size="macs", score="one-shot", measured=tuple(scored))
+    best = max(scored, key=lambda path: scored[path])
+    assert build_policy("one-shot").propose(Evidence(what), rng, 1) == [best]
+    seen = tuple(Observation(path, (0.5 + 0.01 * place,)) for place, path in enumerate(list(scored)[:3]))
+    found = answer(Evidence(what, seen), lambda paths: paths.sum(axis=1).astype(float), 5, rng)
+    assert found.choice.path in scored
+    assert set(found.rivals) == {"random", "largest", "one-shot"}
+    unscored = Problem(decisions, ("macs", "one-shot"), known, size="macs", score="one-shot")
+    assert set(answer(Evidence(unscored, seen), lambda paths: paths.sum(axis=1).astype(float), 5, rng).rivals) == {
+        "random",
+        "largest",
+    }
