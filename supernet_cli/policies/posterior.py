@@ -3,9 +3,9 @@
 Starts with the path that evidence speaks for, and two of the better quarter that share least with what is trained. From
 then on it trains the path whose accuracy is expected to exceed the best expected so far by most, as the draws of the
 model agree; paths that are still being trained count as if they had reached what is expected of them. Until every
-candidate has been tried in every decision, only paths are trained that bring in untried ones in half of the
-decisions: a few candidates matter far more than all others, and no likeness to what is trained tells which. Takes the
-path with the best expected accuracy, not the best accuracy seen, which is mostly luck.
+candidate has been tried in every decision, only paths are trained that bring in untried ones in half of the decisions:
+a few candidates matter far more than all others, and only trying them shows which. Takes the path with the best
+expected accuracy, not the best accuracy seen, which is mostly luck.
 
 Source: Jones, Schonlau and Welch 1998, "Efficient Global Optimization of Expensive Black-Box Functions"; Ginsbourger,
 Le Riche and Carraro 2010, "Kriging Is Well-Suited to Parallelize Optimization".
@@ -126,7 +126,8 @@ class PosteriorPolicy(Memoryless):
             pool = pool if pool is not None else grown(problem, value, rng, ())
             return _in_order(pool, value(pool), rng)[0]
         pool = pool if pool is not None else problem.sample(rng, _POOL)
-        better = pool[value(pool) >= np.quantile(value(pool), 1 - _PART)] if informed else pool
+        values = value(pool)  # all the same without evidence
+        better = pool[values >= np.quantile(values, 1 - _PART)]
         taken = [*(observation.path for observation in evidence.observations), *chosen]
         untried = _untried(better, np.array(taken, dtype=np.int64).reshape(-1, better.shape[1]))
         return next((path for path in _in_order(better, untried, rng) if path not in taken), None)

@@ -168,7 +168,7 @@ def test_local_search_ends_at_a_path_without_better_neighbours_before_it_starts_
 
 
 def test_the_model_tries_every_candidate_early() -> None:
-    """Each training brings in untried ones: nothing else tells which few matter far more than others."""
+    """Each training brings in untried ones: only that shows which few matter far more than others."""
     labels = tuple("abcde")
     what, rng, seen = Problem((labels,) * 4, ("macs",), figures_of_many, size="macs"), np.random.default_rng(0), ()
     policy = build_policy("posterior")
