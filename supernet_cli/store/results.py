@@ -38,6 +38,9 @@ Order = Literal["one-shot", "size", "posterior"]
 
 Split = Literal["test", "validation"]
 
+LATENCIES = ("latency_seconds", "latency_batch_seconds")
+"""Figures of a path's profile that are timings."""
+
 _LOCK_SECONDS = 60.0
 _WRITTEN_BY = {
     "selections": "repeat your `supernet retrain` command",
@@ -93,19 +96,25 @@ class Evaluation(Stored):
 
 
 class PathProfile(Stored):
-    """What a path costs, and its scores by the zero-cost proxies; earlier versions did not measure all of them."""
+    """What a path costs, and its scores by the zero-cost proxies, as far as a command had them measured."""
 
     parameters: int
     macs: int  # multiply-accumulates of one image's forward pass
-    latency_seconds: float | None  # of one image, median
-    latency_batch_seconds: float | None  # of a batch of the size used for evaluation, median
+    latency_seconds: float | None = None  # of one image, median; None if not measured
+    latency_batch_seconds: float | None = None  # of a batch of the size used for evaluation, median; likewise
     synflow: float | None = None  # natural logarithm of the flow
     naswot: float | None = None  # natural logarithm of the determinant
     gradient_norm: float | None = None
 
     def has(self, name: str) -> bool:
-        """Whether a figure was measured; it is None if the result was not finite."""
-        return name in self.model_fields_set
+        """Whether a figure was measured; that of a proxy is None if the result was not finite."""
+        return name in self.model_fields_set and (name not in LATENCIES or getattr(self, name) is not None)
+
+    def updated(self, newer: PathProfile) -> PathProfile:
+        """Return what is known together with a newer measurement, which may be of other figures."""
+        return self.model_copy(
+            update={name: getattr(newer, name) for name in newer.model_fields_set if newer.has(name)}
+        )
 
 
 class Profiles(Stored):
@@ -258,11 +267,13 @@ def forget_one_shot(run: Run) -> None:
 
 
 def keep_profiles(run: Run, found: Profiles) -> None:
-    """Add sizes of paths; latencies from another device or number of threads are dropped."""
+    """Add what was measured of paths; everything from another device or number of threads is dropped."""
     with exclusively(run):
         before = profiles(run)
         same = (before.device, before.threads, before.batch) == (found.device, found.threads, found.batch)
-        paths = {**before.paths, **found.paths} if same else found.paths
+        known = before.paths if same else {}
+        added = {name: known[name].updated(new) if name in known else new for name, new in found.paths.items()}
+        paths = {**known, **added}
         merged = found.model_copy(update={"paths": dict(sorted(paths.items()))})
         write_document(run, "profile", merged, exclude_unset=True)  # what was not measured is not there
 

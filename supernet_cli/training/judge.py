@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import torch
+from torch import nn
 
 from supernet_cli import device
 from supernet_cli.data import Progress
@@ -24,6 +25,7 @@ from supernet_cli.space import Architecture
 from supernet_cli.store.job import JobFolder
 from supernet_cli.store.layout import Way, path_folder
 from supernet_cli.store.results import (
+    LATENCIES,
     JudgingCost,
     PathProfile,
     Profiles,
@@ -80,6 +82,7 @@ def judge_run(
     advance: Progress,
     between: Callable[[], None],
     spread: Spread | None = None,
+    figures: Collection[str] | None = None,
 ) -> list[ScoreRow]:
     """Evaluate a run's networks, measure its paths, and store all of that in the run's results.
 
@@ -89,11 +92,12 @@ def judge_run(
         prepared: From `prepare`, with the run's preset.
         run: The run.
         networks: What to evaluate.
-        paths: The paths; those not measured yet are measured.
+        paths: The paths; what was not measured of them yet is measured.
         split: Whose images.
         advance: Called with the progress.
         between: Called again and again; what it raises ends the evaluation, and what was done until then is stored.
         spread: Where to evaluate; in this process by default. Latencies are always measured in this process.
+        figures: What to measure besides sizes; see `profile_paths`.
 
     Raises:
         RunError: Weights are missing or damaged.
@@ -121,7 +125,7 @@ def judge_run(
         finally:
             torch.set_num_threads(prepared.plan.threads)
         if keep:
-            _measure(prepared, run, paths, advance, between)
+            _measure(prepared, run, paths, everything() if figures is None else frozenset(figures), advance, between)
     return sorted(rows, key=lambda row: (list(Way).index(row.kind), row.seed))
 
 
@@ -300,49 +304,72 @@ def _row(kind: Way, seed: int, path: Architecture, score: Score) -> ScoreRow:
     )
 
 
+def everything() -> frozenset[str]:
+    """Return the names of all that can be measured of a path besides its sizes: latencies and proxies."""
+    return frozenset((*LATENCIES, *proxies.proxies()))
+
+
 def _measure(
-    prepared: Prepared, run: Run, paths: Sequence[Architecture], advance: Progress, between: Callable[[], None]
+    prepared: Prepared,
+    run: Run,
+    paths: Sequence[Architecture],
+    figures: frozenset[str],
+    advance: Progress,
+    between: Callable[[], None],
 ) -> None:
-    """Measure the paths that have not been measured yet, on this device."""
+    """Measure what has not been measured of some paths yet, on this device."""
     empty = Profiles(device=prepared.networks.device.name, threads=prepared.plan.threads, batch=BATCH)
     known = profiles(run)
     if known.model_copy(update={"paths": {}}) != empty:
         known = empty
-    missing = [path for path in paths if not _is_measured(known.paths.get(str(path)))]
-    for start in range(0, len(missing), _KEPT_TOGETHER):
-        between()
-        group = missing[start : start + _KEPT_TOGETHER]
-        found = {str(path): measured for path, measured in profile_paths(prepared, group)}
-        keep_profiles(run, empty.model_copy(update={"paths": found}))
-        advance("measuring paths", start + len(group), len(missing))
+    missing: dict[frozenset[str], list[Architecture]] = defaultdict(list)
+    for path in paths:
+        profiled = known.paths.get(str(path))
+        unknown = frozenset(name for name in figures if profiled is None or not profiled.has(name))
+        if profiled is None or unknown:
+            missing[unknown].append(path)
+    done, total = 0, sum(map(len, missing.values()))
+    for unknown, alike in missing.items():
+        for start in range(0, len(alike), _KEPT_TOGETHER):
+            between()
+            group = alike[start : start + _KEPT_TOGETHER]
+            found = {str(path): measured for path, measured in profile_paths(prepared, group, unknown)}
+            keep_profiles(run, empty.model_copy(update={"paths": found}))
+            done += len(group)
+            advance("measuring paths", done, total)
 
 
-def _is_measured(known: PathProfile | None) -> bool:
-    """Whether all is known of a path: earlier versions had fewer proxies."""
-    return known is not None and all(known.has(name) for name in proxies.proxies())
-
-
-def profile_paths(prepared: Prepared, paths: Sequence[Architecture]) -> Iterator[tuple[Architecture, PathProfile]]:
-    """Measure paths: their subnets' parameters, multiply-accumulates and latencies, and their scores by all proxies.
+def profile_paths(
+    prepared: Prepared, paths: Sequence[Architecture], figures: Collection[str]
+) -> Iterator[tuple[Architecture, PathProfile]]:
+    """Measure paths: their subnets' parameters and multiply-accumulates, and what else is named.
 
     Proxies see the initial weights of the supernets of seeds 0, 1, …, which are drawn from the same distributions as
     those of a training from scratch, and training images without augmentation. Both are always the same, so a score
-    does not depend on which paths are measured.
+    does not depend on which paths are measured, nor on what else is.
+
+    Args:
+        prepared: From `prepare`, with the run's preset.
+        paths: The paths.
+        figures: Names of latencies and proxies, of those that `everything` returns. Most of them take far longer than
+            sizes.
     """
     networks, on = prepared.networks, prepared.networks.device
     shape = networks.image_shape
-    supernets = [networks.supernet(initial).eval() for initial in range(proxies.most_initialisations())]
+    supernets = [networks.supernet(initial).eval() for initial in range(proxies.most_initialisations(figures))]
     images = prepared.images.calibration(proxies.BATCH)
     assert images is not None
     images_BCHW, labels_B = next(images.batches(proxies.BATCH))
+    timings: Mapping[str, Callable[[nn.Module], float]] = {
+        "latency_seconds": lambda network: latency(network, shape, 1, on),
+        "latency_batch_seconds": lambda network: latency(network, shape, BATCH, on, warm_up=1, runs=5),
+    }
     for path in paths:
         untrained = [supernet.extract(path) for supernet in supernets]
-        network = untrained[0]
-        size = profile(network, shape, on)
+        size = profile(untrained[0], shape, on)
         measured = PathProfile(
             parameters=size.parameters,
             macs=size.macs,
-            latency_seconds=latency(network, shape, 1, on),
-            latency_batch_seconds=latency(network, shape, BATCH, on, warm_up=1, runs=5),
+            **{name: time_it(untrained[0]) if name in figures else None for name, time_it in timings.items()},
         )
-        yield path, measured.model_copy(update=proxies.scores(untrained, images_BCHW, labels_B))
+        yield path, measured.model_copy(update=proxies.scores(figures, untrained, images_BCHW, labels_B))

@@ -14,6 +14,7 @@ from supernet_cli.policies.latency import read_latencies
 from supernet_cli.policies.problem import SIZES, UNSIGNED, Choices, Floats, Observation, Path, Problem
 from supernet_cli.policies.within import Limit, Limits, fitted
 from supernet_cli.reports.scores import scores
+from supernet_cli.reports.search.document import Axis
 from supernet_cli.reports.statistics.posterior import normal_scores
 from supernet_cli.space import PASSES_PER_TRAINING_IMAGE, SearchSpace
 from supernet_cli.store.layout import Way, path_folder
@@ -60,6 +61,7 @@ class Candidates:
         epoch_images: Training images of a stand-alone training, over all of its epochs.
         most: The largest value of each limited figure.
         table: Latencies from a table; None where they are measured.
+        is_timed: Whether anything depends on latencies that are measured.
     """
 
     run: Run
@@ -68,9 +70,17 @@ class Candidates:
     epoch_images: int
     most: Mapping[str, float]
     table: Additive | None = None
+    is_timed: bool = False
 
     @classmethod
-    def of(cls, run: Run, prepared: Prepared, most: Mapping[str, float], table: Additive | None) -> Candidates:
+    def of(
+        cls,
+        run: Run,
+        prepared: Prepared,
+        most: Mapping[str, float],
+        table: Additive | None,
+        against: Axis = "macs",
+    ) -> Candidates:
         """Return the paths of a run that is prepared."""
         plan = prepared.plan
         return cls(
@@ -80,12 +90,21 @@ class Candidates:
             plan.train_images * plan.standalone_recipe.epochs,
             most,
             table,
+            table is None and "latency" in (*most, against),
         )
 
     @cached_property
     def decisions(self) -> tuple[tuple[str, ...], ...]:
         """Labels of the candidates of each block."""
         return tuple(block.labels for block in self.space.blocks)
+
+    @property
+    def figures_needed(self) -> frozenset[str]:
+        """What a search has measured of each path that it scores, besides its sizes: fields of `PathProfile`.
+
+        The other proxies are evidence too where they are known, but take many times as long as scoring a path does.
+        """
+        return frozenset(("synflow", "latency_seconds") if self.is_timed else ("synflow",))
 
     def name(self, path: Path) -> str:
         """Return the name of a path."""
@@ -113,7 +132,7 @@ class Known:
         one_shot: One-shot score of each path that every supernet has scored: normal scores of the losses' ranks.
         proxies: Zero-cost proxies, by their name, of the paths they were measured of.
         latency: Seconds per image, where it was measured.
-        measured: Paths whose sizes, latencies and proxies were measured.
+        measured: Paths of which all that a search needs was measured.
         accuracies: Accuracies on validation of each path's finished stand-alone trainings, by seed.
         refused: Paths whose stand-alone trainings diverged.
     """
@@ -149,7 +168,7 @@ class Known:
                 for name in sorted(UNSIGNED)
             },
             {path: each.latency_seconds for path, each in measured.items() if each.latency_seconds},
-            frozenset(measured),
+            frozenset(path for path, each in measured.items() if all(map(each.has, candidates.figures_needed))),
             {candidates.path(name): tuple(several) for name, several in sorted(alone.items())},
             frozenset(map(candidates.path, refused)),
         )
@@ -207,7 +226,7 @@ class Known:
         return tuple(Observation(path, self.accuracies[path]) for path in dict.fromkeys(order))
 
     def is_scored(self, path: Path) -> bool:
-        """Whether everything that can be known of a path without training it is known."""
+        """Whether everything that a search needs of a path before training it is known."""
         return path in self.one_shot and path in self.measured
 
     def is_tested(self, path: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from supernet_cli.reports.next_step import finish_first
 from supernet_cli.space import Architecture
@@ -14,13 +14,17 @@ from supernet_cli.workflows.session import Session
 logger = logging.getLogger(__name__)
 
 
-def judge(session: Session, paths: Sequence[Architecture], split: Split) -> list[ScoreRow]:
+def judge(
+    session: Session, paths: Sequence[Architecture], split: Split, figures: Collection[str] | None = None
+) -> list[ScoreRow]:
     """Evaluate the trained networks of a run, store the results, and return them.
 
     Args:
         session: The run, and where its networks are evaluated.
         paths: Which paths.
         split: Whose images.
+        figures: What to measure of the paths besides their sizes: latencies and zero-cost proxies, by their fields of
+            `PathProfile`. All of them by default.
 
     Raises:
         RunError: The run has no trained network yet, its results are damaged, a worker failed, or a cluster is not
@@ -47,7 +51,7 @@ def judge(session: Session, paths: Sequence[Architecture], split: Split) -> list
 
             spread = spread_over(executor, lambda: interruption.wish)
         networks = Networks.of(run, paths)
-        rows = judge_run(prepared, run, networks, paths, split, advance, stop_if_asked, spread)
+        rows = judge_run(prepared, run, networks, paths, split, advance, stop_if_asked, spread, figures)
     if not is_writable(run):
         with observer.warnings():
             logger.warning("%s is read-only: these results were not stored", run.folder)

@@ -76,7 +76,7 @@ class Search:
         self._validation = prepared.plan.preset.data.validation
         decisions = tuple(block.labels for block in session.space.blocks)
         device, table = ("", None) if request.latencies is None else read_latencies(request.latencies, decisions)
-        self._candidates = Candidates.of(session.run, prepared, request.limits, table)
+        self._candidates = Candidates.of(session.run, prepared, request.limits, table, request.against)
         self.journal = self._begun(device, "" if table is None else table.digest)
 
     def _begun(self, latencies: str, table: str) -> SearchJournal:
@@ -180,7 +180,11 @@ class Search:
                 raise UsageError("The budget does not allow a single training.", "Allow more: --trainings 1, at least.")
             return None
         if is_finished and answer.choice.path in known.accuracies and not known.is_tested(answer.choice.path):
-            judge(self._session, [self._session.space.architecture(answer.choice.path)], "test")
+            figures = self._candidates.figures_needed | (
+                {"latency_seconds"} if self._candidates.table is None else set()
+            )
+            judge(self._session, [self._session.space.architecture(answer.choice.path)], "test", figures)
+            known = self.known()
         document = self._keep(known, answer, is_finished)
         self._write(finished=is_finished)
         return document
@@ -259,7 +263,8 @@ class Search:
         journal = self.journal
         if journal.scoring:
             self._session.observer.note(f"scoring {counted(len(journal.scoring), 'path')} with inherited weights")
-            judge(self._session, [self._session.space.parse(name) for name in journal.scoring], "validation")
+            paths = [self._session.space.parse(name) for name in journal.scoring]
+            judge(self._session, paths, "validation", self._candidates.figures_needed)
             self._write(scoring=())
         if journal.proposed:
             batch = np.array(list(map(self._candidates.path, journal.proposed)), dtype=np.int64)
@@ -296,7 +301,7 @@ class Search:
             sample = as_paths(problem.paths)
         else:
             sample = list(dict.fromkeys(as_paths(problem.sample(np.random.default_rng(0), 2 * wanted))))
-        is_timed = "latency" in (*self._request.limits, self._request.against) and self._request.latencies is None
+        is_timed = self._candidates.is_timed
         enough = [path for path in known.one_shot if not is_timed or path in known.measured]
         scored = np.array(enough, dtype=np.int64).reshape(-1, len(known.candidates.decisions))
         missing = min(wanted, len(sample)) - int(known.limits.within(scored).sum())

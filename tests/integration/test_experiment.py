@@ -207,7 +207,9 @@ def test_what_is_measured_is_not_measured_again(
     assert supernet("evaluate", PATHS[0])[0] == 0
     seen: list[str] = []
     measure = judge.profile_paths
-    monkeypatch.setattr(judge, "profile_paths", lambda p, paths: seen.extend(map(str, paths)) or measure(p, paths))
+    monkeypatch.setattr(
+        judge, "profile_paths", lambda p, paths, figures: seen.extend(map(str, paths)) or measure(p, paths, figures)
+    )
     assert supernet("evaluate")[0] == 0
     assert seen == PATHS[1:]
 

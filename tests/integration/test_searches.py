@@ -79,6 +79,30 @@ def test_a_search_finds_a_path_says_so_and_repeats_nothing(supernet: Invoke, run
     assert document["pick"]["path"] in {job["path"] for job in jobs}
 
 
+def test_a_search_measures_what_it_needs_and_evaluate_the_rest(supernet: Invoke, run: Run) -> None:
+    code, out, err = supernet("search", "--trainings", 1, *QUICK, "--json")
+    assert code == 0, out + err
+    pick, stored = json.loads(out)["pick"], run.folder / "results" / "profile.json"
+    measured = json.loads(stored.read_text())["paths"]
+    assert len(measured) == 4
+    assert all(set(path) >= {"parameters", "macs", "synflow"} for path in measured.values())
+    assert not any(set(path) & {"naswot", "gradient_norm"} for path in measured.values())
+    latencies = {name: path["latency_seconds"] for name, path in measured.items()}
+    assert {name for name, latency in latencies.items() if latency} == {pick["path"]}
+    assert latencies[pick["path"]] == pick["latency_seconds"]
+    assert "latency" not in supernet("search", "--trainings", 1, *QUICK)[1]
+    page = ["compare", "--format", "html", "--output", "page.html"]
+    for command in (["compare"], page, ["evaluate"], ["compare"]):
+        code, out, err = supernet(*command)
+        assert code == 0, out + err
+    after = json.loads(stored.read_text())["paths"]
+    assert after[pick["path"]]["latency_seconds"] == pick["latency_seconds"]
+    for name, path in after.items():
+        assert path["synflow"] == measured[name]["synflow"]
+        assert set(path) >= {"naswot", "gradient_norm"}
+        assert min(path["latency_seconds"], path["latency_batch_seconds"]) > 0
+
+
 def test_by_posterior_needs_a_training_to_learn_from(supernet: Invoke, run: Run) -> None:
     code, _, err = supernet("retrain", "--top", 2, "--by", "posterior")
     assert code == 5

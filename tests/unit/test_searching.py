@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ class World:
 
         return writes
 
-    def judge(self, session: Session, paths: Sequence[Architecture], split: Split) -> None:
+    def judge(self, session: Session, paths: Sequence[Architecture], split: Split, figures: Collection[str]) -> None:
         for path in paths:
             self.event()
             loss = 1 - accuracy(path, 0) + random.Random(f"{path}").gauss(0, 0.05)
@@ -100,10 +100,9 @@ class World:
                     keep_scores(self.run, split, [score(str(path), Way.ALONE, job.seed, reached, 1 - reached)], {})
         self.event()
         for path in paths:
-            if str(path) not in profiles(self.run).paths:
-                sizes = {"parameters": 1, "macs": 1, "latency_batch_seconds": 1.0, "synflow": float(sum(path.choices))}
-                known = PathProfile(**sizes, latency_seconds=self.latency(path))
-                keep_profiles(self.run, Profiles(device="cpu", threads=1, batch=250, paths={str(path): known}))
+            every = {"latency_seconds": self.latency(path), "synflow": float(sum(path.choices))}
+            measured = PathProfile(parameters=1, macs=1, **{name: every[name] for name in figures})
+            keep_profiles(self.run, Profiles(device="cpu", threads=1, batch=250, paths={str(path): measured}))
 
     def train(self, session: Session, selection: Selection, seeds: Sequence[int]) -> retrain.TrainedAlone:
         jobs = retrain.trainings(self.run, selection, seeds, session.space)
@@ -313,3 +312,26 @@ def test_every_path_can_be_trained_and_then_the_search_is_done(
     assert document.next.macs is None
     assert sum(len(rows) for rows in evaluation(world.run).rows("test", Way.ALONE).values()) == 1
     assert json.loads((world.run.folder / "results" / "search.json").read_text()) == document.document()
+
+
+def timed(world: World) -> set[str]:
+    """Return the paths whose latency was measured."""
+    return {name for name, measured in profiles(world.run).paths.items() if measured.has("latency_seconds")}
+
+
+def test_latencies_are_measured_of_the_pick_and_of_other_paths_only_if_the_search_depends_on_them(
+    make: Callable[..., World], search: Callable[..., Searched | None]
+) -> None:
+    world = make("untimed")
+    document = search(world, Request(trainings=3))
+    assert document is not None
+    assert timed(world) == {document.pick.path}
+    assert document.pick.latency_seconds == 1e-3
+    assert search(world, Request(trainings=3)) == document
+    assert all(measured.has("synflow") for measured in profiles(world.run).paths.values())
+    document = search(world, Request(trainings=5, against="latency"))
+    assert document is not None
+    scored = evaluation(world.run).rows("validation", Way.ONE_SHOT)[0]
+    assert len(scored) >= 64
+    assert timed(world) == set(scored)
+    assert all(path.latency_seconds for path in document.paths if path.one_shot_rank)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
@@ -55,15 +55,18 @@ def proxies() -> Mapping[str, Proxy]:
     return found
 
 
-def most_initialisations() -> int:
-    """Return how many initialisations of a path are needed to score it by all proxies."""
-    return max(proxy.initialisations for proxy in proxies().values())
+def most_initialisations(names: Collection[str]) -> int:
+    """Return how many initialisations of a path are needed to score it by some proxies: at least one."""
+    return max((proxy.initialisations for name, proxy in proxies().items() if name in names), default=1)
 
 
-def scores(networks: Sequence[nn.Module], images_BCHW: Tensor, labels_B: Tensor) -> dict[str, float | None]:
-    """Return a path's score by each proxy: the mean over its initialisations, None if one of them has none.
+def scores(
+    names: Collection[str], networks: Sequence[nn.Module], images_BCHW: Tensor, labels_B: Tensor
+) -> dict[str, float | None]:
+    """Return a path's score by some proxies: the mean over its initialisations, None if one of them has none.
 
     Args:
+        names: The proxies; names of anything else are ignored.
         networks: The path's network in as many initialisations as `most_initialisations` says.
         images_BCHW: As for a `Scorer`.
         labels_B: As for a `Scorer`.
@@ -71,6 +74,7 @@ def scores(networks: Sequence[nn.Module], images_BCHW: Tensor, labels_B: Tensor)
     return {
         name: _mean([proxy.score(network, images_BCHW, labels_B) for network in networks[: proxy.initialisations]])
         for name, proxy in proxies().items()
+        if name in names
     }
 
 

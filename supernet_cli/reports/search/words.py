@@ -55,7 +55,9 @@ def sheet(found: Searched, count: int) -> Sheet:
         found: What the search found.
         count: How many paths at most.
     """
-    latency = any(path.latency_seconds is not None for path in found.paths)
+    shown = found.paths[:count]
+    is_asked_for = found.against == "latency" or "latency" in found.limits
+    latency = is_asked_for or all(path.latency_seconds is not None for path in shown)
     headings = (
         "path",
         "expected",
@@ -67,7 +69,7 @@ def sheet(found: Searched, count: int) -> Sheet:
         *(("latency",) if latency else ()),
         "",
     )
-    rows = tuple(_row(found, path, latency) for path in found.paths[:count])
+    rows = tuple(_row(found, path, latency) for path in shown)
     optional = ("one-shot", "parameters", "latency", "90 %")
     return Sheet("Leading paths", headings, rows, words=("path", ""), optional=optional)
 

@@ -83,14 +83,14 @@ def test_a_score_is_the_mean_over_initialisations_and_none_if_one_has_none() -> 
     for factor, network in enumerate(networks, start=1):
         with torch.no_grad():
             network[-1].weight.mul_(factor)
-    found = proxies.scores(networks, images_BCHW, labels_B)
+    found = proxies.scores(PROXIES, networks, images_BCHW, labels_B)
     each = [gradient_norm.score(network, images_BCHW, labels_B) for network in networks]
     assert len(set(each)) == 3
     assert found["gradient_norm"] == pytest.approx(np.mean(each))
     assert found["synflow"] == synflow.score(networks[0], images_BCHW, labels_B)
     with torch.no_grad():
         networks[2][-1].weight.fill_(math.inf)
-    assert proxies.scores(networks, images_BCHW, labels_B)["gradient_norm"] is None
+    assert proxies.scores(PROXIES, networks, images_BCHW, labels_B)["gradient_norm"] is None
 
 
 def test_synflow_of_a_linear_chain_is_what_a_hand_computes() -> None:
@@ -205,7 +205,7 @@ def test_the_gradient_norm_sums_over_layers_but_neither_biases_nor_normalisation
 def test_scores_of_a_path_do_not_depend_on_which_paths_are_measured(tiny: Callable[..., Preset]) -> None:
     prepared = prepare(tiny())
     paths = list(prepared.networks.space.enumerate())
-    together, last = dict(profile_paths(prepared, paths)), dict(profile_paths(prepared, paths[-1:]))
+    together, last = (dict(profile_paths(prepared, several, PROXIES)) for several in (paths, paths[-1:]))
     one, other = ({name: getattr(found[paths[-1]], name) for name in PROXIES} for found in (together, last))
     assert one == other
     assert len({found.gradient_norm for found in together.values()}) == len(paths)
