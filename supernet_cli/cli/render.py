@@ -17,6 +17,7 @@ from supernet_cli.cli.console import printable
 from supernet_cli.glyphs import counted
 from supernet_cli.reports.formats import percent
 from supernet_cli.reports.sheets import Sheet
+from supernet_cli.space.names import Blocks, legend, short_names
 from supernet_cli.store.ranking import RankKey, rank_key
 
 _TRAINED = "trained images"
@@ -62,23 +63,42 @@ class _Fitted:
         lines: A cell for each heading.
         sacrifices: Sets of headings to drop; the first set that makes enough room is used, or else the last.
         words: Headings of text columns, which fold; the others hold figures, which never do.
+        blocks: Labels of each block's candidates. With them, paths in the first column have short names where their
+            own do not fit, and a legend says what these mean.
     """
 
     headings: Sequence[str]
     lines: Sequence[Sequence[str]]
     sacrifices: Sequence[Sequence[str]]
     words: Sequence[str]
+    blocks: Blocks = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         left_out = next((gone for gone in self.sacrifices if self._fits(options.max_width, gone)), self.sacrifices[-1])
-        yield self._table(left_out)
+        paths = [line[0] for line in self.lines]
+        names = self._names(options.max_width - self._beside_paths(options.max_width, left_out))
+        yield self._table(left_out, names)
+        if names != paths and (meanings := legend(paths, self.blocks)):
+            yield Text(meanings, style="dim")
         missing = [heading for heading in self.headings if heading in left_out]
         if missing:
             yield Text(f"No room for: {', '.join(missing)} (see --json)", style="dim")
 
     def _fits(self, width: int, left_out: Sequence[str]) -> bool:
+        return self._narrowest(0, width) + self._beside_paths(width, left_out) <= width
+
+    def _beside_paths(self, width: int, left_out: Sequence[str]) -> int:
+        """Return how many columns everything but the first column needs."""
         kept = [index for index, heading in enumerate(self.headings) if heading not in left_out]
-        return sum(2 + self._narrowest(index, width) for index in kept) - 2 <= width
+        return sum(2 + self._narrowest(index, width) for index in kept if index > 0)
+
+    def _names(self, room: int) -> list[str]:
+        """Return what the first column shows if it has so much room."""
+        paths = [line[0] for line in self.lines]
+        if not self.blocks or max(map(cell_len, paths), default=0) <= room:
+            return paths
+        names = short_names(list(dict.fromkeys(paths)), room, self.blocks)
+        return [names[path] for path in paths]
 
     def _narrowest(self, index: int, width: int) -> int:
         """Return how narrow a column may get on a terminal of some width."""
@@ -87,18 +107,21 @@ class _Fitted:
         if not self._folds(heading):
             return longest
         least = max(_NARROWEST_PATH, width // 3) if index == 0 else _NARROWEST_WORDS
+        if index == 0 and self.blocks:
+            longest = max(map(cell_len, (heading, *self._names(least))))
         return min(longest, least if heading else _NARROWEST_REMARK)
 
     def _folds(self, heading: str) -> bool:
         return heading in self.words or not heading
 
-    def _table(self, left_out: Sequence[str]) -> Table:
+    def _table(self, left_out: Sequence[str], names: Sequence[str]) -> Table:
         kept = [index for index, heading in enumerate(self.headings) if heading not in left_out]
         headings = [self.headings[index] for index in kept]
         right = [heading for heading in headings if not self._folds(heading)]
         table = columns(headings, right, folding=[heading for heading in headings if self._folds(heading)])
-        for line in self.lines:
-            table.add_row(*(Text(line[index], style="" if self.headings[index] else "dim") for index in kept))
+        for name, line in zip(names, self.lines, strict=True):
+            cells = [name, *line[1:]]
+            table.add_row(*(Text(cells[index], style="" if self.headings[index] else "dim") for index in kept))
         return table
 
 
@@ -136,11 +159,16 @@ def columns(headings: Sequence[str], right: Sequence[str] = (), folding: Sequenc
     return table
 
 
-def sheet_table(sheet: Sheet) -> RenderableType:
-    """Return a sheet as a table that drops its optional columns on a narrow terminal."""
+def sheet_table(sheet: Sheet, blocks: Blocks = ()) -> RenderableType:
+    """Return a sheet as a table that drops its optional columns on a narrow terminal.
+
+    Args:
+        sheet: The sheet.
+        blocks: Labels of each block's candidates, if its first column holds paths that may be abbreviated.
+    """
     sacrifices = [sheet.optional[:count] for count in range(len(sheet.optional) + 1)]
     lines = [[printable(cell) for cell in row] for row in sheet.rows]
-    return _Fitted(sheet.headings, lines, sacrifices, sheet.words)
+    return _Fitted(sheet.headings, lines, sacrifices, sheet.words, blocks)
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Table:

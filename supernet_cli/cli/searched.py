@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from supernet_cli.cli.output import Output
     from supernet_cli.reports.search.document import Searched
+    from supernet_cli.space.names import Blocks
     from supernet_cli.workflows.request import Request
     from supernet_cli.workflows.search import Found
     from supernet_cli.workflows.session import Session
@@ -38,7 +40,10 @@ def say_found(found: Found, voice: Output) -> None:
     if document is None:
         voice.result({"run": run.id, "status": run.state()} | error, f"{run.id}  nothing is trained from scratch yet")
     else:
-        voice.result(document.document() | error, *_rendered(document))
+        from supernet_cli.space import SearchSpace
+
+        blocks = tuple(block.labels for block in SearchSpace.from_config(run.preset().space).blocks)
+        voice.result(document.document() | error, *_rendered(document, blocks))
     if found.stopped is not None:
         voice.note("\nRun the same command again to continue.")
         raise typer.Exit(INTERRUPTED)
@@ -91,20 +96,26 @@ def say_plan(session: Session, request: Request, voice: Output) -> None:
     voice.result(document, facts(pairs))
 
 
-def _rendered(found: Searched) -> Iterator[RenderableType]:
+def _rendered(found: Searched, blocks: Blocks) -> Iterator[RenderableType]:
     from rich.console import Group
     from rich.text import Text
 
-    from supernet_cli.cli.console import printable
+    from supernet_cli.cli.console import console, printable
     from supernet_cli.cli.render import facts, sheet_table
     from supernet_cli.reports.search import words
+    from supernet_cli.space.names import short_names
 
-    yield Group(Text(printable(found.verdict), style="bold"))  # wraps at words, as a text alone would not
+    path, width = found.pick.path, console(sys.stdout).width
+    is_long = len(path) > width
+    verdict = words.sentence(found, short_names([path], width, blocks)[path]) if is_long else found.verdict
+    yield Group(Text(printable(verdict), style="bold"))  # wraps at words, as a text alone would not
+    if is_long:
+        yield path  # alone, and not broken into lines, so that it can be copied
     yield ""
     yield facts(words.lines(found))
     yield ""
-    yield sheet_table(words.sheet(found, _LEADING))
-    yield _Front(found)
+    yield sheet_table(words.sheet(found, _LEADING), blocks)
+    yield _Front(found, blocks)
 
 
 @dataclass(frozen=True)
@@ -113,9 +124,11 @@ class _Front:
 
     Args:
         found: What the search found.
+        blocks: Labels of each block's candidates.
     """
 
     found: Searched
+    blocks: Blocks
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.text import Text
@@ -124,7 +137,7 @@ class _Front:
         from supernet_cli.reports.search.front import MARKS, front_lines
         from supernet_cli.reports.search.points import Kind
 
-        lines = front_lines(self.found, min(options.max_width, _WIDEST))
+        lines = front_lines(self.found, min(options.max_width, _WIDEST), blocks=self.blocks)
         yield from [""] if lines else []
         for line in lines:
             text = Text(printable(line), no_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 _LABEL = re.compile(r"(?P<word>[a-z]*)(?:(?P<size>\d+)x(?P=size)(?!\d))?(?P<rest>.*)", re.DOTALL)
@@ -29,6 +29,29 @@ def short_names(paths: Sequence[str], width: int, blocks: Blocks = ()) -> dict[s
         The name of each path.
     """
     return _first_distinct(paths, _forms(paths, width, blocks))
+
+
+def legend(paths: Sequence[str], blocks: Blocks) -> str:
+    """Return what the abbreviations of candidates mean, such as `c3 = conv3x3, i = identity`; empty if there are none.
+
+    Args:
+        paths: The paths that are shown under short names.
+        blocks: The labels of each block.
+    """
+    if any(len(path.split("_")) != len(blocks) for path in paths):
+        return ""
+    meanings: dict[str, dict[str, list[str]]] = {}
+    for number, block in enumerate(blocks, 1):
+        for label, brief in _briefs(tuple(block)).items():
+            meanings.setdefault(brief, {}).setdefault(label, []).append(str(number))
+    return ", ".join(f"{brief} = {_meant(labels)}" for brief, labels in meanings.items() if list(labels) != [brief])
+
+
+def _meant(labels: Mapping[str, Sequence[str]]) -> str:
+    """Return what an abbreviation stands for, given the blocks in which it stands for each label."""
+    first, *others = labels
+    remarks = (f"{other} in block {' and '.join(labels[other])}" for other in others)
+    return f"{first} ({', '.join(remarks)})" if others else first
 
 
 def cut_names(names: Sequence[str], width: int) -> dict[str, str]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supernet_cli.space.names import cut_names, elided, short_names
+from supernet_cli.space.names import cut_names, elided, legend, short_names
 
 BLOCKS = (("conv3x3", "conv5x5", "identity"), ("conv3x3", "sep3x3", "conv3x3x2"))
 LABELS = st.one_of(
@@ -76,3 +76,12 @@ def test_a_cut_name_keeps_both_ends(text: str, width: int) -> None:
     cut = elided(text, width)
     assert len(cut) == min(len(text), width)
     assert cut == text or (text.startswith(cut.split("…")[0]) and text.endswith(cut.split("…")[1]))
+
+
+def test_a_legend_says_what_abbreviations_mean_and_where_they_differ() -> None:
+    blocks = [("conv3x3", "identity", "x"), ("conv3x3", "cell3x3"), ("cats3x3", "identity")]
+    assert legend(["conv3x3_conv3x3_identity"], blocks) == (
+        "c3 = conv3x3 (cats3x3 in block 3), i = identity, co3 = conv3x3, ce3 = cell3x3"
+    )
+    assert legend(["of_another_space_altogether"], blocks) == ""
+    assert legend(["a_b"], [("a",), ("b",)]) == ""

@@ -17,13 +17,18 @@ _LITTLE = 0.0005
 """Points that count as nothing."""
 
 
-def sentence(found: Searched) -> str:
-    """Return the answer in a sentence."""
+def sentence(found: Searched, name: str = "") -> str:
+    """Return the answer in a sentence.
+
+    Args:
+        found: What the search found.
+        name: A shorter name of the pick, if its own has no room.
+    """
     pick = found.pick
     among = "" if found.within_limits is None else f" of {counted(found.within_limits, 'path')}"
     among += " within the limits" if found.limits else ""
     return (
-        f"Take {pick.path}: expected accuracy {_with_interval(pick)}, the best{among} with probability "
+        f"Take {name or pick.path}: expected accuracy {_with_interval(pick)}, the best{among} with probability "
         f"{number(pick.probability_best)}, expected regret {points(pick.expected_regret)} points; "
         f"{_cost(found)}."
     )
