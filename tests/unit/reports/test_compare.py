@@ -1,22 +1,19 @@
-"""From stored facts to the document: what is taken, what is refused, what is told as missing."""
+"""From stored facts to the document: what each score, size and training counts for."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from helpers import score, store_job, store_run
+from ladders import KERNELS, Make, entry_of, ladder, names, read, scored
 
 from supernet_cli.config.schema import Preset
-from supernet_cli.errors import RunError, UsageError
 from supernet_cli.reports.compare import compare
-from supernet_cli.reports.comparison import Comparison, read_comparison
-from supernet_cli.reports.export import as_csv, as_markdown, sort_rows
+from supernet_cli.reports.export import as_markdown
 from supernet_cli.reports.facts import gather
 from supernet_cli.reports.sheets import sheets
 from supernet_cli.space import SearchSpace
@@ -24,61 +21,12 @@ from supernet_cli.store.job import create_job
 from supernet_cli.store.layout import Way
 from supernet_cli.store.results import (
     JudgingCost,
-    Selection,
     evaluation,
     keep_profiles,
     keep_scores,
-    keep_selection,
     profiles,
-    selections,
 )
 from supernet_cli.store.run import Run
-from supernet_cli.store.runs import create_run
-
-Make = Callable[..., Preset]
-KERNELS = ["conv1x1", "conv3x3", "conv5x5", "conv7x7"]
-
-
-@pytest.fixture
-def lab(tiny: Make) -> Preset:
-    """Return a preset of 16 paths."""
-    block = {"channels": 4, "pool": 1, "candidates": KERNELS}
-    return tiny(space={"blocks": [block, block]})
-
-
-def names(preset: Preset) -> list[str]:
-    return [str(path) for path in SearchSpace.from_config(preset.space).enumerate()]
-
-
-def ladder(preset: Preset, top: float = 0.95, step: float = 0.01) -> dict[str, float]:
-    """Return accuracies that fall from path to path."""
-    return {path: top - step * index for index, path in enumerate(names(preset))}
-
-
-def scored(accuracies: dict[str, float], noise: float = 0.0, seed: int = 0) -> dict[str, tuple[float, float]]:
-    rng = np.random.default_rng(seed)
-    noisy = {path: min(1.0, accuracy + noise * rng.normal()) for path, accuracy in accuracies.items()}
-    return {path: (accuracy, 1 - accuracy) for path, accuracy in noisy.items()}
-
-
-@pytest.fixture
-def whole(tmp_path: Path, lab: Preset) -> Run:
-    """Return a run of two supernets and three stand-alone seeds over all 16 paths, all in the same order."""
-    exact = ladder(lab)
-    rng = np.random.default_rng(1)
-    alone = {seed: {path: a + 0.002 * rng.normal() for path, a in exact.items()} for seed in (0, 1, 2)}
-    return store_run(tmp_path, lab, {0: scored(exact), 1: scored(exact, 0.001)}, alone, images=2000)
-
-
-def entry_of(*runs: Run, **how: Any) -> dict[str, Any]:
-    return dict(compare(runs, **how).document()["runs"][0])
-
-
-def read(entry: dict[str, Any]) -> Comparison:
-    found = read_comparison({"runs": [entry]})
-    assert found is not None
-    assert found.document() == {"runs": [entry]}
-    return found
 
 
 def test_a_perfect_ranking_is_told_as_one(whole: Run) -> None:
@@ -283,35 +231,6 @@ def test_the_four_paths_of_the_reference_prove_little(tmp_path: Path, tiny: Make
         assert words in entry["verdict"]
 
 
-def test_favourites_are_labelled_and_never_quoted_as_the_space(tmp_path: Path, lab: Preset) -> None:
-    best = dict(list(ladder(lab).items())[:6])
-    entry = entry_of(store_run(tmp_path, lab, {0: scored(ladder(lab))}, {0: best, 1: best}, how="top"))
-    assert entry["coverage"] == "top"
-    assert "Range-restricted" in entry["notes"]["kendall_tau"]
-    assert entry["answer"]["word"] == "not enough evidence"
-    assert entry["tau_bootstrap"] is None
-
-
-def test_favourites_of_which_one_is_not_done_are_favourites_still(tmp_path: Path, lab: Preset) -> None:
-    best = dict(list(ladder(lab).items())[:6])
-    run = store_run(tmp_path, lab, {0: scored(ladder(lab))}, {0: best}, how="top")
-    keep_selection(run, Selection(how="top", init=Way.ALONE, paths=tuple(names(lab)[:7])))
-    keep_selection(run, Selection(how="named", init=Way.ALONE, paths=(names(lab)[3],)))
-    create_job(run.alone_job(SearchSpace.from_config(lab.space).at(6), 0))
-    entry = entry_of(run)
-    assert entry["coverage"] == "top"
-    assert entry["missing"][0]["command"] == run.command("retrain", "--top", "7", "--seeds", "0")
-
-
-def test_a_sample_has_an_interval_over_paths(tmp_path: Path, lab: Preset) -> None:
-    some = dict(list(ladder(lab).items())[2:14])
-    noisy = scored(ladder(lab), 0.05)
-    entry = entry_of(store_run(tmp_path, lab, {0: noisy}, {0: some, 1: some}, how="sample"))
-    low, high = entry["tau_bootstrap"]
-    assert low < entry["kendall_tau"]["mean"] < high
-    assert "12 of 16 paths, a random sample" in entry["verdict"]
-
-
 def test_every_result_counts_even_if_other_paths_lack_the_seed(whole: Run, lab: Preset) -> None:
     space = SearchSpace.from_config(lab.space)
     create_job(whole.alone_job(space.at(5), 3))
@@ -419,250 +338,3 @@ def test_scores_of_training_count_where_nothing_was_judged_on_validation(whole: 
     first = names(whole.preset())[0]
     assert facts.one_shot[0][first].accuracy == pytest.approx(0.95)
     assert math.isfinite(facts.truth.validation.sum())
-
-
-def test_a_truth_can_be_borrowed(whole: Run, tmp_path: Path, lab: Preset) -> None:
-    bare = store_run(tmp_path, lab, {5: scored(ladder(lab), 0.02)}, {}, name="bare")
-    with pytest.raises(RunError, match="no stand-alone results"):
-        compare([bare])
-    entry = entry_of(bare, truth=whole)
-    assert (entry["run"], entry["truth"]["run"], entry["supernet_seeds"]) == (bare.id, whole.id, [5])
-    assert entry["kendall_tau"]["mean"] > 0.4
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"retrain": {"seeds": [0], "epochs": 9}}, "cannot serve as ground truth.*retraining recipes differ"),
-        ({"data": {"dataset": "mnist", "validation": 99}}, "data or splits and retraining recipes differ"),
-    ],
-)
-def test_a_truth_that_does_not_fit_is_refused(
-    change: dict[str, Any], words: str, whole: Run, tmp_path: Path, lab: Preset, tiny: Make
-) -> None:
-    block = {"channels": 4, "pool": 1, "candidates": KERNELS}
-    other = tiny(space={"blocks": [block, block]}, **change)
-    run = store_run(tmp_path, other, {0: scored(ladder(lab))}, {}, name="other")
-    with pytest.raises(UsageError, match=words):
-        compare([run], whole)
-
-
-def test_runs_of_two_spaces_are_refused(whole: Run, tmp_path: Path, tiny: Make) -> None:
-    small = store_run(tmp_path, tiny(), {0: scored(ladder(tiny()))}, {0: ladder(tiny())}, name="small")
-    with pytest.raises(UsageError, match="different search spaces"):
-        compare([whole, small])
-
-
-def test_several_runs_are_a_row_each_and_strategies_are_tested_against_uniform(
-    tmp_path: Path, lab: Preset, tiny: Make
-) -> None:
-    block = {"channels": 4, "pool": 1, "candidates": KERNELS}
-    by_epoch = tiny(space={"blocks": [block, block]}, train={"sampler": "epoch"})
-    exact, seeds = ladder(lab), range(3)
-    good = store_run(tmp_path, lab, {s: scored(exact, 0.01, s) for s in seeds}, {0: exact, 1: exact}, name="good")
-    bad = store_run(tmp_path, by_epoch, {s: scored(exact, 0.2, 9 + s) for s in seeds}, {0: exact, 1: exact}, name="bad")
-    comparison = compare([good, bad])
-    (found,) = comparison.document()["strategies"]
-    assert (found["run"], found["sampler"], found["against"]) == (bad.id, "epoch", good.id)
-    assert found["difference"] < 0
-    assert 0 < found["p"] == found["adjusted"] < 0.2
-    assert found["notes"] == {}
-    text = as_markdown(comparison)
-    assert "## Runs" in text
-    assert "## Strategies against uniform" in text
-
-
-def test_strategies_with_different_truths_are_not_tested_against_each_other(
-    tmp_path: Path, lab: Preset, tiny: Make
-) -> None:
-    block = {"channels": 4, "pool": 1, "candidates": KERNELS}
-    longer = tiny(space={"blocks": [block, block]}, train={"sampler": "epoch"}, retrain={"epochs": 9})
-    exact = ladder(lab)
-    runs = [
-        store_run(tmp_path, preset, {s: scored(exact, 0.01, s) for s in range(3)}, {0: exact}, name="a")
-        for preset in (lab, longer)
-    ]
-    document = compare(runs).document()
-    assert document["strategies"] == []
-    assert "different retraining recipes" in document["notes"]["strategies"]
-
-
-@pytest.mark.parametrize(
-    ("prepare", "words", "hint"),
-    [
-        (lambda run, space: None, "no one-shot scores yet", "train --resume"),
-        (
-            lambda run, space: store_job(run.supernet_job(0), {"conv1x1_conv1x1": 0.5}),
-            "no stand-alone",
-            "supernet evaluate",
-        ),
-        (
-            lambda run, space: (
-                store_job(run.supernet_job(0), {"conv1x1_conv1x1": 0.5}),
-                keep_scores(run, "test", [score("conv1x1_conv1x1", "one-shot", 0, 0.5, 0.5)], {}),
-            ),
-            "no stand-alone",
-            "retrain --all",
-        ),
-    ],
-)
-def test_what_is_missing_altogether_is_told_with_the_command(
-    prepare: Callable[..., None], words: str, hint: str, tmp_path: Path, lab: Preset
-) -> None:
-    run = create_run(tmp_path, "empty", lab)
-    prepare(run, SearchSpace.from_config(lab.space))
-    with pytest.raises(RunError, match=words) as caught:
-        compare([run])
-    assert hint in caught.value.hint
-
-
-def test_networks_that_were_not_judged_are_told(tmp_path: Path, lab: Preset) -> None:
-    run = store_run(tmp_path, lab, {0: scored(ladder(lab))}, {})
-    space = SearchSpace.from_config(lab.space)
-    store_job(run.alone_job(space.at(0), 0), {str(space.at(0)): 0.9})
-    with pytest.raises(RunError, match="not been evaluated on the test images yet") as caught:
-        compare([run])
-    assert "supernet evaluate" in caught.value.hint
-
-
-@pytest.mark.parametrize("name", ["evaluation", "profile"])
-def test_a_damaged_result_file_is_told(name: str, whole: Run) -> None:
-    (whole.folder / "results" / f"{name}.json").write_text('{"splits": 1, "paths": 1}')
-    with pytest.raises(RunError, match=rf"{name}\.json is damaged") as caught:
-        compare([whole])
-    assert whole.command("evaluate") in caught.value.hint
-
-
-def test_rows_are_sorted_by_any_column(whole: Run) -> None:
-    comparison = compare([whole])
-    rows = sort_rows(comparison, None).runs[0].rows
-    by_accuracy = [row.stand_alone_test_accuracy or 0.0 for row in rows]
-    assert by_accuracy == sorted(by_accuracy, reverse=True)
-    rows = sort_rows(comparison, "one_shot_validation_loss").runs[0].rows
-    by_loss = [row.one_shot_validation_loss or 0.0 for row in rows]
-    assert by_loss == sorted(by_loss)
-    with pytest.raises(UsageError, match="no such column") as caught:
-        sort_rows(comparison, "parametres")
-    assert "'parameters'" in caught.value.hint
-
-
-def test_csv_holds_every_row_and_leaves_the_unknown_empty(tmp_path: Path, lab: Preset) -> None:
-    import csv
-
-    some = dict(list(ladder(lab).items())[:3])
-    run = store_run(tmp_path, lab, {0: scored(ladder(lab))}, {0: some}, how="named")
-    rows = list(csv.DictReader(as_csv(compare([run])).splitlines()))
-    assert len(rows) == 16
-    assert {row["run"] for row in rows} == {run.id}
-    assert float(rows[0]["stand_alone_test_accuracy"]) == some[rows[0]["path"]]
-    assert rows[-1]["stand_alone_test_accuracy"] == ""
-
-
-def test_markdown_escapes_what_would_break_its_tables(whole: Run) -> None:
-    entry = entry_of(whole)
-    entry["rows"][0]["path"] = "a|b<c>"
-    text = as_markdown(read(entry))
-    assert "| a\\|b&lt;c> |" in text
-    table = [line for line in text.splitlines() if line.startswith("| conv")]
-    assert len({line.count("|") for line in table}) == 1
-
-
-@pytest.fixture
-def sampled(tmp_path: Path, lab: Preset) -> Callable[..., Run]:
-    """Return a function that stores a run of which some paths were trained from scratch."""
-
-    def store(count: int, how: str, seeds: int = 2, noise: float = 0.0) -> Run:
-        rng = np.random.default_rng(0)
-        exact = ladder(lab)
-        some = {path: exact[path] for path in rng.permutation(names(lab))[:count].tolist()}
-        alone = {seed: {path: a + 0.001 * rng.normal() for path, a in some.items()} for seed in range(seeds)}
-        run = store_run(tmp_path, lab, {0: scored(exact, noise)}, alone, how=how)  # type: ignore[arg-type]
-        sizes = profiles(run)
-        even = {path: size.model_copy(update={"parameters": 7, "macs": 7}) for path, size in sizes.paths.items()}
-        keep_profiles(run, sizes.model_copy(update={"paths": even}))
-        return run
-
-    return store
-
-
-def test_what_to_do_next_depends_on_the_answer_and_on_what_is_trained(
-    sampled: Callable[..., Run], tmp_path: Path, lab: Preset
-) -> None:
-    trusted = sampled(12, "sample")
-    step = entry_of(trusted)["answer"]
-    assert step["word"] == "trust"
-    assert step["next"]["command"] == trusted.command("retrain", "--top", "3", "--seeds", "0,1")
-    missing = 3 - len({row["path"] for row in entry_of(trusted)["rows"][:12]} & set(names(lab)[:3]))
-    assert step["next"]["seconds"] == pytest.approx(2 * 2.0 * missing)
-    few = sampled(5, "sample")
-    assert entry_of(few)["answer"]["next"]["command"] == few.command("retrain", "--all", "--seeds", "0,1")
-    favourites = sampled(12, "top")
-    assert entry_of(favourites)["answer"]["next"]["command"] == favourites.command("retrain", "--all", "--seeds", "0,1")
-    one_seed = sampled(16, "all", seeds=1)
-    assert entry_of(one_seed)["answer"]["next"]["command"] == one_seed.command("retrain", "--all", "--seeds", "0,1,2")
-    complete = sampled(16, "all")
-    everything = entry_of(complete)
-    assert everything["answer"]["next"]["command"] == ""
-    best = everything["decision"]["best"]["path"]
-    assert f"Take {best}: every path was trained" in everything["answer"]["next"]["purpose"]
-    assert best in everything["answer"]["next"]["weights"]
-    for job in complete.alone_jobs():
-        job.weights.unlink()
-    assert entry_of(complete)["answer"]["next"]["weights"] == ""
-
-
-def test_the_decision_names_the_best_path_and_what_trusting_the_supernet_loses(sampled: Callable[..., Run]) -> None:
-    decision = entry_of(sampled(16, "all"))["decision"]
-    best = decision["best"]
-    assert best["path"] == "conv1x1_conv1x1"
-    assert best["low"] <= 0.95 <= best["high"]
-    assert 0.5 < best["probability_best"] <= 1
-    assert decision["trusting"]["paths"] == 3
-    assert 0 <= decision["trusting"]["low"] <= decision["trusting"]["regret"] <= decision["trusting"]["high"] < 0.01
-    assert decision["trusting"]["trainings"] == pytest.approx(6.0)  # three paths of average size, two seeds each
-
-
-def test_a_sample_and_more_is_still_a_sample_and_says_so(sampled: Callable[..., Run], lab: Preset) -> None:
-    run = sampled(12, "sample")
-    drawn = {row["path"] for row in entry_of(run)["rows"][:12]}
-    assert "kendall_tau" not in entry_of(run)["notes"]
-    first = next(path for path in names(lab) if path not in drawn)
-    for seed in (0, 1):
-        job = run.alone_job(SearchSpace.from_config(lab.space).parse(first), seed)
-        store_job(job, {first: 0.9})
-        keep_scores(run, "test", [score(first, Way.ALONE, seed, 0.9, 0.1)], {})
-    keep_selection(run, Selection(how="top", init=Way.ALONE, paths=(first,)))
-    entry = entry_of(run)
-    assert (entry["n"], entry["coverage"], entry["answer"]["word"]) == (13, "mixed", "trust")
-    assert entry["notes"]["kendall_tau"].startswith("12 paths are a random sample; the other 1 were chosen")
-    assert "a random sample and others" in entry["verdict"]
-
-
-def test_samples_of_earlier_versions_are_known_to_overstate_tau(sampled: Callable[..., Run]) -> None:
-    run = sampled(12, "sample")
-    path = run.folder / "results" / "selections.json"
-    path.write_text(path.read_text().replace('"at_random": true', '"at_random": false'))
-    assert "too high by about 0.02 to 0.07" in entry_of(run)["notes"]["kendall_tau"]
-
-
-def test_the_first_by_size_are_not_called_the_first_by_score(sampled: Callable[..., Run]) -> None:
-    run = sampled(12, "top")
-    keep_selection(run, selections(run)[0].model_copy(update={"by": "size"}))
-    assert "first paths by one-shot score or size" in entry_of(run)["notes"]["kendall_tau"]
-
-
-def test_a_strategy_that_refuses_the_space_is_not_suggested(tmp_path: Path, tiny: Make) -> None:
-    blocks = [{"channels": 4, "pool": 1, "candidates": KERNELS}, {"channels": 4, "pool": 1, "candidates": KERNELS[:3]}]
-    for space, setting in (
-        ({"blocks": blocks}, "--set train.epochs="),
-        ({"blocks": [blocks[0]] * 2}, "--set train.sampler=fair"),
-    ):
-        preset = tiny(space=space)
-        rng = np.random.default_rng(0)
-        exact, luck = ladder(preset), dict(zip(names(preset), rng.random(len(names(preset))), strict=True))
-        some = {path: exact[path] for path in rng.permutation(names(preset))[:11].tolist()}
-        run = store_run(tmp_path, preset, {0: scored(luck)}, {0: some, 1: some}, how="sample")
-        keep_profiles(run, profiles(run).model_copy(update={"paths": {}}))
-        answer = entry_of(run)["answer"]
-        assert answer["word"] == "do not trust"  # the scores are luck
-        assert setting in answer["next"]["command"]
