@@ -110,6 +110,9 @@ def retrain(
     *,
     seeds: Sequence[int] | None = None,
     init: Literal["scratch", "inherit", "short"] = "scratch",
+    epochs: int | None = None,
+    teacher: str | os.PathLike[str] | None = None,
+    temperature: float | None = None,
     workers: Workers = None,
     data_root: str | os.PathLike[str] | None = None,
     progress: bool = False,
@@ -125,6 +128,10 @@ def retrain(
         seeds: Trainings of each (default: from the preset).
         init: From scratch, from the weights of the run's first supernet, or from scratch but so briefly that all of
             them together cost as much as one supernet.
+        epochs: Train for use rather than for the ranking, for so long; such trainings are kept apart from every
+            comparison.
+        teacher: Train for use, and learn from another network, too: a path of the run, or an exported model.pt2.
+        temperature: Of this distillation (default: 4).
         workers: Trainings side by side, or a `Workplace`.
         data_root: Folder of the images, if not where the preset says.
         progress: Whether to show what `supernet retrain` shows.
@@ -134,12 +141,21 @@ def retrain(
         SupernetError: As the command fails; a JobsError where trainings failed or diverged.
         KeyboardInterrupt: After Ctrl-C, once the checkpoints are written.
     """
-    from supernet_cli.workflows import retrain as workflow
+    from dataclasses import replace
 
-    check_word("init", init, [way.init for way in Way if way is not Way.ONE_SHOT])
+    from supernet_cli.workflows import retrain as workflow
+    from supernet_cli.workflows.final import final_of
+
+    check_word("init", init, [way.init for way in Way if way not in (Way.ONE_SHOT, Way.FINAL)])
+    if init != "scratch" and (epochs is not None or teacher is not None):
+        raise UsageError("A training for use starts from scratch.", "Drop init, or epochs and teacher.")
     session = session_on(run, workers, data_root, observer_of(progress, observer))
     chosen = None if seeds is None else tuple(map(int, seeds))
-    trained = workflow.retrain(session, wanted_paths(paths, Way.of_init(init)), chosen)
+    final = final_of(session.run, epochs, None if teacher is None else os.fspath(teacher), temperature)
+    wanted = wanted_paths(paths, Way.of_init(init))
+    if final is not None:
+        wanted = replace(wanted, way=Way.FINAL, final=final)
+    trained = workflow.retrain(session, wanted, chosen)
     if trained.stopped is Wish.INTERRUPT:
         raise KeyboardInterrupt("Saved; the same call continues.")
     if trained.failure is not None:

@@ -94,6 +94,29 @@ def retrain(
             rich_help_panel=TRAINING,
         ),
     ] = False,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Train for use rather than for the ranking: N epochs, kept apart from every comparison",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH|FILE",
+            help="Train for use, and learn from another network, too (distillation): a path of the run, or an "
+            "exported model.pt2",
+            autocompletion=complete_path,
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(metavar="T", help="Of distillation: softens what the teacher says (4)", rich_help_panel=TRAINING),
+    ] = None,
     data_root: DataRoot = None,
     dry_run: DryRun = False,
     workers: Workers = None,
@@ -110,10 +133,13 @@ def retrain(
 
     --seeds are those of the stand-alone trainings. Finished trainings are not repeated, interrupted ones are resumed.
     Results depend neither on --workers nor on --executor.
+
+    With --epochs or --teacher, paths are trained for use: once the path is chosen, longer than for the ranking.
     """
     from supernet_cli.cli.output import Output
     from supernet_cli.errors import UsageError
     from supernet_cli.workflows import retrain as workflow
+    from supernet_cli.workflows.final import final_of
     from supernet_cli.workflows.selection import Wanted
     from supernet_cli.workflows.session import Session
     from supernet_cli.workflows.workplace import Workplace
@@ -122,8 +148,12 @@ def retrain(
     workplace = Workplace(executor, workers, ray_address, cpus_per_job, gpus_per_job)
     if short and init == "inherit":
         raise UsageError("--short starts from scratch, so it cannot be combined with --init inherit.", "Drop one.")
+    if (epochs or teacher) and (short or init == "inherit"):
+        other = "--short" if short else "--init inherit"
+        raise UsageError(f"{'--epochs' if epochs else '--teacher'} cannot be combined with {other}.", "Drop one.")
     found, words = run_and_paths(runs_dir, paths or [], run)
-    wanted = Wanted.one_of(words, every, top, sample, Way.SHORT if short else Way.of_init(init), by)
+    final = final_of(found, epochs, teacher, temperature)
+    wanted = Wanted.one_of(words, every, top, sample, Way.SHORT if short else Way.of_init(init), by, final)
     chosen_seeds = parse_seeds(seeds) if seeds is not None else found.preset().retrain.seeds
     session = Session(found, workplace, voice, data_root)
     if dry_run:

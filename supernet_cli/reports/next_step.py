@@ -69,7 +69,7 @@ def next_step(run: Run) -> NextStep | None:
     space, stored = SearchSpace.from_config(run.preset().space), evaluation(run)
     if not _is_evaluated(run, stored):
         return _evaluate(run)
-    if _unevaluated(run.alone_jobs(Way.INHERITED), stored, Way.INHERITED):
+    if any(_unevaluated(run.alone_jobs(way), stored, way) for way in (Way.INHERITED, Way.FINAL)):
         return _evaluate(run)
     alone = run.alone_jobs()
     if not alone:

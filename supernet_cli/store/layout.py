@@ -30,6 +30,7 @@ class Way(StrEnum):
     ALONE = "stand-alone", "standalone", "scratch", "alone: trained from scratch"
     INHERITED = "inherited", "inherited", "inherit", "fine-tuned: trained from a supernet's weights"
     SHORT = "short", "short", "short", "trained from scratch, briefly"
+    FINAL = "final", "final", "final", "final: trained for use, kept apart from every ranking"
 
     def __new__(cls, value: str, folder: str, init: str, words: str) -> Way:  # noqa: D102 - described above
         way = str.__new__(cls, value)

@@ -130,6 +130,15 @@ def _way(word: object) -> Way:
     return word if isinstance(word, Way) else Way.of_init(str(word))
 
 
+class Final(Stored):
+    """How paths are trained for use, not to be ranked."""
+
+    epochs: int
+    teacher: str = ""  # the path of this run, or the file, that they learn from, too
+    teacher_job: str = ""  # the training whose weights that path has, such as standalone/<path>/seed-0
+    temperature: float | None = None  # of distillation
+
+
 class Selection(Stored):
     """How some paths were chosen to be trained from scratch."""
 
@@ -139,6 +148,7 @@ class Selection(Stored):
     steps: int | None = None  # of each short training; None for the full recipe
     by: Order = "one-shot"  # of `top`
     at_random: bool = False  # of `sample`: earlier versions spread it over the ranking
+    final: Final | None = None  # where `init` is final
 
 
 class Selections(Stored):

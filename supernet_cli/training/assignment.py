@@ -10,6 +10,7 @@ from supernet_cli.device import Device
 from supernet_cli.networks.scoring import JudgingPlan
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.sampling import Sampler
+from supernet_cli.training.distillation import Distillation
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Assignment:
         threads: CPU threads.
         origins: What a checkpoint must match to be resumed: the form that is written, then earlier ones.
         most_steps: Where to end, if before the last of the recipe's epochs; schedules are scaled to this length.
+        distillation: The network that a single path learns from, too; None for none.
     """
 
     supernet: Supernet
@@ -41,3 +43,4 @@ class Assignment:
     threads: int
     origins: tuple[str, ...]
     most_steps: int | None = None
+    distillation: Distillation | None = None

@@ -329,4 +329,5 @@ class Training:
             device=assignment.device,
             window=LossWindow(min(recipe.log_every, self.steps_per_epoch), place),
             ranks=self.ranks if self.ranks.size > 1 else None,
+            distillation=None if assignment.distillation is None else assignment.distillation.to(place),
         )

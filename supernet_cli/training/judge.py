@@ -63,6 +63,7 @@ class Networks:
         kinds: tuple[tuple[Way, list[JobFolder]], ...] = (
             (Way.ALONE, run.alone_jobs()),
             (Way.INHERITED, run.alone_jobs(Way.INHERITED)),
+            (Way.FINAL, run.alone_jobs(Way.FINAL)),
         )
         alone = [
             (kind, wanted[job.key.folder], job)

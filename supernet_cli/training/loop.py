@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from supernet_cli.device import Device
 from supernet_cli.networks.supernet import Supernet
 from supernet_cli.sampling import Part, Role, Sampler, StepPlan
+from supernet_cli.training.distillation import Distillation
 from supernet_cli.training.losses import is_plain_cross_entropy
 from supernet_cli.training.optimiser import Schedule, raise_if_too_large
 from supernet_cli.training.ranks import Ranks
@@ -71,6 +72,7 @@ class Learner:
         device: Determines the arithmetic.
         window: Receives the losses.
         ranks: The processes that take the same steps, each on a share of the images; None for a single process.
+        distillation: The network that a path trained alone learns from, too; None for none.
     """
 
     supernet: Supernet
@@ -80,9 +82,10 @@ class Learner:
     device: Device
     window: LossWindow
     ranks: Ranks | None = None
+    distillation: Distillation | None = None
 
     def __post_init__(self) -> None:
-        self._objective_is_cross_entropy = is_plain_cross_entropy(self.objective)
+        self._objective_is_cross_entropy = self.distillation is None and is_plain_cross_entropy(self.objective)
 
     def reported(self, objective: Tensor, logits_BK: Tensor, labels_B: Tensor, role: Role) -> Tensor:
         """Return objective and cross-entropy of a pass, (2,)."""
@@ -122,6 +125,8 @@ def train_step(learner: Learner, images_BCHW: Tensor, labels_B: Tensor, plan: St
             objective = functional.cross_entropy(logits_BK.float(), teacher_BK)
         else:
             objective = learner.objective(logits_BK.float(), targets_B)
+            if learner.distillation is not None:
+                objective = _distilled(learner, learner.distillation, objective, logits_BK, inputs_BCHW)
         weighted = objective if share == 1.0 else objective * share
         weighted.backward()  # type: ignore[no-untyped-call]
         if each.role == "teacher":
@@ -135,6 +140,14 @@ def train_step(learner: Learner, images_BCHW: Tensor, labels_B: Tensor, plan: St
     if learner.schedule is not None:
         learner.schedule.after_step()
     learner.window.add(total)
+
+
+def _distilled(
+    learner: Learner, distillation: Distillation, by_labels: Tensor, logits_BK: Tensor, images_BCHW: Tensor
+) -> Tensor:
+    with learner.device.autocast():
+        teacher_BK = distillation.logits(images_BCHW)
+    return distillation.objective(by_labels, logits_BK, teacher_BK)
 
 
 def _part(part: Part, images_BCHW: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor, float]:

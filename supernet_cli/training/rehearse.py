@@ -118,7 +118,11 @@ class AloneEstimate:
 
 
 def estimate_alone(
-    prepared: Prepared, trainings: Sequence[Architecture], workers: int, steps: int | None = None
+    prepared: Prepared,
+    trainings: Sequence[Architecture],
+    workers: int,
+    steps: int | None = None,
+    epochs: int | None = None,
 ) -> AloneEstimate:
     """Train one path for a few steps, to estimate how long some trainings take.
 
@@ -126,7 +130,8 @@ def estimate_alone(
         prepared: From `prepare`, with the run's preset.
         trainings: The path of each; none take no time.
         workers: How many run side by side.
-        steps: Length of each, if not the recipe's.
+        steps: Length of each in steps, if not the recipe's.
+        epochs: Length of each, if not the recipe's and not given in steps.
     """
     plan, networks, recipe = prepared.plan, prepared.networks, prepared.plan.standalone_recipe
     costs, on = networks.costs, networks.device
@@ -141,7 +146,7 @@ def estimate_alone(
         rate = _images_per_second(network, sampler, recipe, prepared.images.training_data(), on)
     finally:
         prepare_device(on, plan.threads)
-    images = recipe.epochs * plan.train_images if steps is None else steps * recipe.batch_size
+    images = (epochs or recipe.epochs) * plan.train_images if steps is None else steps * recipe.batch_size
     macs = images * sum(costs.of(each) for each in trainings)
     workers = min(workers, len(trainings))
     return AloneEstimate(workers, macs / (rate * costs.of(path)) / workers, PASSES_PER_TRAINING_IMAGE * macs)

@@ -1,7 +1,8 @@
 """Trains single paths: each is a supernet of one path, trained from scratch or from the weights it inherits.
 
 A short training is the cheapest rival of a supernet: every path from scratch, but so briefly that all of them together
-cost as much as the supernet, evaluation included.
+cost as much as the supernet, evaluation included. A final training is for use: as long as is asked for, and the path
+may learn from another network, too.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from supernet_cli.store import alone
 from supernet_cli.store.alone import SHORT_CALIBRATION, AloneJob
 from supernet_cli.store.layout import Way
 from supernet_cli.store.records import Recorder
+from supernet_cli.store.results import Final
 from supernet_cli.training import checkpoint
 from supernet_cli.training.assignment import Assignment
+from supernet_cli.training.distillation import Distillation
 from supernet_cli.training.driver import Outcome, Stop, Training
 from supernet_cli.training.extension import origins
 from supernet_cli.training.optimiser import check_recipe
@@ -49,6 +52,7 @@ class AloneTraining:
         calibration: Images on which a short training's batch normalisation is measured before it is evaluated: its
             running statistics have not settled. None where there is none.
         inherited: Weights of a supernet that paths start from, if they do.
+        distillation: The network that final trainings learn from, too; None for none.
     """
 
     networks: Builder
@@ -58,27 +62,38 @@ class AloneTraining:
     origins: tuple[str, ...]
     calibration: ResidentImages | None = None
     inherited: checkpoint.StoredWeights | None = None
+    distillation: Distillation | None = None
 
     @classmethod
-    def of(cls, prepared: Prepared, inherits: Path | None = None) -> AloneTraining:
+    def of(
+        cls,
+        prepared: Prepared,
+        inherits: Path | None = None,
+        final: Final | None = None,
+        teacher: torch.nn.Module | None = None,
+    ) -> AloneTraining:
         """Return what a run's preset says about them.
 
         Args:
             prepared: From `prepare`, with the run's preset.
             inherits: Weights of a supernet to start from, if paths do.
+            final: How paths are trained for use; None where they are not.
+            teacher: The network that final trainings learn from, too.
 
         Raises:
             RunError: Those weights are missing.
+            PresetError: The recipe cannot be that long.
         """
         images, plan, host = prepared.images, prepared.plan, torch.device("cpu")
         return cls(
             networks=prepared.networks,
-            recipe=plan.standalone_recipe,
+            recipe=plan.standalone_recipe if final is None else final_recipe(prepared, final),
             data=images.training_data(host),
             threads=plan.preset.retrain.threads,
-            origins=origins(plan.preset),
+            origins=tuple(each + ("" if final is None else final.model_dump_json()) for each in origins(plan.preset)),
             calibration=images.calibration(min(plan.calibration, SHORT_CALIBRATION), host),
             inherited=None if inherits is None else checkpoint.StoredWeights.read(inherits),
+            distillation=_distillation(final, teacher),
         )
 
     @cached_property
@@ -106,7 +121,8 @@ class AloneTraining:
         """
         with device.memory_errors():
             is_short = job.steps is not None
-            own_seed = seed.derive(job.seed, "short" if is_short else "alone", str(job.path))
+            stream = "short" if is_short else "final" if job.way is Way.FINAL else "alone"
+            own_seed = seed.derive(job.seed, stream, str(job.path))
             network = self._network(job, own_seed)
             calibration = self._resident_calibration if is_short else None
             judging = JudgingPlan(list(network.space.enumerate()), self._resident.validation, calibration)
@@ -122,6 +138,7 @@ class AloneTraining:
                 threads=self.threads,
                 origins=tuple(f"{each} {job.steps} steps" for each in self.origins) if is_short else self.origins,
                 most_steps=job.steps,
+                distillation=self.distillation,
             )
             return Training(assignment, job.folder, recorder, stop).run()
 
@@ -139,6 +156,25 @@ class AloneTraining:
             self.inherited.put_into(whole)
             network.inherit(job.path, whole)
         return network
+
+
+def final_recipe(prepared: Prepared, final: Final) -> Recipe:
+    """Return the recipe of final trainings: that of all others, but for its length.
+
+    Raises:
+        PresetError: Something in it does not suit that length.
+    """
+    networks, recipe = prepared.networks, prepared.plan.standalone_recipe.model_copy(update={"epochs": final.epochs})
+    each = steps_per_epoch(len(prepared.images.splits.train), recipe.batch_size, 1)
+    check_recipe(recipe, networks.supernet(0).parameters(), each * recipe.epochs, networks.num_classes, "retrain")
+    return recipe
+
+
+def _distillation(final: Final | None, teacher: torch.nn.Module | None) -> Distillation | None:
+    if final is None or teacher is None:
+        return None
+    assert final.temperature is not None
+    return Distillation(teacher, final.temperature)
 
 
 def short_steps(prepared: Prepared, paths: Sequence[Architecture], budget: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
 from supernet_cli.errors import RunError, UsageError
@@ -69,7 +70,7 @@ def _chosen(session: Session, path: str, way: Way, jobs: list[JobFolder], seed: 
     run = session.run
     there = [job for job in jobs if job.weights.is_file() and seed in (None, job.seed)]
     if there:
-        return there[0] if way is Way.ONE_SHOT else max(there, key=_accuracy)
+        return there[0] if way is Way.ONE_SHOT else best_by_validation(there)
     which = "" if seed is None else f" with seed {seed}"
     if way is Way.ONE_SHOT:
         raise finish_first(run, f"finished supernet{which}")
@@ -80,7 +81,12 @@ def _chosen(session: Session, path: str, way: Way, jobs: list[JobFolder], seed: 
     )
 
 
+def best_by_validation(jobs: Sequence[JobFolder]) -> JobFolder:
+    """Return the training with the best last accuracy on validation; the first of equals."""
+    return max(jobs, key=_accuracy)
+
+
 def _accuracy(job: JobFolder) -> float:
-    """Return a training's last accuracy on validation; the first of equals is taken."""
+    """Return a training's last accuracy on validation."""
     paths = job.snapshot()[0].paths.values()
     return max((view.score.accuracy for view in paths), default=0.0)

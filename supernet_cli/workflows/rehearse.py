@@ -106,15 +106,16 @@ def rehearse_alone(session: Session, wanted: Wanted, seeds: Sequence[int]) -> Al
         prepared = session.prepare(advance)
         _, where = session.workplace.for_trainings(prepared, max(1, len(waiting)))
         steps = short_steps(run, as_chosen, prepared, space) if wanted.way is Way.SHORT else None
+        epochs = wanted.final.epochs if wanted.final is not None else prepared.plan.standalone_recipe.epochs
         workers = session.workplace.side_by_side(prepared)
-        estimate = estimate_alone(prepared, [job.path for job in waiting], workers, steps)
+        estimate = estimate_alone(prepared, [job.path for job in waiting], workers, steps, epochs)
     return AloneRehearsal(
         paths=None if selection is None else selection.paths,
         num_paths=len(names),
         done=len(jobs) - len(waiting),
         scored_first=scorer.describe(len(unscored)) if unscored else "",
         where=where,
-        length=f"{steps:,} steps" if steps else counted(prepared.plan.standalone_recipe.epochs, "epoch"),
+        length=f"{steps:,} steps" if steps else counted(epochs, "epoch"),
         estimate=estimate,
     )
 

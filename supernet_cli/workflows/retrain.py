@@ -1,4 +1,4 @@
-"""Train paths alone, many side by side: from scratch, from inherited weights, or briefly."""
+"""Train paths alone, many side by side: from scratch, from inherited weights, briefly, or for use."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from supernet_cli.store.results import Selection, keep_selection, selections
 from supernet_cli.store.run import DeviceLog, Run
 from supernet_cli.store.snapshot import JobSnapshot
 from supernet_cli.store.state import State, Wish
+from supernet_cli.workflows.final import settled, teacher
 from supernet_cli.workflows.interruption import Interruption
 from supernet_cli.workflows.observer import JobRecorder
 from supernet_cli.workflows.request import check_seeds
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from supernet_cli.executors import Executor
     from supernet_cli.training.driver import Outcome
     from supernet_cli.training.prepare import Prepared
+    from supernet_cli.training.retrain import AloneTraining
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,10 @@ def retrain(session: Session, wanted: Wanted, seeds: Sequence[int] | None = None
         DataError: The images are missing or damaged.
         DiskError: A write failed.
     """
-    return train_selection(
-        session, wanted.select(session), session.run.preset().retrain.seeds if seeds is None else seeds
-    )
+    selection = wanted.select(session)
+    if wanted.final is not None:
+        selection = settled(session, selection, wanted.final)
+    return train_selection(session, selection, session.run.preset().retrain.seeds if seeds is None else seeds)
 
 
 def train_selection(session: Session, selection: Selection, seeds: Sequence[int]) -> TrainedAlone:
@@ -108,6 +111,7 @@ def train_selection(session: Session, selection: Selection, seeds: Sequence[int]
     if selection.init is Way.SHORT:
         selection = selection.model_copy(update={"steps": short_steps(run, selection, prepared, session.space)})
         jobs, waiting = ([replace(job, steps=selection.steps) for job in several] for several in (jobs, waiting))
+    work = _work(session, prepared, selection)
     keep_selection(run, selection)
     with observer.warnings():
         for job in waiting:
@@ -116,7 +120,7 @@ def train_selection(session: Session, selection: Selection, seeds: Sequence[int]
             else:
                 create_job(job.folder)
         observer.announce(f"{run.id}  {len(waiting)} of {len(jobs)} trainings to do, {where}")
-        return _run(session, prepared, jobs, waiting, executor)
+        return _run(session, work, jobs, waiting, executor)
 
 
 def trainings(run: Run, selection: Selection, seeds: Sequence[int], space: SearchSpace) -> list[AloneJob]:
@@ -174,14 +178,21 @@ def _check_free(run: Run, waiting: Sequence[AloneJob]) -> None:
         )
 
 
-def _run(
-    session: Session, prepared: Prepared, jobs: Sequence[AloneJob], waiting: Sequence[AloneJob], executor: Executor
-) -> TrainedAlone:
-    from supernet_cli.telemetry import Sampling
+def _work(session: Session, prepared: Prepared, selection: Selection) -> AloneTraining:
+    """Return what all trainings of a selection share."""
     from supernet_cli.training.retrain import AloneTraining
 
+    inherited = _inherited(session.run) if selection.init is Way.INHERITED else None
+    teaching = None if selection.final is None else teacher(session, selection.final)
+    return AloneTraining.of(prepared, inherited, selection.final, teaching)
+
+
+def _run(
+    session: Session, work: AloneTraining, jobs: Sequence[AloneJob], waiting: Sequence[AloneJob], executor: Executor
+) -> TrainedAlone:
+    from supernet_cli.telemetry import Sampling
+
     run = session.run
-    work = AloneTraining.of(prepared, _inherited(run) if waiting[0].way is Way.INHERITED else None)
     views = [(job.folder.key, _view(job.folder)) for job in jobs]
     with (
         DeviceLog(run) as devices,

@@ -13,7 +13,7 @@ from supernet_cli.reports.next_step import SAMPLED, finish_first
 from supernet_cli.reports.scores import MeanScore, known_paths, ranking, sampled, scores, seconds_per_path
 from supernet_cli.space import Architecture, SearchSpace
 from supernet_cli.store.layout import Way, path_folder
-from supernet_cli.store.results import Order, Selection, evaluation, selections
+from supernet_cli.store.results import Final, Order, Selection, evaluation, selections
 from supernet_cli.store.run import Run
 from supernet_cli.workflows.judge import judge
 from supernet_cli.workflows.session import Session
@@ -132,6 +132,7 @@ class Wanted:
         sample: Drawn at random from those that have a one-shot score.
         way: How they are trained. Where nothing else is given, all are.
         by: The order whose first are trained.
+        final: How they are trained for use; None where they are trained to be ranked.
     """
 
     paths: Sequence[str]
@@ -139,10 +140,18 @@ class Wanted:
     sample: int | None
     way: Way
     by: Order = "one-shot"
+    final: Final | None = None
 
     @classmethod
     def one_of(
-        cls, paths: Sequence[str], every: bool, top: int | None, sample: int | None, way: Way, by: Order | None = None
+        cls,
+        paths: Sequence[str],
+        every: bool,
+        top: int | None,
+        sample: int | None,
+        way: Way,
+        by: Order | None = None,
+        final: Final | None = None,
     ) -> Wanted:
         """Return what is asked for.
 
@@ -157,7 +166,7 @@ class Wanted:
             raise UsageError("You did not say which paths to train.", _WAYS)
         if len(given) > 1:
             raise UsageError(f"You chose paths in several ways: {' and '.join(given)}.", "Give one of them.")
-        return cls(paths, top, sample, way, by or "one-shot")
+        return cls(paths, top, sample, way if final is None else Way.FINAL, by or "one-shot", final)
 
     @property
     def count(self) -> int | None:

@@ -15,7 +15,7 @@ from supernet_cli.store.views import JobView, RunView
 from supernet_cli.tui.draw import LOOKS, MUTED, Part, fit, heading, line, lines
 from supernet_cli.tui.panels.panel import Panel
 
-_WAYS = {Way.INHERITED: " fine-tuned", Way.SHORT: " short"}
+_WAYS = {Way.INHERITED: " fine-tuned", Way.SHORT: " short", Way.FINAL: " final"}
 
 
 class JobsPanel(Panel):
