@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from supernet_cli.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from supernet_cli.api.exporting import export as export
     from supernet_cli.api.functions import bench as bench
     from supernet_cli.api.functions import compare as compare
     from supernet_cli.api.functions import evaluate as evaluate
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from supernet_cli.reports.comparison import Comparison as Comparison
     from supernet_cli.reports.search.document import Searched as Searched
     from supernet_cli.store.run import Run as Run
+    from supernet_cli.workflows.export import Exported as Exported
     from supernet_cli.workflows.observer import Observer as Observer
     from supernet_cli.workflows.workplace import Workplace as Workplace
 
@@ -44,8 +46,10 @@ _HOMES = {
         ["bench", "compare", "evaluate", "experiment", "load", "retrain", "run", "runs", "sample", "top", "train"],
         "api.functions",
     ),
+    "export": "api.exporting",
     "search": "api.searching",
     "Comparison": "reports.comparison",
+    "Exported": "workflows.export",
     "LoadedNetwork": "networks.loaded",
     "Run": "store.run",
     "Searched": "reports.search.document",
@@ -57,6 +61,7 @@ _HOMES = {
 
 __all__ = [
     "Comparison",
+    "Exported",
     "LoadedNetwork",
     "Observer",
     "Run",
@@ -68,6 +73,7 @@ __all__ = [
     "compare",
     "evaluate",
     "experiment",
+    "export",
     "load",
     "retrain",
     "run",

@@ -9,7 +9,8 @@
     ├── DiskError             4    a file or folder cannot be used: disk full, read-only, gone, a name too long
     ├── RunError              5    a run or job is not found, busy or damaged
     ├── JobsError             6    some of many jobs failed; the others are done
-    └── RankError             7    another of the processes that train together is gone; if known, with its exit code
+    ├── RankError             7    another of the processes that train together is gone; if known, with its exit code
+    └── ExportError           1    an exported file does not reproduce the network: a bug, but nothing was written
 
 Each class carries the exit code of the process and the `kind` that `--json` prints. Any other exception is a bug of
 ours: exit code 1. An interruption after a checkpoint is not an error; it exits with 130.
@@ -99,6 +100,13 @@ class RankError(SupernetError):
 
     kind = "rank"
     exit_code = 7
+
+
+class ExportError(SupernetError):
+    """An exported file does not reproduce the network that it was written from."""
+
+    kind = "export"
+    exit_code = 1
 
 
 INTERRUPTED = 130

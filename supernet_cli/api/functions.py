@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from supernet_cli.benchmarks.result import Standing
     from supernet_cli.networks.loaded import LoadedNetwork
     from supernet_cli.reports.comparison import Comparison
+    from supernet_cli.store.exported import Weights
     from supernet_cli.workflows.evaluate import Evaluated
-    from supernet_cli.workflows.load import Weights
     from supernet_cli.workflows.retrain import TrainedAlone
     from supernet_cli.workflows.selection import Wanted
 

@@ -18,6 +18,8 @@ from supernet_cli.cli import (
     doctor,
     evaluate,
     experiment,
+    export,
+    predict,
     preset,
     retrain,
     runs,
@@ -46,6 +48,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_SINGLE = ("retrain", "evaluate", "experiment", "bench", "export", "predict")
+"""Commands that are no ranks of torchrun."""
+
 _STEPS, _LOOK, _SETUP = "Train and compare", "Watch and manage runs", "Presets and this machine"
 
 
@@ -64,6 +69,8 @@ _add_step(compare.compare, "supernet compare latest")
 _add_step(experiment.experiment, "supernet experiment quick --seeds 0,1,2")
 _add_step(bench.bench, "supernet bench fair --seeds 0,1")
 _add_step(search.search, "supernet search --table table.json --policy posterior --policy random")
+_add_step(export.export, "supernet export --pick --output model")
+_add_step(predict.predict, "supernet predict photo.png --model model")
 app.command(epilog="Example: supernet tui latest", rich_help_panel=_LOOK)(tui.tui)
 app.add_typer(runs.app, name="runs", rich_help_panel=_LOOK)
 app.add_typer(preset.app, name="preset", rich_help_panel=_SETUP)
@@ -96,7 +103,7 @@ def _root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit")
     ] = False,
 ) -> None:
-    if here().size > 1 and context.invoked_subcommand in ("retrain", "evaluate", "experiment", "bench"):
+    if here().size > 1 and context.invoked_subcommand in _SINGLE:
         raise UsageError(
             f"`supernet {context.invoked_subcommand}` runs as a single process; you started {here().size}.",
             "Only `supernet train` can be used under torchrun; start this command without it.",

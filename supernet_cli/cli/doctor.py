@@ -11,7 +11,13 @@ from supernet_cli.cores import cores
 from supernet_cli.version import __version__, version_of
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "rich", "textual", "typer", "pydantic", "safetensors", "scipy")
-_EXTRAS = {"tensorboard": "tensorboard", "report": "matplotlib", "web": "textual_serve", "ray": "ray"}
+_EXTRAS = {
+    "tensorboard": "tensorboard",
+    "report": "matplotlib",
+    "web": "textual_serve",
+    "ray": "ray",
+    "onnx": "onnxscript",
+}
 _LOW_DISK = 2 * 2**30
 
 

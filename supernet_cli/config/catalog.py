@@ -1,8 +1,8 @@
-"""What a preset may name: operations, samplers and data sets, one file each.
+"""What a preset or a command may name: operations, samplers, data sets, policies and export formats, one file each.
 
 A name is a file's name with `-` for `_`. The parameters that a preset may give are the keyword-only parameters of the
-file's `build` function (`load` for a data set). Both are read from the source text, not by importing it, so that a
-mistyped name or parameter is found without torch.
+file's `build` function (`load` for a data set, `write` for an export format). Both are read from the source text, not
+by importing it, so that a mistyped name or parameter is found without torch.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _ROOMS = {
     "sampler": ("sampling", "build"),
     "dataset": ("data", "load"),
     "policy": ("policies", "build"),
+    "format": ("networks/formats", "write"),
 }
 
 
@@ -54,7 +55,7 @@ class Entry:
 
 @cache
 def entries(kind: str) -> Mapping[str, Entry]:
-    """Return everything of a kind (`operation`, `sampler`, `dataset` or `policy`) by name."""
+    """Return everything of a kind (`operation`, `sampler`, `dataset`, `policy` or `format`) by name."""
     room, function = _ROOMS[kind]
     found = {}
     for path in sorted((_PACKAGE / room).glob("*.py")):

@@ -85,13 +85,15 @@ def decode(file: ImageFile, target_HWC: np.ndarray, ranges: Ranges | None) -> Lo
 
 
 def _decode_content(content: bytes, target_HWC: np.ndarray, ranges: Ranges | None) -> Look | str:
-    size, _, channels = target_HWC.shape
+    wanted_height, wanted_width, channels = target_HWC.shape
     with Image.open(io.BytesIO(content)) as image:
         width, height = image.size
         if width * height > _LARGEST_PIXELS:
             return f"{width:,}×{height:,} pixels; at most {_LARGEST_PIXELS:,} pixels are supported"
         mode, done = image.mode, list(_conversions(image, channels))
-        image.draft("RGB" if channels == 3 else "L", (size, size))  # decodes a large JPEG at a smaller size
+        image.draft(
+            "RGB" if channels == 3 else "L", (wanted_width, wanted_height)
+        )  # decodes a large JPEG at a smaller size
         upright = ImageOps.exif_transpose(image)
         kind = deep_kind(mode)
         if kind is not None:
@@ -108,9 +110,9 @@ def _decode_content(content: bytes, target_HWC: np.ndarray, ranges: Ranges | Non
             upright = Image.fromarray(scaled(values_HW, ranges[kind]))
         opaque = _on_white(upright)
         resized = opaque.convert("RGB" if channels == 3 else "L").resize(
-            (size, size), Image.Resampling.BILINEAR, reducing_gap=2.0
+            (wanted_width, wanted_height), Image.Resampling.BILINEAR, reducing_gap=2.0
         )
-        target_HWC[:] = np.asarray(resized, dtype=np.uint8).reshape(size, size, channels)
+        target_HWC[:] = np.asarray(resized, dtype=np.uint8).reshape(target_HWC.shape)
     return Look((width, height), mode, tuple(done))
 
 

@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
 
 from supernet_cli.errors import RunError, UsageError
 from supernet_cli.reports.next_step import finish_first
+from supernet_cli.space import Architecture
+from supernet_cli.store.exported import Weights
 from supernet_cli.store.job import JobFolder
 from supernet_cli.store.layout import Way
 from supernet_cli.workflows.session import Session
 
 if TYPE_CHECKING:
     from supernet_cli.networks.loaded import LoadedNetwork
+    from supernet_cli.store.network import NetworkSpec
+    from supernet_cli.training.prepare import Prepared
 
-Weights = Literal["scratch", "inherited"]
-"""Those of a training of its own, or those that the path has in a supernet."""
+
+@dataclass(frozen=True)
+class Source:
+    """Where a network's weights are.
+
+    Args:
+        path: The path.
+        weights: Which weights.
+        job: The training that they are from.
+    """
+
+    path: Architecture
+    weights: Weights
+    job: JobFolder
+
+    @property
+    def way(self) -> Way:
+        """How the network got its weights."""
+        return Way.ALONE if self.weights == "scratch" else Way.ONE_SHOT
 
 
 def load(session: Session, path: str, weights: Weights = "scratch", seed: int | None = None) -> LoadedNetwork:
@@ -36,25 +58,63 @@ def load(session: Session, path: str, weights: Weights = "scratch", seed: int | 
         RunError: It has no such weights, or they are damaged.
         DataError: The images are needed, and missing or damaged.
     """
+    source = find_source(session, path, weights, seed)
+    prepared = None
+    if needs_images(session, source):
+        with session.observer.working("loading torch and the data") as advance:
+            prepared = session.prepare(advance)
+    return network_of(session, source, prepared)[0]
+
+
+def find_source(session: Session, path: str, weights: Weights, seed: int | None) -> Source:
+    """Return where the weights of a path are.
+
+    Args:
+        session: The run.
+        path: The path.
+        weights: Which weights.
+        seed: As for `load`.
+
+    Raises:
+        UsageError: There is no such path, or there are no such weights.
+        RunError: It has no such weights.
+    """
     if weights not in get_args(Weights):
         raise UsageError(f"weights = {weights!r}: use 'scratch' or 'inherited'.")
     run, architecture = session.run, session.space.parse(path)
     way = Way.ALONE if weights == "scratch" else Way.ONE_SHOT
     jobs = run.supernet_jobs() if way is Way.ONE_SHOT else [run.alone_job(architecture, s) for s in _seeds(session)]
-    job = _chosen(session, str(architecture), way, jobs, seed)
+    return Source(architecture, weights, _chosen(session, str(architecture), way, jobs, seed))
+
+
+def needs_images(session: Session, source: Source) -> bool:
+    """Whether batch normalisation must be measured for the path."""
+    return source.way is Way.ONE_SHOT and session.space.has_batch_norm
+
+
+def network_of(session: Session, source: Source, prepared: Prepared | None) -> tuple[LoadedNetwork, NetworkSpec]:
+    """Return the network with its weights, in evaluation mode on the CPU, and what it is built from.
+
+    Args:
+        session: The run.
+        source: Where the weights are.
+        prepared: The run's images; needed only if `needs_images`.
+
+    Raises:
+        RunError: The weights are damaged.
+    """
+    import torch
+
     from supernet_cli.networks.loaded import LoadedNetwork
     from supernet_cli.training.stored import network_spec, stored_subnet
 
     calibration = None
-    if way is Way.ONE_SHOT and session.space.has_batch_norm:
-        import torch
-
-        with session.observer.working("loading torch and the data") as advance:
-            prepared = session.prepare(advance)
-            calibration = prepared.images.calibration(prepared.plan.calibration, torch.device("cpu"))
-    spec = network_spec(run, session.data_root)
-    subnet = stored_subnet(run, spec, architecture, way, job.seed, calibration)
-    return LoadedNetwork(subnet, str(architecture), spec.classes, spec.normalisation).eval()
+    if needs_images(session, source):
+        assert prepared is not None
+        calibration = prepared.images.calibration(prepared.plan.calibration, torch.device("cpu"))
+    spec = network_spec(session.run, session.data_root)
+    subnet = stored_subnet(session.run, spec, source.path, source.way, source.job.seed, calibration)
+    return LoadedNetwork(subnet, str(source.path), spec.classes, spec.normalisation).eval(), spec
 
 
 def _seeds(session: Session) -> list[int]:
@@ -77,16 +137,16 @@ def _chosen(session: Session, path: str, way: Way, jobs: list[JobFolder], seed: 
     options = (path,) if seed is None else (path, "--seeds", str(seed))
     raise RunError(
         f"{path} has not been trained from scratch{which} in run {run.id}.",
-        f"Train it: `{run.command('retrain', *options)}`, or load inherited weights.",
+        f"Train it: `{run.command('retrain', *options)}`, or take the supernet's weights with --weights inherited.",
     )
 
 
 def best_by_validation(jobs: Sequence[JobFolder]) -> JobFolder:
     """Return the training with the best last accuracy on validation; the first of equals."""
-    return max(jobs, key=_accuracy)
+    return max(jobs, key=last_accuracy)
 
 
-def _accuracy(job: JobFolder) -> float:
+def last_accuracy(job: JobFolder) -> float:
     """Return a training's last accuracy on validation."""
     paths = job.snapshot()[0].paths.values()
     return max((view.score.accuracy for view in paths), default=0.0)
