@@ -16,7 +16,7 @@ def predict(
     context: typer.Context,
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE…", help="Image files, in any format that Pillow reads", show_default=False),
+        typer.Argument(metavar="IMAGE", help="Image files, in any format that Pillow reads", show_default=False),
     ],
     model: Annotated[
         Path | None,

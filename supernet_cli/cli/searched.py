@@ -49,6 +49,10 @@ def say_found(found: Found, voice: Output) -> None:
         raise typer.Exit(INTERRUPTED)
     if found.error is not None:
         voice.fail(found.error)
+    if document is not None and document.finished and document.pick.weights:
+        from supernet_cli.reports.next_step import NextStep
+
+        voice.next_step(NextStep("Export it", run.command("export")))
 
 
 def say_plan(session: Session, request: Request, voice: Output) -> None:

@@ -82,3 +82,31 @@ def test_a_full_disk_loses_nothing_and_training_goes_on_once_there_is_space(
     for code, _, err in told["read-only"]:
         assert code == 4, err
         assert "Read-only file system" in err
+
+
+EXPORT = """
+import json, subprocess, sys
+from pathlib import Path
+disk, run = sys.argv[1:]
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20k", "small", disk], check=True)
+words = ["export", run, "--no-check", "--format", "safetensors", "--output", disk + "/model", "--json"]
+done = subprocess.run([sys.executable, "-m", "supernet_cli", *words], capture_output=True, text=True)
+print(json.dumps([done.returncode, done.stdout, done.stderr, [path.name for path in Path(disk).iterdir()]]))
+"""
+
+
+def test_an_export_to_a_full_disk_says_how_much_it_needs_and_leaves_nothing(
+    supernet: Invoke, trained: str, tmp_path: Path
+) -> None:
+    assert supernet("retrain", "conv5x5_conv5x5", "--quiet")[0] == 0
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    words = ["unshare", "--mount", sys.executable, "-c", EXPORT, str(disk), trained]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    code, out, err, left = json.loads(done.stdout)
+    error = json.loads(out)["error"]
+    assert (code, error["kind"], left) == (4, "disk", []), err
+    assert f"{disk}/model/model." in error["message"]
+    assert "No space left on device" in error["message"]
+    assert "--output DIR" in error["hint"]
