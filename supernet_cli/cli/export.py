@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -144,11 +145,26 @@ def export(
         check=not no_check,
         benchmark=benchmark,
     )
-    with voice.warnings():
+    with voice.warnings(), _interrupted_by_any_signal():
         exported = workflow.export(Session(found, observer=voice, data_root=data_root), request)
     voice.result(exported.document(), *_rendered(exported))
     for name in exported.missing:
         voice.note(f"\nNot written: {name}. Install what it needs: {workflow.install_command(name)}")
+
+
+@contextmanager
+def _interrupted_by_any_signal() -> Iterator[None]:
+    """Make a request to end do what Ctrl-C does, so that nothing half written is left."""
+    import signal
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # `nohup` ignores hang-ups
+    before = {number: signal.signal(number, signal.default_int_handler) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def one_path(runs_dir: Path, words: list[str], run: str | None) -> tuple[Run, str | None]:

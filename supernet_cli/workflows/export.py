@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from supernet_cli.config.catalog import entries
 from supernet_cli.errors import DataError, RunError, UsageError, did_you_mean
 from supernet_cli.reports.card import card
+from supernet_cli.reports.next_step import trained_names
 from supernet_cli.reports.search.document import stored_search
 from supernet_cli.store.exported import (
     CARD,
@@ -33,8 +34,8 @@ from supernet_cli.store.exported import (
     write_files,
 )
 from supernet_cli.store.files import read_small
-from supernet_cli.store.layout import Way, path_folder
-from supernet_cli.store.results import Split, evaluation, selections
+from supernet_cli.store.layout import Way
+from supernet_cli.store.results import Split, evaluation
 from supernet_cli.store.run import Run
 from supernet_cli.version import __version__, version_of
 from supernet_cli.workflows.load import Source, find_source, last_accuracy, needs_images, network_of
@@ -239,9 +240,8 @@ def _best(session: Session) -> str:
             f"Let a search find one: `{run.command('search')}`; or name a path, with --weights inherited.",
         )
     best = max(accuracies, key=lambda folder: sum(accuracies[folder]) / len(accuracies[folder]))
-    names = {path_folder(path): path for selection in selections(run) for path in selection.paths}
     known = next(job.key.path for job in run.alone_jobs() if job.key.folder == best)
-    return str(space.parse(names.get(best, known)))
+    return str(space.parse(trained_names(run, space).get(best, known)))
 
 
 @dataclass(frozen=True)

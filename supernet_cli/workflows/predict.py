@@ -108,8 +108,6 @@ def exported_classifier(folder: Path) -> Classifier:
         UsageError: It is no exported model, or needs a package that is not installed.
         RunError: It is damaged.
     """
-    import numpy as np
-
     model, known = read_exported(folder), entries("format")
     name = next((name for name in _PREFERRED if name in model.formats and name in known), None)
     if name is None:
@@ -122,6 +120,8 @@ def exported_classifier(folder: Path) -> Classifier:
         )
     facts = model.formats[name]
     check_files(folder, model, facts.files)
+    import numpy as np
+
     try:
         read = module.read(folder, 1)
     except Exception as error:  # whatever the library raises for a file that is what was written, but not for it

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from exports import PATH, run_of
+from helpers import PATIENCE, program, wait_for
 
 import supernet_cli
 from supernet_cli.cli.options import RUNS_DIR
-from supernet_cli.networks.formats import pt2, safetensors
+from supernet_cli.networks.formats import safetensors
 from supernet_cli.store.run import Run
 from supernet_cli.workflows import export as workflow
 
@@ -264,10 +266,10 @@ def test_files_that_compute_something_else_are_an_error_and_nothing_is_left(
     assert leftovers(tmp_path) == []
 
 
-def test_ctrl_c_leaves_nothing(supernet: Invoke, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(model: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(pt2, "write", interrupted)
-    assert supernet("export", PATH, "--format", "safetensors,pt2")[0] == 130
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_signal_while_files_are_written_exits_130_and_leaves_nothing(name: str, run: Run, tmp_path: Path) -> None:
+    process = program("export", PATH, cwd=tmp_path)
+    wait_for(lambda: any(tmp_path.glob(".model.*.tmp/*")))
+    process.send_signal(getattr(signal, name))
+    assert process.wait(PATIENCE) == 130
     assert leftovers(tmp_path) == []

@@ -88,7 +88,7 @@ EXPORT = """
 import json, subprocess, sys
 from pathlib import Path
 disk, run = sys.argv[1:]
-subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20k", "small", disk], check=True)
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "small", disk], check=True)
 words = ["export", run, "--no-check", "--format", "safetensors", "--output", disk + "/model", "--json"]
 done = subprocess.run([sys.executable, "-m", "supernet_cli", *words], capture_output=True, text=True)
 print(json.dumps([done.returncode, done.stdout, done.stderr, [path.name for path in Path(disk).iterdir()]]))
