@@ -86,17 +86,15 @@ def check(name: str, module: ModuleType, folder: Path, model: Deployable, answer
     if difference > module.TOLERANCE:
         allowed = f"at most {module.TOLERANCE:g} is accepted" if module.TOLERANCE else "they must be the same"
         raise mismatch(name, f"outputs differ by {difference:.2g} of the largest one; {allowed}")
+    # No logit differs by more than the tolerance: classes differ only where the best two are closer than twice that.
     ours_N, theirs_N = answers.logits_NK.argmax(1), logits_NK.argmax(1)
-    other_N = np.flatnonzero(ours_N != theirs_N)
-    margins = answers.logits_NK[other_N, ours_N[other_N]] - answers.logits_NK[other_N, theirs_N[other_N]]
-    assert (margins <= 2 * module.TOLERANCE * scale).all()  # since no logit differs by more than the tolerance
     return Check(
         format=name,
         images=len(logits_NK),
         accuracy=_accuracy(logits_NK, answers.labels_N),
         tolerance=module.TOLERANCE,
         difference=difference,
-        ties=len(other_N),
+        ties=int((ours_N != theirs_N).sum()),
         loaded=tuple(map(str, found["loaded"])),
     )
 
