@@ -21,7 +21,7 @@ def export(
     *,
     choice: Literal["pick", "best"] | None = None,
     formats: str | Sequence[str] = "folder",
-    weights: Weights = "scratch",
+    weights: Weights | None = None,
     seed: int | None = None,
     raw: bool = False,
     check: bool = True,
@@ -38,8 +38,8 @@ def export(
         output: The folder to write; it must not exist, or be empty.
         choice: Instead of a path: the pick of the search, or the best path trained from scratch, by validation.
         formats: "safetensors" (with model.py), "pt2" and "onnx", or "folder" for those that are installed, or "all".
-        weights: Those of its own training from scratch, or those that it inherits from a supernet; for these, batch
-            normalisation is measured for the path first.
+        weights: Those of its own training from scratch, of its training for use (the default if there is one), or
+            those that it inherits from a supernet; for these, batch normalisation is measured for the path first.
         seed: Of its training, or of the supernet (default: the best training by accuracy on validation; the first
             finished supernet).
         raw: Whether model.pt2 and model.onnx take normalised floats, instead of uint8 images that they normalise.
@@ -54,7 +54,8 @@ def export(
     """
     from supernet_cli.workflows import export as workflow
 
-    check_word("weights", weights, get_args(Weights))
+    if weights is not None:
+        check_word("weights", weights, get_args(Weights))
     if choice is not None:
         check_word("choice", choice, get_args(workflow.Choice))
     request = workflow.ExportRequest(

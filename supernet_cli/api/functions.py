@@ -325,7 +325,7 @@ def load(
     run: RunLike,
     path: str,
     *,
-    weights: Weights = "scratch",
+    weights: Weights | None = None,
     seed: int | None = None,
     data_root: str | os.PathLike[str] | None = None,
     progress: bool = False,
@@ -335,8 +335,9 @@ def load(
     Args:
         run: The run.
         path: The path.
-        weights: Those of its own training from scratch, or those that it inherits from a supernet. With batch
-            normalisation, inherited statistics are measured anew on training images.
+        weights: Those of its own training from scratch, of its training for use (the default if there is one), or
+            those that it inherits from a supernet. With batch normalisation, inherited statistics are measured anew on
+            training images.
         seed: Of its training, or of the supernet (default: the best training by accuracy on validation; the first
             finished supernet).
         data_root: Folder of the images, if not where the preset says; rarely needed.

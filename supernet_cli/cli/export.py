@@ -58,13 +58,13 @@ def export(
     ] = False,
     run: RunName = None,
     weights: Annotated[
-        Literal["scratch", "inherited"],
+        Literal["scratch", "final", "inherited"] | None,
         typer.Option(
-            help="Weights of a training from scratch, or those inherited from a supernet; for these, batch "
-            "normalisation is measured for the path first.",
+            help="Weights of a training from scratch, of one for use (`retrain --epochs`; default if there is one), or "
+            "inherited from a supernet; for these, batch normalisation is measured for the path first.",
             rich_help_panel=PATHS,
         ),
-    ] = "scratch",
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(

@@ -38,9 +38,12 @@ def predict(
         ),
     ] = None,
     weights: Annotated[
-        Literal["scratch", "inherited"],
-        typer.Option(help="The path's weights: of a training from scratch, or of a supernet", rich_help_panel=PATHS),
-    ] = "scratch",
+        Literal["scratch", "final", "inherited"] | None,
+        typer.Option(
+            help="The path's weights: of a training from scratch, of one for use, or of a supernet",
+            rich_help_panel=PATHS,
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(min=0, metavar="N", help="Seed of the training, or of the supernet", rich_help_panel=PATHS),

@@ -74,8 +74,9 @@ print([classes[label] for label in logits.argmax(1)])
 
 def came_from(model: ExportedModel) -> str:
     """Return where the weights are from."""
-    if model.weights == "scratch":
-        return f"trained from scratch, seed {model.seed}"
+    if model.weights != "inherited":
+        purpose = " for use" if model.weights == "final" else ""
+        return f"trained from scratch{purpose}, seed {model.seed}"
     text = f"inherited from the supernet of seed {model.seed}"
     if model.recalibrated:
         text += f"; batch normalisation measured for this path on {counted(model.recalibrated, 'training image')}"
@@ -210,10 +211,12 @@ def _classes(model: ExportedModel) -> str:
 
 def _training(model: ExportedModel) -> str:
     recipe = model.recipe
-    words: dict[str, str] = {key: str(recipe[key]) for key in ("epochs", "batch_size") if key in recipe}
+    words: dict[str, str] = {
+        key: str(recipe[key]) for key in ("epochs", "batch_size", "teacher", "temperature") if key in recipe
+    }
     words |= {key: _named(recipe[key]) for key in ("optimizer", "schedule", "loss", "sampler") if recipe.get(key)}
     rows = [(key, f"`{_code(value)}`") for key, value in words.items()]
-    whose = "this network" if model.weights == "scratch" else "the supernet"
+    whose = "the supernet" if model.weights == "inherited" else "this network"
     return f"## Training\n\nHow {whose} was trained, by the preset `{_code(model.preset)}`.\n\n" + _table(
         ("setting", "value"), rows
     )

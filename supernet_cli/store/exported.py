@@ -27,8 +27,8 @@ _LARGEST = 1 << 26
 _HINT = "Free some space, or choose another folder with --output DIR."
 _UNSURE = "Check that you can write to this folder, or choose another one with --output DIR."
 
-Weights = Literal["scratch", "inherited"]
-"""Those of a training of its own, or those that the path has in a supernet."""
+Weights = Literal["scratch", "final", "inherited"]
+"""Those of a training of its own, to be ranked or for use, or those that the path has in a supernet."""
 
 
 class Fact(BaseModel):

@@ -35,7 +35,7 @@ from supernet_cli.store.exported import (
 )
 from supernet_cli.store.files import read_small
 from supernet_cli.store.layout import Way
-from supernet_cli.store.results import Split, evaluation
+from supernet_cli.store.results import Split, evaluation, selections
 from supernet_cli.store.run import Run
 from supernet_cli.version import __version__, version_of
 from supernet_cli.workflows.load import Source, find_source, last_accuracy, needs_images, network_of
@@ -76,7 +76,7 @@ class ExportRequest:
         path: The path; by default the pick of the search if there is one, otherwise the best one trained from scratch.
         choice: How the path is chosen instead.
         formats: Names of formats, `folder` for all that can be written here, or `all`.
-        weights: Which weights.
+        weights: Which weights (default: as for `load`).
         seed: Of its training, or of the supernet (default: as for `load`).
         raw: Whether graphs take normalised floats instead of pixels.
         check: Whether the files are run in a fresh process and compared with the network.
@@ -87,7 +87,7 @@ class ExportRequest:
     path: str | None = None
     choice: Choice | None = None
     formats: tuple[str, ...] = (DEFAULT,)
-    weights: Weights = "scratch"
+    weights: Weights | None = None
     seed: int | None = None
     raw: bool = False
     check: bool = True
@@ -332,7 +332,7 @@ class _Work:
         preset = run.preset()
         cpu = Device(torch.device("cpu"), torch.float32)
         size = profile(self.loaded, spec.image_shape, cpu)
-        recipe = preset.standalone_recipe() if source.way is Way.ALONE else preset.train
+        recipe = preset.train if source.way is Way.ONE_SHOT else preset.standalone_recipe()
         channels, height, width = spec.image_shape
         accuracies = dict(self._accuracies())
         return ExportedModel(
@@ -348,7 +348,7 @@ class _Work:
             num_classes=spec.num_classes,
             normalisation=spec.normalisation,
             space=spec.space.model_dump(mode="json"),
-            recipe=recipe.model_dump(mode="json"),
+            recipe=recipe.model_dump(mode="json") | self._final(),
             parameters=size.parameters,
             macs=size.macs,
             latency_seconds=latency(self.loaded, spec.image_shape, 1, cpu),
@@ -366,6 +366,14 @@ class _Work:
             files=files,
         )
 
+    def _final(self) -> dict[str, Any]:
+        """Return what differs from the recipe where the path was trained for use."""
+        if self.source.way is not Way.FINAL:
+            return {}
+        every = [each for each in selections(self.session.run) if str(self.source.path) in each.paths]
+        final = next((each.final for each in reversed(every) if each.final is not None), None)
+        return {} if final is None else final.model_dump(mode="json", exclude_defaults=True, exclude={"teacher_job"})
+
     def _accuracies(self) -> Iterator[tuple[Split, float | None]]:
         """Yield the accuracy on each split: just measured, or stored in the run."""
         stored = evaluation(self.session.run)
@@ -377,7 +385,7 @@ class _Work:
             row = stored.rows(split, self.source.way).get(self.source.job.seed, {}).get(self.loaded.path)
             if value is None and row is not None:
                 value = row.accuracy
-            if value is None and split == "validation" and self.source.way is Way.ALONE:
+            if value is None and split == "validation" and self.source.way is not Way.ONE_SHOT:
                 value = last_accuracy(self.source.job)
             yield split, value
 
@@ -412,7 +420,7 @@ def _answers(loaded: LoadedNetwork, prepared: Prepared, split: Split) -> Answers
 def _threads(session: Session, source: Source) -> int:
     """Return the threads that evaluations of this network use, since they change last bits."""
     preset = session.run.preset()
-    if source.way is Way.ALONE:
+    if source.way is not Way.ONE_SHOT:
         return source.job.status().threads or preset.retrain.threads
     return max((job.status().threads for job in session.run.supernet_jobs()), default=0) or 1
 

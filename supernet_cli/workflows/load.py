@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
@@ -11,13 +11,16 @@ from supernet_cli.reports.next_step import finish_first
 from supernet_cli.space import Architecture
 from supernet_cli.store.exported import Weights
 from supernet_cli.store.job import JobFolder
-from supernet_cli.store.layout import Way
+from supernet_cli.store.layout import Way, path_folder
 from supernet_cli.workflows.session import Session
 
 if TYPE_CHECKING:
     from supernet_cli.networks.loaded import LoadedNetwork
     from supernet_cli.store.network import NetworkSpec
     from supernet_cli.training.prepare import Prepared
+
+
+_WAYS: Mapping[Weights, Way] = {"scratch": Way.ALONE, "final": Way.FINAL, "inherited": Way.ONE_SHOT}
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,10 @@ class Source:
     @property
     def way(self) -> Way:
         """How the network got its weights."""
-        return Way.ALONE if self.weights == "scratch" else Way.ONE_SHOT
+        return _WAYS[self.weights]
 
 
-def load(session: Session, path: str, weights: Weights = "scratch", seed: int | None = None) -> LoadedNetwork:
+def load(session: Session, path: str, weights: Weights | None = None, seed: int | None = None) -> LoadedNetwork:
     """Return the network of a path in evaluation mode, on the CPU.
 
     With batch normalisation, the statistics of inherited weights are measured anew on training images, since those of
@@ -49,7 +52,8 @@ def load(session: Session, path: str, weights: Weights = "scratch", seed: int | 
     Args:
         session: The run.
         path: The path.
-        weights: Which weights.
+        weights: Which weights (default: those of a training for use, if there is one, otherwise those of a training
+            from scratch).
         seed: Of its training, or of the supernet (default: the best training by accuracy on validation; the first
             finished supernet).
 
@@ -66,24 +70,29 @@ def load(session: Session, path: str, weights: Weights = "scratch", seed: int | 
     return network_of(session, source, prepared)[0]
 
 
-def find_source(session: Session, path: str, weights: Weights, seed: int | None) -> Source:
+def find_source(session: Session, path: str, weights: Weights | None, seed: int | None) -> Source:
     """Return where the weights of a path are.
 
     Args:
         session: The run.
         path: The path.
-        weights: Which weights.
+        weights: As for `load`.
         seed: As for `load`.
 
     Raises:
         UsageError: There is no such path, or there are no such weights.
         RunError: It has no such weights.
     """
-    if weights not in get_args(Weights):
-        raise UsageError(f"weights = {weights!r}: use 'scratch' or 'inherited'.")
+    if weights not in (None, *get_args(Weights)):
+        raise UsageError(f"weights = {weights!r}: use {', '.join(map(repr, get_args(Weights)))}.")
     run, architecture = session.run, session.space.parse(path)
-    way = Way.ALONE if weights == "scratch" else Way.ONE_SHOT
-    jobs = run.supernet_jobs() if way is Way.ONE_SHOT else [run.alone_job(architecture, s) for s in _seeds(session)]
+    if weights is None:
+        folder = path_folder(str(architecture))
+        finals = [job for job in run.alone_jobs(Way.FINAL) if job.key.folder == folder and job.weights.is_file()]
+        weights = "final" if finals else "scratch"
+    way = _WAYS[weights]
+    seeds = sorted({job.seed for job in run.alone_jobs(way)}) if way is not Way.ONE_SHOT else []
+    jobs = run.supernet_jobs() if way is Way.ONE_SHOT else [run.alone_job(architecture, s, way) for s in seeds]
     return Source(architecture, weights, _chosen(session, str(architecture), way, jobs, seed))
 
 
@@ -117,10 +126,6 @@ def network_of(session: Session, source: Source, prepared: Prepared | None) -> t
     return LoadedNetwork(subnet, str(source.path), spec.classes, spec.normalisation).eval(), spec
 
 
-def _seeds(session: Session) -> list[int]:
-    return sorted({job.seed for job in session.run.alone_jobs()})
-
-
 def _chosen(session: Session, path: str, way: Way, jobs: list[JobFolder], seed: int | None) -> JobFolder:
     """Return the job whose weights to load.
 
@@ -135,6 +140,9 @@ def _chosen(session: Session, path: str, way: Way, jobs: list[JobFolder], seed: 
     if way is Way.ONE_SHOT:
         raise finish_first(run, f"finished supernet{which}")
     options = (path,) if seed is None else (path, "--seeds", str(seed))
+    if way is Way.FINAL:
+        longer = run.command("retrain", *options, "--epochs", str(2 * run.preset().standalone_recipe().epochs))
+        raise RunError(f"{path} has not been trained for use{which} in run {run.id}.", f"Train it: `{longer}`.")
     raise RunError(
         f"{path} has not been trained from scratch{which} in run {run.id}.",
         f"Train it: `{run.command('retrain', *options)}`, or take the supernet's weights with --weights inherited.",

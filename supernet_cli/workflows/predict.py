@@ -144,13 +144,13 @@ def _scaling(normalisation: Normalisation) -> tuple[Any, Any]:
     return (1 / (255 * std_C))[:, None, None], (-mean_C / std_C)[:, None, None]
 
 
-def run_classifier(session: Session, path: str | None, weights: Weights, seed: int | None) -> Classifier:
+def run_classifier(session: Session, path: str | None, weights: Weights | None, seed: int | None) -> Classifier:
     """Return the classifier of a path.
 
     Args:
         session: The run.
         path: The path; by default the one that is exported by default.
-        weights: Which weights.
+        weights: As for `load`.
         seed: As for `load`.
 
     Raises:
@@ -168,7 +168,7 @@ def run_classifier(session: Session, path: str | None, weights: Weights, seed: i
         with torch.inference_mode():
             return network(network.preprocess(torch.from_numpy(pixels_BCHW))).numpy()  # type: ignore[no-any-return]
 
-    return Classifier(logits, spec.image_shape, spec.classes, None, session.run.id, network.path, weights)
+    return Classifier(logits, spec.image_shape, spec.classes, None, session.run.id, network.path, source.weights)
 
 
 def predict(classifier: Classifier, files: Sequence[Path], observer: Observer) -> Predicted:

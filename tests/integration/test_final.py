@@ -158,6 +158,22 @@ def test_an_exported_network_teaches_and_sees_the_pixels(supernet: Invoke, ranke
     assert (code, "gives 7 numbers for an image, not one per class (10)" in " ".join(err.split())) == (2, True), err
 
 
+def test_what_was_trained_for_use_is_exported_and_can_teach(supernet: Invoke, ranked: Path, tmp_path: Path) -> None:
+    assert supernet("retrain", FIRST, "--epochs", "3", "--seeds", "0", "--workers", "1", "--quiet")[0] == 0
+    code, out, err = supernet("export", FIRST, "--format", "safetensors,pt2", "--json")
+    assert code == 0, err
+    model = json.loads(out)
+    assert (model["weights"], model["recipe"]["epochs"]) == ("final", 3)
+    weights = ranked / "final" / FIRST / "seed-0" / "weights.safetensors"
+    assert (tmp_path / "model" / "model.safetensors").stat().st_size == pytest.approx(weights.stat().st_size, rel=0.2)
+    assert "trained from scratch for use, seed 0" in (tmp_path / "model" / "README.md").read_text()
+    scratch = supernet("export", FIRST, "--weights", "scratch", "--format", "safetensors", "-o", "other", "--json")
+    assert json.loads(scratch[1])["weights"] == "scratch"
+    code, _, err = supernet("export", LAST, "--weights", "final", "-o", "none")
+    assert (code, f"retrain {LAST} --epochs" in " ".join(err.split())) == (5, True), err
+    assert supernet("retrain", LAST, "--teacher", "model", "--seeds", "0", "--workers", "1", "--quiet")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
