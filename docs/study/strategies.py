@@ -19,9 +19,10 @@ from supernet_cli.reports.statistics.ranking import agreement, seed_agreement, s
 def strategies(study: Study) -> str:
     """Return how well the supernets of each strategy rank, by length."""
     rows = []
-    for name in study.names(study.words(), fewest_seeds=3):
+    for name in study.names(study.words(3), fewest_seeds=3):
         each = study.supernets[name]
-        cells = [name, f"{each['steps']:,}", f"{study.cost(name):.1f}"]
+        fewer = f" ({len(each['seeds'])} supernets)" if len(each["seeds"]) < 5 else ""
+        cells = [name + fewer, f"{each['steps']:,}", f"{study.cost(name):.1f}"]
         for epochs in study.truths:
             taus = study.taus(name, epochs)
             cells.append(f"**{number(statistics.fmean(taus))}** {interval(taus)}")

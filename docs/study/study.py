@@ -97,9 +97,9 @@ class Study:
         """Return the supernets of several kinds: by kind, then by length."""
         return [label(word, length) for word in words for length in self.lengths(word, fewest_seeds)]
 
-    def words(self) -> list[str]:
-        """Return the kinds of supernets that five were trained of, except untrained ones."""
-        return [word for word in ORDER if word != "untrained" and self.lengths(word)]
+    def words(self, fewest_seeds: int = 5) -> list[str]:
+        """Return the kinds of which enough supernets were trained, except untrained ones."""
+        return [word for word in ORDER if word != "untrained" and self.lengths(word, fewest_seeds)]
 
     def several(self) -> list[str]:
         """Return the kinds that were trained with several lengths."""

@@ -71,7 +71,8 @@ KINDS: dict[str, dict[str, Kind]] = {
         **{f"fair-{length}": Kind(length, "fair") for length in (4, 8, 16)},
         **{f"parts-{length}": Kind(length, PARTS) for length in (4, 8, 16)},
         **{f"summed-{length}": Kind(length, SUMMED) for length in (4, 8, 16)},
-        **{f"sandwich-{length}": Kind(length, "sandwich", seeds=SEEDS) for length in (4, 8, 16)},
+        "sandwich-4": Kind(4, "sandwich"),
+        **{f"sandwich-{length}": Kind(length, "sandwich", seeds=SEEDS) for length in (8, 16)},
         "untrained-0": Kind(1, settings={"train.optimizer.lr": 1e-12}),
     },
     "lab": {
