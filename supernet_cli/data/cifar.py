@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,11 @@ def _extract(archive: Path, kind: Any) -> Path:
     root = scratch(f"{kind.__name__.lower()}-{hashlib.sha256(file_digest(archive).encode()).hexdigest()[:16]}")
     done = root / "extracted"
     if not done.is_file():
+        if not hasattr(tarfile, "data_filter"):  # before Python 3.11.4, an archive could write anywhere
+            raise DataError(
+                f"{archive} cannot be extracted safely by Python {platform.python_version()}.",
+                f"Extract it in {archive.parent} yourself, or use Python 3.11.4 or newer.",
+            )
         try:
             with disk_errors(root), tarfile.open(archive) as packed:
                 root.mkdir(parents=True, exist_ok=True)

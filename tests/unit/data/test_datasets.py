@@ -184,6 +184,19 @@ def test_cifar_is_read_extracted_or_as_its_archive(tmp_path: Path, monkeypatch: 
     assert sorted((tmp_path / "packed").rglob("*")) == before
 
 
+def test_an_archive_is_not_extracted_by_a_python_that_cannot_do_it_safely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cifar(tmp_path, monkeypatch)
+    with tarfile.open(tmp_path / "cifar-10-python.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "cifar-10-batches-py", "cifar-10-batches-py")
+    shutil.rmtree(tmp_path / "cifar-10-batches-py")
+    monkeypatch.delattr(tarfile, "data_filter")
+    with pytest.raises(DataError, match=r"cannot be extracted safely by Python") as caught:
+        load_dataset("cifar10", tmp_path)
+    assert f"Extract it in {tmp_path} yourself" in caught.value.hint
+
+
 def test_an_altered_cifar_file_is_never_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Malicious:
         def __reduce__(self) -> tuple[object, tuple[str]]:
