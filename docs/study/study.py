@@ -98,7 +98,7 @@ class Study:
         return [label(word, length) for word in words for length in self.lengths(word, fewest_seeds)]
 
     def words(self, fewest_seeds: int = 5) -> list[str]:
-        """Return the kinds of which enough supernets were trained, except untrained ones."""
+        """Return the kinds with enough supernets, except untrained ones."""
         return [word for word in ORDER if word != "untrained" and self.lengths(word, fewest_seeds)]
 
     def several(self) -> list[str]:

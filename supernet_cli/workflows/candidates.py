@@ -132,7 +132,7 @@ class Known:
         one_shot: One-shot score of each path that every supernet has scored: normal scores of the losses' ranks.
         proxies: Zero-cost proxies, by their name, of the paths they were measured of.
         latency: Seconds per image, where it was measured.
-        measured: Paths of which all that a search needs was measured.
+        measured: Paths that have been measured as far as a search needs.
         accuracies: Accuracies on validation of each path's finished stand-alone trainings, by seed.
         refused: Paths whose stand-alone trainings diverged.
     """

@@ -59,7 +59,7 @@ EVERY = "all"
 """The word for every format there is."""
 
 BATCHES = (1, 16, 256)
-"""Batch sizes of which latencies are measured."""
+"""Batch sizes to measure latencies with."""
 
 _LIBRARIES = ("torch", "numpy", "safetensors", "onnx", "onnxruntime", "onnxscript")
 _NAMED = "the path that you named"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from supernet_cli.errors import RunError, UsageError
+from supernet_cli.glyphs import counted
 from supernet_cli.store.layout import JobKey, Way, path_folder
 from supernet_cli.store.results import Final, Selection, selections
 from supernet_cli.store.run import Run
@@ -64,7 +65,7 @@ def settled(session: Session, selection: Selection, final: Final) -> Selection:
 
 def described(final: Final) -> str:
     """Return how paths are trained for use, in words."""
-    length = f"{final.epochs:,} epoch{'s' if final.epochs > 1 else ''}"
+    length = counted(final.epochs, "epoch")
     return f"{length}, taught by {final.teacher} at temperature {final.temperature:g}" if final.teacher else length
 
 
@@ -72,7 +73,8 @@ def teacher(session: Session, final: Final) -> nn.Module | None:
     """Return the network that final trainings learn from, too; None for none.
 
     Raises:
-        RunError: Its weights are damaged, or it does not take the images of the run.
+        RunError: Its weights are damaged.
+        DataError: Its file cannot be read, or is no network for the images of the run.
     """
     if not final.teacher:
         return None

@@ -56,7 +56,7 @@ def test_a_sample_has_an_interval_over_paths(tmp_path: Path, lab: Preset) -> Non
 
 @pytest.fixture
 def sampled(tmp_path: Path, lab: Preset) -> Callable[..., Run]:
-    """Return a function that stores a run of which some paths were trained from scratch."""
+    """Return a function that stores a run with some paths trained from scratch."""
 
     def store(count: int, how: str, seeds: int = 2, noise: float = 0.0) -> Run:
         rng = np.random.default_rng(0)
